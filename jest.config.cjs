@@ -1,0 +1,24 @@
+/** Pure rules are tested beside the code (`libs/**.spec.ts`), everything on the wire in `test/`. */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/test'],
+  testMatch: ['**/*.spec.ts'],
+  moduleNameMapper: { '^@hearth/(.*)$': '<rootDir>/libs/$1/src' },
+  transform: {
+    '^.+\\.(t|j|mj)s$': [
+      '@swc/jest',
+      {
+        jsc: {
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true },
+          target: 'es2022',
+        },
+        module: { type: 'commonjs' },
+      },
+    ],
+  },
+  // jose ships ES modules only, which jest cannot require as they are.
+  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  maxWorkers: 2,
+  testTimeout: 30_000,
+};

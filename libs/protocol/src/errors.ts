@@ -1,0 +1,79 @@
+/**
+ * The one table of deliberate failures: every error code a client or a backend can receive, with the HTTP status that
+ * carries it. Source: spec websocket-protocol §7, publish-api §9.
+ */
+export const ERROR_STATUS = {
+  ALREADY_SUBSCRIBED: 400,
+  NOT_SUBSCRIBED: 403,
+  SUBSCRIBE_PERMISSION_DENIED: 403,
+  INVALID_SUBSCRIBE_TOKEN: 403,
+  PRESENCE_CHANNEL_USER_ID_REQUIRED: 403,
+  PRESENCE_CHANNEL_CAPACITY_REACHED: 409,
+  /** The handshake; 403 when the token is genuine but may not be used here (`ProtocolError.status`). */
+  INVALID_CONNECT_TOKEN: 401,
+  MALFORMED_MESSAGE: 400,
+  MISSING_FIELD: 400,
+  INVALID_TYPE: 400,
+  UNKNOWN_EVENT: 400,
+  INVALID_EVENT: 400,
+  INVALID_CHANNEL: 400,
+  INVALID_STORAGE_KEY: 400,
+  INVALID_REACTION: 400,
+  INVALID_STORE: 400,
+  INVALID_DEDUPLICATION_ID: 400,
+  INVALID_SCHEDULE: 400,
+  DATA_TOO_LARGE: 413,
+  PAYLOAD_TOO_LARGE: 413,
+  PUBLISH_PERMISSION_DENIED: 403,
+  SCHEDULE_PERMISSION_DENIED: 403,
+  STORAGE_PERMISSION_DENIED: 403,
+  REACTION_PERMISSION_DENIED: 403,
+  REACTION_USER_ID_REQUIRED: 403,
+  MESSAGE_NOT_FOUND: 404,
+  INVALID_UMD_TOKEN: 403,
+  UMD_UPDATE_PERMISSION_DENIED: 403,
+  GET_INFO_PERMISSION_DENIED: 403,
+  UNAUTHORIZED: 401,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  UPGRADE_REQUIRED: 426,
+  /** A feature of the protocol that this version does not offer yet; never a silent accept. */
+  NOT_IMPLEMENTED: 501,
+  INTERNAL_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** A failure that is part of the protocol. Anything else that is thrown is a bug or an outage. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+  /** HTTP status that carries the error. */
+  readonly status: number;
+  /** Position in a batch, for `POST /publish/batch`. */
+  readonly index?: number;
+
+  constructor(
+    readonly code: ErrorCode,
+    /** Human-readable English that names the offending field. */
+    message: string,
+    options: { readonly status?: number; readonly index?: number; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.status = options.status ?? ERROR_STATUS[code];
+    if (options.index !== undefined) this.index = options.index;
+  }
+}
+
+/** `{"error":{"code","message"[,"index"]}}`, the body of every HTTP error (publish-api §9). */
+export function errorBody(error: ProtocolError): {
+  error: { code: ErrorCode; message: string; index?: number };
+} {
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(error.index === undefined ? {} : { index: error.index }),
+    },
+  };
+}
