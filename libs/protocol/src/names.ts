@@ -54,7 +54,8 @@ export function eventNameProblem(name: string): string | undefined {
 /** Why a string cannot be a storage key, or `undefined` when it can (publish-api §3.1). */
 export function storageKeyProblem(key: string): string | undefined {
   if (key === '') return 'key must not be blank';
-  if (longerThan(key, MAX_STORAGE_KEY_CHARACTERS)) return `key must be at most ${MAX_STORAGE_KEY_CHARACTERS} characters`;
+  if (longerThan(key, MAX_STORAGE_KEY_CHARACTERS))
+    return `key must be at most ${MAX_STORAGE_KEY_CHARACTERS} characters`;
   if (FORBIDDEN_IN_CHANNEL.test(key)) {
     return 'key must not contain asterisks, number signs, commas, whitespace or control characters';
   }

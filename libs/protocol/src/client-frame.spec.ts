@@ -1,0 +1,67 @@
+import { ClientFrameError, parseClientFrame } from './client-frame';
+
+describe('parseClientFrame (websocket-protocol §3, §6)', () => {
+  it.each<[string, object]>([
+    ['{"event":"hotsock.subscribe","channel":"c"}', { kind: 'subscribe', channel: 'c' }],
+    ['{"event":"hotsock.subscribe","channel":"c","data":null}', { kind: 'subscribe', channel: 'c' }],
+    [
+      '{"event":"hotsock.subscribe","channel":"c","data":{"token":"t"}}',
+      { kind: 'subscribe', channel: 'c', token: 't' },
+    ],
+    [
+      '{"event":"hotsock.subscribe","channel":"c","data":{"after":"01ja3s0tnec2qbymzrbmcexgnw"}}',
+      { kind: 'subscribe', channel: 'c', after: '01JA3S0TNEC2QBYMZRBMCEXGNW' },
+    ],
+    ['{"event":"hotsock.unsubscribe","channel":"c"}', { kind: 'unsubscribe', channel: 'c' }],
+    ['{"event":"hotsock.ping"}', { kind: 'ping' }],
+    ['{"event":"hotsock.pong","data":{}}', { kind: 'pong' }],
+    ['{"event":"hotsock.heartbeat"}', { kind: 'heartbeat' }],
+    ['{"channel":"c","event":"chat","data":"hi"}', { kind: 'message', channel: 'c', event: 'chat', data: '"hi"' }],
+    [
+      '{"channel":"c","event":"chat","store":-1,"deduplicationId":7}',
+      { kind: 'message', channel: 'c', event: 'chat', data: 'null' },
+    ],
+    [
+      '{"channel":"__proto__","event":"__proto__"}',
+      { kind: 'message', channel: '__proto__', event: '__proto__', data: 'null' },
+    ],
+  ])('understands %s', (text, expected) => {
+    expect(parseClientFrame(text)).toEqual(expected);
+  });
+
+  it.each<[string, string, string | undefined]>([
+    ['', 'MALFORMED_MESSAGE', undefined],
+    ['x', 'MALFORMED_MESSAGE', undefined],
+    ['[]', 'MALFORMED_MESSAGE', undefined],
+    ['null', 'MALFORMED_MESSAGE', undefined],
+    ['"x"', 'MALFORMED_MESSAGE', undefined],
+    ['{}', 'MISSING_FIELD', undefined],
+    ['{"event":null,"channel":"c"}', 'MISSING_FIELD', 'c'],
+    ['{"event":"","channel":"c"}', 'MISSING_FIELD', 'c'],
+    ['{"event":["x"],"channel":"c"}', 'INVALID_TYPE', 'c'],
+    ['{"event":"e","channel":1}', 'INVALID_TYPE', undefined],
+    ['{"event":"hotsock.foo","channel":"c"}', 'UNKNOWN_EVENT', 'c'],
+    ['{"event":"a*","channel":"c"}', 'INVALID_EVENT', 'c'],
+    ['{"event":"#a","channel":"c"}', 'INVALID_EVENT', 'c'],
+    ['{"event":"e"}', 'MISSING_FIELD', undefined],
+    ['{"event":"hotsock.subscribe"}', 'MISSING_FIELD', undefined],
+    ['{"event":"e","channel":"a b"}', 'INVALID_CHANNEL', 'a b'],
+    ['{"event":"hotsock.subscribe","channel":"c","data":7}', 'INVALID_TYPE', 'c'],
+    ['{"event":"hotsock.subscribe","channel":"c","data":{"token":7}}', 'INVALID_SUBSCRIBE_TOKEN', 'c'],
+    ['{"event":"hotsock.subscribe","channel":"c","data":{"after":"x"}}', 'INVALID_TYPE', 'c'],
+    ['{"event":"hotsock.channelStorageSet","channel":"c","key":"k"}', 'NOT_IMPLEMENTED', 'c'],
+    ['{"event":"hotsock.umdUpdate"}', 'NOT_IMPLEMENTED', undefined],
+    ['{"event":"e","channel":"c","scheduleExpression":"at(2030-01-01T00:00:00)"}', 'NOT_IMPLEMENTED', 'c'],
+    [`{"event":"e","channel":"c","data":"${'x'.repeat(32_767)}"}`, 'DATA_TOO_LARGE', 'c'],
+    [`{"event":"e","channel":"c","data":${'['.repeat(16_000)}${']'.repeat(16_000)}}`, 'MALFORMED_MESSAGE', 'c'],
+  ])('refuses %.60s with %s', (text, code, channel) => {
+    let caught: unknown;
+    try {
+      parseClientFrame(text);
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught).toBeInstanceOf(ClientFrameError);
+    expect(caught).toMatchObject({ code, channel });
+  });
+});

@@ -1,0 +1,107 @@
+import { ErrorCode, ProtocolError } from './errors';
+import { isUlid } from './message-id';
+import { channelNameProblem, eventNameProblem, RESERVED_PREFIX } from './names';
+import { dataText, parseJsonObject, refuseScheduling, typedMember } from './publish-request';
+
+/** What a client asked for over its socket (websocket-protocol §3). `channel` may still be an alias. */
+export type ClientFrame =
+  | { readonly kind: 'subscribe'; readonly channel: string; readonly token?: string; readonly after?: string }
+  | { readonly kind: 'unsubscribe'; readonly channel: string }
+  | { readonly kind: 'message'; readonly channel: string; readonly event: string; readonly data: string }
+  | { readonly kind: 'ping' }
+  | { readonly kind: 'pong' }
+  | { readonly kind: 'heartbeat' };
+
+/** A refused frame; `channel` is echoed in the error as the client sent it, where it sent a string. */
+export class ClientFrameError extends ProtocolError {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    readonly channel: string | undefined,
+  ) {
+    super(code, message);
+  }
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Understood, but their features are not available yet. */
+const LATER_EVENTS = new Set([
+  'hotsock.channelStorageSet',
+  'hotsock.channelStorageGet',
+  'hotsock.messageReaction',
+  'hotsock.umdUpdate',
+]);
+
+/**
+ * Parses one frame of a client.
+ *
+ * @param text the whole message, already known to be UTF-8
+ * @throws ClientFrameError (websocket-protocol §6)
+ */
+export function parseClientFrame(text: string): ClientFrame {
+  let channel: string | undefined;
+  try {
+    const object = parseJsonObject(text, 'the message');
+    if (typeof object.channel === 'string') channel = object.channel;
+    return clientFrame(text, object);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ClientFrameError(error.code, error.message, channel);
+  }
+}
+
+function clientFrame(text: string, object: JsonObject): ClientFrame {
+  const event = typedMember(object, 'event', 'string');
+  if (event === undefined || event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
+  typedMember(object, 'channel', 'string');
+  switch (event) {
+    case 'hotsock.ping':
+      return { kind: 'ping' };
+    case 'hotsock.pong':
+      return { kind: 'pong' };
+    case 'hotsock.heartbeat':
+      return { kind: 'heartbeat' };
+    case 'hotsock.subscribe':
+      return { kind: 'subscribe', channel: requiredName(object), ...subscribeOptions(object.data) };
+    case 'hotsock.unsubscribe':
+      return { kind: 'unsubscribe', channel: requiredName(object) };
+    default:
+      return message(text, object, event);
+  }
+}
+
+function message(text: string, object: JsonObject, event: string): ClientFrame {
+  if (LATER_EVENTS.has(event)) throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} is not available yet`);
+  if (event.startsWith(RESERVED_PREFIX)) throw new ProtocolError('UNKNOWN_EVENT', `event: ${event} is not known`);
+  const problem = eventNameProblem(event);
+  if (problem !== undefined) throw new ProtocolError('INVALID_EVENT', problem);
+  const channel = requiredName(object);
+  const data = dataText(text);
+  refuseScheduling(object);
+  return { kind: 'message', channel, event, data };
+}
+
+/** A channel name or an alias; both follow the same rule (tokens-and-claims §6). */
+function requiredName(object: JsonObject): string {
+  if (object.channel == null) throw new ProtocolError('MISSING_FIELD', 'channel is required');
+  const channel = object.channel as string;
+  const problem = channelNameProblem(channel);
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+  return channel;
+}
+
+function subscribeOptions(data: unknown): { token?: string; after?: string } {
+  if (data === undefined || data === null) return {};
+  if (typeof data !== 'object' || Array.isArray(data)) {
+    throw new ProtocolError('INVALID_TYPE', 'data must be an object');
+  }
+  const { token, after } = data as { token?: unknown; after?: unknown };
+  if (token != null && typeof token !== 'string') {
+    throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token must be a string');
+  }
+  if (after != null && (typeof after !== 'string' || !isUlid(after))) {
+    throw new ProtocolError('INVALID_TYPE', 'data.after must be a message id');
+  }
+  return { ...(token == null ? {} : { token }), ...(after == null ? {} : { after: after.toUpperCase() }) };
+}

@@ -1,0 +1,153 @@
+import { MAX_JSON_DEPTH } from './limits';
+
+/**
+ * JSON as text. A publisher's `data` travels from door to socket as the bytes it was written in (a 20-digit integer
+ * stays 20 digits, members keep their order), so it is cut out of the request instead of being parsed and written anew.
+ *
+ * All functions here but `parseJson` expect text that `JSON.parse` has accepted; they only find boundaries.
+ */
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+function skipSpace(text: string, from: number): number {
+  let i = from;
+  while (isSpace(text.charCodeAt(i))) i++;
+  return i;
+}
+
+/** Index just after the closing quote of the string that opens at `from`. */
+function endOfString(text: string, from: number): number {
+  let quote = text.indexOf('"', from + 1);
+  for (;;) {
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+    quote = text.indexOf('"', quote + 1);
+  }
+}
+
+/** Index just after the value that begins at `from`, and how deep it is nested (0 for a scalar). */
+function endOfValue(text: string, from: number): { end: number; depth: number } {
+  let depth = 0;
+  let deepest = 0;
+  let i = from;
+  do {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
+      i = endOfString(text, i);
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth++;
+      if (depth > deepest) deepest = depth;
+      i++;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth--;
+      i++;
+    } else if (depth > 0) {
+      i++;
+    } else {
+      while (i < text.length && !isEndOfScalar(text.charCodeAt(i))) i++;
+    }
+  } while (depth > 0);
+  return { end: i, depth: deepest };
+}
+
+function isEndOfScalar(code: number): boolean {
+  return code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || isSpace(code);
+}
+
+/** A value as it stands in the text. */
+export interface JsonSlice {
+  readonly text: string;
+  /** Levels of nesting, 0 for a scalar. */
+  readonly depth: number;
+}
+
+/**
+ * The value of a member of the object that `text` holds, as written; `undefined` when it has no such member. The last
+ * of several members with one name counts, as for `JSON.parse`.
+ */
+export function memberText(text: string, name: string): JsonSlice | undefined {
+  const written = JSON.stringify(name);
+  let found: JsonSlice | undefined;
+  let i = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text.charCodeAt(i) === QUOTE) {
+    const keyEnd = endOfString(text, i);
+    const key = text.slice(i, keyEnd);
+    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const { end, depth } = endOfValue(text, valueStart);
+    if (key === written || (key.includes('\\') && JSON.parse(key) === name)) {
+      found = { text: text.slice(valueStart, end), depth };
+    }
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) === COMMA) i = skipSpace(text, i + 1);
+  }
+  return found;
+}
+
+/** The elements of the array that `text` holds, each as written. */
+export function elementTexts(text: string): string[] {
+  const elements: string[] = [];
+  let i = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text.charCodeAt(i) !== CLOSE_BRACKET) {
+    const { end } = endOfValue(text, i);
+    elements.push(text.slice(i, end));
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) === COMMA) i = skipSpace(text, i + 1);
+  }
+  return elements;
+}
+
+/**
+ * UTF-8 bytes of the value in compact form: without white space and with strings in their shortest JSON spelling
+ * (publish-api §3.1), so that an encoder that writes `\u00e9` for `é` has no smaller limit. Numbers count as written,
+ * because they are passed on as written.
+ */
+export function compactBytes(text: string): number {
+  let bytes = 0;
+  let i = 0;
+  while (i < text.length) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
+      const end = endOfString(text, i);
+      bytes += Buffer.byteLength(JSON.stringify(JSON.parse(text.slice(i, end))));
+      i = end;
+    } else {
+      if (!isSpace(code)) bytes++;
+      i++;
+    }
+  }
+  return bytes;
+}
+
+/** Whether the compact form of the value exceeds `max` bytes; cheap for values that are nowhere near it. */
+export function exceedsCompactBytes(text: string, max: number): boolean {
+  // The compact form is never longer than the text, and a UTF-16 unit is at most three bytes.
+  if (text.length * 3 <= max) return false;
+  return Buffer.byteLength(text) > max && compactBytes(text) > max;
+}
+
+export function tooDeep(slice: JsonSlice): boolean {
+  return slice.depth > MAX_JSON_DEPTH;
+}
+
+/** The JSON name of a value's type, for error texts (websocket-protocol §6): `string`, `array`, `null`, … */
+export function jsonType(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value;
+}
+
+/** `a`/`an` before a JSON type name. */
+export function withArticle(type: string): string {
+  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+}

@@ -1,0 +1,65 @@
+import { decodeTime, encodeTime } from 'ulid';
+
+/**
+ * Message ids are ULIDs that are a function of the event's place in its ingest stream: the time part is the running
+ * maximum of the stream's timestamps, the tail is the stream sequence and the partition. No counter and no lock hands
+ * them out, and an event that is processed twice gets the same id, which makes every later step idempotent.
+ */
+
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/i;
+
+/** Characters of the tail that hold the partition (15 bits) and the sequence (65 bits, of which 53 can be used). */
+const PARTITION_CHARACTERS = 3;
+const SEQUENCE_CHARACTERS = 13;
+
+/** Most partitions whose number fits into an id. */
+export const MAX_PARTITIONS = 32 ** PARTITION_CHARACTERS;
+
+function base32(value: number, characters: number): string {
+  let text = '';
+  let rest = value;
+  for (let i = 0; i < characters; i++) {
+    text = ALPHABET.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+let lastTimeMs = -1;
+let lastTimeText = '';
+
+function timeText(timeMs: number): string {
+  if (timeMs !== lastTimeMs) {
+    lastTimeText = encodeTime(timeMs, 10);
+    lastTimeMs = timeMs;
+  }
+  return lastTimeText;
+}
+
+/**
+ * The id of a sequenced message.
+ *
+ * @param timeMs running maximum of the stream's timestamps, ms since 1970
+ * @param sequence the event's sequence in its ingest stream
+ * @returns 26 characters; greater than every id of the partition with a smaller time, or the same time and a smaller
+ *   sequence
+ */
+export function messageId(timeMs: number, sequence: number, partition: number): string {
+  return timeText(timeMs) + base32(sequence, SEQUENCE_CHARACTERS) + base32(partition, PARTITION_CHARACTERS);
+}
+
+/** Whether the text is a ULID, in either case. */
+export function isUlid(text: string): boolean {
+  return ULID.test(text);
+}
+
+/** Milliseconds since 1970 of an id's time part. */
+export function idTimeMs(id: string): number {
+  return decodeTime(id);
+}
+
+/** The smallest id of a millisecond: every id of that moment or later is greater or equal (client-http-api §3.1). */
+export function firstIdOf(timeMs: number): string {
+  return timeText(Math.max(0, Math.floor(timeMs))) + '0'.repeat(16);
+}

@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { comparePositions, decodeDeliverRecord, encodeDeliverRecord } from './deliver-record';
+import { decodeIngestEvent, encodeIngestEvent, IngestEvent } from './ingest-event';
+
+const text = fc.string({ unit: 'grapheme', maxLength: 20 });
+const optionalText = fc.option(text, { nil: undefined });
+
+describe('ingest events', () => {
+  it('come back as they were sent, with their data byte for byte', () => {
+    const events: fc.Arbitrary<IngestEvent> = fc.record({
+      requestId: text,
+      channel: text,
+      event: text,
+      trigger: fc.constantFrom('client.websocket', 'client.http', 'server.lambda', 'server.http'),
+      store: fc.integer({ min: -1 }),
+      emitPubSubEvent: fc.boolean(),
+      deduplicationId: optionalText,
+      eagerId: optionalText,
+      meta: optionalText,
+      connectionId: optionalText,
+      echo: fc.boolean(),
+      sourceIp: optionalText,
+      userAgent: optionalText,
+      acknowledgeTo: optionalText,
+    });
+    fc.assert(
+      fc.property(events, fc.json(), (event, data) => {
+        const decoded = decodeIngestEvent(encodeIngestEvent(event, data));
+        expect(decoded.event).toEqual(event);
+        expect(decoded.data.toString('utf8')).toBe(data);
+      }),
+    );
+  });
+
+  it('keeps data that spans lines', () => {
+    const event = {
+      requestId: 'r',
+      channel: 'c',
+      event: 'e',
+      trigger: 'server.http',
+      store: 0,
+      emitPubSubEvent: false,
+    } as const;
+    expect(decodeIngestEvent(encodeIngestEvent(event, '{\n"a":\n1}')).data.toString()).toBe('{\n"a":\n1}');
+  });
+
+  it.each(['', 'x', '\n', '{}\n1', '{"c":1}\n1', 'null\n1'])('refuses what it did not write: %j', (payload) => {
+    expect(() => decodeIngestEvent(Buffer.from(payload))).toThrow();
+  });
+});
+
+describe('deliver records', () => {
+  it('come back as they were sent', () => {
+    const position = fc.record({ epoch: fc.nat(), sequence: fc.nat() });
+    fc.assert(
+      fc.property(
+        position,
+        fc.option(position, { nil: undefined }),
+        fc.boolean(),
+        text,
+        (own, previous, except, frame) => {
+          const record = {
+            position: own,
+            previous,
+            id: '01JA3S0TNEC2QBYMZRBMCEXGNW',
+            exceptConnectionId: except ? 'q83vEjRWeJCrze8=' : undefined,
+            frame: Buffer.from(frame),
+          };
+          expect(decodeDeliverRecord(encodeDeliverRecord(record))).toEqual(record);
+        },
+      ),
+    );
+  });
+
+  it.each(['', 'x\n', '1.1 - id\n{}', '1 - id -\n{}'])('refuses what it did not write: %j', (payload) => {
+    expect(() => decodeDeliverRecord(Buffer.from(payload))).toThrow();
+  });
+
+  it('orders positions by epoch, then by sequence', () => {
+    expect(comparePositions({ epoch: 1, sequence: 9 }, { epoch: 2, sequence: 1 })).toBeLessThan(0);
+    expect(comparePositions({ epoch: 2, sequence: 2 }, { epoch: 2, sequence: 1 })).toBeGreaterThan(0);
+    expect(comparePositions({ epoch: 2, sequence: 1 }, { epoch: 2, sequence: 1 })).toBe(0);
+  });
+});

@@ -1,0 +1,172 @@
+import { createInbox, headers, Msg, MsgHdrs, Subscription } from 'nats';
+import { StreamConnection, StreamUnavailableError } from './connection';
+
+export interface PublishOptions {
+  /** The server drops a second publish with the same id within the stream's window, so a repeat is safe. */
+  readonly messageId?: string;
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Give up after so many ms; without it the publish is repeated until it is confirmed. */
+  readonly timeoutMs?: number;
+}
+
+interface Pending {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+  readonly deadline: number;
+  sentAt: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** A confirmation that has not come after this long is asked for again (a stream's leader may have changed). */
+const REPEAT_AFTER_MS = 2_000;
+const SWEEP_MS = 250;
+
+/**
+ * Publishes to JetStream and waits for each confirmation, many at a time: all confirmations come to one inbox and are
+ * matched by a token in its subject, which costs a fraction of a request each.
+ *
+ * What was unconfirmed at a disconnect is published again in the same order with the same ids; the caller's promise
+ * settles only when the server confirmed, refused for good, or the time is up.
+ */
+export class AckedPublisher {
+  private readonly inbox = createInbox();
+  private readonly pending = new Map<string, Pending>();
+  private readonly subscription: Subscription;
+  private readonly sweeper: NodeJS.Timeout;
+  private readonly stopListening: () => void;
+  private next = 0;
+  private pendingBytes = 0;
+
+  constructor(
+    private readonly connection: StreamConnection,
+    /** Most bytes waiting for confirmation; past it a publish with a time limit fails at once. */
+    private readonly maxPendingBytes = 64 * 1_048_576,
+  ) {
+    this.subscription = connection.nats.subscribe(`${this.inbox}.*`, { callback: (_, message) => this.onAck(message) });
+    this.stopListening = connection.onReconnect(() => this.repeatAll());
+    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS);
+    this.sweeper.unref();
+  }
+
+  /**
+   * @returns when the stream has stored the message
+   * @throws StreamUnavailableError when NATS is away (at once), refuses, or does not confirm in time
+   */
+  publish(subject: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    const limited = options.timeoutMs !== undefined;
+    if (limited && !this.connection.isConnected) {
+      return Promise.reject(new StreamUnavailableError('NATS is not connected'));
+    }
+    if (limited && this.pendingBytes > this.maxPendingBytes) {
+      return Promise.reject(new StreamUnavailableError('too many messages wait for NATS'));
+    }
+    return new Promise((resolve, reject) => {
+      const now = Date.now();
+      const pending: Pending = {
+        subject,
+        payload,
+        headers: messageHeaders(options),
+        deadline: options.timeoutMs === undefined ? Infinity : now + options.timeoutMs,
+        sentAt: now,
+        resolve,
+        reject,
+      };
+      const token = (this.next++).toString(36);
+      this.pending.set(token, pending);
+      this.pendingBytes += payload.length;
+      this.send(token, pending);
+    });
+  }
+
+  /** Publishes that wait for confirmation. */
+  get unconfirmed(): number {
+    return this.pending.size;
+  }
+
+  /** Gives up the publish that has waited longest; its promise rejects. */
+  dropOldest(): void {
+    const [token] = this.pending.keys();
+    if (token !== undefined) this.fail(token, new StreamUnavailableError('dropped: too many messages wait for NATS'));
+  }
+
+  close(): void {
+    clearInterval(this.sweeper);
+    this.stopListening();
+    if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
+    for (const token of [...this.pending.keys()]) this.fail(token, new StreamUnavailableError('closing'));
+  }
+
+  private send(token: string, pending: Pending): void {
+    pending.sentAt = Date.now();
+    try {
+      this.connection.nats.publish(pending.subject, pending.payload, {
+        reply: `${this.inbox}.${token}`,
+        headers: pending.headers,
+      });
+    } catch (error) {
+      this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
+    }
+  }
+
+  private onAck(message: Msg): void {
+    const token = message.subject.slice(this.inbox.length + 1);
+    const pending = this.pending.get(token);
+    if (pending === undefined) return;
+    // An empty answer is the server's "no responders": no stream takes this subject at the moment.
+    if (message.data.length === 0) return this.refuse(token, pending, 'no stream takes the message');
+    const text = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength).toString('latin1');
+    if (text.includes('"error"')) return this.refuse(token, pending, errorDescription(text));
+    this.forget(token, pending);
+    pending.resolve();
+  }
+
+  /** A refusal ends a publish that has a time limit; one without a limit is tried again by the sweeper. */
+  private refuse(token: string, pending: Pending, why: string): void {
+    if (pending.deadline !== Infinity) this.fail(token, new StreamUnavailableError(why));
+  }
+
+  private repeatAll(): void {
+    for (const [token, pending] of this.pending) this.send(token, pending);
+  }
+
+  private sweep(): void {
+    const now = Date.now();
+    for (const [token, pending] of this.pending) {
+      if (pending.deadline <= now) this.fail(token, new StreamUnavailableError('NATS did not confirm in time'));
+    }
+    if (!this.connection.isConnected) return;
+    for (const [token, pending] of this.pending) {
+      // Sent in order, so the first that is young enough ends the walk.
+      if (pending.sentAt + REPEAT_AFTER_MS > now) break;
+      this.send(token, pending);
+    }
+  }
+
+  private fail(token: string, error: Error): void {
+    const pending = this.pending.get(token);
+    if (pending === undefined) return;
+    this.forget(token, pending);
+    pending.reject(error);
+  }
+
+  private forget(token: string, pending: Pending): void {
+    this.pending.delete(token);
+    this.pendingBytes -= pending.payload.length;
+  }
+}
+
+function messageHeaders(options: PublishOptions): MsgHdrs | undefined {
+  if (options.messageId === undefined && options.headers === undefined) return undefined;
+  const all = headers();
+  if (options.messageId !== undefined) all.set('Nats-Msg-Id', options.messageId);
+  for (const [name, value] of Object.entries(options.headers ?? {})) all.set(name, value);
+  return all;
+}
+
+function errorDescription(answer: string): string {
+  const { error } = JSON.parse(answer) as { error?: { description?: string } };
+  return `JetStream refused the message: ${error?.description ?? 'unknown reason'}`;
+}

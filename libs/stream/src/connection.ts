@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { connect, ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
+
+const PING_TIMEOUT_MS = 2_000;
+
+export interface StreamConnectionOptions {
+  /** `nats://` or `tls://` URLs; user and password or a token may be part of them. */
+  readonly natsUrls: readonly string[];
+  readonly natsToken?: string;
+  readonly natsCredsFile?: string;
+}
+
+/** The part of a logger that is used here. */
+export interface ConnectionLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** NATS cannot be reached, or did not confirm in time. Nothing was lost that had been confirmed. */
+export class StreamUnavailableError extends Error {
+  override readonly name = 'StreamUnavailableError';
+}
+
+/**
+ * The one NATS connection of a process. It outlives every outage: it reconnects for ever and tells its users, who
+ * then repeat or re-read what may have been lost meanwhile (bytes pending at a disconnect are dropped by the client).
+ */
+export class StreamConnection {
+  private readonly reconnectListeners = new Set<() => void>();
+  private connected = true;
+
+  private constructor(
+    readonly nats: NatsConnection,
+    private readonly log: ConnectionLog,
+  ) {
+    void this.watchStatus();
+  }
+
+  /**
+   * Connects, waiting for the first connection for as long as the server cannot be reached.
+   *
+   * @param service shown in NATS monitoring
+   */
+  static async open(options: StreamConnectionOptions, service: string, log: ConnectionLog): Promise<StreamConnection> {
+    const { servers, tls, user, pass, token } = parseNatsUrls(options.natsUrls);
+    const settings: ConnectionOptions = {
+      servers,
+      name: `hearth-${service}`,
+      tls: tls ? {} : undefined,
+      user,
+      pass,
+      token: options.natsToken ?? token,
+      authenticator:
+        options.natsCredsFile === undefined ? undefined : credsAuthenticator(readFileSync(options.natsCredsFile)),
+      maxReconnectAttempts: -1,
+      waitOnFirstConnect: true,
+      reconnectTimeWait: 250,
+      reconnectJitter: 250,
+      // A dead peer is noticed after two missed pings.
+      pingInterval: 5_000,
+      maxPingOut: 2,
+      noAsyncTraces: true,
+    };
+    const nats = await connect(settings);
+    return new StreamConnection(nats, log);
+  }
+
+  get isConnected(): boolean {
+    return this.connected && !this.nats.isClosed();
+  }
+
+  /** Calls the listener after every reconnect; returns a function that stops that. */
+  onReconnect(listener: () => void): () => void {
+    this.reconnectListeners.add(listener);
+    return () => this.reconnectListeners.delete(listener);
+  }
+
+  /** JetStream's management API. */
+  manager(): Promise<JetStreamManager> {
+    return this.nats.jetstreamManager({ checkAPI: false });
+  }
+
+  /** Rejects unless the server answers soon. */
+  async ping(): Promise<void> {
+    if (!this.isConnected) throw new StreamUnavailableError('NATS is not connected');
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new StreamUnavailableError('NATS does not answer')), PING_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([this.nats.flush(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.reconnectListeners.clear();
+    await this.nats.close();
+  }
+
+  private async watchStatus(): Promise<void> {
+    for await (const { type } of this.nats.status()) {
+      if (type === Events.Disconnect) {
+        this.connected = false;
+        this.log.warn('NATS disconnected');
+      } else if (type === Events.Reconnect) {
+        this.connected = true;
+        this.log.info('NATS reconnected');
+        for (const listener of this.reconnectListeners) listener();
+      }
+    }
+  }
+}
+
+interface NatsServers {
+  readonly servers: string[];
+  readonly tls: boolean;
+  readonly user?: string;
+  readonly pass?: string;
+  readonly token?: string;
+}
+
+/** The client library takes credentials beside the addresses, a URL carries them inside. */
+function parseNatsUrls(list: readonly string[]): NatsServers {
+  const urls = list.map((text) => new URL(text.includes('://') ? text : `nats://${text}`));
+  const servers = urls.map((url) => `${url.hostname}:${url.port === '' ? '4222' : url.port}`);
+  const tls = urls.some((url) => url.protocol === 'tls:');
+  const named = urls.find((url) => url.username !== '');
+  if (named === undefined) return { servers, tls };
+  const user = decodeURIComponent(named.username);
+  if (named.password === '') return { servers, tls, token: user };
+  return { servers, tls, user, pass: decodeURIComponent(named.password) };
+}

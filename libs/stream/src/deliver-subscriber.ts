@@ -1,0 +1,44 @@
+import { DeliverRecord, decodeDeliverRecord, deliverSubject } from '@hearth/protocol';
+import { StreamConnection } from './connection';
+
+/** A gateway's live interest in one channel. */
+export interface DeliverSubscription {
+  /** Resolves once the server forwards the channel's messages to us. */
+  readonly active: Promise<void>;
+  close(): void;
+}
+
+/**
+ * Live messages of channels, straight from core NATS: ordered, at most once. Whoever listens checks the chain of
+ * positions and reads what is missing from the deliver stream.
+ */
+export class DeliverSubscriber {
+  private flushing: Promise<void> | undefined;
+
+  constructor(private readonly connection: StreamConnection) {}
+
+  subscribe(channel: string, onRecord: (record: DeliverRecord) => void): DeliverSubscription {
+    const subscription = this.connection.nats.subscribe(deliverSubject(channel), {
+      callback: (error, message) => {
+        if (error === null) onRecord(decodeDeliverRecord(message.data));
+      },
+    });
+    return {
+      active: this.flush(),
+      close: () => {
+        if (!this.connection.nats.isClosed()) subscription.unsubscribe();
+      },
+    };
+  }
+
+  /** Subscriptions made in one turn of the event loop share one round trip. */
+  private flush(): Promise<void> {
+    this.flushing ??= new Promise<void>((resolve, reject) => {
+      setImmediate(() => {
+        this.flushing = undefined;
+        this.connection.nats.flush().then(resolve, reject);
+      });
+    });
+    return this.flushing;
+  }
+}

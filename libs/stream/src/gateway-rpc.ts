@@ -1,0 +1,73 @@
+import { gatewaySubject, ProtocolError, ErrorCode } from '@hearth/protocol';
+import { ErrorCode as NatsErrorCode, NatsError } from 'nats';
+import { StreamConnection, StreamUnavailableError } from './connection';
+
+/**
+ * Requests to the gateway that owns a connection. The connection id names the gateway, so no row per connection is
+ * written anywhere and the answer is as fresh as the connection itself.
+ */
+
+/** What a client asks for over HTTP (client-http-api). */
+export type GatewayRequest =
+  | { readonly operation: 'listMessages'; readonly channel: string }
+  | {
+      readonly operation: 'publishMessage';
+      readonly channel: string;
+      readonly event: string;
+      /** JSON text. */
+      readonly data: string;
+      readonly eagerIdGeneration: boolean;
+      readonly sourceIp?: string;
+      readonly userAgent?: string;
+    };
+
+export interface ConnectionCredentials {
+  readonly connectionId: string;
+  readonly connectionSecret: string;
+}
+
+export type GatewayAnswer =
+  /** The channel's real name and the oldest visible instant, ms since 1970. */
+  | { readonly operation: 'listMessages'; readonly channel: string; readonly sinceMs: number }
+  | { readonly operation: 'publishMessage'; readonly channel: string; readonly id: string | null };
+
+export type AnswerTo<R extends GatewayRequest> = Extract<GatewayAnswer, { operation: R['operation'] }>;
+
+/** What goes over the wire; an error is carried as its code and text. */
+export type GatewayReply =
+  { readonly answer: GatewayAnswer } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+export interface GatewayCall {
+  readonly credentials: ConnectionCredentials;
+  readonly request: GatewayRequest;
+}
+
+/**
+ * Asks a gateway.
+ *
+ * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway (its connections are gone)
+ * @throws StreamUnavailableError when NATS or the gateway does not answer in `timeoutMs`
+ */
+export async function callGateway<R extends GatewayRequest>(
+  connection: StreamConnection,
+  gatewayId: number,
+  credentials: ConnectionCredentials,
+  request: R,
+  timeoutMs: number,
+): Promise<AnswerTo<R>> {
+  const call: GatewayCall = { credentials, request };
+  let reply: GatewayReply;
+  try {
+    const message = await connection.nats.request(gatewaySubject(gatewayId), JSON.stringify(call), {
+      timeout: timeoutMs,
+    });
+    reply = message.json<GatewayReply>();
+  } catch (error) {
+    if (error instanceof NatsError && error.code === String(NatsErrorCode.NoResponders)) {
+      throw new ProtocolError('UNAUTHORIZED', 'connectionId: no such connection', { cause: error });
+    }
+    throw new StreamUnavailableError('the gateway did not answer', { cause: error });
+  }
+  if ('error' in reply) throw new ProtocolError(reply.error.code, reply.error.message);
+  return reply.answer as AnswerTo<R>;
+}

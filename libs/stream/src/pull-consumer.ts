@@ -1,0 +1,217 @@
+import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, nanos, Subscription } from 'nats';
+import { StreamConnection } from './connection';
+
+/** A message as a stream holds it. */
+export interface StreamMessage {
+  readonly sequence: number;
+  /** Nanoseconds since 1970, decimal; given by the stream when it stored the message. */
+  readonly timeNs: string;
+  readonly timeMs: number;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  /** Messages that the stream holds after this one for this consumer. */
+  readonly pending: number;
+}
+
+/** Where a consumer begins. */
+export type StartAt =
+  | { readonly sequence: number }
+  /** Milliseconds since 1970: the first message stored at or after. */
+  | { readonly timeMs: number }
+  | 'first';
+
+/** One pull request asks for this much; the next is sent when all of it has been taken. */
+const PULL_MESSAGES = 2_000;
+const PULL_BYTES = 8 * 1_048_576;
+const PULL_EXPIRES_MS = 30_000;
+const HEARTBEAT_MS = 2_000;
+/** No sign of the server for this long: the consumer is considered gone. */
+const SILENCE_MS = 3 * HEARTBEAT_MS;
+
+/** The server keeps a consumer that nobody pulls from for this long. */
+const INACTIVE_MS = 60_000;
+
+/** The consumer is gone, skipped something, or the server fell silent: open another from the last message taken. */
+export class ConsumerLostError extends Error {
+  override readonly name = 'ConsumerLostError';
+}
+
+/**
+ * Reads one stream in its order, without acknowledgements: JetStream's redelivery puts later messages before earlier
+ * ones as soon as more than one is unacknowledged. The reader's position is its own business.
+ *
+ * Only one pull request is open at a time and the next one waits until the reader has caught up, so no more than
+ * `PULL_BYTES` wait in memory however much the stream holds.
+ */
+export class PullConsumer {
+  private readonly queue: StreamMessage[] = [];
+  private readonly inbox = createInbox();
+  private readonly subscription: Subscription;
+  private readonly watchdog: NodeJS.Timeout;
+  private readonly stopListening: () => void;
+  private wake: (() => void) | undefined;
+  private failure: Error | undefined;
+  private outstanding = 0;
+  private pulls = 0;
+  private consumerSequence = 0;
+  private lastSignAt = Date.now();
+
+  private constructor(
+    private readonly connection: StreamConnection,
+    private readonly stream: string,
+    private readonly consumer: string,
+  ) {
+    this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
+      callback: (_, message) => this.onMessage(message),
+    });
+    this.stopListening = connection.onReconnect(() => this.fail('NATS reconnected'));
+    this.watchdog = setInterval(() => this.watch(), HEARTBEAT_MS);
+    this.watchdog.unref();
+    this.pull();
+  }
+
+  /** @param filterSubject only messages with this subject */
+  static async open(
+    connection: StreamConnection,
+    stream: string,
+    start: StartAt,
+    filterSubject?: string,
+  ): Promise<PullConsumer> {
+    const manager = await connection.manager();
+    const { name } = await manager.consumers.add(stream, {
+      ack_policy: AckPolicy.None,
+      ...deliverPolicy(start),
+      filter_subject: filterSubject,
+      inactive_threshold: nanos(INACTIVE_MS),
+      mem_storage: true,
+      num_replicas: 1,
+    });
+    return new PullConsumer(connection, stream, name);
+  }
+
+  /**
+   * Everything that has arrived, at most `max`; waits for the first. Empty once `close` was called.
+   *
+   * @throws ConsumerLostError
+   */
+  async next(max: number): Promise<StreamMessage[]> {
+    while (this.queue.length === 0) {
+      if (this.failure !== undefined) throw this.failure;
+      if (this.subscription.isClosed()) return [];
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    const taken = this.queue.splice(0, max);
+    if (this.queue.length === 0 && this.outstanding === 0) this.pull();
+    return taken;
+  }
+
+  close(): void {
+    this.stop();
+    this.signal();
+    if (!this.connection.isConnected) return;
+    // Best effort: the server drops it by itself when nobody pulls.
+    this.connection.nats.publish(`$JS.API.CONSUMER.DELETE.${this.stream}.${this.consumer}`);
+  }
+
+  private stop(): void {
+    clearInterval(this.watchdog);
+    this.stopListening();
+    if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
+  }
+
+  private pull(): void {
+    if (this.failure !== undefined || this.subscription.isClosed()) return;
+    this.outstanding = PULL_MESSAGES;
+    this.pulls++;
+    const request = {
+      batch: PULL_MESSAGES,
+      max_bytes: PULL_BYTES,
+      expires: nanos(PULL_EXPIRES_MS),
+      idle_heartbeat: nanos(HEARTBEAT_MS),
+    };
+    this.connection.nats.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.stream}.${this.consumer}`, JSON.stringify(request), {
+      reply: `${this.inbox}.${this.pulls}`,
+    });
+  }
+
+  private onMessage(message: Msg): void {
+    this.lastSignAt = Date.now();
+    const status = message.headers?.code ?? 0;
+    if (status === 0 && message.reply !== undefined) return this.onData(message, message.reply);
+    if (status === 100) return;
+    // A status of an earlier pull request says nothing about the present one.
+    if (!message.subject.endsWith(`.${this.pulls}`)) return;
+    // 404 and 408: the request ran out. 409: it reached its size, or the consumer is gone.
+    if (status === 409 && !/max ?bytes|exceeded/i.test(message.headers?.description ?? '')) {
+      return this.fail(message.headers?.description ?? 'consumer is gone');
+    }
+    this.outstanding = 0;
+    if (this.queue.length === 0) this.pull();
+  }
+
+  private onData(message: Msg, reply: string): void {
+    if (this.failure !== undefined) return;
+    const place = parseAckSubject(reply);
+    if (place.consumerSequence !== this.consumerSequence + 1) return this.fail('a message was skipped');
+    this.consumerSequence = place.consumerSequence;
+    this.outstanding--;
+    this.queue.push({
+      sequence: place.sequence,
+      timeNs: place.timeNs,
+      timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
+      subject: message.subject,
+      payload: message.data,
+      pending: place.pending,
+    });
+    this.signal();
+  }
+
+  private watch(): void {
+    if (!this.connection.isConnected) {
+      this.lastSignAt = Date.now();
+    } else if (this.outstanding > 0 && Date.now() - this.lastSignAt > SILENCE_MS) {
+      this.fail('the server fell silent');
+    }
+  }
+
+  private fail(why: string): void {
+    if (this.failure !== undefined) return;
+    this.failure = new ConsumerLostError(`${this.stream}: ${why}`);
+    this.stop();
+    this.signal();
+  }
+
+  private signal(): void {
+    const wake = this.wake;
+    this.wake = undefined;
+    wake?.();
+  }
+}
+
+function deliverPolicy(start: StartAt): Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq' | 'opt_start_time'> {
+  if (start === 'first') return { deliver_policy: DeliverPolicy.All };
+  if ('sequence' in start) {
+    return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, start.sequence) };
+  }
+  return { deliver_policy: DeliverPolicy.StartTime, opt_start_time: new Date(start.timeMs).toISOString() };
+}
+
+/**
+ * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>`, with two more tokens before
+ * and one after in newer servers.
+ */
+function parseAckSubject(subject: string): {
+  sequence: number;
+  consumerSequence: number;
+  timeNs: string;
+  pending: number;
+} {
+  const tokens = subject.split('.');
+  const first = tokens.length > 9 ? 7 : 5;
+  return {
+    sequence: Number(tokens[first]),
+    consumerSequence: Number(tokens[first + 1]),
+    timeNs: tokens[first + 2] ?? '0',
+    pending: Number(tokens[first + 3]),
+  };
+}

@@ -1,0 +1,111 @@
+import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@hearth/protocol';
+import { DiscardPolicy, JetStreamManager, nanos, NatsError, RetentionPolicy, StorageType, StreamConfig } from 'nats';
+
+export interface StreamSettings {
+  readonly partitions: number;
+  /** Bytes of accepted, not yet sequenced messages over all partitions; more are refused. */
+  readonly ingestMaxBytes: number;
+  /** Bytes of recent messages that gateways can catch up from. */
+  readonly deliverMaxBytes: number;
+  readonly deliverMaxAgeSeconds: number;
+  readonly streamReplicas: number;
+}
+
+export interface EventStreamSettings {
+  readonly eventsStream: string;
+  readonly eventsSubjectPrefix: string;
+  readonly eventsMaxAgeSeconds: number;
+  /** -1 = unlimited */
+  readonly eventsMaxBytes: number;
+  readonly eventsReplicas: number;
+}
+
+/**
+ * How long the server remembers a publish by its `Nats-Msg-Id`. A repeat only happens within the publisher's own
+ * deadline (5 s); every remembered id costs the server about 230 bytes.
+ */
+const REPEAT_WINDOW_MS = 15_000;
+
+/** JetStream's error codes, as questions. */
+const isMissing = (error: unknown): boolean =>
+  error instanceof NatsError && (error.api_error?.err_code === 10059 || error.api_error?.code === 404);
+const alreadyExists = (error: unknown): boolean => error instanceof NatsError && error.api_error?.err_code === 10058;
+
+async function ensure(manager: JetStreamManager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+  try {
+    await manager.streams.info(config.name);
+    return;
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+  try {
+    await manager.streams.add(config);
+  } catch (error) {
+    // Another node created it in the same moment.
+    if (!alreadyExists(error)) throw error;
+  }
+}
+
+/**
+ * One stream per partition: its sequence is the partition's order, and what has been sequenced can be dropped from its
+ * head in one step. A full stream refuses new messages; it never drops accepted ones.
+ */
+export async function ensureIngestStream(
+  manager: JetStreamManager,
+  partition: number,
+  settings: StreamSettings,
+): Promise<void> {
+  await ensure(manager, {
+    name: ingestStream(partition),
+    subjects: [ingestSubject(partition)],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    max_bytes: Math.max(1_048_576, Math.floor(settings.ingestMaxBytes / settings.partitions)),
+    duplicate_window: nanos(REPEAT_WINDOW_MS),
+    num_replicas: settings.streamReplicas,
+  });
+}
+
+/**
+ * The last minutes of all channels, for gateways that missed something. On disk, so that a restart of the server
+ * does not open a gap under the gateways.
+ */
+export async function ensureDeliverStream(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+  await ensure(manager, {
+    name: DELIVER_STREAM,
+    subjects: [DELIVER_SUBJECTS],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    max_age: nanos(settings.deliverMaxAgeSeconds * 1_000),
+    max_bytes: settings.deliverMaxBytes,
+    allow_direct: true,
+    duplicate_window: nanos(Math.min(REPEAT_WINDOW_MS, settings.deliverMaxAgeSeconds * 1_000)),
+    num_replicas: settings.streamReplicas,
+  });
+}
+
+/** All streams of an installation but the backend events; safe to call from every node at every start. */
+export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+  await ensureDeliverStream(manager, settings);
+  for (let partition = 0; partition < settings.partitions; partition++) {
+    await ensureIngestStream(manager, partition, settings);
+  }
+}
+
+/** The stream of backend events (pubsub-events §4.1); one that exists is used as it is. */
+export async function ensureEventStream(manager: JetStreamManager, settings: EventStreamSettings): Promise<void> {
+  await ensure(manager, {
+    name: settings.eventsStream,
+    subjects: [`${settings.eventsSubjectPrefix}.>`],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.Old,
+    max_age: nanos(settings.eventsMaxAgeSeconds * 1_000),
+    max_bytes: settings.eventsMaxBytes,
+    max_msg_size: 1_048_576,
+    duplicate_window: nanos(120_000),
+    num_replicas: settings.eventsReplicas,
+  });
+}

@@ -1,0 +1,117 @@
+import { DeliverRecord, deliverSubject, encodeDeliverRecord, ProtocolError } from '@hearth/protocol';
+import {
+  AckedPublisher,
+  callGateway,
+  DeliverSubscriber,
+  deliverStreamEnd,
+  ensureStreams,
+  lastDelivered,
+  readDelivered,
+  StreamConnection,
+} from '@hearth/stream';
+import { eventually } from '../support/eventually';
+import { startNats, TestNats } from '../support/nats';
+
+const SETTINGS = {
+  partitions: 1,
+  ingestMaxBytes: 1_048_576,
+  deliverMaxBytes: 16 * 1_048_576,
+  deliverMaxAgeSeconds: 600,
+  streamReplicas: 1,
+};
+const silent = { info: () => undefined, warn: () => undefined };
+
+let nats: TestNats;
+let connection: StreamConnection;
+let publisher: AckedPublisher;
+
+beforeAll(async () => {
+  nats = await startNats();
+  connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
+  await ensureStreams(await connection.manager(), SETTINGS);
+  publisher = new AckedPublisher(connection);
+});
+
+afterAll(async () => {
+  publisher.close();
+  await connection.close();
+  await nats.stop();
+});
+
+const record = (sequence: number): DeliverRecord => ({
+  position: { epoch: 0, sequence },
+  previous: sequence === 1 ? undefined : { epoch: 0, sequence: sequence - 1 },
+  id: '01JA3S0TNEC2QBYMZRBMCEXGNW',
+  exceptConnectionId: undefined,
+  frame: Buffer.from(`{"n":${sequence}}`),
+});
+
+async function deliver(channel: string, from: number, to: number): Promise<void> {
+  for (let n = from; n <= to; n++) await publisher.publish(deliverSubject(channel), encodeDeliverRecord(record(n)));
+}
+
+async function stored(channel: string | undefined, start: Parameters<typeof readDelivered>[1]): Promise<number[]> {
+  const read: number[] = [];
+  await readDelivered(connection, start, channel, (_, { record: one }) => read.push(one.position.sequence));
+  return read;
+}
+
+describe('the deliver stream', () => {
+  it('tells the latest message of a channel, or that there is none', async () => {
+    await deliver('latest', 1, 3);
+    await deliver('other.>', 1, 1);
+    expect((await lastDelivered(connection, 'latest'))?.record).toEqual(record(3));
+    expect((await lastDelivered(connection, 'other.>'))?.record).toEqual(record(1));
+    expect(await lastDelivered(connection, 'never')).toBeUndefined();
+  });
+
+  it('reads one channel from a place on, in order', async () => {
+    await deliver('read', 1, 20);
+    const last = await lastDelivered(connection, 'read');
+    await deliver('noise', 1, 5);
+    await deliver('read', 21, 30);
+    expect(await stored('read', { sequence: (last?.sequence ?? 0) + 1 })).toEqual([
+      21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+    ]);
+    expect(await stored('read', 'first')).toHaveLength(30);
+    expect(await stored('never', 'first')).toEqual([]);
+  });
+
+  it('reads nothing behind its end', async () => {
+    await deliver('end', 1, 2);
+    expect(await stored('end', { sequence: (await deliverStreamEnd(connection)) + 1 })).toEqual([]);
+  });
+
+  it('reads all channels at once', async () => {
+    const from = (await deliverStreamEnd(connection)) + 1;
+    await deliver('one', 1, 3);
+    await deliver('two', 1, 3);
+    expect(await stored(undefined, { sequence: from })).toEqual([1, 2, 3, 1, 2, 3]);
+  });
+
+  it('forwards live messages once the subscription is active', async () => {
+    const received: number[] = [];
+    const subscription = new DeliverSubscriber(connection).subscribe('live', (one) =>
+      received.push(one.position.sequence),
+    );
+    await subscription.active;
+    await deliver('live', 1, 50);
+    await eventually(() => expect(received).toHaveLength(50));
+    expect(received).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
+    subscription.close();
+  });
+});
+
+describe('callGateway', () => {
+  it('says UNAUTHORIZED when the gateway of a connection is gone', async () => {
+    const call = callGateway(
+      connection,
+      7,
+      { connectionId: 'x', connectionSecret: 'y' },
+      { operation: 'listMessages', channel: 'c' },
+      2_000,
+    );
+    await expect(call).rejects.toThrow(ProtocolError);
+    await expect(call).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+  });
+});

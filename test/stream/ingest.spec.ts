@@ -1,0 +1,204 @@
+import { decodeIngestEvent, ingestStream, ingestSubject } from '@hearth/protocol';
+import {
+  AckedPublisher,
+  ConsumerLostError,
+  ensureStreams,
+  findIngestStart,
+  IngestPosition,
+  IngestPublisher,
+  openIngestReader,
+  purgeIngest,
+  StreamConnection,
+  StreamMessage,
+  StreamSettings,
+  StreamUnavailableError,
+} from '@hearth/stream';
+import { eventually } from '../support/eventually';
+import { startNats, TestNats } from '../support/nats';
+
+const SETTINGS: StreamSettings = {
+  partitions: 1,
+  ingestMaxBytes: 64 * 1_048_576,
+  deliverMaxBytes: 16 * 1_048_576,
+  deliverMaxAgeSeconds: 600,
+  streamReplicas: 1,
+};
+const BEGINNING: IngestPosition = { epoch: 0, sequence: 0, timeNs: '', streamCreated: '' };
+const silent = { info: () => undefined, warn: () => undefined };
+
+let nats: TestNats;
+let connection: StreamConnection;
+let ingest: IngestPublisher;
+
+beforeEach(async () => {
+  nats = await startNats();
+  connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
+  await ensureStreams(await connection.manager(), SETTINGS);
+  ingest = new IngestPublisher(connection, { partitions: 1, httpTimeoutMs: 8_000, publishAck: 'stream' });
+});
+
+afterEach(async () => {
+  ingest.close();
+  await connection.close();
+  await nats.stop();
+});
+
+function publish(n: number, padding = ''): Promise<void> {
+  return ingest.publish(
+    { requestId: `r${n}`, channel: 'c', event: 'e', trigger: 'server.http', store: 0, emitPubSubEvent: false },
+    `${n}${padding}`,
+  );
+}
+
+const numbers = (messages: readonly StreamMessage[]): number[] =>
+  messages.map(({ payload }) => Number(decodeIngestEvent(payload).data.toString()));
+
+/** Reads as a partition worker does: on a lost consumer it opens another one behind the last message taken. */
+async function readAll(count: number): Promise<{ read: number[]; last: StreamMessage }> {
+  const read: number[] = [];
+  let last: StreamMessage | undefined;
+  while (read.length < count) {
+    try {
+      const reader = await openIngestReader(connection, 0, { sequence: (last?.sequence ?? 0) + 1 });
+      while (read.length < count) {
+        const messages = await reader.next(100);
+        read.push(...numbers(messages));
+        last = messages.at(-1) ?? last;
+      }
+      reader.close();
+    } catch (error) {
+      if (!(error instanceof ConsumerLostError) && nats.pid !== 0 && connection.isConnected) throw error;
+    }
+  }
+  if (last === undefined) throw new Error('nothing was read');
+  return { read, last };
+}
+
+async function positionAfter(count: number): Promise<IngestPosition> {
+  const { position } = await findIngestStart(connection, 0, SETTINGS, BEGINNING);
+  const { last } = await readAll(count);
+  return { ...position, sequence: last.sequence, timeNs: last.timeNs };
+}
+
+describe('the ingest stream', () => {
+  it('gives back what was published, in the order of the calls', async () => {
+    const count = 5_000;
+    await Promise.all(Array.from({ length: count }, (_, n) => publish(n)));
+    expect((await readAll(count)).read).toEqual(Array.from({ length: count }, (_, n) => n));
+  });
+
+  it('loses and doubles nothing that was confirmed when nats-server is killed under load', async () => {
+    const accepted: number[] = [];
+    const refused: number[] = [];
+    let next = 0;
+    let stopping = false;
+    const publisher = (async () => {
+      while (!stopping) {
+        const n = next++;
+        await publish(n).then(
+          () => accepted.push(n),
+          () => refused.push(n),
+        );
+      }
+    })();
+    await eventually(() => expect(accepted.length).toBeGreaterThan(300));
+    await nats.kill();
+    await nats.restart();
+    const before = accepted.length;
+    await eventually(() => expect(accepted.length).toBeGreaterThan(before + 300));
+    stopping = true;
+    await publisher;
+    const manager = await connection.manager();
+    const { state } = await manager.streams.info(ingestStream(0));
+    const { read } = await readAll(state.messages);
+    expect(read.filter((n, index) => index > 0 && n <= (read[index - 1] ?? -1))).toEqual([]);
+    const present = new Set(read);
+    expect(present.size).toBe(read.length);
+    expect(accepted.filter((n) => !present.has(n))).toEqual([]);
+  });
+
+  it('fails at once and clearly while NATS is away', async () => {
+    await nats.kill();
+    await eventually(() => expect(connection.isConnected).toBe(false));
+    await expect(publish(1)).rejects.toThrow(StreamUnavailableError);
+    await nats.restart();
+    await eventually(() => publish(2));
+  });
+
+  it('refuses a message that no stream takes', async () => {
+    await (await connection.manager()).streams.delete(ingestStream(0));
+    await expect(publish(1)).rejects.toThrow('no stream takes the message');
+  });
+
+  it('refuses new messages instead of dropping accepted ones when it is full', async () => {
+    // The smallest stream there is holds 1 MiB.
+    const manager = await connection.manager();
+    await manager.streams.delete(ingestStream(0));
+    await ensureStreams(manager, { ...SETTINGS, ingestMaxBytes: 1 });
+    const results = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => publish(n, ' '.repeat(30_000))));
+    const accepted = results.filter(({ status }) => status === 'fulfilled').length;
+    expect(accepted).toBeGreaterThan(0);
+    expect(accepted).toBeLessThan(50);
+    expect((await readAll(accepted)).read).toEqual(Array.from({ length: accepted }, (_, n) => n));
+  });
+
+  it('publishes a message with one id only once, however often it is sent', async () => {
+    const publisher = new AckedPublisher(connection);
+    for (let i = 0; i < 3; i++) await publisher.publish(ingestSubject(0), Buffer.from('x'), { messageId: 'same' });
+    publisher.close();
+    const { state } = await (await connection.manager()).streams.info(ingestStream(0));
+    expect(state.messages).toBe(1);
+  });
+});
+
+describe('findIngestStart', () => {
+  it('goes on behind the position while the stream is the same', async () => {
+    for (let n = 0; n < 10; n++) await publish(n);
+    const position = await positionAfter(10);
+    expect(await findIngestStart(connection, 0, SETTINGS, position)).toEqual({ position, startAt: { sequence: 11 } });
+  });
+
+  it('goes on after a restart of nats-server and after the stream was shortened', async () => {
+    for (let n = 0; n < 10; n++) await publish(n);
+    const position = await positionAfter(10);
+    await purgeIngest(connection, 0, position.sequence);
+    await nats.restart();
+    const start = await eventually(() => findIngestStart(connection, 0, SETTINGS, position));
+    expect(start.epochReason).toBeUndefined();
+    expect(start.startAt).toEqual({ sequence: 11 });
+  });
+
+  it('begins a new epoch when the stream was created anew', async () => {
+    for (let n = 0; n < 10; n++) await publish(n);
+    const position = await positionAfter(10);
+    const manager = await connection.manager();
+    await manager.streams.delete(ingestStream(0));
+    const start = await findIngestStart(connection, 0, SETTINGS, position);
+    expect(start.epochReason).toBe('the stream was created anew');
+    expect(start.position).toMatchObject({ epoch: 1, sequence: 0 });
+    await publish(99);
+    const reader = await openIngestReader(connection, 0, start.startAt);
+    expect(numbers(await reader.next(10))).toEqual([99]);
+    reader.close();
+  });
+
+  it('begins a new epoch when the stream lost its tail', async () => {
+    for (let n = 0; n < 10; n++) await publish(n);
+    const position = { ...(await positionAfter(10)), sequence: 14, timeNs: '1' };
+    const start = await findIngestStart(connection, 0, SETTINGS, position);
+    expect(start.epochReason).toBe('the stream lost its tail');
+    expect(start.startAt).toEqual({ sequence: 11 });
+  });
+
+  it('begins a new epoch when sequences that were lost have been given out again', async () => {
+    for (let n = 0; n < 5; n++) await publish(n);
+    const position = await positionAfter(5);
+    // As if the fifth message had another time when it was applied: the one there now is not the same.
+    const earlier = String(BigInt(position.timeNs) - 1_000_000n);
+    const start = await findIngestStart(connection, 0, SETTINGS, { ...position, timeNs: earlier });
+    expect(start.epochReason).toBe('the stream lost its tail and has been written to since');
+    const reader = await openIngestReader(connection, 0, start.startAt);
+    expect(numbers(await reader.next(10))).toContain(4);
+    reader.close();
+  });
+});
