@@ -19,6 +19,8 @@ module.exports = {
   },
   // jose ships ES modules only, which jest cannot require as they are.
   transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  globalSetup: '<rootDir>/test/global-setup.ts',
+  globalTeardown: '<rootDir>/test/global-teardown.ts',
   maxWorkers: 2,
   testTimeout: 30_000,
 };

@@ -1,0 +1,292 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { z } from 'zod';
+import { defaultCacheDir } from './cache-dir';
+import { lockDataDir, openDataDir } from './data-dir';
+import { freePort } from './free-port';
+import { accountForPostgres, canEnter } from './postgres-account';
+import { preparePostgresBinaries, type PostgresBinaries } from './postgres-binaries';
+import { readPrivateJson, writePrivateFile } from './private-file';
+import { runsWithArgument, stopProcess, type StopStep } from './processes';
+import { identityOf, serverEnvironment, ServerProcess, type Account } from './server-process';
+
+/**
+ * The Postgres of the all-in-one. In the data folder it keeps `postgres/` (the cluster), `postgres.json` (its password,
+ * last port and, where the cluster had to live elsewhere, that place) and `postgres.log`. It listens on 127.0.0.1 only,
+ * with a password, because other users of the machine reach 127.0.0.1 too.
+ */
+export interface EmbeddedPostgres {
+  /** `postgres://` URL of the database `hearth`, as its superuser, password included. */
+  readonly url: string;
+  /** Resolves with how it ended, whether stopped or not. */
+  readonly ended: Promise<string>;
+  /** Stops it after the running statements were cancelled and everything is on disk. */
+  stop(): Promise<void>;
+}
+
+export interface EmbeddedPostgresOptions {
+  readonly dataDir: string;
+  readonly log?: (line: string) => void;
+}
+
+interface Cluster {
+  readonly folder: string;
+  readonly account: Account | undefined;
+  readonly password: string;
+  /** Set when the folder is outside the data folder and so has a lock of its own. */
+  readonly unlock?: () => Promise<void>;
+}
+
+const user = 'hearth';
+const database = 'hearth';
+const rootsPlace = '/var/lib/hearth';
+const rootsCache = '/var/cache/hearth';
+// After a crash Postgres replays its log before it lets anyone in.
+const readyWithinMs = 120_000;
+const startAttempts = 20;
+
+// "Fast" cancels what runs and writes a checkpoint, "immediate" leaves the replay to the next start.
+const stopSteps: readonly StopStep[] = [
+  { signal: 'SIGINT', waitMs: 20_000 },
+  { signal: 'SIGQUIT', waitMs: 5_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+
+const settingsFile = z.object({
+  password: z.string().min(1),
+  port: z.number().int().optional(),
+  cluster: z.string().optional(),
+});
+type Settings = z.infer<typeof settingsFile>;
+
+/**
+ * Starts the embedded Postgres on a data folder, making the cluster at the first start. The caller holds the folder's lock.
+ *
+ * @throws Error that says what to do when it cannot be started
+ */
+export async function startEmbeddedPostgres({
+  dataDir,
+  log = () => {},
+}: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const home = await openDataDir(dataDir);
+  const recordFile = join(home, 'postgres.json');
+  const record = await readPrivateJson(recordFile, (content) => settingsFile.parse(content));
+  const cluster = await openCluster(home, record, log);
+  try {
+    const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home), log);
+    const settings: Settings = { ...record, password: cluster.password };
+    if (cluster.unlock !== undefined) settings.cluster = cluster.folder;
+    await writePrivateFile(recordFile, toJson(settings));
+    await stopLeftOverPostgres(cluster.folder, log);
+    await createCluster(cluster, binaries, log);
+    const { server, port } = await startServer(cluster, binaries, join(home, 'postgres.log'), record?.port);
+    await writePrivateFile(recordFile, toJson({ ...settings, port }));
+    return {
+      url: urlOf(cluster.password, port, database),
+      ended: server.ended,
+      stop: async () => {
+        await server.stop(stopSteps);
+        await cluster.unlock?.();
+      },
+    };
+  } catch (error) {
+    await cluster.unlock?.();
+    throw error;
+  }
+}
+
+/** Decides where the cluster is and who runs it. */
+async function openCluster(home: string, record: Settings | undefined, log: (line: string) => void): Promise<Cluster> {
+  const password = record?.password ?? randomBytes(24).toString('hex');
+  const inside = join(home, 'postgres');
+  const account = await accountForPostgres(record?.cluster ?? inside);
+  if (record === undefined && (await exists(inside))) {
+    throw new Error(`${join(home, 'postgres.json')} is gone, and with it the password of the database in ${inside}.`);
+  }
+  if (record?.cluster === undefined) {
+    if (account === undefined || (await canEnter(account, home))) return { folder: inside, account, password };
+    if (await exists(inside)) {
+      throw new Error(
+        `${account.name}, whose database is in ${inside}, cannot enter ${home}. ` +
+          'Let others pass through that folder and the ones above it (chmod o+x).',
+      );
+    }
+  }
+  const folder = record?.cluster ?? join(rootsPlace, randomBytes(6).toString('hex'), 'postgres');
+  if (account === undefined) {
+    throw new Error(
+      `The database of ${home} was made by root, in ${folder}. Start Hearth as root, or use another HEARTH_DATA_DIR.`,
+    );
+  }
+  if (record === undefined) {
+    log(`${account.name}, who runs Postgres for root, cannot enter ${home}: its data is kept in ${folder}`);
+  }
+  const place = dirname(folder);
+  await mkdir(place, { recursive: true });
+  for (const path of [rootsPlace, place]) await chmod(path, 0o711);
+  return { folder, account, password, unlock: await lockDataDir(place) };
+}
+
+/**
+ * A server on this cluster that outlived a killed Hearth is stopped; the mark of one that did not is removed, as its number may be reused.
+ */
+export async function stopLeftOverPostgres(folder: string, log: (line: string) => void): Promise<void> {
+  const pidFile = join(folder, 'postmaster.pid');
+  const pid = Number.parseInt((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0] ?? '', 10);
+  if (Number.isNaN(pid)) return;
+  const isOurs = () => runsWithArgument(pid, folder);
+  if (isOurs()) {
+    log(`stopping the Postgres (process ${pid}) that a killed Hearth left running`);
+    if (!(await stopProcess(pid, isOurs, stopSteps))) throw new Error(`Postgres (process ${pid}) cannot be stopped.`);
+  }
+  await rm(pidFile, { force: true });
+}
+
+/** Makes the cluster in a folder beside its place and moves it there when it is whole. */
+async function createCluster(cluster: Cluster, binaries: PostgresBinaries, log: (line: string) => void): Promise<void> {
+  const { folder, account, password } = cluster;
+  if (await exists(folder)) return checkVersion(folder, binaries);
+  log('creating the database');
+  const fresh = `${folder}.new`;
+  const passwordFile = `${folder}.password`;
+  await rm(fresh, { recursive: true, force: true });
+  await rm(passwordFile, { force: true });
+  await mkdir(fresh, { mode: 0o700 });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600, flag: 'wx' });
+  try {
+    if (account !== undefined) {
+      for (const path of [fresh, passwordFile]) await chown(path, account.uid, account.gid);
+    }
+    const args = [`--pgdata=${fresh}`, `--username=${user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    await promisify(execFile)(binaries.initdb, [...args, '--encoding=UTF8', '--locale=C', '--no-instructions'], {
+      cwd: '/',
+      env: serverEnvironment(),
+      ...identityOf(account),
+    });
+    await rename(fresh, folder);
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+}
+
+async function checkVersion(folder: string, { majorVersion }: PostgresBinaries): Promise<void> {
+  let found: string;
+  try {
+    found = (await readFile(join(folder, 'PG_VERSION'), 'utf8')).trim();
+  } catch (error) {
+    throw new Error(`The database in ${folder} cannot be opened: ${(error as Error).message}`, { cause: error });
+  }
+  if (found === majorVersion) return;
+  throw new Error(
+    `The database in ${folder} was made by Postgres ${found}, and this Hearth comes with ${majorVersion}. ` +
+      'Dump it with the Hearth that made it (pg_dump), and load it into a new data folder.',
+  );
+}
+
+/** Starts the server, on the port it had last if that is free, and makes the database if it is not there yet. */
+async function startServer(
+  cluster: Cluster,
+  binaries: PostgresBinaries,
+  logFile: string,
+  lastPort: number | undefined,
+): Promise<{ server: ServerProcess; port: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort(lastPort);
+    const server = await ServerProcess.start({
+      command: binaries.postgres,
+      args: serverArguments(cluster.folder, port),
+      logFile,
+      account: cluster.account,
+    });
+    try {
+      await untilReady(server, cluster.password, port);
+      return { server, port };
+    } catch (error) {
+      await server.stop(stopSteps);
+      const tail = server.logTail();
+      // Someone took the port in the meantime, or backends of a killed server have not noticed its end yet.
+      const passing = /could not bind|pre-existing shared memory block/.test(tail);
+      if (!passing || attempt === startAttempts) {
+        throw new Error(`Postgres did not start: ${(error as Error).message}. Its last words:\n${tail}`, {
+          cause: error,
+        });
+      }
+      await delay(250);
+    }
+  }
+}
+
+function serverArguments(folder: string, port: number): string[] {
+  // fsync and synchronous_commit are on unless someone says otherwise with `alter system`, which our tests do.
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    // The path of a socket would have to be short and its folder writable, and nothing here needs one.
+    unix_socket_directories: '',
+    max_connections: '100',
+    shared_buffers: '128MB',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // Compiling a statement takes longer than any of ours runs.
+    jit: 'off',
+    // A refused statement is the caller's to report; its text and values are users' data and stay out of this file.
+    log_min_messages: 'log',
+    log_min_error_statement: 'panic',
+    log_checkpoints: 'off',
+  };
+  return ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+}
+
+async function untilReady(server: ServerProcess, password: string, port: number): Promise<void> {
+  const deadline = Date.now() + readyWithinMs;
+  for (;;) {
+    if (!server.isRunning()) throw new Error(`it ended with ${await server.ended}`);
+    try {
+      return await createDatabase(urlOf(password, port, 'postgres'));
+    } catch (error) {
+      if (isWrongPassword(error)) throw error;
+      if (Date.now() > deadline) throw new Error('it was not ready in time', { cause: error });
+    }
+    await delay(25);
+  }
+}
+
+async function createDatabase(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  // A connection that breaks between statements is told by an event, which without a listener ends the process.
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
+    if (rowCount === 0) await client.query(`create database ${database}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function isWrongPassword(error: unknown): boolean {
+  return (error as { code?: string }).code === '28P01';
+}
+
+function urlOf(password: string, port: number, name: string): string {
+  return `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;
+}
+
+function cacheDirs(home: string): string[] {
+  if (process.getuid?.() !== 0) return [defaultCacheDir(), join(home, 'cache')];
+  // Root's own cache is below a folder nobody else may enter.
+  return process.env.HEARTH_CACHE_DIR ? [process.env.HEARTH_CACHE_DIR, rootsCache] : [rootsCache];
+}
+
+function toJson(settings: Settings): string {
+  return `${JSON.stringify(settings, null, 2)}\n`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}

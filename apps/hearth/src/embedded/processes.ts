@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What the operating system knows of a process: enough to tell it from a later one with the same number. */
+interface ProcessFacts {
+  readonly state: string;
+  readonly startedAt: string;
+}
+
+/** A signal and how long to wait, in ms, before the next, harsher one. */
+export interface StopStep {
+  readonly signal: NodeJS.Signals;
+  readonly waitMs: number;
+}
+
+const pollMs = 20;
+
+/**
+ * Identity of a running process: its start time, which together with its number is unique on one machine.
+ * `undefined` when there is no such process, or only its zombie (in a container nobody may ever reap it).
+ */
+export function processIdentity(pid: number): string | undefined {
+  const facts = process.platform === 'linux' ? linuxFacts(pid) : psFacts(pid);
+  return facts === undefined || facts.state.startsWith('Z') ? undefined : facts.startedAt;
+}
+
+/** The command line of a running process, arguments separated by single spaces, or `undefined`. */
+export function commandLine(pid: number): string | undefined {
+  try {
+    const text =
+      process.platform === 'linux'
+        ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        : execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' });
+    return text.trim() === '' ? undefined : text.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether process `pid` runs with `argument` as one of its arguments: how a server we left behind is recognised. */
+export function runsWithArgument(pid: number, argument: string): boolean {
+  return `${commandLine(pid) ?? ''} `.includes(` ${argument} `);
+}
+
+/**
+ * Stops a process: each step sends its signal and waits for the end.
+ *
+ * @param isRunning asked before every signal, so that a number taken over by a stranger is never signalled
+ * @returns whether the process has ended
+ */
+export async function stopProcess(pid: number, isRunning: () => boolean, steps: readonly StopStep[]): Promise<boolean> {
+  for (const { signal, waitMs } of steps) {
+    if (!isRunning()) return true;
+    sendSignal(pid, signal);
+    const deadline = Date.now() + waitMs;
+    while (isRunning() && Date.now() < deadline) await delay(pollMs);
+  }
+  return !isRunning();
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // It ended between the look and the signal, which is what we wanted.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function linuxFacts(pid: number): ProcessFacts | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold spaces and parentheses itself, so fields are counted behind the last one (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return { state: fields[0] ?? '', startedAt: `${boot} ${fields[19] ?? ''}` };
+  } catch {
+    return undefined;
+  }
+}
+
+function psFacts(pid: number): ProcessFacts | undefined {
+  try {
+    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' });
+    const [state = '', ...startedAt] = line.trim().split(/\s+/);
+    return { state, startedAt: startedAt.join(' ') };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,97 @@
+import { Controller, HttpCode, Inject, OnModuleInit, Post, Req, Res } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { gatewayIdOf, messageFrame, ProtocolError } from '@hearth/protocol';
+import { CONFIG, HearthConfig, Metrics, rawBody, SourceIp, sourceIpReader } from '@hearth/service';
+import {
+  AnswerTo,
+  callGateway,
+  ConnectionCredentials,
+  GatewayRequest,
+  StreamConnection,
+  StreamUnavailableError,
+} from '@hearth/stream';
+import { Database, listMessages, StoredMessage } from '@hearth/store';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { connectionCredentials, parseListMessages, parsePublishMessage } from './client-request';
+import { allowOrigins } from './cors';
+
+/** Connections that the process has opened for the client HTTP API. */
+export interface HistoryConnections {
+  readonly stream: StreamConnection;
+  readonly database: Database;
+}
+
+export const HISTORY_CONNECTIONS = Symbol('HistoryConnections');
+
+/** `meta` is always an object in history; clients read `meta.uid` without looking (client-http-api §3.2). */
+const SERVER_META = '{"uid":null,"umd":null}';
+
+/**
+ * The client HTTP API (client-http-api §1–§4). It keeps nothing about connections: who may see or publish what is
+ * asked of the gateway that owns the connection, on whatever node that is.
+ */
+@Controller('connection')
+export class ConnectionController implements OnModuleInit {
+  private readonly sourceIp: SourceIp;
+
+  constructor(
+    private readonly host: HttpAdapterHost,
+    @Inject(HISTORY_CONNECTIONS) private readonly connections: HistoryConnections,
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    private readonly metrics: Metrics,
+  ) {
+    this.sourceIp = sourceIpReader(config);
+  }
+
+  onModuleInit(): void {
+    allowOrigins(this.host.httpAdapter.getInstance<FastifyInstance>(), '/connection/', this.config.corsOrigins);
+  }
+
+  @Post('listMessages')
+  @HttpCode(200)
+  async listMessages(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    const credentials = connectionCredentials(request.raw.url ?? '');
+    const { channel: name, ...page } = parseListMessages(rawBody(request));
+    const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listMessages', channel: name });
+    const messages = await listMessages(this.connections.database.db, { channel, sinceMs, ...page });
+    void reply.header('content-type', 'application/json');
+    return `{"messages":[${messages.map((message) => historyEntry(channel, message)).join(',')}]}`;
+  }
+
+  @Post('publishMessage')
+  @HttpCode(202)
+  async publishMessage(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    const credentials = connectionCredentials(request.raw.url ?? '');
+    const message = parsePublishMessage(rawBody(request));
+    const { id, channel } = await this.askGateway(credentials, {
+      operation: 'publishMessage',
+      ...message,
+      sourceIp: this.sourceIp(request.raw),
+      userAgent: request.headers['user-agent'],
+    });
+    this.metrics.accepted.of('client').inc();
+    void reply.header('content-type', 'application/json');
+    return JSON.stringify({ id, event: message.event, channel });
+  }
+
+  private async askGateway<R extends GatewayRequest>(
+    credentials: ConnectionCredentials,
+    question: R,
+  ): Promise<AnswerTo<R>> {
+    const gatewayId = gatewayIdOf(credentials.connectionId);
+    if (gatewayId === undefined) throw new ProtocolError('UNAUTHORIZED', 'connectionId: no such connection');
+    try {
+      return await callGateway(this.connections.stream, gatewayId, credentials, question, this.config.httpTimeoutMs);
+    } catch (error) {
+      if (!(error instanceof StreamUnavailableError)) throw error;
+      throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+function historyEntry(channel: string, { id, event, data, meta }: StoredMessage): string {
+  return messageFrame({ id, event, channel, dataJson: data, metaJson: meta ?? SERVER_META });
+}

@@ -1,0 +1,31 @@
+import type { FastifyInstance } from 'fastify';
+
+/** Browsers remember the permission for a day. */
+const MAX_AGE_SECONDS = '86400';
+
+/**
+ * Lets pages of other origins call what lies below a path, errors included (client-http-api §1): simple requests work
+ * without a preflight, preflights are answered `204`.
+ *
+ * @param origins allowed origins, or `*` for all
+ */
+export function allowOrigins(server: FastifyInstance, pathPrefix: string, origins: readonly string[]): void {
+  const everybody = origins.includes('*');
+  server.addHook('onRequest', (request, reply, done) => {
+    if (!(request.raw.url ?? '').replace(/\/{2,}/g, '/').startsWith(pathPrefix)) return done();
+    const { origin } = request.headers;
+    if (everybody) {
+      void reply.header('access-control-allow-origin', '*');
+    } else {
+      void reply.header('vary', 'origin');
+      if (origin !== undefined && origins.includes(origin)) void reply.header('access-control-allow-origin', origin);
+    }
+    if (request.method !== 'OPTIONS') return done();
+    void reply
+      .code(204)
+      .header('access-control-allow-methods', 'POST, OPTIONS')
+      .header('access-control-allow-headers', 'content-type')
+      .header('access-control-max-age', MAX_AGE_SECONDS)
+      .send();
+  });
+}

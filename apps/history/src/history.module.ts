@@ -1,0 +1,14 @@
+import { DynamicModule, Module } from '@nestjs/common';
+import { ConnectionController, HISTORY_CONNECTIONS, HistoryConnections } from './connection.controller';
+
+/** Client HTTP API of one process. */
+@Module({})
+export class HistoryModule {
+  static register(connections: HistoryConnections): DynamicModule {
+    return {
+      module: HistoryModule,
+      controllers: [ConnectionController],
+      providers: [{ provide: HISTORY_CONNECTIONS, useValue: connections }],
+    };
+  }
+}

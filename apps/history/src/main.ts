@@ -1,0 +1,35 @@
+import 'reflect-metadata';
+import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { StreamConnection } from '@hearth/stream';
+import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import { HistoryModule } from './history.module';
+
+/** history on its own: reads Postgres, asks gateways through NATS. */
+void runService({
+  name: 'history',
+  start: async (context) => {
+    const { config, logger, admin } = context;
+    const database = openDatabase(required(config, 'databaseUrl'), {
+      applicationName: 'hearth-history',
+      max: config.databasePool,
+      log: (line) => logger.warn(line),
+    });
+    await assertSchemaIsCurrent(database.db);
+    const stream = await StreamConnection.open(config, 'history', logger);
+    admin.addCheck('postgres', () => database.ping());
+    admin.addCheck('nats', () => stream.ping());
+    const app = await createHttpApp(
+      { module: HistoryModule, imports: [ServiceModule.of(context), HistoryModule.register({ stream, database })] },
+      config,
+      logger,
+    );
+    await app.listen(config.port, config.host);
+    return {
+      drain: async () => {
+        await app.close();
+        await stream.close();
+        await database.close();
+      },
+    };
+  },
+});

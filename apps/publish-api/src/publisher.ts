@@ -1,0 +1,61 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ProtocolError, PublishRequest, Trigger } from '@hearth/protocol';
+import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
+import { monotonicFactory } from 'ulid';
+
+/** By which door a message came in. */
+export interface PublishSource {
+  readonly trigger: Trigger;
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
+}
+
+/** Answer to a publish (publish-api §4): `id` only for eager requests. */
+export interface Accepted {
+  readonly id?: string;
+  readonly channel: string;
+  readonly event: string;
+}
+
+export const INGEST = Symbol('IngestPublisher');
+
+/** Accepts messages of backends, whichever door they used. */
+@Injectable()
+export class Publisher {
+  /** Ids of one node rise even within a millisecond (publish-api §6). */
+  private readonly nextId = monotonicFactory();
+
+  constructor(@Inject(INGEST) private readonly ingest: IngestPublisher) {}
+
+  /**
+   * @returns when the message is durably queued
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when it is not
+   */
+  async publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
+    const { channel, event } = request;
+    const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
+    const requestId = randomUUID();
+    try {
+      await this.ingest.publish(
+        {
+          requestId,
+          channel,
+          event,
+          store: request.store,
+          emitPubSubEvent: request.emitPubSubEvent,
+          deduplicationId: request.deduplicationId,
+          eagerId,
+          ...source,
+        },
+        request.data,
+      );
+    } catch (error) {
+      if (!(error instanceof StreamUnavailableError)) throw error;
+      throw new ProtocolError('SERVICE_UNAVAILABLE', `the message was not accepted, try again: ${error.message}`, {
+        cause: error,
+      });
+    }
+    return eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
+  }
+}

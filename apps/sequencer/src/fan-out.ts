@@ -1,0 +1,96 @@
+import {
+  comparePositions,
+  deliverSubject,
+  encodeDeliverRecord,
+  messageHead,
+  messageTail,
+  Position,
+} from '@hearth/protocol';
+import { AckedPublisher, deliverStreamEnd, lastDelivered, StreamConnection } from '@hearth/stream';
+import type { SequencedMessage } from './sequencing';
+
+/**
+ * Channels whose last position is remembered. A forgotten one costs a look-up when the channel speaks again; each
+ * entry takes some 200 bytes.
+ */
+const REMEMBERED_CHANNELS = 50_000;
+
+/** Look-ups that may be under way at once. */
+const LOOKUPS_AT_ONCE = 64;
+
+/**
+ * Sends the messages of one partition to the gateways, each chained to the one before it in its channel, so that a
+ * gateway notices when it missed one. The client's frame is built here, once, for all subscribers.
+ *
+ * After a take-over the chain is continued from what the deliver stream holds, and a message that it already holds is
+ * not sent again: a worker before us did.
+ */
+export class FanOut {
+  /** Last position of each channel, least recently used first. */
+  private readonly last = new Map<string, Position>();
+
+  private constructor(
+    private readonly connection: StreamConnection,
+    private readonly publisher: AckedPublisher,
+    /** Until then the deliver stream may hold messages that were sent before this worker began, ms since 1970. */
+    private recallUntilMs: number,
+  ) {}
+
+  /** @param deliverMaxAgeMs how long the deliver stream keeps a message */
+  static async open(connection: StreamConnection, publisher: AckedPublisher, deliverMaxAgeMs: number): Promise<FanOut> {
+    const isEmpty = (await deliverStreamEnd(connection)) === 0;
+    return new FanOut(connection, publisher, isEmpty ? 0 : Date.now() + deliverMaxAgeMs);
+  }
+
+  /**
+   * Sends the messages in their order.
+   *
+   * @returns `confirmed` resolves when the deliver stream holds all of them
+   */
+  async send(messages: readonly SequencedMessage[]): Promise<{ confirmed: Promise<unknown> }> {
+    if (Date.now() < this.recallUntilMs) await this.recall(messages);
+    const confirmations: Promise<void>[] = [];
+    for (const message of messages) {
+      const previous = this.last.get(message.event.channel);
+      if (previous !== undefined && comparePositions(previous, message.position) >= 0) continue;
+      confirmations.push(this.publisher.publish(deliverSubject(message.event.channel), record(message, previous)));
+      this.remember(message.event.channel, message.position);
+    }
+    return { confirmed: Promise.all(confirmations) };
+  }
+
+  /** Learns the last positions of channels that this worker does not know from the deliver stream. */
+  private async recall(messages: readonly SequencedMessage[]): Promise<void> {
+    const unknown = new Set<string>();
+    for (const { event } of messages) if (!this.last.has(event.channel)) unknown.add(event.channel);
+    const channels = [...unknown];
+    for (let from = 0; from < channels.length; from += LOOKUPS_AT_ONCE) {
+      await Promise.all(
+        channels.slice(from, from + LOOKUPS_AT_ONCE).map(async (channel) => {
+          const found = await lastDelivered(this.connection, channel);
+          if (found !== undefined) this.remember(channel, found.record.position);
+        }),
+      );
+    }
+  }
+
+  private remember(channel: string, position: Position): void {
+    this.last.delete(channel);
+    this.last.set(channel, position);
+    if (this.last.size <= REMEMBERED_CHANNELS) return;
+    const [oldest] = this.last.keys();
+    if (oldest !== undefined) this.last.delete(oldest);
+    this.recallUntilMs = Infinity;
+  }
+}
+
+function record(message: SequencedMessage, previous: Position | undefined): Buffer {
+  const { id, position, event, data } = message;
+  const frame = Buffer.concat([
+    Buffer.from(messageHead(id, event.event, event.channel), 'utf8'),
+    data,
+    Buffer.from(messageTail(event.meta), 'utf8'),
+  ]);
+  const exceptConnectionId = event.echo === true ? undefined : event.connectionId;
+  return encodeDeliverRecord({ position, previous, id, exceptConnectionId, frame });
+}

@@ -1,0 +1,39 @@
+import 'reflect-metadata';
+import { NestLogger, required, runService, ServiceModule } from '@hearth/service';
+import { ensureStreams, StreamConnection } from '@hearth/stream';
+import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import { NestFactory } from '@nestjs/core';
+import { SequencerModule } from './sequencer.module';
+
+/** sequencer on its own: any number of them share the partitions. Speaks no HTTP to users. */
+void runService({
+  name: 'sequencer',
+  start: async (context) => {
+    const { config, logger, admin } = context;
+    const databaseUrl = required(config, 'databaseUrl');
+    const database = openDatabase(databaseUrl, {
+      applicationName: 'hearth-sequencer',
+      max: config.databasePool,
+      log: (line) => logger.warn(line),
+    });
+    await assertSchemaIsCurrent(database.db);
+    const stream = await StreamConnection.open(config, 'sequencer', logger);
+    await ensureStreams(await stream.manager(), config);
+    admin.addCheck('postgres', () => database.ping());
+    admin.addCheck('nats', () => stream.ping());
+    const app = await NestFactory.createApplicationContext(
+      {
+        module: SequencerModule,
+        imports: [ServiceModule.of(context), SequencerModule.register({ stream, database, databaseUrl })],
+      },
+      { logger: new NestLogger(logger), abortOnError: false },
+    );
+    return {
+      drain: async () => {
+        await app.close();
+        await stream.close();
+        await database.close();
+      },
+    };
+  },
+});

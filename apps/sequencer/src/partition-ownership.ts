@@ -1,0 +1,121 @@
+import { claimPartition, ensurePartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
+import { createHash } from 'node:crypto';
+import { PartitionWorker } from './partition-worker';
+import type { SequencerParts } from './sequencer-parts';
+
+/** A sequencer that has not renewed its lease for this long is taken for dead and its partitions are claimed. */
+const LEASE_MS = 4_000;
+const RENEW_EVERY_MS = 1_000;
+const REPORT_EVERY_MS = 10_000;
+/** An idle partition counts as processed up to so long ago, which covers the clocks of NATS and this machine. */
+const CLOCK_MARGIN_MS = 10_000;
+
+/**
+ * Shares the partitions among the living sequencers. All of them compute the same wish from the list of the living, by
+ * rendezvous hashing, so that a node that comes or goes moves only the partitions it must; the database decides who
+ * really owns one.
+ *
+ * When Postgres is away nobody can claim anything, and the owners go on: what they send without Postgres is a function
+ * of the stream alone, and what needs Postgres waits.
+ */
+export class PartitionOwnership {
+  private readonly workers = new Map<number, PartitionWorker>();
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private reportedAt = 0;
+  private prepared = false;
+  private stopping = false;
+
+  constructor(
+    private readonly parts: SequencerParts,
+    private readonly partitions: number,
+  ) {}
+
+  /** Begins to claim partitions; returns after the first attempt. */
+  async start(): Promise<void> {
+    await this.tick();
+    this.timer = setInterval(() => {
+      this.running = this.running.then(() => this.tick());
+    }, RENEW_EVERY_MS);
+  }
+
+  /** Partitions this process works on. */
+  get owned(): readonly number[] {
+    return [...this.workers.keys()];
+  }
+
+  /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.timer);
+    await this.running;
+    const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
+    for (const result of results) {
+      if (result.status === 'rejected')
+        this.parts.logger.warn({ err: result.reason as unknown }, 'partition not given back');
+    }
+    await releaseSequencer(this.parts.database.db, this.parts.nodeId).catch(() => undefined);
+  }
+
+  private async tick(): Promise<void> {
+    if (this.stopping) return;
+    try {
+      await this.balance();
+      await Promise.all([...this.workers.values()].map((worker) => worker.save()));
+      await this.report();
+    } catch (error) {
+      this.parts.logger.warn({ err: error }, 'sequencer lease, positions or streams could not be updated');
+    }
+  }
+
+  private async balance(): Promise<void> {
+    const { database, nodeId } = this.parts;
+    if (!this.prepared) {
+      await ensurePartitions(database.db, this.partitions);
+      this.prepared = true;
+    }
+    const nodes = await renewSequencerLease(database.db, nodeId, LEASE_MS);
+    for (const partition of this.workers.keys()) {
+      if (ownerOf(partition, nodes) !== nodeId) await this.release(partition);
+    }
+    const wanted = Array.from({ length: this.partitions }, (_, partition) => partition).filter(
+      (partition) => !this.workers.has(partition) && ownerOf(partition, nodes) === nodeId,
+    );
+    for (const partition of wanted) {
+      const claim = await claimPartition(database.db, partition, nodeId);
+      if (claim === undefined) continue;
+      this.parts.logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
+      this.workers.set(partition, new PartitionWorker(this.parts, claim, () => this.workers.delete(partition)));
+    }
+  }
+
+  private async release(partition: number): Promise<void> {
+    const worker = this.workers.get(partition);
+    if (worker === undefined) return;
+    this.workers.delete(partition);
+    await worker.stop();
+  }
+
+  /** Lets the database know which dedup rows nothing in the streams can refer to any more. */
+  private async report(): Promise<void> {
+    const now = Date.now();
+    if (now - this.reportedAt < REPORT_EVERY_MS) return;
+    this.reportedAt = now;
+    const entries = [...this.workers.values()].map((worker) => ({
+      partition: worker.partition,
+      epoch: worker.epoch,
+      timeMs: worker.isIdle ? Math.max(worker.processedMs, now - CLOCK_MARGIN_MS) : worker.processedMs,
+    }));
+    await reportCaughtUp(this.parts.database.db, entries);
+  }
+}
+
+/** The node with the highest hash of (node, partition): stable while the list of nodes is. */
+export function ownerOf(partition: number, nodes: readonly string[]): string | undefined {
+  let best: { node: string; score: string } | undefined;
+  for (const node of nodes) {
+    const score = createHash('sha256').update(`${partition}:${node}`).digest('hex');
+    if (best === undefined || score > best.score) best = { node, score };
+  }
+  return best?.node;
+}

@@ -1,0 +1,19 @@
+import type { LiveSettings, Logger, Metrics } from '@hearth/service';
+import type { AckedPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
+import type { Database } from '@hearth/store';
+import type { BackendEvents } from './backend-events';
+
+/** What every partition worker of a process shares. */
+export interface SequencerParts {
+  readonly nodeId: string;
+  readonly stream: StreamConnection;
+  readonly streamSettings: StreamSettings;
+  /** Fan-out to the gateways. */
+  readonly publisher: AckedPublisher;
+  readonly events: BackendEvents;
+  readonly database: Database;
+  readonly deduplication: { readonly windowMs: number; readonly scope: 'global' | 'channel' };
+  readonly live: Pick<LiveSettings, 'current'>;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}

@@ -1,0 +1,120 @@
+import {
+  DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+} from '@nestjs/common';
+import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/service';
+import { AckedPublisher, ensureEventStream, StreamConnection } from '@hearth/stream';
+import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
+import { BackendEvents } from './backend-events';
+import { PartitionOwnership } from './partition-ownership';
+
+/** Connections that the process has opened for the sequencer. */
+export interface SequencerConnections {
+  readonly stream: StreamConnection;
+  readonly database: Database;
+  readonly databaseUrl: string;
+}
+
+export const SEQUENCER_CONNECTIONS = Symbol('SequencerConnections');
+
+/** Order → id → dedup → log → fan-out, and the expiry job. */
+@Injectable()
+export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly publisher: AckedPublisher;
+  private readonly eventPublisher: AckedPublisher;
+  private readonly events: BackendEvents;
+  private readonly ownership: PartitionOwnership;
+  private expiry: NodeJS.Timeout | undefined;
+  private preparation: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(SEQUENCER_CONNECTIONS) private readonly connections: SequencerConnections,
+    private readonly live: LiveSettings,
+    metrics: Metrics,
+  ) {
+    const { stream, database } = connections;
+    this.publisher = new AckedPublisher(stream);
+    this.eventPublisher = new AckedPublisher(stream);
+    this.events = new BackendEvents(
+      this.eventPublisher,
+      config,
+      async () => ensureEventStream(await stream.manager(), config),
+      () => {
+        metrics.eventsDropped.inc();
+        logger.error('a backend event was dropped: the events stream takes none');
+      },
+    );
+    const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
+    this.ownership = new PartitionOwnership(
+      {
+        nodeId: config.nodeId,
+        stream,
+        streamSettings: config,
+        publisher: this.publisher,
+        events: this.events,
+        database,
+        deduplication,
+        live,
+        metrics,
+        logger,
+      },
+      config.partitions,
+    );
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.ownership.start();
+    await this.prepare();
+  }
+
+  /** Runs after the doors are closed, so that what they accepted last is still processed. */
+  async onApplicationShutdown(): Promise<void> {
+    clearTimeout(this.preparation);
+    clearInterval(this.expiry);
+    await this.ownership.stop();
+    this.publisher.close();
+    this.eventPublisher.close();
+  }
+
+  /** What the message path does not wait for; tried again until Postgres and NATS let it happen. */
+  private async prepare(): Promise<void> {
+    const { database, databaseUrl } = this.connections;
+    try {
+      if (this.live.current.eventsEnabled) await this.events.ensureStream();
+      await ensureEventIndex(databaseUrl, this.config.messageEventIndex);
+      if (!(await scheduleExpiryWithPgCron(database.db))) this.expireOnTimer();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'preparation failed, trying again');
+      this.preparation = setTimeout(() => void this.prepare(), 2_000);
+    }
+  }
+
+  /** Where pg_cron is not installed (the embedded default), the sequencer calls the same function. */
+  private expireOnTimer(): void {
+    let busy = false;
+    this.expiry = setInterval(() => {
+      if (busy) return;
+      busy = true;
+      expireRows(this.connections.database.db)
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'expiry failed, next try on schedule'))
+        .finally(() => (busy = false));
+    }, this.config.expirySeconds * 1_000);
+  }
+}
+
+@Module({})
+export class SequencerModule {
+  static register(connections: SequencerConnections): DynamicModule {
+    return {
+      module: SequencerModule,
+      providers: [{ provide: SEQUENCER_CONNECTIONS, useValue: connections }, Sequencer],
+      exports: [Sequencer],
+    };
+  }
+}

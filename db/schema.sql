@@ -1,0 +1,152 @@
+-- Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.
+
+create table dedup (
+  deduplication_id text collate "C" not null,
+  first_seen_ms bigint not null,
+  expires_ms bigint not null,
+  partition integer not null,
+  stream_epoch bigint not null,
+  seq bigint not null,
+  constraint dedup_pkey PRIMARY KEY (deduplication_id)
+) with (
+  autovacuum_vacuum_scale_factor=0.05,
+  autovacuum_vacuum_insert_scale_factor=0.1,
+  autovacuum_analyze_scale_factor=0.05
+);
+
+CREATE INDEX dedup_expires_ms_idx ON public.dedup USING btree (expires_ms);
+
+create table gateway_lease (
+  gateway_id integer not null,
+  node_id text not null,
+  expires_at timestamp with time zone not null,
+  constraint gateway_lease_gateway_id_check CHECK (((gateway_id >= 0) AND (gateway_id <= 16777215))),
+  constraint gateway_lease_pkey PRIMARY KEY (gateway_id)
+);
+
+create table message_log (
+  channel text collate "C" not null,
+  id text collate "C" not null,
+  event text not null,
+  data text not null,
+  meta text,
+  connection_id text,
+  source_ip text,
+  user_agent text,
+  trigger text not null,
+  request_id uuid not null,
+  expires_at timestamp with time zone,
+  constraint message_log_pkey PRIMARY KEY (channel, id)
+) with (
+  autovacuum_vacuum_scale_factor=0.02,
+  autovacuum_vacuum_insert_scale_factor=0.05,
+  autovacuum_analyze_scale_factor=0.02,
+  toast.autovacuum_vacuum_scale_factor=0.02
+);
+
+CREATE INDEX message_log_expires_at_idx ON public.message_log USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+create table partition_state (
+  partition integer not null,
+  epoch bigint not null default 0,
+  owner text,
+  stream_epoch bigint not null default 0,
+  seq bigint not null default 0,
+  time_ms bigint not null default 0,
+  stream_time text,
+  stream_created text,
+  caught_up_ms bigint,
+  updated_at timestamp with time zone not null default now(),
+  constraint partition_state_pkey PRIMARY KEY (partition)
+) with (
+  fillfactor=20,
+  autovacuum_vacuum_scale_factor=0,
+  autovacuum_vacuum_threshold=500
+);
+
+create table schema_migration (
+  version integer not null,
+  name text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint schema_migration_pkey PRIMARY KEY (version)
+);
+
+create table sequencer_lease (
+  node_id text not null,
+  expires_at timestamp with time zone not null,
+  constraint sequencer_lease_pkey PRIMARY KEY (node_id)
+);
+
+create table single_use_token (
+  jti_digest text collate "C" not null,
+  expires_at timestamp with time zone not null,
+  constraint single_use_token_pkey PRIMARY KEY (jti_digest)
+);
+
+CREATE INDEX single_use_token_expires_at_idx ON public.single_use_token USING btree (expires_at);
+
+CREATE OR REPLACE FUNCTION public.expire_rows(batch integer DEFAULT 1000, max_batches integer DEFAULT 100)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+declare
+  total bigint := 0;
+  total_before bigint;
+  now_ms constant bigint := extract(epoch from now()) * 1000;
+  -- A dedup row is still needed while a message from before its end may be waiting in the stream, however late it is
+  -- by the clock. A day is longer than any backlog that is still worth exactness; then rows go regardless, so that a
+  -- partition nobody owns cannot keep them for ever.
+  dedup_due_ms constant bigint := greatest(
+    least((select min(coalesce(caught_up_ms, 0)) from partition_state), now_ms),
+    now_ms - 86400000
+  );
+  -- Where the last batch ended. Without it each batch would step over the entries of all the batches before.
+  log_from timestamptz := '-infinity';
+  dedup_from bigint := 0;
+  token_from timestamptz := '-infinity';
+begin
+  for round in 1..max_batches loop
+    total_before := total;
+
+    with due as (
+      select ctid from message_log
+      where expires_at >= log_from and expires_at <= now()
+      order by expires_at limit batch for update skip locked
+    ), gone as (
+      delete from message_log where ctid = any (array(select ctid from due)) returning expires_at
+    )
+    select total + count(*), coalesce(max(expires_at), log_from) into total, log_from from gone;
+
+    with due as (
+      select ctid from dedup
+      where expires_ms >= dedup_from and expires_ms <= dedup_due_ms
+      order by expires_ms limit batch for update skip locked
+    ), gone as (
+      delete from dedup where ctid = any (array(select ctid from due)) returning expires_ms
+    )
+    select total + count(*), coalesce(max(expires_ms), dedup_from) into total, dedup_from from gone;
+
+    with due as (
+      select ctid from single_use_token
+      where expires_at >= token_from and expires_at <= now()
+      order by expires_at limit batch for update skip locked
+    ), gone as (
+      delete from single_use_token where ctid = any (array(select ctid from due)) returning expires_at
+    )
+    select total + count(*), coalesce(max(expires_at), token_from) into total, token_from from gone;
+
+    exit when total = total_before;
+  end loop;
+
+  -- Dead leases mean nothing already; the hour leaves a trace of who died to whoever looks after an incident.
+  with gone as (
+    delete from sequencer_lease where expires_at < now() - interval '1 hour' returning 1
+  )
+  select total + count(*) into total from gone;
+  with gone as (
+    delete from gateway_lease where expires_at < now() - interval '1 hour' returning 1
+  )
+  select total + count(*) into total from gone;
+  return total;
+end
+$function$;

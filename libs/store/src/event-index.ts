@@ -1,0 +1,36 @@
+import { Client, type ClientBase } from 'pg';
+
+/**
+ * Makes or drops the index for operators who query by channel, event and time
+ * (channels-presence-storage §6.1, `HEARTH_MESSAGE_EVENT_INDEX`); no query of ours needs it. Building it on a large
+ * table takes long but stops neither readers nor writers. Takes a URL like `migrate`, because it needs a connection
+ * without time limits. When another node is at it, this one leaves it to that.
+ */
+export async function ensureEventIndex(url: string, enabled: boolean): Promise<void> {
+  const client = new Client({ connectionString: url, application_name: 'hearth event index' });
+  // The failed query reports a lost connection; without a listener the event would end the process before it can.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query('set statement_timeout = 0');
+    // Not waiting for the lock: "concurrently" waits for everybody who waits with a snapshot, so both would.
+    const lock = await client.query<{ ours: boolean }>(
+      `select pg_try_advisory_lock(hashtext('hearth event index')) as ours`,
+    );
+    if (lock.rows[0]?.ours === true) await buildOrDrop(client, enabled);
+  } finally {
+    await client.end();
+  }
+}
+
+async function buildOrDrop(client: ClientBase, enabled: boolean): Promise<void> {
+  const { rows } = await client.query<{ valid: boolean }>(
+    `select indisvalid as valid from pg_index where indexrelid = to_regclass('message_log_event_idx')`,
+  );
+  const built = rows[0]?.valid === true;
+  // An interrupted build leaves an index that costs and serves nothing.
+  if (!enabled || !built) await client.query('drop index concurrently if exists message_log_event_idx');
+  if (enabled && !built) {
+    await client.query('create index concurrently message_log_event_idx on message_log (channel, event, id)');
+  }
+}

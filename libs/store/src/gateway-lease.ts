@@ -1,0 +1,43 @@
+import { randomInt } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Db } from './tables';
+
+/** The part of a connection id that names its gateway. */
+const GATEWAY_IDS = 2 ** 24;
+/** Of 16 million ids a few thousand are taken: even two misses in a row mean that something else is wrong. */
+const ATTEMPTS = 10;
+
+/**
+ * Takes a random 24-bit id that no living gateway has, for `ttlMs` from now by the database's clock. Random, so that a
+ * connection id from before a restart does not name the gateway that came after.
+ */
+export async function claimGatewayId(db: Db, nodeId: string, ttlMs: number): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const gatewayId = randomInt(GATEWAY_IDS);
+    const { rows } = await sql`
+      insert into gateway_lease as g (gateway_id, node_id, expires_at)
+      values (${gatewayId}, ${nodeId}, now() + ${ttlMs}::float8 * interval '1 millisecond')
+      on conflict (gateway_id) do update set node_id = excluded.node_id, expires_at = excluded.expires_at
+        where g.expires_at <= now()
+      returning gateway_id`.execute(db);
+    if (rows.length > 0) return gatewayId;
+  }
+  throw new Error(`no free gateway id found in ${ATTEMPTS} attempts`);
+}
+
+/**
+ * Renews the lease, also one that has expired, as long as nobody else took the id. False when it is lost: the gateway
+ * must then take another one, and end the connections that carry the old.
+ */
+export async function renewGatewayLease(db: Db, gatewayId: number, nodeId: string, ttlMs: number): Promise<boolean> {
+  const { rows } = await sql`
+    update gateway_lease set expires_at = now() + ${ttlMs}::float8 * interval '1 millisecond'
+    where gateway_id = ${gatewayId} and node_id = ${nodeId}
+    returning gateway_id`.execute(db);
+  return rows.length > 0;
+}
+
+/** Gives the id back; does nothing when another node has it by now. */
+export async function releaseGatewayLease(db: Db, gatewayId: number, nodeId: string): Promise<void> {
+  await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', nodeId).execute();
+}

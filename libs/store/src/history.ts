@@ -1,0 +1,75 @@
+import { sql } from 'kysely';
+import { encodeTime } from 'ulid';
+import { HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
+import type { Db } from './tables';
+
+export interface HistoryPage {
+  readonly channel: string;
+  /** Oldest visible instant, inclusive, Unix ms; 0 = everything. */
+  readonly sinceMs: number;
+  /** ULID (upper case), strictly newer; ignored with `reverse`. */
+  readonly after?: string;
+  /** ULID (upper case), strictly older; ignored without `reverse`. */
+  readonly before?: string;
+  /** Newest first; oldest first by default. */
+  readonly reverse?: boolean;
+  /** At most 100, the default. */
+  readonly limit?: number;
+  /** Most bytes of the messages serialised as JSON; 1 MiB by default. */
+  readonly maxBytes?: number;
+}
+
+export interface StoredMessage {
+  readonly id: string;
+  readonly channel: string;
+  readonly event: string;
+  /** JSON text as published. */
+  readonly data: string;
+  /** JSON text of `{"uid","umd"}`, or `null` for a server message. */
+  readonly meta: string | null;
+}
+
+/** The largest time a ULID can carry. */
+const LATEST_ULID_MS = 2 ** 48 - 1;
+const ULID_CHARACTERS = 26;
+/** Of a serialised message, what is the same for all, and the comma to the next. */
+const FRAME_BYTES = '{"id":"","event":"","channel":"","data":,"meta":},'.length + ULID_CHARACTERS;
+/** Stands in the answer for the `meta` of a server message (client-http-api §3.2). */
+const ANONYMOUS_META_BYTES = '{"uid":null,"umd":null}'.length;
+
+/**
+ * One page of a channel's stored messages (client-http-api §3): those not expired whose ULID is not older than
+ * `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is visible.
+ *
+ * Sizes are summed in the database, which knows them without reading the texts, so what is beyond the cut is never sent.
+ */
+export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMessage[]> {
+  const direction = page.reverse === true ? sql`desc` : sql`asc`;
+  const limit = Math.min(page.limit ?? HISTORY_PAGE_MESSAGES, HISTORY_PAGE_MESSAGES);
+  const { rows } = await sql<StoredMessage>`
+    select id, channel, event, data, meta from (
+      select *, row_number() over in_order as number, sum(bytes) over in_order as bytes_so_far from (
+        select id, channel, event, data, meta,
+               ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
+                 + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int) as bytes
+          from message_log
+         where channel = ${page.channel} and id >= ${firstIdOf(page.sinceMs)} and ${beyondCursor(page)}
+           and (expires_at is null or expires_at > now())
+         order by id ${direction} limit ${limit}
+      ) as candidate
+      window in_order as (order by id ${direction})
+    ) as measured
+    where number = 1 or bytes_so_far <= ${page.maxBytes ?? HISTORY_PAGE_BYTES}::int8
+    order by id ${direction}`.execute(db);
+  return rows;
+}
+
+function beyondCursor(page: HistoryPage) {
+  if (page.reverse === true) return page.before === undefined ? sql`true` : sql`id < ${page.before}`;
+  return page.after === undefined ? sql`true` : sql`id > ${page.after}`;
+}
+
+/** The smallest ULID of an instant: no message at or after it has a smaller one. */
+function firstIdOf(ms: number): string {
+  return encodeTime(Math.min(Math.max(Math.ceil(ms), 0), LATEST_ULID_MS)) + '0'.repeat(16);
+}

@@ -1,0 +1,27 @@
+export { openDatabase, type Database, type DatabaseOptions } from './database';
+export { withBatch } from './batch';
+export { ensureEventIndex } from './event-index';
+export { appendMessages, type LogRow } from './message-log';
+export { claimDeduplicationIds, type DeduplicationEntry } from './deduplication';
+export {
+  appendAndAdvance,
+  claimPartition,
+  ensurePartitions,
+  fenceAndAdvance,
+  FencedError,
+  listPartitions,
+  releasePartition,
+  reportCaughtUp,
+  savePosition,
+  type FencedPosition,
+  type PartitionState,
+  type Position,
+} from './partitions';
+export { releaseSequencer, renewSequencerLease } from './sequencer-lease';
+export { claimGatewayId, releaseGatewayLease, renewGatewayLease } from './gateway-lease';
+export { consumeSingleUse } from './single-use';
+export { listMessages, type HistoryPage, type StoredMessage } from './history';
+export { expireRows, scheduleExpiryWithPgCron } from './expiry';
+export { assertSchemaIsCurrent, migrate, SchemaError, type MigrateOptions } from './migrations';
+export { projectRoot, readMigrations, type Migration } from './migration-files';
+export type { Db, Tables } from './tables';

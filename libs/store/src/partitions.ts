@@ -1,0 +1,202 @@
+import { sql, type Selectable } from 'kysely';
+import { appendStatement, appendValues, type LogRow } from './message-log';
+import { prepared } from './prepared';
+import type { Db, Tables } from './tables';
+
+/** How far a partition has been processed. */
+export interface Position {
+  /** Counts the lives of the stream: raised when it was wiped, re-created or lost its tail. */
+  readonly streamEpoch: number;
+  /** Sequence of the last processed message in that life of the stream; 0 = none. */
+  readonly seq: number;
+  /** Highest time part of any id given or seen, Unix ms: the mark below which no id may be made. */
+  readonly timeMs: number;
+  /** The stream's own timestamp of the message at `seq`, as text; tells a lost and refilled tail from ours. */
+  readonly streamTime: string | null;
+  /** The stream's creation time, as text; tells a re-created stream from ours. Left as it was when absent. */
+  readonly streamCreated?: string | null;
+}
+
+/** A position together with the right to write it. */
+export interface FencedPosition extends Position {
+  readonly partition: number;
+  /** The epoch `claimPartition` gave. */
+  readonly epoch: number;
+}
+
+export interface PartitionState extends Position {
+  readonly partition: number;
+  /** Raised at every claim; a worker with an older one is fenced. */
+  readonly epoch: number;
+  readonly owner: string | null;
+  readonly streamCreated: string | null;
+}
+
+/** The partition belongs to another worker by now; whatever this one was about to write must not be written. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+  constructor(
+    readonly partition: number,
+    readonly epoch: number,
+  ) {
+    super(`partition ${partition} is no longer owned with epoch ${epoch}`);
+  }
+}
+
+/**
+ * Makes the rows of all partitions, once per installation.
+ *
+ * @throws Error when the installation was made with another number: a channel's partition depends on it
+ */
+export async function ensurePartitions(db: Db, count: number): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    // Two nodes starting at once with different numbers: the second must see the rows of the first.
+    await sql`select pg_advisory_xact_lock(hashtext('hearth partition_state'))`.execute(tx);
+    const existing = (await tx.selectFrom('partition_state').select('partition').execute()).length;
+    if (existing === 0) {
+      await sql`insert into partition_state (partition) select generate_series(0, ${count}::int - 1)`.execute(tx);
+    } else if (existing !== count) {
+      throw new Error(
+        `HEARTH_PARTITIONS is ${count}, but this installation was created with ${existing} and the number cannot change`,
+      );
+    }
+  });
+}
+
+/** All partitions in order, with their owners and positions. */
+export async function listPartitions(db: Db): Promise<PartitionState[]> {
+  return (await db.selectFrom('partition_state').selectAll().orderBy('partition').execute()).map(stateOf);
+}
+
+/**
+ * Takes a partition that is free or whose owner's lease has expired by the database's clock, and raises its epoch, which
+ * fences the owner before. `undefined` when it has a living owner (the caller itself included) or the caller has no
+ * living lease.
+ */
+export async function claimPartition(db: Db, partition: number, nodeId: string): Promise<PartitionState | undefined> {
+  return db.transaction().execute(async (tx) => {
+    // Locked first: an update that had to wait for the row looks again at that row, but not at the leases it compared
+    // it with, and would take the partition from whoever claimed it meanwhile.
+    await sql`select from partition_state where partition = ${partition} for update`.execute(tx);
+    const { rows } = await sql<Selectable<Tables['partition_state']>>`
+      update partition_state as p set owner = ${nodeId}, epoch = p.epoch + 1, updated_at = now()
+       where p.partition = ${partition}
+         and not exists (select from sequencer_lease l where l.node_id = p.owner and l.expires_at > now())
+         and exists (select from sequencer_lease l where l.node_id = ${nodeId} and l.expires_at > now())
+      returning *`.execute(tx);
+    return rows[0] === undefined ? undefined : stateOf(rows[0]);
+  });
+}
+
+/** Moves a position if the epoch is current and the position does not go back; parameters from `advanceValues`. */
+const ADVANCE = `
+  update partition_state
+     set stream_epoch = $3, seq = $4, time_ms = greatest(time_ms, $5), stream_time = $6,
+         stream_created = coalesce($7, stream_created), updated_at = now()
+   where partition = $1 and epoch = $2 and owner is not null and (stream_epoch, seq) <= ($3, $4)
+  returning partition`;
+
+const advance = prepared('advance_partition', ADVANCE);
+
+// `exists` makes the insert wait for the update, that is, for the lock on the partition's row.
+const advanceAndAppend = prepared(
+  'advance_and_append',
+  `with advanced as (${ADVANCE}), appended as (${appendStatement(8, 'exists (select from advanced)')})
+   select partition from advanced`,
+);
+
+/**
+ * Moves the position of a partition, in the transaction of the effects it stands for, and keeps the row locked until
+ * the commit: a claim of another worker waits, then reads this position.
+ *
+ * @throws FencedError when the partition was taken over; the transaction must then be rolled back, which
+ *   `withBatch` does with any error
+ * @throws Error when the position would go back: a mistake of the caller
+ */
+export async function fenceAndAdvance(tx: Db, position: FencedPosition): Promise<void> {
+  if ((await advance(tx, advanceValues(position))).length === 0) await refuse(tx, position);
+}
+
+/** Says why a position was not written. */
+async function refuse(db: Db, position: FencedPosition): Promise<never> {
+  await assertOwned(db, position);
+  throw new Error(`partition ${position.partition} is already past ${position.streamEpoch}:${position.seq}`);
+}
+
+/**
+ * `fenceAndAdvance` and `appendMessages` in one statement, which is its own transaction: for the batch that does nothing
+ * else, the usual one, it saves three of four round trips (one message: 0.4 ms instead of 0.9).
+ *
+ * @throws FencedError when the partition was taken over; nothing was written then
+ * @throws Error when the position would go back: a mistake of the caller; nothing was written
+ */
+export async function appendAndAdvance(db: Db, position: FencedPosition, rows: readonly LogRow[]): Promise<void> {
+  const parameters = [...advanceValues(position), ...appendValues(rows)];
+  if ((await advanceAndAppend(db, parameters)).length === 0) await refuse(db, position);
+}
+
+/**
+ * Saves a position with no effects in the database. One that is already passed changes nothing.
+ *
+ * @throws FencedError when the partition was taken over
+ */
+export async function savePosition(db: Db, position: FencedPosition): Promise<void> {
+  if ((await advance(db, advanceValues(position))).length === 0) await assertOwned(db, position);
+}
+
+async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promise<void> {
+  const owned = await db
+    .selectFrom('partition_state')
+    .select('epoch')
+    .where('partition', '=', partition)
+    .where('epoch', '=', epoch)
+    .where('owner', 'is not', null)
+    .executeTakeFirst();
+  if (owned === undefined) throw new FencedError(partition, epoch);
+}
+
+function advanceValues(p: FencedPosition): readonly unknown[] {
+  return [p.partition, p.epoch, p.streamEpoch, p.seq, p.timeMs, p.streamTime, p.streamCreated ?? null];
+}
+
+/** Gives a partition back, after saving `position` if given. One that was taken over meanwhile is left alone. */
+export async function releasePartition(db: Db, partition: number, epoch: number, position?: Position): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    if (position !== undefined) await advance(tx, advanceValues({ ...position, partition, epoch }));
+    await tx
+      .updateTable('partition_state')
+      .set({ owner: null, updated_at: sql<Date>`now()` })
+      .where('partition', '=', partition)
+      .where('epoch', '=', epoch)
+      .execute();
+  });
+}
+
+/**
+ * Tells that everything in the given partitions older than `timeMs` (the stream's clock, Unix ms) has been processed:
+ * for an idle partition a little before now, for a busy one the time of the last message processed. Until all
+ * partitions are past the end of a dedup row, expiry keeps it. Partitions that were taken over are left alone.
+ */
+export async function reportCaughtUp(
+  db: Db,
+  entries: readonly { readonly partition: number; readonly epoch: number; readonly timeMs: number }[],
+): Promise<void> {
+  await sql`
+    update partition_state as p set caught_up_ms = greatest(p.caught_up_ms, e.time_ms)
+      from unnest(${entries.map((e) => e.partition)}::int[], ${entries.map((e) => e.epoch)}::int8[],
+                  ${entries.map((e) => Math.floor(e.timeMs))}::int8[]) as e (partition, epoch, time_ms)
+     where p.partition = e.partition and p.epoch = e.epoch and p.owner is not null`.execute(db);
+}
+
+function stateOf(row: Selectable<Tables['partition_state']>): PartitionState {
+  return {
+    partition: row.partition,
+    epoch: row.epoch,
+    owner: row.owner,
+    streamEpoch: row.stream_epoch,
+    seq: row.seq,
+    timeMs: row.time_ms,
+    streamTime: row.stream_time,
+    streamCreated: row.stream_created,
+  };
+}

@@ -1,0 +1,4 @@
+/** After all spec files. */
+export default async function tearDown(): Promise<void> {
+  await globalThis.stopHearthTestServers?.();
+}

@@ -1,0 +1,365 @@
+import {
+  decodeDeliverRecord,
+  DeliverRecord,
+  DELIVER_STREAM,
+  IngestEvent,
+  ingestStream,
+  ingestSubject,
+  partitionOf,
+} from '@hearth/protocol';
+import {
+  AckedPublisher,
+  ensureStreams,
+  IngestPublisher,
+  PullConsumer,
+  StreamConnection,
+  StreamSettings,
+} from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { createDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
+import { startNats, TestNats } from '../support/nats';
+import { AppProcess, startApp } from '../support/process';
+
+const PARTITIONS = 4;
+const SETTINGS: StreamSettings = {
+  partitions: PARTITIONS,
+  ingestMaxBytes: 64 * 1_048_576,
+  deliverMaxBytes: 64 * 1_048_576,
+  deliverMaxAgeSeconds: 600,
+  streamReplicas: 1,
+};
+const silent = { info: () => undefined, warn: () => undefined };
+
+let nats: TestNats;
+let database: Awaited<ReturnType<typeof createDatabase>>;
+let sql: Client;
+let connection: StreamConnection;
+let ingest: IngestPublisher;
+let sequencers: AppProcess[];
+
+beforeEach(async () => {
+  [nats, database] = await Promise.all([startNats(), createDatabase()]);
+  sql = new Client(database.url);
+  await sql.connect();
+  connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
+  await ensureStreams(await connection.manager(), SETTINGS);
+  ingest = new IngestPublisher(connection, { partitions: PARTITIONS, httpTimeoutMs: 8_000, publishAck: 'stream' });
+  sequencers = [];
+});
+
+afterEach(async () => {
+  await Promise.all(sequencers.map((sequencer) => sequencer.stop()));
+  ingest.close();
+  await connection.close();
+  await sql.end();
+  await Promise.all([nats.stop(), database.drop()]);
+});
+
+async function startSequencer(env: Record<string, string> = {}): Promise<AppProcess> {
+  const sequencer = await startApp('sequencer', {
+    HEARTH_NATS_URL: nats.url,
+    HEARTH_DATABASE_URL: database.url,
+    HEARTH_PARTITIONS: String(PARTITIONS),
+    ...env,
+  });
+  sequencers.push(sequencer);
+  return sequencer;
+}
+
+function publish(channel: string, data: string, more: Partial<IngestEvent> = {}): Promise<void> {
+  return ingest.publish(
+    { requestId: randomUUID(), channel, event: 'e', trigger: 'server.http', store: 0, emitPubSubEvent: false, ...more },
+    data,
+  );
+}
+
+interface Delivered extends DeliverRecord {
+  readonly channel: string;
+  readonly data: unknown;
+  readonly text: string;
+}
+
+/** Everything that was fanned out, in the order of the deliver stream, repeats included. */
+async function delivered(count: number): Promise<Delivered[]> {
+  const all: Delivered[] = [];
+  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
+  while (all.length < count) {
+    for (const message of await consumer.next(1_000)) {
+      const record = decodeDeliverRecord(message.payload);
+      const text = record.frame.toString('utf8');
+      all.push({ ...record, text, ...(JSON.parse(text) as { channel: string; data: unknown }) });
+    }
+  }
+  consumer.close();
+  return all;
+}
+
+/** What a gateway would write: a position that was seen before is a repeat. Fails where a link is missing. */
+function withoutRepeats(records: readonly Delivered[]): Delivered[] {
+  const last = new Map<string, Delivered>();
+  return records.filter((record) => {
+    const before = last.get(record.channel);
+    const isRepeat =
+      before !== undefined &&
+      (record.position.epoch < before.position.epoch ||
+        (record.position.epoch === before.position.epoch && record.position.sequence <= before.position.sequence));
+    if (isRepeat) return false;
+    expect(record.previous).toEqual(before?.position);
+    last.set(record.channel, record);
+    return true;
+  });
+}
+
+const ids = (records: readonly { id: string }[]): string[] => records.map(({ id }) => id);
+const sorted = (list: readonly string[]): string[] => [...list].sort();
+
+async function rows(channel: string): Promise<{ id: string; data: string }[]> {
+  return (
+    await sql.query<{ id: string; data: string }>('select id, data from message_log where channel = $1 order by id', [
+      channel,
+    ])
+  ).rows;
+}
+
+describe('the sequencer', () => {
+  it('gives later ids to later messages of one channel and chains them', async () => {
+    await startSequencer();
+    await Promise.all(Array.from({ length: 2_000 }, (_, n) => publish(`c${n % 5}`, String(n))));
+    const all = withoutRepeats(await delivered(2_000));
+    for (let channel = 0; channel < 5; channel++) {
+      const own = all.filter((record) => record.channel === `c${channel}`);
+      expect(own.map(({ data }) => data)).toEqual(Array.from({ length: 400 }, (_, n) => n * 5 + channel));
+      expect(ids(own)).toEqual(sorted(ids(own)));
+    }
+    expect(new Set(ids(all)).size).toBe(2_000);
+  });
+
+  it('keeps what is to be kept, in the same order and byte for byte, and nothing else', async () => {
+    await startSequencer();
+    const poison = [
+      '12345678901234567890',
+      '"\\u0000\\ud800"',
+      '{"b":1,"a":2,"__proto__":{"x":1}}',
+      `${'['.repeat(512)}${']'.repeat(512)}`,
+    ];
+    for (const data of poison) await publish('keep', data, { store: -1 });
+    await publish('keep', '"not kept"');
+    const all = withoutRepeats(await delivered(poison.length + 1));
+    expect(all.slice(0, -1).map(({ text }) => text)).toEqual(
+      poison.map((data, n) => `{"id":"${all[n]?.id}","event":"e","channel":"keep","data":${data}}`),
+    );
+    const kept = await rows('keep');
+    expect(kept.map(({ data }) => data)).toEqual(poison);
+    expect(ids(kept)).toEqual(ids(all.slice(0, -1)));
+  });
+
+  it('drops later copies of a deduplicationId on any channel, and accepts it again after the window', async () => {
+    await startSequencer({ HEARTH_DEDUPLICATION_SECONDS: '2' });
+    const dedup = { deduplicationId: 'once', store: 60 };
+    await Promise.all([publish('d1', '1', dedup), publish('d2', '2', dedup), publish('d3', '3', dedup)]);
+    await publish('d1', '"end"');
+    await publish('d2', '"end"');
+    await publish('d3', '"end"');
+    const first = withoutRepeats(await delivered(4));
+    expect(first.filter(({ data }) => data !== 'end')).toHaveLength(1);
+    expect((await sql.query('select 1 from message_log')).rowCount).toBe(1);
+    await eventually(async () => {
+      await publish('d1', '"again"', dedup);
+      expect((await rows('d1')).map(({ data }) => data)).toContain('"again"');
+    });
+  });
+
+  it('keeps a promised id, and gives greater ones afterwards', async () => {
+    await startSequencer();
+    const eagerId = '7YYYYYYYYYZZZZZZZZZZZZZZZZ';
+    await publish('eager', '1');
+    await publish('eager', '2', { eagerId });
+    await publish('eager', '3');
+    const [before, eager, after] = ids(withoutRepeats(await delivered(3)));
+    expect(eager).toBe(eagerId);
+    expect(before! < eagerId && eagerId < after!).toBe(true);
+  });
+
+  it('leaves out the sender of a client message unless it asked for a copy', async () => {
+    await startSequencer();
+    const meta = '{"uid":"u1","umd":null}';
+    await publish('client', '1', { connectionId: 'id=', meta, trigger: 'client.websocket' });
+    await publish('client', '2', { connectionId: 'id=', meta, echo: true, trigger: 'client.websocket' });
+    const [silentCopy, echo] = await delivered(2);
+    expect(silentCopy).toMatchObject({
+      exceptConnectionId: 'id=',
+      text: expect.stringContaining(`,"data":1,"meta":${meta}}`),
+    });
+    expect(echo?.exceptConnectionId).toBeUndefined();
+  });
+
+  it('steps over what is not a publish request', async () => {
+    await startSequencer();
+    const publisher = new AckedPublisher(connection);
+    const partition = partitionOf('after', PARTITIONS);
+    for (const bad of ['', 'x', 'null\n', '{}\n{}', '{"c":"c"}\n1'])
+      await publisher.publish(ingestSubject(partition), Buffer.from(bad));
+    publisher.close();
+    await publish('after', '1');
+    expect(await delivered(1)).toHaveLength(1);
+  });
+
+  it('loses nothing, doubles nothing and inverts nothing when sequencers are killed under load', async () => {
+    const first = await startSequencer();
+    await startSequencer();
+    const accepted = new Map<string, number[]>();
+    let stopping = false;
+    const load = Promise.all(
+      Array.from({ length: 8 }, async (_, channel) => {
+        const name = `k${channel}`;
+        const own: number[] = [];
+        accepted.set(name, own);
+        for (let n = 0; !stopping; n++) {
+          await publish(name, String(n), {
+            store: n % 2 === 0 ? -1 : 0,
+            deduplicationId: n % 7 === 0 ? `${name}-${n}` : undefined,
+          });
+          own.push(n);
+        }
+      }),
+    );
+    await eventually(() => expect(accepted.get('k0')?.length).toBeGreaterThan(50));
+    await first.kill('SIGKILL');
+    sequencers = sequencers.filter((sequencer) => sequencer !== first);
+    const third = await startSequencer();
+    await third.kill('SIGKILL');
+    sequencers = sequencers.filter((sequencer) => sequencer !== third);
+    await startSequencer();
+    stopping = true;
+    await load;
+    const total = [...accepted.values()].reduce((sum, own) => sum + own.length, 0);
+    const all = await eventually(async () => {
+      const unique = withoutRepeats(await delivered(total));
+      expect(unique).toHaveLength(total);
+      return unique;
+    }, 30_000);
+    for (const [name, sent] of accepted) {
+      const own = all.filter(({ channel }) => channel === name);
+      expect(own.map(({ data }) => data)).toEqual(sent);
+      expect(ids(own)).toEqual(sorted(ids(own)));
+      const kept = await rows(name);
+      expect(ids(kept)).toEqual(ids(own.filter(({ data }) => (data as number) % 2 === 0)));
+    }
+  }, 90_000);
+
+  it('goes on after its database connections were cut', async () => {
+    await startSequencer();
+    await publish('pg', '1', { store: -1 });
+    await delivered(1);
+    await sql.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    await publish('pg', '2', { store: -1 });
+    await delivered(2);
+    expect((await rows('pg')).map(({ data }) => data)).toEqual(['1', '2']);
+  });
+
+  it('gives greater ids after the ingest streams were wiped', async () => {
+    const sequencer = await startSequencer();
+    for (let n = 0; n < 5; n++) await publish('wiped', String(n), { store: -1 });
+    const before = ids(await delivered(5));
+    // Otherwise the place in the old stream may not be saved yet, and there is nothing to mistake.
+    await eventually(async () => {
+      const { rows: states } = await sql.query('select 1 from partition_state where seq = 5');
+      expect(states).toHaveLength(1);
+    });
+    await sequencer.stop();
+    sequencers = [];
+    await (await connection.manager()).streams.delete(ingestStream(partitionOf('wiped', PARTITIONS)));
+    await startSequencer();
+    for (let n = 5; n < 8; n++) await publish('wiped', String(n), { store: -1 });
+    const all = withoutRepeats(await delivered(8));
+    expect(all.map(({ data }) => data)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(ids(all)).toEqual(sorted(ids(all)));
+    expect(ids(all).slice(0, 5)).toEqual(before);
+    expect(await rows('wiped')).toHaveLength(8);
+  });
+
+  it('drops from the ingest stream what it has passed on', async () => {
+    await startSequencer();
+    for (let n = 0; n < 20; n++) await publish('purged', String(n));
+    await delivered(20);
+    await eventually(async () => {
+      const { state } = await (
+        await connection.manager()
+      ).streams.info(ingestStream(partitionOf('purged', PARTITIONS)));
+      expect(state.messages).toBeLessThanOrEqual(1);
+    }, 15_000);
+  });
+
+  it('tells a publisher that asked for it when its message is in the log', async () => {
+    await startSequencer();
+    const patient = new IngestPublisher(connection, {
+      partitions: PARTITIONS,
+      httpTimeoutMs: 8_000,
+      publishAck: 'log',
+    });
+    const event = { channel: 'acked', event: 'e', trigger: 'server.http', store: -1, emitPubSubEvent: false } as const;
+    await patient.publish({ ...event, requestId: randomUUID() }, '1');
+    expect(await rows('acked')).toHaveLength(1);
+    patient.close();
+  });
+
+  it('deletes expired rows on a timer where there is no pg_cron', async () => {
+    await startSequencer({ HEARTH_EXPIRY_SECONDS: '1' });
+    await publish('expiring', '1', { store: 1 });
+    await publish('expiring', '2', { store: 60 });
+    await delivered(2);
+    await eventually(async () => expect((await rows('expiring')).map(({ data }) => data)).toEqual(['2']));
+  });
+
+  it('emits messagePublished once per message when asked and enabled', async () => {
+    await startSequencer({ HEARTH_EVENTS_ENABLED: 'true' });
+    await publish('events.a', '{"n":12345678901234567890}', {
+      emitPubSubEvent: true,
+      requestId: '0191f0a4-0000-7000-8000-000000000000',
+      connectionId: 'id=',
+      meta: '{"uid":"ü","umd":null}',
+      trigger: 'client.websocket',
+      sourceIp: '192.0.2.1',
+    });
+    await publish('events.a', '2');
+    await publish('events.a', '3', { emitPubSubEvent: true });
+    const all = await delivered(3);
+    const consumer = await eventually(() => PullConsumer.open(connection, 'HEARTH_EVENTS', 'first'));
+    const messages: { subject: string; text: string }[] = [];
+    while (messages.length < 2) {
+      for (const { subject, payload } of await consumer.next(10))
+        messages.push({ subject, text: Buffer.from(payload).toString() });
+    }
+    consumer.close();
+    expect(messages[0]?.subject).toBe('hearth.events.v1.message.messagePublished.events%2Ea');
+    expect(messages[0]?.text).toContain('"data":{"n":12345678901234567890}');
+    expect(JSON.parse(messages[0]?.text ?? '')).toMatchObject({
+      source: 'hotsock.v1',
+      type: 'hotsock.messagePublished',
+      dataType: 'message',
+      metadata: {
+        hotsockVersion: '1.13.5',
+        hearthVersion: expect.any(String),
+        channel: 'events.a',
+        event: 'e',
+        trigger: 'client.websocket',
+        requestId: '0191f0a4-0000-7000-8000-000000000000',
+        connectionId: 'id=',
+        sourceIp: '192.0.2.1',
+      },
+      data: { id: all[0]?.id, channel: 'events.a', event: 'e', meta: { uid: 'ü', umd: null } },
+    });
+    const second = JSON.parse(messages[1]?.text ?? '') as {
+      data: Record<string, unknown>;
+      metadata: Record<string, unknown>;
+    };
+    expect(second.data).toEqual({ channel: 'events.a', event: 'e', id: all[2]?.id, data: 3 });
+    expect(second.metadata).not.toHaveProperty('connectionId');
+    const { state } = await (await connection.manager()).streams.info('HEARTH_EVENTS');
+    expect(state.messages).toBe(2);
+  });
+});

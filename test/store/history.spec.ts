@@ -1,0 +1,114 @@
+import { appendMessages, listMessages, openDatabase, type Database, type StoredMessage } from '@hearth/store';
+import { sql } from 'kysely';
+import { encodeTime } from 'ulid';
+import type { ScratchDatabase } from '../../db/scratch-database';
+import { createDatabase } from '../support/database';
+import { logRow } from './log-row';
+
+describe('history', () => {
+  let server: ScratchDatabase;
+  let database: Database;
+
+  beforeAll(async () => {
+    server = await createDatabase();
+    database = openDatabase(server.url, { applicationName: 'test' });
+  });
+  afterEach(() => database.db.deleteFrom('message_log').execute());
+  afterAll(async () => {
+    await database.close();
+    await server.drop();
+  });
+
+  const page = (options: Partial<Parameters<typeof listMessages>[1]> = {}) =>
+    listMessages(database.db, { channel: 'c1', sinceMs: 0, ...options });
+  const ids = (messages: readonly { readonly id: string }[]) => messages.map((message) => message.id);
+  /** As the client HTTP API writes it (client-http-api §3.2). */
+  const serialised = (m: StoredMessage) =>
+    `{"id":"${m.id}","event":${JSON.stringify(m.event)},"channel":${JSON.stringify(m.channel)},"data":${m.data},` +
+    `"meta":${m.meta ?? '{"uid":null,"umd":null}'}}`;
+
+  it('of 250 messages is read in pages of 100, 100 and 50, in both directions (client-http-api §9.3)', async () => {
+    const rows = Array.from({ length: 250 }, () => logRow());
+    await appendMessages(database.db, [...rows, logRow({ channel: 'c10' }), logRow({ channel: 'c' })]);
+    for (const reverse of [false, true]) {
+      const pages: string[][] = [];
+      for (let cursor: string | undefined; pages.at(-1)?.length !== 0; cursor = pages.at(-1)?.at(-1)) {
+        pages.push(ids(await page(reverse ? { reverse, before: cursor } : { after: cursor })));
+      }
+      expect(pages.map((read) => read.length)).toEqual([100, 100, 50, 0]);
+      expect(pages.flat()).toEqual(reverse ? ids(rows).reverse() : ids(rows));
+    }
+  });
+
+  it('ignores the cursor of the other direction, and takes ids that do not exist', async () => {
+    const [a, b, c] = [1_000, 2_000, 3_000].map((ms) => logRow({ id: encodeTime(ms) + 'A'.repeat(16) }));
+    await appendMessages(database.db, [a!, b!, c!]);
+    expect(ids(await page({ after: b!.id, before: a!.id }))).toEqual([c!.id]);
+    expect(ids(await page({ after: c!.id, before: b!.id, reverse: true }))).toEqual([a!.id]);
+    expect(ids(await page({ after: encodeTime(1_500) + '0'.repeat(16) }))).toEqual([b!.id, c!.id]);
+  });
+
+  it('begins with the first message of the given millisecond', async () => {
+    const rows = [999, 1_000, 1_001].map((ms) => logRow({ id: encodeTime(ms) + '0'.repeat(16) }));
+    await appendMessages(database.db, rows);
+    expect(ids(await page({ sinceMs: 1_000 }))).toEqual(ids(rows.slice(1)));
+    expect(ids(await page({ sinceMs: 1_000, reverse: true, before: rows[2]!.id }))).toEqual([rows[1]!.id]);
+    expect(ids(await page({ sinceMs: 1_000.5 }))).toEqual([rows[2]!.id]);
+    expect(await page({ sinceMs: 1e300 })).toEqual([]);
+    expect(ids(await page({ sinceMs: -1 }))).toEqual(ids(rows));
+  });
+
+  it('is cut where the serialised messages reach the limit, to the byte, and goes on from there', async () => {
+    const rows = Array.from({ length: 10 }, (_, index) =>
+      logRow({
+        event: 'quote " backslash \\ tab \t é😀',
+        data: JSON.stringify('€'.repeat(1_000 + index)),
+        meta: index % 2 === 0 ? null : '{"uid":"ü","umd":{"a":1}}',
+      }),
+    );
+    await appendMessages(database.db, rows);
+    const all = await page();
+    const threeMessages = Buffer.byteLength(
+      all
+        .slice(0, 3)
+        .map((message) => serialised(message) + ',')
+        .join(''),
+    );
+    expect(await page({ maxBytes: threeMessages })).toEqual(all.slice(0, 3));
+    expect(await page({ maxBytes: threeMessages - 1 })).toEqual(all.slice(0, 2));
+    expect(await page({ maxBytes: threeMessages, after: rows[2]!.id })).toHaveLength(2);
+  });
+
+  it('of 100 messages of 30 KiB is cut at 1 MiB, and complete over several pages (client-http-api §9.7)', async () => {
+    const rows = Array.from({ length: 100 }, () => logRow({ data: JSON.stringify('x'.repeat(30 * 1024)) }));
+    await appendMessages(database.db, rows);
+    const first = await page();
+    const bytes = (messages: StoredMessage[]) => Buffer.byteLength(messages.map(serialised).join());
+    expect(bytes(first)).toBeLessThanOrEqual(1_048_576);
+    expect(bytes(first)).toBeGreaterThan(1_048_576 - 31 * 1024);
+    const read = [...first];
+    for (let next = first; next.length > 0; read.push(...next)) next = await page({ after: read.at(-1)!.id });
+    expect(ids(read)).toEqual(ids(rows));
+  });
+
+  it('shows at least one message, however small the limit', async () => {
+    const rows = [logRow(), logRow()];
+    await appendMessages(database.db, rows);
+    expect(ids(await page({ maxBytes: 1 }))).toEqual([rows[0]!.id]);
+    expect(ids(await page({ maxBytes: 1, reverse: true }))).toEqual([rows[1]!.id]);
+  });
+
+  it('never shows an expired message, whether or not it has been deleted', async () => {
+    const [expired, kept] = [logRow({ store: 60 }), logRow({ store: 60 })];
+    await appendMessages(database.db, [expired, kept]);
+    await sql`update message_log set expires_at = now() where id = ${expired.id}`.execute(database.db);
+    expect(ids(await page())).toEqual([kept.id]);
+    expect(ids(await page({ maxBytes: 1 }))).toEqual([kept.id]);
+    expect(await database.db.selectFrom('message_log').selectAll().execute()).toHaveLength(2);
+  });
+
+  it('tells members apart from servers', async () => {
+    await appendMessages(database.db, [logRow({ meta: '{"uid":"u1","umd":null}' }), logRow()]);
+    expect((await page()).map((message) => message.meta)).toEqual(['{"uid":"u1","umd":null}', null]);
+  });
+});

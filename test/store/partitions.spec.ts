@@ -1,0 +1,185 @@
+import {
+  appendAndAdvance,
+  appendMessages,
+  claimPartition,
+  ensurePartitions,
+  fenceAndAdvance,
+  FencedError,
+  listMessages,
+  listPartitions,
+  openDatabase,
+  releasePartition,
+  releaseSequencer,
+  renewSequencerLease,
+  savePosition,
+  withBatch,
+  type Database,
+  type FencedPosition,
+} from '@hearth/store';
+import { sql } from 'kysely';
+import type { ScratchDatabase } from '../../db/scratch-database';
+import { createDatabase } from '../support/database';
+import { logRow } from './log-row';
+
+const TTL_MS = 60_000;
+
+describe('partitions', () => {
+  let server: ScratchDatabase;
+  let database: Database;
+
+  beforeEach(async () => {
+    server = await createDatabase();
+    database = openDatabase(server.url, { applicationName: 'test' });
+    await ensurePartitions(database.db, 4);
+    await renewSequencerLease(database.db, 'n1', TTL_MS);
+    await renewSequencerLease(database.db, 'n2', TTL_MS);
+  });
+  afterEach(async () => {
+    await database.close();
+    await server.drop();
+  });
+
+  const claim = (nodeId: string, partition = 0) => claimPartition(database.db, partition, nodeId);
+  const expire = (nodeId: string) =>
+    sql`update sequencer_lease set expires_at = now() where node_id = ${nodeId}`.execute(database.db);
+  const position = (values: Partial<FencedPosition>): FencedPosition => ({
+    partition: 0,
+    epoch: 1,
+    streamEpoch: 0,
+    seq: 1,
+    timeMs: 1_000,
+    streamTime: '1700000000000000001',
+    ...values,
+  });
+  const saved = async () => (await listPartitions(database.db))[0]!;
+
+  it('are made once, whoever comes first, and their number cannot change', async () => {
+    await Promise.all([1, 2, 3].map(() => ensurePartitions(database.db, 4)));
+    expect((await listPartitions(database.db)).map((state) => state.partition)).toEqual([0, 1, 2, 3]);
+    await expect(ensurePartitions(database.db, 5)).rejects.toThrow(/HEARTH_PARTITIONS is 5.*created with 4/);
+  });
+
+  it('belong to the first node that claims them, and to no other while it lives', async () => {
+    expect(await claim('n1')).toEqual({
+      partition: 0,
+      epoch: 1,
+      owner: 'n1',
+      streamEpoch: 0,
+      seq: 0,
+      timeMs: 0,
+      streamTime: null,
+      streamCreated: null,
+    });
+    expect(await claim('n2')).toBeUndefined();
+    expect(await claim('n1')).toBeUndefined();
+    expect(await claim('n2', 1)).toMatchObject({ epoch: 1, owner: 'n2' });
+  });
+
+  it('have one winner when two nodes claim them at once', async () => {
+    for (const partition of [0, 1, 2, 3]) {
+      const claims = await Promise.all([claim('n1', partition), claim('n2', partition), claim('n1', partition)]);
+      expect(claims.filter((state) => state !== undefined)).toHaveLength(1);
+    }
+  });
+
+  it('can be taken from a node whose lease has expired, with its position and a higher epoch', async () => {
+    await claim('n1');
+    await savePosition(database.db, position({ seq: 7, streamCreated: 'today' }));
+    await expire('n1');
+    expect(await claim('n2')).toEqual({
+      partition: 0,
+      epoch: 2,
+      owner: 'n2',
+      streamEpoch: 0,
+      seq: 7,
+      timeMs: 1_000,
+      streamTime: '1700000000000000001',
+      streamCreated: 'today',
+    });
+  });
+
+  it('are given to no node without a living lease', async () => {
+    expect(await claim('unknown')).toBeUndefined();
+    await expire('n1');
+    expect(await claim('n1')).toBeUndefined();
+  });
+
+  it('keep their owner while its expired lease has not cost it anything', async () => {
+    await claim('n1');
+    await expire('n1');
+    await fenceAndAdvance(database.db, position({ seq: 2 }));
+    expect(await renewSequencerLease(database.db, 'n1', TTL_MS)).toEqual(['n1', 'n2']);
+    expect(await claim('n2')).toBeUndefined();
+  });
+
+  it('refuse every write of a worker that was replaced', async () => {
+    await claim('n1');
+    await expire('n1');
+    await claim('n2');
+    const stale = withBatch(database.db, async (tx) => {
+      await appendMessages(tx, [logRow()]);
+      await fenceAndAdvance(tx, position({}));
+    });
+    await expect(stale).rejects.toThrow(FencedError);
+    await expect(appendAndAdvance(database.db, position({}), [logRow()])).rejects.toThrow(FencedError);
+    await expect(savePosition(database.db, position({}))).rejects.toThrow(FencedError);
+    await releasePartition(database.db, 0, 1, position({ seq: 99 }));
+    expect(await saved()).toMatchObject({ owner: 'n2', epoch: 2, seq: 0 });
+    expect(await listMessages(database.db, { channel: 'c1', sinceMs: 0 })).toEqual([]);
+  });
+
+  it('make a claim wait for a batch that is being committed, and then show its position', async () => {
+    await claim('n1');
+    await expire('n1');
+    let takeover: Promise<unknown> | undefined;
+    await withBatch(database.db, async (tx) => {
+      await fenceAndAdvance(tx, position({ seq: 5 }));
+      takeover = claim('n2');
+      await appendMessages(tx, [logRow()]);
+    });
+    expect(await takeover).toMatchObject({ epoch: 2, seq: 5 });
+  });
+
+  it('append and advance in one statement', async () => {
+    await claim('n1');
+    const rows = [logRow({ data: '1' }), logRow({ data: '2' })];
+    await appendAndAdvance(database.db, position({ seq: 9 }), rows);
+    await appendAndAdvance(database.db, position({ seq: 9 }), rows);
+    expect(await saved()).toMatchObject({ seq: 9, streamTime: '1700000000000000001' });
+    const messages = await listMessages(database.db, { channel: 'c1', sinceMs: 0 });
+    expect(messages.map((message) => message.data)).toEqual(['1', '2']);
+  });
+
+  it('never go back: not their sequence in one life of the stream, and not their time in any', async () => {
+    await claim('n1');
+    await fenceAndAdvance(database.db, position({ seq: 5, timeMs: 2_000 }));
+    await expect(fenceAndAdvance(database.db, position({ seq: 4 }))).rejects.toThrow('already past 0:4');
+    await expect(appendAndAdvance(database.db, position({ seq: 4 }), [logRow()])).rejects.toThrow('already past 0:4');
+    await savePosition(database.db, position({ seq: 4 }));
+    expect(await saved()).toMatchObject({ seq: 5, timeMs: 2_000 });
+    await fenceAndAdvance(database.db, position({ streamEpoch: 1, seq: 1, timeMs: 1_500, streamCreated: 'anew' }));
+    await fenceAndAdvance(database.db, position({ streamEpoch: 1, seq: 2, timeMs: 1_600 }));
+    expect(await saved()).toMatchObject({ streamEpoch: 1, seq: 2, timeMs: 2_000, streamCreated: 'anew' });
+  });
+
+  it('are free at once when they are released', async () => {
+    await claim('n1');
+    await releasePartition(database.db, 0, 1, position({ seq: 3 }));
+    await expect(fenceAndAdvance(database.db, position({ seq: 4 }))).rejects.toThrow(FencedError);
+    expect(await claim('n2')).toMatchObject({ epoch: 2, seq: 3 });
+  });
+
+  it('are all free, and the node forgotten, when a sequencer stops in good order', async () => {
+    await claim('n1', 0);
+    await claim('n1', 1);
+    await claim('n2', 2);
+    await releaseSequencer(database.db, 'n1');
+    expect((await listPartitions(database.db)).map((state) => state.owner)).toEqual([null, null, 'n2', null]);
+    expect(await renewSequencerLease(database.db, 'n2', TTL_MS)).toEqual(['n2']);
+  });
+
+  it('are shared among the nodes whose lease lives', async () => {
+    await expire('n1');
+    expect(await renewSequencerLease(database.db, 'n3', TTL_MS)).toEqual(['n2', 'n3']);
+  });
+});

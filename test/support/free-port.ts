@@ -1,0 +1,1 @@
+export { freePort } from '../../apps/hearth/src/embedded/free-port';

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { lockDataDir, openDataDir } from '../../apps/hearth/src/embedded/data-dir';
+import { findNatsServer } from '../../apps/hearth/src/embedded/find-nats-server';
+import { stopLeftOverNats } from '../../apps/hearth/src/embedded/nats-server';
+import { startEmbeddedPostgres, stopLeftOverPostgres } from '../../apps/hearth/src/embedded/postgres';
+
+const runPrefix = 'hearth-test-run-';
+/** Of the data folders that spec files make in the system's folder for temporary files. */
+export const dataDirPrefix = 'hearth-test-data-';
+
+/** Starts one Postgres for a whole test run and tells its address in `HEARTH_TEST_DATABASE_URL`, unless that is set. */
+export async function startTestPostgres(): Promise<() => Promise<void>> {
+  if (process.env.HEARTH_TEST_DATABASE_URL) return async () => {};
+  await removeLeftOvers();
+  const dataDir = await openDataDir(join(tmpdir(), `${runPrefix}${randomBytes(6).toString('hex')}`));
+  const unlock = await lockDataDir(dataDir);
+  const postgres = await startEmbeddedPostgres({ dataDir });
+  await forgetDurability(postgres.url);
+  process.env.HEARTH_TEST_DATABASE_URL = postgres.url;
+  return async () => {
+    delete process.env.HEARTH_TEST_DATABASE_URL;
+    await postgres.stop();
+    await unlock();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}
+
+/** Finds nats-server, or fetches it once, and tells its path in `HEARTH_TEST_NATS_SERVER`, unless that is set. */
+export async function findTestNatsServer(): Promise<void> {
+  process.env.HEARTH_TEST_NATS_SERVER ??= await findNatsServer({
+    log: (line) => process.stderr.write(`${line}\n`),
+  });
+}
+
+/** Tests make hundreds of databases, and none of them has to outlive a power cut. */
+async function forgetDurability(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (const name of ['fsync', 'full_page_writes']) await client.query(`alter system set ${name} = off`);
+    await client.query('select pg_reload_conf()');
+  } finally {
+    await client.end();
+  }
+}
+
+/** What a killed test run left behind goes, its servers included. */
+async function removeLeftOvers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const dataDir = join(tmpdir(), name);
+    const isTestFolder = name.startsWith(runPrefix) || name.startsWith(dataDirPrefix);
+    if (!isTestFolder || (await stat(dataDir)).uid !== process.getuid?.()) continue;
+    try {
+      await lockDataDir(dataDir);
+    } catch {
+      continue; // Another run has it.
+    }
+    await stopLeftOverNats(join(dataDir, 'nats'), () => {});
+    await stopLeftOverPostgres(join(dataDir, 'postgres'), () => {});
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
