@@ -1,4 +1,5 @@
 import {
+  appendAndAdvance,
   appendMessages,
   claimDeduplicationIds,
   Database,
@@ -28,25 +29,23 @@ export async function commitBatch(
   safe: FencedPosition,
   deduplication: { readonly windowMs: number; readonly scope: 'global' | 'channel' },
 ): Promise<ReadonlySet<SequencedMessage>> {
+  const withId = messages.filter(({ event }) => event.deduplicationId !== undefined);
+  if (withId.length === 0) {
+    await appendAndAdvance(database.db, safe, logRows(messages));
+    return new Set();
+  }
+  const entries = withId.map((message) => ({
+    id: deduplicationKey(message, deduplication.scope),
+    timeMs: message.acceptedMs,
+    partition: safe.partition,
+    streamEpoch: message.position.epoch,
+    seq: message.position.sequence,
+  }));
   return withBatch(database.db, async (tx) => {
     await fenceAndAdvance(tx, safe);
-    const withId = messages.filter(({ event }) => event.deduplicationId !== undefined);
-    const isFirst = await claimDeduplicationIds(
-      tx,
-      withId.map((message) => ({
-        id: deduplicationKey(message, deduplication.scope),
-        timeMs: message.acceptedMs,
-        partition: safe.partition,
-        streamEpoch: message.position.epoch,
-        seq: message.position.sequence,
-      })),
-      deduplication.windowMs,
-    );
+    const isFirst = await claimDeduplicationIds(tx, entries, deduplication.windowMs);
     const duplicates = new Set(withId.filter((_, index) => isFirst[index] !== true));
-    await appendMessages(
-      tx,
-      messages.filter((message) => message.event.store !== 0 && !duplicates.has(message)).map(logRow),
-    );
+    await appendMessages(tx, logRows(messages.filter((message) => !duplicates.has(message))));
     return duplicates;
   });
 }
@@ -55,6 +54,10 @@ export async function commitBatch(
 function deduplicationKey({ event }: SequencedMessage, scope: 'global' | 'channel'): string {
   const id = event.deduplicationId ?? '';
   return scope === 'channel' ? `${event.channel},${id}` : id;
+}
+
+function logRows(messages: readonly SequencedMessage[]): LogRow[] {
+  return messages.filter(({ event }) => event.store !== 0).map(logRow);
 }
 
 function logRow({ id, event, data }: SequencedMessage): LogRow {

@@ -1,0 +1,324 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { comparePositions, DeliverRecord, Position } from '@hearth/protocol';
+import { Logger, Metrics } from '@hearth/service';
+import { DeliverSubscriber, DeliverSubscription, lastDelivered, readDelivered, StreamConnection } from '@hearth/stream';
+import { ClientSocket } from './client-socket';
+import { FrameBatch } from './frame-batch';
+
+/** A connection's place in a channel. */
+export interface Subscriber {
+  readonly connectionId: string;
+  readonly socket: ClientSocket;
+  /** Where the channel keeps it; the channel's business only. */
+  slot: number;
+  /** Called when it does not read what it is sent. */
+  cutOff(): void;
+}
+
+/** What the channels of a gateway share. */
+export interface ChannelParts {
+  readonly stream: StreamConnection;
+  readonly deliver: DeliverSubscriber;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly maxBacklogBytes: number;
+  /** Calls `channel.flush()` at the end of this turn of the event loop. */
+  flushSoon(channel: Channel): void;
+  /** A sequence of the deliver stream up to which everything has certainly reached this gateway. */
+  safeSequence(): number;
+  isLocal(connectionId: string): boolean;
+}
+
+/** NATS must confirm an interest within this time. */
+const OPEN_TIMEOUT_MS = 5_000;
+/**
+ * Live messages that wait for a catch-up, per channel. Past it they are dropped from memory, because the deliver stream
+ * holds them too, and read again from there.
+ */
+const MAX_HELD_BYTES = 8 * 1_048_576;
+/** The stream stores a message a moment after its live copy is sent, so the first look can come too early. */
+const RETRY_MS = 50;
+/** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
+const LOOKS_NEARBY = 3;
+/** A gap that cannot be filled within this time, while NATS is there, does not stop the channel any longer. */
+const GIVE_UP_MS = 2_000;
+
+/**
+ * One channel on this gateway: its subscribers, and the intake that keeps its chain of messages unbroken.
+ *
+ * - opening: the interest is registered in NATS and the channel's last position is looked up; live messages are held.
+ * - live: each message names the one before it. One that was seen before is dropped; one that continues the chain is
+ *   delivered; one with a missing link begins a catch-up.
+ * - catching up: live messages are held while what is missing is read from the deliver stream and delivered first.
+ * - closed: nobody needs it; the interest is gone.
+ *
+ * Messages that arrive during one turn of the event loop are gathered and written to every subscriber in one piece.
+ * They are written before the set of subscribers changes, so a subscriber gets exactly what came while it was one.
+ */
+export class Channel {
+  /** Resolves when everything published from now on will reach the subscribers; rejects when NATS does not agree. */
+  readonly opened: Promise<void>;
+  isOpen = false;
+  isClosed = false;
+  /** Subscribers, and connections that are about to become one. */
+  users = 0;
+  /** When the last user left, ms; only meaningful without users. */
+  idleSince = 0;
+
+  private readonly interest: DeliverSubscription;
+  private readonly subscribers: Subscriber[] = [];
+  private pending: DeliverRecord[] = [];
+  private held: DeliverRecord[] | undefined = [];
+  private heldBytes = 0;
+  private catchingUp = false;
+  /** The catch-up under way may have missed something and must read once more. */
+  private readAgain = false;
+  private last: Position | undefined;
+  /** The deliver stream's messages up to here have been taken into account. */
+  private readSequence = 0;
+  private rotation = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly parts: ChannelParts,
+  ) {
+    this.interest = parts.deliver.subscribe(name, (record) => this.take(record));
+    this.opened = this.open();
+    // Whoever waits is told; a rejection that nobody waits for must not end the process.
+    this.opened.catch(() => undefined);
+  }
+
+  get subscriberCount(): number {
+    return this.subscribers.length;
+  }
+
+  /** Adds a subscriber, which gets `welcome` before anything else of the channel. Only while open. */
+  add(subscriber: Subscriber, welcome: () => void): void {
+    this.flush();
+    subscriber.slot = this.subscribers.length;
+    this.subscribers.push(subscriber);
+    this.parts.metrics.subscriptions.add(1);
+    welcome();
+  }
+
+  /** Removes a subscriber that has got everything up to now, and gets nothing of the channel any more. */
+  remove(subscriber: Subscriber): void {
+    if (subscriber.socket.isOpen) this.flush();
+    const moved = this.subscribers.pop();
+    if (moved !== undefined && moved !== subscriber) {
+      this.subscribers[subscriber.slot] = moved;
+      moved.slot = subscriber.slot;
+    }
+    this.parts.metrics.subscriptions.add(-1);
+    this.release();
+  }
+
+  /** Gives back what `Hub.use` took. */
+  release(): void {
+    this.users--;
+    if (this.users === 0) this.idleSince = Date.now();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.interest.close();
+  }
+
+  /** Writes what has been gathered to all subscribers. */
+  flush(): void {
+    const records = this.pending;
+    const count = this.subscribers.length;
+    if (records.length === 0) return;
+    this.pending = [];
+    if (count === 0) return;
+    const batch = new FrameBatch(records.map(({ frame }) => frame));
+    const leftOut = this.leftOut(records);
+    const slow: Subscriber[] = [];
+    // Begin with another subscriber each time, so that nobody is always the last to hear.
+    this.rotation = (this.rotation + 1) % count;
+    for (let i = this.rotation, n = 0; n < count; n++) {
+      const subscriber = this.subscribers[i];
+      if (subscriber === undefined) break;
+      if (subscriber.socket.backlogBytes > this.parts.maxBacklogBytes) slow.push(subscriber);
+      else subscriber.socket.write(batch, leftOut?.get(subscriber.connectionId));
+      i = i + 1 === count ? 0 : i + 1;
+    }
+    this.parts.metrics.delivered.inc(batch.length * (count - slow.length));
+    for (const subscriber of slow) subscriber.cutOff();
+  }
+
+  /**
+   * Holds live messages back from now on, because some may have been lost on the way.
+   *
+   * @returns whether `restore` and `resume` shall follow; otherwise the channel sees to it by itself
+   */
+  holdBack(): boolean {
+    if (!this.isOpen || this.catchingUp) {
+      this.readAgain = true;
+      return false;
+    }
+    this.catchingUp = true;
+    this.held = [];
+    this.heldBytes = 0;
+    return true;
+  }
+
+  /** A message from the deliver stream, in its order. */
+  restore(record: DeliverRecord, sequence: number): void {
+    this.readSequence = Math.max(this.readSequence, sequence);
+    if (this.isRepeat(record)) return;
+    if (this.last !== undefined && !this.continues(record)) this.reportLoss('the deliver stream has lost messages');
+    this.accept(record);
+  }
+
+  /**
+   * Goes on after `holdBack`: delivers what was held.
+   *
+   * @param readMore the channel shall first read the deliver stream by itself, as it does when a gap is left
+   */
+  resume(readMore: boolean): void {
+    this.catchingUp = false;
+    if (readMore || this.readAgain || this.isGapAhead()) void this.catchUp();
+    else this.deliverHeld();
+  }
+
+  private async open(): Promise<void> {
+    try {
+      await within(OPEN_TIMEOUT_MS, this.interest.active);
+      const stored = await lastDelivered(this.parts.stream, this.name);
+      this.last = stored?.record.position;
+      this.readSequence = stored?.sequence ?? 0;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.isOpen = true;
+    if (this.readAgain) void this.catchUp();
+    else this.deliverHeld();
+  }
+
+  /** A live message. */
+  private take(record: DeliverRecord): void {
+    if (this.held !== undefined) this.hold(record, this.held);
+    else if (this.isRepeat(record)) return;
+    else if (this.continues(record) || this.users === 0) this.accept(record);
+    else {
+      this.held = [record];
+      this.heldBytes = record.frame.length;
+      void this.catchUp();
+    }
+  }
+
+  private hold(record: DeliverRecord, held: DeliverRecord[]): void {
+    held.push(record);
+    this.heldBytes += record.frame.length;
+    if (this.heldBytes <= MAX_HELD_BYTES) return;
+    held.length = 0;
+    this.heldBytes = 0;
+    this.readAgain = true;
+  }
+
+  private accept(record: DeliverRecord): void {
+    this.last = record.position;
+    if (this.subscribers.length === 0) return;
+    if (this.pending.push(record) === 1) this.parts.flushSoon(this);
+  }
+
+  private isRepeat(record: DeliverRecord): boolean {
+    return this.last !== undefined && comparePositions(record.position, this.last) <= 0;
+  }
+
+  /** Whether no message lies between the last one and this one, as far as its sender knew. */
+  private continues({ previous }: DeliverRecord): boolean {
+    if (previous === undefined) return true;
+    return this.last !== undefined && comparePositions(previous, this.last) <= 0;
+  }
+
+  private isGapAhead(): boolean {
+    const next = this.held?.find((record) => !this.isRepeat(record));
+    return next !== undefined && !this.continues(next);
+  }
+
+  private deliverHeld(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    this.heldBytes = 0;
+    for (const record of held) this.take(record);
+  }
+
+  /**
+   * Reads what is missing from the deliver stream. The first look begins shortly before now, where the gap most likely
+   * is; if the link is not there, the next begins where this channel last read, and the last at the stream's beginning
+   * (the stream may have been created anew).
+   */
+  private async catchUp(): Promise<void> {
+    this.catchingUp = true;
+    this.held ??= [];
+    const starts = [Math.max(this.parts.safeSequence(), this.readSequence) + 1, this.readSequence + 1, 1];
+    let giveUpAt = Date.now() + GIVE_UP_MS;
+    for (let looks = 1; ; looks++) {
+      this.readAgain = false;
+      const complete = await this.readFrom(starts[0] ?? 1, starts.length === 1);
+      if (this.isClosed) return;
+      if (complete && !this.readAgain && !this.isGapAhead()) break;
+      if (starts.length > 1 && (!complete || looks >= LOOKS_NEARBY)) starts.shift();
+      if (!this.parts.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      if (Date.now() > giveUpAt) {
+        this.reportLoss('the deliver stream does not have the missing messages');
+        break;
+      }
+      await delay(RETRY_MS);
+    }
+    this.parts.metrics.catchUps.inc();
+    this.catchingUp = false;
+    this.deliverHeld();
+  }
+
+  /**
+   * @param atAnyRate deliver what is there even if its first message does not continue the chain
+   * @returns false when it could not be read, or begins too late
+   */
+  private async readFrom(sequence: number, atAnyRate: boolean): Promise<boolean> {
+    let fits: boolean | undefined;
+    try {
+      await readDelivered(this.parts.stream, { sequence }, this.name, (_subject, stored) => {
+        if (fits === undefined && !this.isRepeat(stored.record)) fits = atAnyRate || this.continues(stored.record);
+        if (fits !== false && !this.isClosed) this.restore(stored.record, stored.sequence);
+      });
+    } catch (error) {
+      this.parts.logger.warn({ channel: this.name, err: error }, 'catching up failed, trying again');
+      return false;
+    }
+    return fits !== false;
+  }
+
+  private reportLoss(why: string): void {
+    this.parts.metrics.catchUpsFailed.inc();
+    this.parts.logger.error({ channel: this.name, last: this.last }, `a gap in a channel could not be filled: ${why}`);
+  }
+
+  /** Positions in the batch that a subscriber must not get, by connection: its own messages without `echo`. */
+  private leftOut(records: readonly DeliverRecord[]): ReadonlyMap<string, readonly number[]> | undefined {
+    let leftOut: Map<string, number[]> | undefined;
+    records.forEach(({ exceptConnectionId }, index) => {
+      if (exceptConnectionId === undefined || !this.parts.isLocal(exceptConnectionId)) return;
+      leftOut ??= new Map();
+      const indexes = leftOut.get(exceptConnectionId);
+      if (indexes === undefined) leftOut.set(exceptConnectionId, [index]);
+      else indexes.push(index);
+    });
+    return leftOut;
+  }
+}
+
+async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer from NATS within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

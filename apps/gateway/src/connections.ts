@@ -1,0 +1,130 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProtocolError } from '@hearth/protocol';
+import { Connection, ConnectionParts, Opening } from './connection';
+import { ClientSocket } from './client-socket';
+import { isSameSecret, newConnectionId } from './credentials';
+
+/** Heartbeats must be noticed within a second; half of it leaves room for a busy moment. */
+const SWEEP_MS = 500;
+
+/** Everything a connection needs but what the registry itself provides. */
+export type SharedParts = Omit<ConnectionParts, 'ended'>;
+
+export interface ConnectionLimits {
+  /** 0 = no limit. */
+  readonly maxConnections: number;
+  /** Time over which a drain spreads its closes. */
+  readonly drainMs: number;
+}
+
+/** All connections of this gateway: who they are, and what time demands of them. One timer serves all of them. */
+export class Connections {
+  private readonly byId = new Map<string, Connection>();
+  private readonly parts: ConnectionParts;
+  private readonly sweeper: NodeJS.Timeout;
+  /** Handshakes that have been let in but are not connections yet. */
+  private arriving = 0;
+  private isDraining = false;
+
+  constructor(
+    parts: SharedParts,
+    private readonly limits: ConnectionLimits,
+    /** Part of every new connection id; it may change when the gateway loses its lease. */
+    private readonly gatewayId: () => number,
+  ) {
+    this.parts = { ...parts, ended: (connection) => this.forget(connection) };
+    this.sweeper = setInterval(() => this.sweep(Date.now()), SWEEP_MS);
+    this.sweeper.unref();
+  }
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  has(connectionId: string): boolean {
+    return this.byId.has(connectionId);
+  }
+
+  /**
+   * Takes a place for a handshake; give it back with the returned function when the handshake is over, one way or the
+   * other.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when there is none
+   */
+  reserve(): () => void {
+    const { maxConnections } = this.limits;
+    if (this.isDraining) throw new ProtocolError('SERVICE_UNAVAILABLE', 'the server is shutting down');
+    if (maxConnections > 0 && this.byId.size + this.arriving >= maxConnections) {
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'too many connections');
+    }
+    this.arriving++;
+    let reserved = true;
+    return () => {
+      if (reserved) this.arriving--;
+      reserved = false;
+    };
+  }
+
+  /** Begins a connection on a socket that has passed the handshake. */
+  open(socket: ClientSocket, opening: Opening): void {
+    const connection = new Connection(newConnectionId(this.gatewayId()), socket, opening, this.parts);
+    socket.receiver = connection;
+    this.byId.set(connection.id, connection);
+    this.parts.metrics.connections.of(socket.transport).add(1);
+    connection.start();
+    // The drain may have passed by while the handshake was under way.
+    if (this.isDraining) connection.close(1001, 'Going away');
+  }
+
+  /**
+   * The open connection with these credentials.
+   *
+   * @throws ProtocolError `UNAUTHORIZED`
+   */
+  authenticate(connectionId: string, connectionSecret: string): Connection {
+    const connection = this.byId.get(connectionId);
+    if (connection === undefined || !isSameSecret(connection.secret, connectionSecret)) {
+      throw new ProtocolError('UNAUTHORIZED', 'connectionId and connectionSecret must be those of an open connection');
+    }
+    return connection;
+  }
+
+  /** Closes every connection; new ones may come. */
+  closeAll(): void {
+    for (const connection of this.byId.values()) connection.close(1001, 'Going away');
+  }
+
+  /**
+   * Lets nobody in any more and closes every connection. The closes are spread over the drain time, because clients
+   * reconnect at once: all together they would overrun the gateways that remain.
+   */
+  async drain(): Promise<void> {
+    this.isDraining = true;
+    const leaving = [...this.byId.values()];
+    const steps = Math.max(1, Math.floor(this.limits.drainMs / DRAIN_STEP_MS));
+    const perStep = Math.ceil(leaving.length / steps);
+    for (let from = 0; from < leaving.length; from += perStep) {
+      for (const connection of leaving.slice(from, from + perStep)) connection.close(1001, 'Going away');
+      if (from + perStep < leaving.length) await delay(DRAIN_STEP_MS);
+    }
+    this.closeAll();
+  }
+
+  stop(): void {
+    clearInterval(this.sweeper);
+    this.closeAll();
+  }
+
+  private sweep(nowMs: number): void {
+    for (const connection of this.byId.values()) connection.sweep(nowMs);
+    this.parts.hub.sweep(nowMs);
+  }
+
+  private forget(connection: Connection): void {
+    this.byId.delete(connection.id);
+    this.parts.metrics.connections.of(connection.socket.transport).add(-1);
+  }
+}
+
+/** Small enough for an even spread, large enough not to matter. */
+const DRAIN_STEP_MS = 50;

@@ -1,0 +1,80 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Logger } from '@hearth/service';
+import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
+
+/** A gateway that has not renewed its lease for so long counts as gone. */
+const LEASE_MS = 30_000;
+const RENEW_MS = LEASE_MS / 3;
+const RETRY_MS = 1_000;
+
+/**
+ * The number by which other nodes find this gateway's connections; it is part of their ids. It is leased in Postgres,
+ * so that no two gateways have the same.
+ *
+ * A gateway that cannot renew goes on: nothing but the client HTTP API depends on the number, and a 24-bit random number
+ * is hardly ever given out again. If another gateway does have it, requests for our connections would reach that one,
+ * so then we take a new number and end the connections that carry the old; their clients come back at once.
+ */
+export class GatewayLease {
+  private lostListener: () => void = () => undefined;
+  private readonly timer: NodeJS.Timeout;
+  private renewing = false;
+
+  private constructor(
+    private readonly database: Pick<Database, 'db'>,
+    private readonly nodeId: string,
+    private readonly logger: Logger,
+    private current: number,
+  ) {
+    this.timer = setInterval(() => void this.renew(), RENEW_MS);
+    this.timer.unref();
+  }
+
+  /** Waits for as long as Postgres cannot be reached. */
+  static async claim(database: Pick<Database, 'db'>, nodeId: string, logger: Logger): Promise<GatewayLease> {
+    for (;;) {
+      try {
+        const gatewayId = await claimGatewayId(database.db, nodeId, LEASE_MS);
+        logger.info({ gatewayId }, 'gateway number claimed');
+        return new GatewayLease(database, nodeId, logger, gatewayId);
+      } catch (error) {
+        logger.warn({ err: error }, 'no gateway number yet, trying again');
+        await delay(RETRY_MS);
+      }
+    }
+  }
+
+  get gatewayId(): number {
+    return this.current;
+  }
+
+  /** Called when the number had to be replaced; `gatewayId` is the new one then. */
+  onReplaced(listener: () => void): void {
+    this.lostListener = listener;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.timer);
+    try {
+      await releaseGatewayLease(this.database.db, this.current, this.nodeId);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'the gateway number could not be given back; its lease runs out by itself');
+    }
+  }
+
+  private async renew(): Promise<void> {
+    if (this.renewing) return;
+    this.renewing = true;
+    try {
+      if (await renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS)) return;
+      const lost = this.current;
+      this.current = await claimGatewayId(this.database.db, this.nodeId, LEASE_MS);
+      this.logger.error({ lost, gatewayId: this.current }, 'another gateway has our number: taking a new one');
+      this.lostListener();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'the gateway number could not be renewed, trying again');
+    } finally {
+      this.renewing = false;
+    }
+  }
+}

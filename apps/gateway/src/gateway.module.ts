@@ -1,0 +1,129 @@
+import {
+  BeforeApplicationShutdown,
+  DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  OnApplicationShutdown,
+} from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/service';
+import { Database } from '@hearth/store';
+import { IngestPublisher, StreamConnection } from '@hearth/stream';
+import { ClientApiController } from './client-api.controller';
+import { ClientGateway } from './client.gateway';
+import { ClientPublish } from './client-publish';
+import { ConnectionTimes } from './connection';
+import { Connections } from './connections';
+import { GatewayLease } from './gateway-lease';
+import { GatewayRpcStrategy } from './gateway-rpc.strategy';
+import { Handshake } from './handshake';
+import { Hub } from './hub';
+import { RealtimeAdapter } from './realtime.adapter';
+import { Tokens } from './tokens';
+import { UpgradeRequired } from './upgrade-required';
+
+/** What a process has opened for its gateway. */
+export interface GatewayParts {
+  readonly stream: StreamConnection;
+  /** For the gateway's number and for single-use tokens. */
+  readonly database: Pick<Database, 'db'>;
+  readonly ingest: Pick<IngestPublisher, 'publish'>;
+}
+
+const GATEWAY_PARTS = Symbol('GatewayParts');
+
+/** A keep-alive must come before the idle limit, also where that is configured lower (websocket-protocol §2). */
+const KEEP_ALIVE_SHARE_OF_IDLE = 0.95;
+
+function timesOf(config: HearthConfig): ConnectionTimes {
+  const idleMs = config.connectionIdleSeconds * 1_000;
+  const keepAliveMs = config.keepAliveSeconds * 1_000;
+  return {
+    lifetimeMs: config.connectionMaxSeconds * 1_000,
+    idleMs,
+    keepAliveMs: keepAliveMs < idleMs ? keepAliveMs : idleMs * KEEP_ALIVE_SHARE_OF_IDLE,
+    pingMs: config.wsPingSeconds === 0 ? Infinity : config.wsPingSeconds * 1_000,
+  };
+}
+
+/** The parts of one gateway, made in the order in which they need each other. */
+@Injectable()
+class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
+  readonly hub: Hub;
+  readonly publishing: ClientPublish;
+  readonly connections: Connections;
+  readonly handshake: Handshake;
+  readonly rpc: GatewayRpcStrategy;
+
+  constructor(
+    @Inject(CONFIG) config: HearthConfig,
+    @Inject(LOGGER) logger: Logger,
+    metrics: Metrics,
+    @Inject(GATEWAY_PARTS) { stream, database, ingest }: GatewayParts,
+    private readonly lease: GatewayLease,
+  ) {
+    const maxBacklogBytes = config.wsMaxBacklogBytes;
+    const tokens = new Tokens(config, database);
+    this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
+    this.publishing = new ClientPublish(ingest, metrics);
+    this.connections = new Connections(
+      { hub: this.hub, tokens, publish: this.publishing, metrics, logger, times: timesOf(config), maxBacklogBytes },
+      { maxConnections: config.maxConnections, drainMs: config.drainSeconds * 1_000 },
+      () => lease.gatewayId,
+    );
+    this.handshake = new Handshake(config, this.connections, tokens, metrics, logger);
+    this.rpc = new GatewayRpcStrategy(stream, lease, logger);
+    lease.onReplaced(() => {
+      this.rpc.listen(() => undefined);
+      this.connections.closeAll();
+    });
+  }
+
+  /** Clients leave while the rest of the process still works, so that what they sent last is still accepted. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.connections.drain();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.connections.stop();
+    this.hub.stop();
+    await this.lease.release();
+  }
+}
+
+/** Clients' connections of one process; `attachGateway` opens its doors. Needs `ServiceModule`. */
+@Module({})
+export class GatewayModule {
+  static register(parts: GatewayParts): DynamicModule {
+    return {
+      module: GatewayModule,
+      controllers: [ClientApiController],
+      providers: [
+        { provide: GATEWAY_PARTS, useValue: parts },
+        {
+          provide: GatewayLease,
+          useFactory: (config: HearthConfig, logger: Logger) =>
+            GatewayLease.claim(parts.database, config.nodeId, logger),
+          inject: [CONFIG, LOGGER],
+        },
+        Gateway,
+        { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
+        { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
+        ClientGateway,
+        UpgradeRequired,
+      ],
+    };
+  }
+}
+
+/**
+ * Puts the gateway of an application that imports `GatewayModule` on its HTTP server and on NATS. Call it before
+ * `app.listen()`; `app.close()` drains the connections over `HEARTH_DRAIN_SECONDS`.
+ */
+export async function attachGateway(app: NestFastifyApplication): Promise<void> {
+  const { handshake, rpc } = app.get(Gateway, { strict: false });
+  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), app.get<HearthConfig>(CONFIG), handshake));
+  app.connectMicroservice({ strategy: rpc });
+  await app.startAllMicroservices();
+}

@@ -1,0 +1,42 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { attachGateway, GatewayModule } from './gateway.module';
+
+/** gateway on its own: needs NATS, and Postgres for its number and for single-use tokens. */
+void runService({
+  name: 'gateway',
+  start: async (context) => {
+    const { config, logger, admin } = context;
+    const database = openDatabase(required(config, 'databaseUrl'), {
+      applicationName: 'hearth-gateway',
+      max: config.databasePool,
+      log: (line) => logger.warn(line),
+    });
+    await assertSchemaIsCurrent(database.db);
+    const stream = await StreamConnection.open(config, 'gateway', logger);
+    await ensureStreams(await stream.manager(), config);
+    const ingest = new IngestPublisher(stream, config);
+    admin.addCheck('postgres', () => database.ping());
+    admin.addCheck('nats', () => stream.ping());
+    const gateway = GatewayModule.register({ stream, database, ingest });
+    const app = await createHttpApp(
+      { module: GatewayModule, imports: [ServiceModule.of(context), gateway] },
+      config,
+      logger,
+    );
+    await attachGateway(app);
+    await app.listen(config.port, config.host);
+    return {
+      port: (app.getHttpServer().address() as AddressInfo).port,
+      drain: async () => {
+        await app.close();
+        ingest.close();
+        await stream.close();
+        await database.close();
+      },
+    };
+  },
+});

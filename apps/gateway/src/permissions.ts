@@ -1,0 +1,107 @@
+import {
+  aliasOf,
+  AliasScope,
+  checkSubscribeBinding,
+  Claims,
+  Grants,
+  Identity,
+  resolveChannel,
+  subscriptionIdentity,
+  TokenError,
+} from '@hearth/claims';
+import { channelNameProblem, isPresenceChannel, ProtocolError } from '@hearth/protocol';
+import { AllowedSubscription, Subscription } from './subscription';
+import { Tokens } from './tokens';
+
+/** What decides about a client's requests: who it is and what it holds. */
+export interface Requester extends AliasScope {
+  readonly id: string;
+  readonly identity: Identity;
+  /** Grants of the connect token. */
+  readonly grants: Grants;
+  subscription(channel: string): Subscription | undefined;
+}
+
+/**
+ * The real channel that a client means (tokens-and-claims §6).
+ *
+ * @param token the subscribe token that came with the request
+ * @throws ProtocolError `INVALID_CHANNEL`
+ */
+export function realChannel(name: string, requester: Requester, token?: Claims): string {
+  const channel = resolveChannel(name, token === undefined ? requester : withToken(requester, token));
+  const problem = channelNameProblem(channel);
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+  return channel;
+}
+
+function withToken(requester: Requester, subscribe: Claims): AliasScope {
+  return {
+    connect: requester.connect,
+    subscribe,
+    activeAliases: requester.activeAliases,
+    isSubscribed: (channel) => requester.isSubscribed(channel),
+  };
+}
+
+/**
+ * Whether and how the requester may subscribe. Single-use tokens are not used up here, because it may still fail.
+ *
+ * @param name as the client sent it
+ * @param token the subscribe token's claims, from `subscribeToken`
+ * @throws ProtocolError
+ */
+export function allowSubscription(name: string, requester: Requester, token: Claims | undefined): AllowedSubscription {
+  const channel = realChannel(name, requester, token);
+  if (requester.isSubscribed(channel)) {
+    throw new ProtocolError('ALREADY_SUBSCRIBED', `channel: this connection is already subscribed to ${channel}`);
+  }
+  const grants = token === undefined ? requester.grants : new Grants(requester.connect, token);
+  if (!grants.canSubscribe(channel)) {
+    throw new ProtocolError('SUBSCRIBE_PERMISSION_DENIED', `channel: subscribing to ${channel} is not granted`);
+  }
+  const identity = token === undefined ? requester.identity : subscriptionIdentity(requester.identity, token);
+  if (isPresenceChannel(channel)) refusePresence(channel, identity);
+  return { channel, terms: { alias: aliasOf(channel, requester.connect, token), identity, grants }, token };
+}
+
+/** Member lists are not available yet; a presence channel without them would be a silent half. */
+function refusePresence(channel: string, identity: Identity): never {
+  if (identity.uid === null) {
+    throw new ProtocolError('PRESENCE_CHANNEL_USER_ID_REQUIRED', `channel: ${channel} needs a token with a uid`);
+  }
+  throw new ProtocolError('NOT_IMPLEMENTED', `channel: presence channels such as ${channel} are not available yet`);
+}
+
+/**
+ * The claims of a subscribe token that this connection may use.
+ *
+ * @throws ProtocolError `INVALID_SUBSCRIBE_TOKEN`, whatever is wrong with it
+ */
+export async function subscribeToken(token: string, requester: Requester, tokens: Tokens): Promise<Claims> {
+  try {
+    const claims = await tokens.verify(token, 'subscribe');
+    checkSubscribeBinding(claims, { connectionId: requester.id, uid: requester.identity.uid });
+    return claims;
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error;
+    throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', `data.token: ${error.message}`);
+  }
+}
+
+/**
+ * Oldest instant of a channel's history that the requester may see, ms since 1970 (client-http-api §3.1).
+ *
+ * @param channel real name
+ * @throws ProtocolError `NOT_SUBSCRIBED`
+ */
+export function visibleSinceMs(channel: string, requester: Requester): number {
+  const subscription = requester.subscription(channel);
+  const historyStart = (subscription?.grants ?? requester.grants).historyStart(channel);
+  const granted = historyStart === undefined ? undefined : Math.max(0, Math.ceil(historyStart * 1_000));
+  if (subscription === undefined) {
+    if (granted !== undefined) return granted;
+    throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
+  }
+  return Math.min(granted ?? Infinity, subscription.subscribedAtMs);
+}

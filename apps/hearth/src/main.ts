@@ -1,0 +1,99 @@
+import 'reflect-metadata';
+import {
+  createHttpApp,
+  outputsOf,
+  runService,
+  ServiceModule,
+  type RunningService,
+  type ServiceContext,
+} from '@hearth/service';
+import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { migrate, openDatabase } from '@hearth/store';
+import type { AddressInfo } from 'node:net';
+import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
+import { HistoryModule } from '../../history/src/history.module';
+import { PublishApiModule } from '../../publish-api/src/publish-api.module';
+import { SequencerModule } from '../../sequencer/src/sequencer.module';
+import { startEmbeddedServers } from './embedded';
+import { GeneratedKeys, withInstallationKeys } from './installation-keys';
+import { welcomeText } from './welcome';
+
+/** All four services in one process on one port, with the servers they need unless others are given. */
+class HearthModule {}
+
+let generated: GeneratedKeys | undefined;
+
+async function start(context: ServiceContext): Promise<RunningService> {
+  const { config, logger, admin } = context;
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+  const servers = await startEmbeddedServers({
+    signal: interrupted.signal,
+    dataDir: config.dataDir,
+    databaseUrl: config.databaseUrl,
+    natsUrl: config.natsUrls.length === 0 ? undefined : config.natsUrls.join(','),
+    log: (line) => logger.info(line),
+    onLost: (reason) => {
+      logger.error(reason);
+      process.exitCode = 1;
+      process.kill(process.pid, 'SIGTERM');
+    },
+  });
+  const closers = [() => servers.stop()];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.reverse()) await close();
+  };
+  try {
+    await migrate(servers.databaseUrl);
+    const database = openDatabase(servers.databaseUrl, {
+      applicationName: 'hearth',
+      max: config.databasePool,
+      log: (line) => logger.warn(line),
+    });
+    closers.push(() => database.close());
+    const stream = await StreamConnection.open(
+      { ...config, natsUrls: servers.natsUrl.split(',') },
+      'all-in-one',
+      logger,
+    );
+    closers.push(() => stream.close());
+    await ensureStreams(await stream.manager(), config);
+    const ingest = new IngestPublisher(stream, config);
+    closers.push(async () => ingest.close());
+    admin.addCheck('postgres', () => database.ping());
+    admin.addCheck('nats', () => stream.ping());
+    const app = await createHttpApp(
+      {
+        module: HearthModule,
+        imports: [
+          ServiceModule.of(context),
+          SequencerModule.register({ stream, database, databaseUrl: servers.databaseUrl }),
+          PublishApiModule.register(ingest),
+          HistoryModule.register({ stream, database }),
+          GatewayModule.register({ stream, database, ingest }),
+        ],
+      },
+      config,
+      logger,
+    );
+    closers.push(() => app.close());
+    await attachGateway(app);
+    await app.listen(config.port, config.host);
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    process.stderr.write(await welcomeText(outputsOf(config, port), generated));
+    return { drain: closeAll, port };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+void runService({
+  name: 'hearth',
+  environment: async (env) => {
+    const prepared = await withInstallationKeys(env);
+    generated = prepared.generated;
+    return prepared.env;
+  },
+  start,
+});

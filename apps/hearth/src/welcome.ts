@@ -1,0 +1,70 @@
+import type { Outputs } from '@hearth/service';
+import { SignJWT } from 'jose';
+import type { GeneratedKeys } from './installation-keys';
+
+/** The token is for trying things out; it must not be worth stealing from a scroll-back buffer tomorrow. */
+const TOKEN_LIFETIME = '2h';
+
+const CHANNEL = 'my-channel';
+
+/** What the printed token may do: everything on one channel. */
+const CLAIMS = {
+  scope: 'connect',
+  uid: 'you',
+  keepAlive: true,
+  channels: {
+    [CHANNEL]: {
+      subscribe: true,
+      autoSubscribe: true,
+      historyStart: 0,
+      messages: { '*': { publish: true, echo: true, store: 86_400 } },
+    },
+  },
+};
+
+/**
+ * What a newcomer does next, ready to paste. API keys are read from their file by the printed command; they are shown
+ * once, by the start that made them.
+ */
+export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | undefined): Promise<string> {
+  const lines = ['', `Hearth ${outputs.version} is ready at ${outputs.httpApiUrl}`, ''];
+  const step = (title: string, ...commands: string[]): void =>
+    void lines.push(`  ${title}`, ...commands.map((c) => `    ${c}`), '');
+
+  step(
+    '1. Connect and subscribe (keep it open):',
+    `npx wscat -c "${outputs.webSocketUrl}?token=${await token(generated)}"`,
+  );
+  step(
+    '2. Publish, from another terminal:',
+    `curl -X POST ${outputs.publishHttpApiUrl} -H "Authorization: Bearer ${apiKey(generated)}" \\`,
+    `  -d '{"channel":"${CHANNEL}","event":"greeting","data":"👋","store":3600}'`,
+  );
+  step(
+    '3. Look back, with connectionId and connectionSecret of the first line that wscat printed:',
+    `curl "${outputs.httpApiUrl}connection/listMessages?connectionId=$CONNECTION_ID&connectionSecret=$CONNECTION_SECRET" \\`,
+    `  -d '{"channel":"${CHANNEL}"}'`,
+  );
+  if (generated === undefined) return lines.join('\n');
+  lines.push(`  Keys: ${generated.file} (readable by you only)`);
+  if (generated.created && generated.apiKeys !== undefined) {
+    lines.push('  Made just now, and shown this once:');
+    generated.apiKeys.forEach((key, index) => lines.push(`    API key ${index + 1}: ${key}`));
+  }
+  return [...lines, ''].join('\n');
+}
+
+async function token(generated: GeneratedKeys | undefined): Promise<string> {
+  if (generated?.signingSecret === undefined) return 'YOUR_TOKEN';
+  return new SignJWT(CLAIMS)
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setIssuedAt()
+    .setExpirationTime(TOKEN_LIFETIME)
+    .sign(generated.signingSecret);
+}
+
+/** A shell expression, so that the key itself is in no output and in no shell history. */
+function apiKey(generated: GeneratedKeys | undefined): string {
+  if (generated?.apiKeys === undefined) return 'YOUR_API_KEY';
+  return `$(node -p "require('${generated.file}').httpApiKey1")`;
+}

@@ -1,0 +1,100 @@
+import { RE2JSException } from 're2js';
+import { type ClaimPath, isObject, type JsonObject, refuse } from './claim-values';
+import { regexCache } from './regex-cache';
+import { regexInstructions } from './regex-size';
+import { wildcardMatcher } from './wildcard';
+
+/** One pattern key with its directives. */
+export interface PatternEntry<T> {
+  readonly matches: (name: string) => boolean;
+  readonly entry: T;
+}
+
+/** Keys of `channels`, `messages` or `storage`: exact names by lookup, patterns one by one. */
+export interface EntryTable<T> {
+  readonly exact: ReadonlyMap<string, T>;
+  readonly patterns: readonly PatternEntry<T>[];
+}
+
+const REGEX_PREFIX = '#regex:';
+
+/** Longest pattern key, in UTF-16 units: four times the longest name, so that each character may be escaped. */
+const MAX_PATTERN_LENGTH = 1_024;
+/** Regular expressions in one token. */
+const MAX_REGEXES = 256;
+/**
+ * Compiled size of one regular expression and of all in one token. One instruction costs at most 10 µs to compile and
+ * 5 µs to run over the longest name, so the worst token blocks the event loop for some 50 ms, once.
+ */
+const MAX_REGEX_INSTRUCTIONS = 1_024;
+const MAX_TOKEN_INSTRUCTIONS = 4_096;
+
+/** What is left of the limits on regular expressions while one token is compiled. */
+export class RegexBudget {
+  private regexes = MAX_REGEXES;
+  private instructions = MAX_TOKEN_INSTRUCTIONS;
+
+  spend(pattern: string, path: ClaimPath): void {
+    const instructions = regexInstructions(pattern);
+    if (instructions > MAX_REGEX_INSTRUCTIONS) {
+      refuse(path, `compiles to more than ${MAX_REGEX_INSTRUCTIONS} instructions`);
+    }
+    if (--this.regexes < 0) refuse(path, `is one regular expression too many: a token may hold ${MAX_REGEXES}`);
+    this.instructions -= instructions;
+    if (this.instructions < 0) {
+      refuse(path, `brings the regular expressions of this token to more than ${MAX_TOKEN_INSTRUCTIONS} instructions`);
+    }
+  }
+}
+
+/** How the entries of one table are read. */
+export interface EntryReader<T> {
+  /** Why a string can never be a name looked up in this table, or `undefined`. */
+  readonly nameProblem: (name: string) => string | undefined;
+  readonly readEntry: (entry: JsonObject, key: string, isPattern: boolean, path: ClaimPath) => T;
+  readonly budget: RegexBudget;
+}
+
+/** Compiles the keys and entries of one claim object; `null` entries are absent ones. */
+export function compileEntries<T>(
+  entries: JsonObject | undefined,
+  path: ClaimPath,
+  reader: EntryReader<T>,
+): EntryTable<T> {
+  const exact = new Map<string, T>();
+  const patterns: PatternEntry<T>[] = [];
+  for (const key of entries === undefined ? [] : Object.keys(entries)) {
+    const value = entries?.[key];
+    if (value === null) continue;
+    const entryPath = path.entry(key);
+    const matches = patternMatcher(key, entryPath, reader.budget);
+    // No operation can name it, so the entry would never be looked at (tokens-and-claims §4.1).
+    if (matches === undefined && reader.nameProblem(key) !== undefined) continue;
+    if (!isObject(value)) return refuse(entryPath, 'must be an object');
+    const entry = reader.readEntry(value, key, matches !== undefined, entryPath);
+    if (matches === undefined) exact.set(key, entry);
+    else patterns.push({ matches, entry });
+  }
+  return { exact, patterns };
+}
+
+/** The matcher of a pattern key, `undefined` for an exact one. Refuses the token for a pattern that is not valid. */
+function patternMatcher(key: string, path: ClaimPath, budget: RegexBudget): ((name: string) => boolean) | undefined {
+  const isRegex = key.startsWith(REGEX_PREFIX);
+  if (!isRegex && !key.includes('*')) return undefined;
+  if (key.length > MAX_PATTERN_LENGTH) refuse(path, `is a pattern longer than ${MAX_PATTERN_LENGTH} characters`);
+  // Half a surrogate pair would match half a character of a name.
+  if (!key.isWellFormed()) refuse(path, 'is a pattern with an unpaired surrogate');
+  return isRegex ? regexMatcher(key.slice(REGEX_PREFIX.length), path, budget) : wildcardMatcher(key);
+}
+
+function regexMatcher(pattern: string, path: ClaimPath, budget: RegexBudget): (name: string) => boolean {
+  budget.spend(pattern, path);
+  try {
+    regexCache.prepare(pattern);
+  } catch (error) {
+    if (error instanceof RE2JSException) refuse(path, 'is not a valid RE2 regular expression');
+    throw error;
+  }
+  return (name) => regexCache.matches(pattern, name);
+}

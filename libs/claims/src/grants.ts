@@ -1,0 +1,262 @@
+import type { ChannelEntry, Claims, MessageEntry, StorageEntry } from './claims';
+import {
+  isEarlier,
+  isLater,
+  isLongerStore,
+  type Match,
+  matchingChannels,
+  matchingInner,
+  resolveBoolean,
+  resolveNumber,
+} from './resolve';
+
+export type PublishDecision = 'allow' | 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED';
+
+/** What the claims say about a message that may be published (tokens-and-claims §4.3). */
+export interface MessageDirectives {
+  /** Whether the sending connection gets a copy. */
+  readonly echo: boolean;
+  readonly emitPubSubEvent: boolean;
+  /** Seconds; 0 is not stored, -1 is for ever. */
+  readonly store: number;
+  /** Latest allowed delivery instant in Unix seconds, inclusive; absent allows no scheduling. */
+  readonly scheduleBefore?: number;
+}
+
+/** What the claims allow with one storage key (tokens-and-claims §4.4). */
+export interface StorageDirectives {
+  /** Only while subscribed. */
+  readonly observe: boolean;
+  readonly get: boolean;
+  readonly set: boolean;
+  readonly emitPubSubEvent: boolean;
+  /** Seconds; -1 is for ever. */
+  readonly store: number;
+  /** Latest allowed instant in Unix seconds, inclusive; absent allows no scheduling. */
+  readonly scheduleBefore?: number;
+}
+
+/** Allowed reaction values: none, all, or those listed. */
+export type ReactGrant = boolean | ReadonlySet<string>;
+
+/** Matching entries of both tokens; `all` is one set for booleans, the others keep the subscribe token's precedence. */
+interface Matches<T> {
+  readonly connect: readonly Match<T>[];
+  readonly subscribe: readonly Match<T>[];
+  readonly all: readonly Match<T>[];
+}
+
+interface MessageGrants {
+  readonly publish: boolean | undefined;
+  readonly broadcast: boolean | undefined;
+  readonly directives: MessageDirectives;
+  readonly react: ReactGrant;
+}
+
+interface ChannelGrants {
+  readonly matches: Matches<ChannelEntry>;
+  readonly messages: Map<string, MessageGrants>;
+  readonly storage: Map<string, StorageDirectives>;
+}
+
+/**
+ * Decisions remembered by one `Grants`, over all channels, events and keys; then it forgets all and starts over. A client
+ * chooses the names it asks about, so without a bound it could fill the memory; a normal one uses a handful.
+ */
+const MAX_REMEMBERED = 256;
+
+/**
+ * What a connection may do (tokens-and-claims §5).
+ *
+ * `new Grants(connect)` answers for every channel. `new Grants(connect, subscribe)` answers for the one channel of the
+ * subscription that was made with the subscribe token, while it lasts, and for the request to make it. For a umd token,
+ * `new Grants(umdToken)` answers `umdUpdate`.
+ *
+ * Channel names are real names (`resolveChannel` comes first); all names have passed their syntax check. Every answer
+ * costs the matching of all patterns once; asked again it is two map look-ups, which is what a publish pays.
+ */
+export class Grants {
+  private readonly channels = new Map<string, ChannelGrants>();
+  private remembered = 0;
+
+  constructor(
+    private readonly connect: Claims,
+    private readonly subscribe?: Claims,
+  ) {}
+
+  /**
+   * Whether a subscription is granted, by `subscribe` or by the connect token's `autoSubscribe` (§4.2), which holds for
+   * explicit requests too.
+   */
+  canSubscribe(channel: string): boolean {
+    const subscribe = this.channelBoolean(channel, (entry) => entry.subscribe);
+    return subscribe ?? this.connect.channels.exact.get(channel)?.autoSubscribe === true;
+  }
+
+  /** The decision table of §5.4. */
+  publishDecision(channel: string, event: string, subscribed: boolean): PublishDecision {
+    const { publish, broadcast } = this.message(channel, event);
+    if (publish === false) return 'PUBLISH_PERMISSION_DENIED';
+    if (broadcast === true || (publish === true && subscribed)) return 'allow';
+    return publish === true ? 'NOT_SUBSCRIBED' : 'PUBLISH_PERMISSION_DENIED';
+  }
+
+  /** Matter only where `publishDecision` allows. */
+  messageDirectives(channel: string, event: string): MessageDirectives {
+    return this.message(channel, event).directives;
+  }
+
+  /** Reactions granted on messages with that event. */
+  react(channel: string, targetEvent: string): ReactGrant {
+    return this.message(channel, targetEvent).react;
+  }
+
+  /** Oldest visible instant in Unix seconds, inclusive; `undefined` when the claims set none. */
+  historyStart(channel: string): number | undefined {
+    return resolvePair(this.channel(channel).matches, (entry) => entry.historyStart, isEarlier);
+  }
+
+  omitFromSubCount(channel: string): boolean {
+    return this.channelBoolean(channel, (entry) => entry.omitFromSubCount) === true;
+  }
+
+  getInfo(channel: string): boolean {
+    return this.channelBoolean(channel, (entry) => entry.getInfo) === true;
+  }
+
+  /** The channel directive, of a umd token; not the top-level claim. */
+  umdUpdate(channel: string): boolean {
+    return this.channelBoolean(channel, (entry) => entry.umdUpdate) === true;
+  }
+
+  storage(channel: string, key: string): StorageDirectives {
+    const grants = this.channel(channel);
+    const known = grants.storage.get(key);
+    if (known !== undefined) return known;
+    const resolved = resolveStorage(innerMatches(grants.matches, (entry) => entry.storage, key));
+    grants.storage.set(key, resolved);
+    this.remembered++;
+    return resolved;
+  }
+
+  private channelBoolean(channel: string, read: (entry: ChannelEntry) => boolean | undefined): boolean | undefined {
+    return resolveBoolean(this.channel(channel).matches.all, read);
+  }
+
+  private message(channel: string, event: string): MessageGrants {
+    const grants = this.channel(channel);
+    const known = grants.messages.get(event);
+    if (known !== undefined) return known;
+    const resolved = resolveMessage(innerMatches(grants.matches, (entry) => entry.messages, event));
+    grants.messages.set(event, resolved);
+    this.remembered++;
+    return resolved;
+  }
+
+  private channel(channel: string): ChannelGrants {
+    if (this.remembered >= MAX_REMEMBERED) {
+      this.channels.clear();
+      this.remembered = 0;
+    }
+    const known = this.channels.get(channel);
+    if (known !== undefined) return known;
+    const matches = pair(matchingChannels(this.connect, channel), matchingChannels(this.subscribe, channel));
+    const grants = {
+      matches,
+      messages: new Map<string, MessageGrants>(),
+      storage: new Map<string, StorageDirectives>(),
+    };
+    this.channels.set(channel, grants);
+    this.remembered++;
+    return grants;
+  }
+}
+
+function pair<T>(connect: readonly Match<T>[], subscribe: readonly Match<T>[]): Matches<T> {
+  return { connect, subscribe, all: subscribe.length === 0 ? connect : [...connect, ...subscribe] };
+}
+
+function innerMatches<T>(
+  channels: Matches<ChannelEntry>,
+  table: Parameters<typeof matchingInner<T>>[1],
+  name: string,
+): Matches<T> {
+  return pair(matchingInner(channels.connect, table, name), matchingInner(channels.subscribe, table, name));
+}
+
+/** §5.3: a value that the subscribe token defines wins over any of the connect token. */
+function resolvePair<T>(
+  matches: Matches<T>,
+  read: (entry: T) => number | undefined,
+  isMorePermissive: (a: number, b: number) => boolean,
+): number | undefined {
+  return (
+    resolveNumber(matches.subscribe, read, isMorePermissive) ?? resolveNumber(matches.connect, read, isMorePermissive)
+  );
+}
+
+function resolveMessage(matches: Matches<MessageEntry>): MessageGrants {
+  return {
+    publish: resolveBoolean(matches.all, (entry) => entry.publish),
+    // Needs no subscription, so no subscribe token can speak for it (§4.3).
+    broadcast: resolveBoolean(matches.connect, (entry) => entry.broadcast),
+    directives: {
+      echo: resolveBoolean(matches.all, (entry) => entry.echo) === true,
+      emitPubSubEvent: resolveBoolean(matches.all, (entry) => entry.emitPubSubEvent) === true,
+      store: resolvePair(matches, (entry) => entry.store, isLongerStore) ?? 0,
+      scheduleBefore: resolvePair(matches, (entry) => entry.scheduleBefore, isLater),
+    },
+    react: resolveReact(matches),
+  };
+}
+
+function resolveStorage(matches: Matches<StorageEntry>): StorageDirectives {
+  return {
+    observe: resolveBoolean(matches.all, (entry) => entry.observe) === true,
+    get: resolveBoolean(matches.all, (entry) => entry.get) === true,
+    set: resolveBoolean(matches.all, (entry) => entry.set) === true,
+    emitPubSubEvent: resolveBoolean(matches.all, (entry) => entry.emitPubSubEvent) === true,
+    store: resolvePair(matches, (entry) => entry.store, isLongerStore) ?? -1,
+    scheduleBefore: resolvePair(matches, (entry) => entry.scheduleBefore, isLater),
+  };
+}
+
+/** §5.2: an explicit `false` in either token denies; else the subscribe token's value, else the connect token's. */
+function resolveReact({ all, subscribe, connect }: Matches<MessageEntry>): ReactGrant {
+  if (all.some(({ entry }) => entry.react === false)) return false;
+  return allowedReactions(subscribe) ?? allowedReactions(connect) ?? false;
+}
+
+/** Any `true` allows every value, arrays are united. */
+function allowedReactions(matches: readonly Match<MessageEntry>[]): ReactGrant | undefined {
+  const values = matches.flatMap(({ entry }) => (entry.react === undefined ? [] : [entry.react]));
+  if (values.length === 0) return undefined;
+  if (values.includes(true)) return true;
+  return new Set(values.flatMap((value) => (typeof value === 'boolean' ? [] : value)));
+}
+
+/** Who a subscription or a connection speaks as. */
+export interface Identity {
+  readonly uid: string | null;
+  /** JSON text. */
+  readonly umdJson: string;
+}
+
+/**
+ * `uid` and `umd` of a new subscription (tokens-and-claims §5.5): the subscribe token's where it has them, else the
+ * connection's current ones.
+ */
+export function subscriptionIdentity(connection: Identity, subscribe?: Claims): Identity {
+  return {
+    uid: subscribe?.uid ?? connection.uid,
+    umdJson: subscribe?.hasUmd === true ? subscribe.umdJson : connection.umdJson,
+  };
+}
+
+/**
+ * Channels to subscribe at the start of a connection, in the order of the claim (websocket-protocol §2). Each still
+ * goes through `canSubscribe`: an explicit `subscribe: false` denies it.
+ */
+export function autoSubscriptions(connect: Claims): readonly string[] {
+  return connect.autoSubscribe;
+}

@@ -1,0 +1,406 @@
+import { generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
+import { parseSigningKey } from './signing-keys';
+import { base64url, NOW, NOW_MS, SETTINGS, signHs256, signTexts, signWith } from './testing/tokens';
+import { TokenError } from './token-error';
+import { type TokenSettings, verifyToken } from './verify-token';
+
+/** Tokens made to break something. Each is refused with a reason; none crashes, none gets in. */
+
+const VALID = { exp: NOW + 60, scope: 'connect' };
+const HEADER = '{"alg":"HS256","typ":"JWT"}';
+const good = signHs256(VALID);
+const [goodHeader = '', goodPayload = '', goodSignature = ''] = good.split('.');
+
+function payload(text: string): string {
+  return signTexts(HEADER, text);
+}
+
+function header(text: string): string {
+  return signTexts(text, JSON.stringify(VALID));
+}
+
+function claims(members: object): string {
+  return signHs256({ ...VALID, ...members });
+}
+
+function channels(entries: object): string {
+  return claims({ channels: entries });
+}
+
+function directive(name: string, value: unknown): string {
+  return channels({ a: { [name]: value } });
+}
+
+function message(name: string, value: unknown): string {
+  return channels({ a: { messages: { e: { [name]: value } } } });
+}
+
+function storage(name: string, value: unknown): string {
+  return channels({ a: { storage: { k: { [name]: value } } } });
+}
+
+const DEPTH = 10_000;
+const deepArray = '['.repeat(DEPTH) + ']'.repeat(DEPTH);
+const deepObject = '{"a":'.repeat(DEPTH / 2) + '1' + '}'.repeat(DEPTH / 2);
+const ecKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const ecPem = ecKeys.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const ecSettings: TokenSettings = {
+  ...SETTINGS,
+  keys: [parseSigningKey({ slot: 1, method: 'ES256', encoded: Buffer.from(ecPem).toString('base64') })],
+};
+
+async function reasonFor(token: string, settings: TokenSettings = SETTINGS): Promise<string> {
+  try {
+    await verifyToken(token, 'connect', settings, NOW_MS);
+    return 'accepted';
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error;
+    expect(error.message.length).toBeLessThan(400);
+    if (token.length > 40) expect(error.message).not.toContain(token.slice(-40));
+    return error.reason;
+  }
+}
+
+const HOSTILE: readonly [name: string, reason: string, token: string][] = [
+  // Not a compact JWS.
+  ['empty', 'malformed', ''],
+  ['a word', 'malformed', 'token'],
+  ['only dots', 'malformed', '..'],
+  ['one segment', 'malformed', goodHeader],
+  ['two segments', 'malformed', `${goodHeader}.${goodPayload}`],
+  ['four segments', 'malformed', `${good}.${goodSignature}`],
+  ['five segments, an encrypted token', 'malformed', 'a.b.c.d.e'],
+  ['an empty header', 'malformed', `.${goodPayload}.${goodSignature}`],
+  ['an empty payload', 'malformed', `${goodHeader}..${goodSignature}`],
+  ['a trailing line break', 'malformed', `${good}\n`],
+  ['a leading blank', 'malformed', ` ${good}`],
+  ['padding', 'malformed', `${goodHeader}=.${goodPayload}.${goodSignature}`],
+  ['padding after the signature', 'malformed', `${good}=`],
+  ['characters of plain Base64', 'malformed', `${goodHeader}.${goodPayload}.+${goodSignature.slice(1, -1)}/`],
+  ['a null character', 'malformed', `${good}\u0000`],
+  ['percent encoding', 'malformed', good.replaceAll('.', '%2E')],
+  ['100 kB', 'malformed', claims({ x: 'x'.repeat(75_000) })],
+  ['100 MB of dots', 'malformed', '.'.repeat(100_000_000)],
+  ['a JSON serialised JWS', 'malformed', JSON.stringify({ payload: goodPayload, signature: goodSignature })],
+  ['an impossible segment length', 'malformed', `${goodHeader}.A.${goodSignature}`],
+  // Header.
+  ['a header that is not JSON', 'malformed', header('alg')],
+  ['a header that is an array', 'malformed', header('["HS256"]')],
+  ['a header that is null', 'malformed', header('null')],
+  ['a header that is a string', 'malformed', header('"HS256"')],
+  ['a header that is not UTF-8', 'malformed', signTexts(Buffer.from([0x7b, 0xff, 0x7d]), JSON.stringify(VALID))],
+  ['a header with a byte order mark', 'malformed', header(`\ufeff${HEADER}`)],
+  ['a header nested deeply', 'malformed', header(`{"alg":${deepArray}}`)],
+  ['no alg', 'malformed', header('{}')],
+  ['alg null', 'malformed', header('{"alg":null}')],
+  ['alg as array', 'malformed', header('{"alg":["HS256"]}')],
+  ['alg none', 'algorithm', header('{"alg":"none"}')],
+  ['alg None', 'algorithm', header('{"alg":"None"}')],
+  ['alg NONE', 'algorithm', header('{"alg":"NONE"}')],
+  ['alg nOnE without signature', 'algorithm', `${base64url('{"alg":"nOnE"}')}.${goodPayload}.`],
+  ['alg empty', 'algorithm', header('{"alg":""}')],
+  ['alg empty without signature', 'algorithm', `${base64url('{"alg":""}')}.${goodPayload}.`],
+  ['alg in lower case', 'algorithm', header('{"alg":"hs256"}')],
+  ['alg with a blank', 'algorithm', header('{"alg":"HS256 "}')],
+  ['alg of the same family', 'algorithm', header('{"alg":"HS512"}')],
+  ['alg of another family', 'algorithm', header('{"alg":"RS256"}')],
+  ['alg given twice, none last', 'algorithm', header('{"alg":"HS256","alg":"none"}')],
+  ['alg only in the prototype', 'malformed', header('{"__proto__":{"alg":"HS256"}}')],
+  ['alg constructor', 'algorithm', header('{"alg":"constructor"}')],
+  ['crit', 'malformed', header('{"alg":"HS256","crit":["exp"]}')],
+  ['crit empty', 'malformed', header('{"alg":"HS256","crit":[]}')],
+  ['crit null', 'malformed', header('{"alg":"HS256","crit":null}')],
+  ['crit with an unencoded payload', 'malformed', header('{"alg":"HS256","b64":false,"crit":["b64"]}')],
+  ['kid as number', 'malformed', header('{"alg":"HS256","kid":1}')],
+  ['kid null', 'malformed', header('{"alg":"HS256","kid":null}')],
+  ['kid as object', 'malformed', header('{"alg":"HS256","kid":{}}')],
+  ['kid as array', 'malformed', header('{"alg":"HS256","kid":["a"]}')],
+  ['typ as number', 'malformed', header('{"alg":"HS256","typ":1}')],
+  ['typ null', 'malformed', header('{"alg":"HS256","typ":null}')],
+  ['typ of an access token', 'malformed', header('{"alg":"HS256","typ":"at+jwt"}')],
+  ['typ empty', 'malformed', header('{"alg":"HS256","typ":""}')],
+  // Signature.
+  ['no signature', 'signature', `${goodHeader}.${goodPayload}.`],
+  ['a signature cut short', 'signature', good.slice(0, -1)],
+  ['a signature with one more character', 'signature', `${good}A`],
+  [
+    'a signature of another token',
+    'signature',
+    `${goodHeader}.${base64url(JSON.stringify({ ...VALID, uid: 'admin' }))}.${goodSignature}`,
+  ],
+  [
+    'another header than the signed one',
+    'signature',
+    `${base64url('{"alg":"HS256"}')}.${goodPayload}.${goodSignature}`,
+  ],
+  ['a second spelling of the signature', 'signature', secondSpelling(good)],
+  ['an empty secret', 'signature', signTexts(HEADER, JSON.stringify(VALID), Buffer.alloc(0))],
+  [
+    'a key in the header',
+    'signature',
+    signTexts('{"alg":"HS256","jwk":{"kty":"oct","k":"YQ"}}', JSON.stringify(VALID), Buffer.from('a')),
+  ],
+  // Payload.
+  ['a payload that is not JSON', 'malformed', payload('exp')],
+  ['blank text as payload', 'malformed', payload(' ')],
+  ['a payload that is an array', 'malformed', payload('[]')],
+  ['a payload that is null', 'malformed', payload('null')],
+  ['a payload that is a number', 'malformed', payload('1')],
+  ['a payload that is not UTF-8', 'malformed', signTexts(HEADER, Buffer.from([0x7b, 0xc3, 0x28, 0x7d]))],
+  ['a payload with a byte order mark', 'malformed', payload(`\ufeff${JSON.stringify(VALID)}`)],
+  ['a payload with a trailing comma', 'malformed', payload('{"exp":1,}')],
+  ['two JSON texts', 'malformed', payload(`${JSON.stringify(VALID)}{}`)],
+  ['NaN', 'malformed', payload('{"exp":NaN,"scope":"connect"}')],
+  ['Infinity', 'malformed', payload('{"exp":Infinity,"scope":"connect"}')],
+  ['an empty object', 'claims', payload('{}')],
+  ['claims in the prototype', 'claims', payload(`{"__proto__":${JSON.stringify(VALID)}}`)],
+  ['claims in the constructor', 'claims', payload(`{"constructor":{"prototype":${JSON.stringify(VALID)}}}`)],
+  // Times.
+  ['exp 1e400', 'claims', payload('{"exp":1e400,"scope":"connect"}')],
+  ['exp -1e400', 'claims', payload('{"exp":-1e400,"scope":"connect"}')],
+  ['exp as string', 'claims', claims({ exp: String(NOW + 60) })],
+  ['exp as date', 'claims', claims({ exp: '2099-01-01T00:00:00Z' })],
+  ['exp as array', 'claims', claims({ exp: [NOW + 60] })],
+  ['exp as object', 'claims', claims({ exp: { valueOf: NOW + 60 } })],
+  ['exp true', 'claims', claims({ exp: true })],
+  ['exp null', 'claims', claims({ exp: null })],
+  ['exp 0', 'expired', claims({ exp: 0 })],
+  ['exp negative', 'expired', claims({ exp: -NOW })],
+  ['exp given twice, past last', 'expired', payload(`{"exp":${NOW + 60},"scope":"connect","exp":1}`)],
+  ['exp in another case', 'claims', payload(`{"EXP":${NOW + 60},"scope":"connect"}`)],
+  ['nbf 1e400', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","nbf":1e400}`)],
+  ['nbf as string', 'claims', claims({ nbf: '0' })],
+  ['nbf false', 'claims', claims({ nbf: false })],
+  ['nbf far in the future', 'not_yet_valid', claims({ nbf: 1e300 })],
+  // Other registered claims.
+  ['aud as number', 'claims', claims({ aud: 1 })],
+  ['aud as object', 'claims', claims({ aud: { 0: 'h' } })],
+  ['aud as array with a number', 'claims', claims({ aud: ['h', 1] })],
+  ['aud as nested array', 'claims', claims({ aud: [['h']] })],
+  ['aud true', 'claims', claims({ aud: true })],
+  ['iss as number', 'claims', claims({ iss: 1 })],
+  ['iss as array', 'claims', claims({ iss: ['i'] })],
+  ['jti as number', 'claims', claims({ jti: 1 })],
+  ['singleUse with jti as number', 'claims', claims({ jti: 1, singleUse: true })],
+  ['singleUse as string', 'claims', claims({ jti: 'j', singleUse: 'true' })],
+  ['singleUse with jti null', 'claims', claims({ jti: null, singleUse: true })],
+  // Own top-level claims.
+  ['scope as array', 'claims', claims({ scope: ['connect'] })],
+  ['scope as object', 'claims', claims({ scope: { connect: true } })],
+  ['scope as number', 'claims', claims({ scope: 1 })],
+  ['scope null', 'claims', claims({ scope: null })],
+  ['scope true', 'claims', claims({ scope: true })],
+  ['scope empty', 'scope', claims({ scope: '' })],
+  ['scope with a line break', 'scope', claims({ scope: 'umd\nconnect' })],
+  ['scope with a comma', 'scope', claims({ scope: 'umd,connect' })],
+  ['scope given twice, other last', 'scope', payload(`{"exp":${NOW + 60},"scope":"connect","scope":"umd"}`)],
+  ['uid as number', 'claims', claims({ uid: 1 })],
+  ['uid as object', 'claims', claims({ uid: {} })],
+  ['uid as array', 'claims', claims({ uid: ['u1'] })],
+  ['uid false', 'claims', claims({ uid: false })],
+  ['uid of 60,000 characters', 'malformed', claims({ uid: 'u'.repeat(60_000) })],
+  ['uid of 30,000 characters', 'claims', claims({ uid: 'u'.repeat(30_000) })],
+  ['uid with a null character', 'claims', claims({ uid: 'u\u0000' })],
+  ['uid with half a surrogate pair', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","uid":"\\ud800"}`)],
+  ['umd of 40,000 bytes', 'claims', claims({ umd: 'x'.repeat(40_000) })],
+  ['umd nested deeply in arrays', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","umd":${deepArray}}`)],
+  ['umd nested deeply in objects', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","umd":${deepObject}}`)],
+  ['keepAlive as number', 'claims', claims({ keepAlive: 1 })],
+  ['heartbeatTimeout as string', 'claims', claims({ heartbeatTimeout: '30' })],
+  ['heartbeatTimeout 1e400', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","heartbeatTimeout":1e400}`)],
+  ['heartbeatTimeout 0', 'claims', claims({ heartbeatTimeout: 0 })],
+  ['umdUpdate as string', 'claims', claims({ umdUpdate: 'true' })],
+  ['umdPropagate as object', 'claims', claims({ umdPropagate: {} })],
+  ['connectionId as number', 'claims', claims({ connectionId: 1 })],
+  // Channels.
+  ['channels as array', 'claims', claims({ channels: [] })],
+  ['channels as string', 'claims', claims({ channels: '*' })],
+  ['channels true', 'claims', claims({ channels: true })],
+  ['channels nested deeply', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","channels":${deepArray}}`)],
+  ['an entry true', 'claims', channels({ a: true })],
+  ['an entry as array', 'claims', channels({ a: [] })],
+  ['an entry as string', 'claims', channels({ '*': 'subscribe' })],
+  [
+    'the entry __proto__ as array',
+    'claims',
+    payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"__proto__":[]}}`),
+  ],
+  [
+    'a directive in the entry __proto__ of a wrong type',
+    'claims',
+    payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"__proto__":{"subscribe":1}}}`),
+  ],
+  [
+    'an entry nested deeply',
+    'claims',
+    payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"a":{"messages":${deepArray}}}}`),
+  ],
+  ...['subscribe', 'autoSubscribe', 'omitFromSubCount', 'getInfo', 'umdUpdate'].flatMap((name) =>
+    ['true', 1, 0, {}, [], [true]].map((value): [string, string, string] => [
+      `${name} ${JSON.stringify(value)}`,
+      'claims',
+      directive(name, value),
+    ]),
+  ),
+  ['alias as number', 'claims', directive('alias', 1)],
+  ['alias as array', 'claims', directive('alias', ['x'])],
+  ['alias as pattern', 'claims', directive('alias', 'x*')],
+  ['alias as regex', 'claims', directive('alias', '#regex:x')],
+  ['alias too long', 'claims', directive('alias', 'x'.repeat(257))],
+  ['alias with a line break', 'claims', directive('alias', 'x\n')],
+  ['historyStart as string', 'claims', directive('historyStart', '0')],
+  [
+    'historyStart 1e400',
+    'claims',
+    payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"a":{"historyStart":1e400}}}`),
+  ],
+  ['messages as array', 'claims', directive('messages', [])],
+  ['messages true', 'claims', directive('messages', true)],
+  ['storage as string', 'claims', directive('storage', '*')],
+  ['a message entry true', 'claims', channels({ a: { messages: { e: true } } })],
+  ['a storage entry as array', 'claims', channels({ a: { storage: { k: [] } } })],
+  ...['publish', 'broadcast', 'echo', 'emitPubSubEvent'].flatMap((name) =>
+    ['true', 1, {}, []].map((value): [string, string, string] => [
+      `${name} ${JSON.stringify(value)}`,
+      'claims',
+      message(name, value),
+    ]),
+  ),
+  ...['observe', 'get', 'set', 'emitPubSubEvent'].flatMap((name) =>
+    ['true', 1, {}, []].map((value): [string, string, string] => [
+      `storage ${name} ${JSON.stringify(value)}`,
+      'claims',
+      storage(name, value),
+    ]),
+  ),
+  ...[1.5, -2, 3_155_695_201, '60', true, [], {}].flatMap((value): [string, string, string][] => [
+    [`store ${JSON.stringify(value)}`, 'claims', message('store', value)],
+    [`storage store ${JSON.stringify(value)}`, 'claims', storage('store', value)],
+  ]),
+  ['storage store 0', 'claims', storage('store', 0)],
+  ['scheduleBefore as string', 'claims', message('scheduleBefore', '2099-01-01')],
+  ['storage scheduleBefore true', 'claims', storage('scheduleBefore', true)],
+  ['react as string', 'claims', message('react', 'x')],
+  ['react as number', 'claims', message('react', 1)],
+  ['react with a number', 'claims', message('react', ['x', 1])],
+  ['react with null', 'claims', message('react', [null])],
+  ['react as object', 'claims', message('react', { x: true })],
+  // Patterns.
+  ['a pattern of 1,025 characters', 'claims', channels({ ['*'.repeat(1_025)]: {} })],
+  ['a regex of 1,025 characters', 'claims', channels({ [`#regex:${'a'.repeat(1_018)}b`]: {} })],
+  ['a regex that counts to 140,000', 'claims', channels({ [`#regex:${'x{1000}'.repeat(140)}`]: {} })],
+  ['a regex that counts classes to 110,000', 'claims', channels({ [`#regex:${'\\pL{1000}'.repeat(110)}`]: {} })],
+  ['a regex of nested counts', 'claims', channels({ '#regex:((a{10}){10}){10}': {} })],
+  ['257 regexes', 'claims', channels(Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`#regex:${i}`, {}])))],
+  [
+    'regexes of 5,000 instructions together',
+    'claims',
+    channels(Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`#regex:${i}a{450}`, {}]))),
+  ],
+  ['a regex nested 490 deep and open', 'claims', channels({ [`#regex:${'('.repeat(490)}`]: {} })],
+  ['a pattern with half a surrogate pair', 'claims', channels({ '\ud83d*': {} })],
+  ['a regex with half a surrogate pair', 'claims', channels({ '#regex:\ud83d': {} })],
+  ['an invalid regex for storage keys', 'claims', channels({ a: { storage: { '#regex:*': {} } } })],
+  ['an invalid regex under a pattern', 'claims', channels({ '*': { messages: { '#regex:(?!x)': {} } } })],
+];
+
+/** The same signature bytes with other unused bits in the last character. */
+function secondSpelling(token: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return token.slice(0, -1) + alphabet.charAt(alphabet.indexOf(token.slice(-1)) ^ 1);
+}
+
+describe('a hostile token', () => {
+  it('is compared with a good one that is accepted', async () => {
+    expect(await reasonFor(good)).toBe('accepted');
+  });
+
+  it.each(HOSTILE)('is refused: %s', async (_, reason, token) => {
+    expect(await reasonFor(token)).toBe(reason);
+  });
+
+  it('comes in at least 200 kinds', () => {
+    expect(new Set(HOSTILE.map(([name]) => name)).size).toBe(HOSTILE.length);
+    expect(HOSTILE.length).toBeGreaterThanOrEqual(200);
+  });
+
+  it.each(HOSTILE.filter(([, reason]) => reason !== 'algorithm'))(
+    'is refused by an ES256 slot too: %s',
+    async (_, __, token) => {
+      expect(await reasonFor(token, ecSettings)).not.toBe('accepted');
+    },
+  );
+
+  it.each([
+    ['empty', ''],
+    ['short', 'AAAA'],
+    ['of zeros', base64url(Buffer.alloc(64))],
+    ['of ones', base64url(Buffer.alloc(64, 0xff))],
+    ['in DER', base64url(Buffer.from('3006020101020101', 'hex'))],
+    ['too long', base64url(Buffer.alloc(1_000, 1))],
+  ])('is refused by an ES256 slot: a signature that is %s', async (_, signature) => {
+    const token = signWith('ES256', ecKeys.privateKey, VALID);
+    expect(await reasonFor(token, ecSettings)).toBe('accepted');
+    expect(await reasonFor(token.slice(0, token.lastIndexOf('.') + 1) + signature, ecSettings)).toBe('signature');
+  });
+
+  it('is refused whichever byte of a good one is changed', async () => {
+    for (let i = 0; i < good.length; i++) {
+      const changed = good.slice(0, i) + (good[i] === 'A' ? 'B' : 'A') + good.slice(i + 1);
+      expect(await reasonFor(changed)).not.toBe('accepted');
+    }
+  });
+
+  it('never crashes, whatever JSON its header and payload hold', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.json({ maxDepth: 5 }), fc.json({ maxDepth: 8 }), async (head, body) => {
+        expect(await reasonFor(signTexts(head, body))).not.toBe('accepted');
+        await reasonFor(payload(body));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('never crashes, whatever values its claims have', async () => {
+    const value = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.boolean(), fc.constantFrom(null, 0, -1, '', 'a', '*'));
+    const entry = fc.dictionary(
+      fc.constantFrom('subscribe', 'alias', 'historyStart', 'getInfo', 'autoSubscribe'),
+      value,
+    );
+    const key = fc.oneof(
+      fc.string(),
+      fc.constantFrom('__proto__', 'constructor', 'toString', '*', '#regex:a|b', '#regex:('),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.dictionary(fc.constantFrom('exp', 'scope', 'uid', 'umd', 'aud', 'jti', 'singleUse', 'nbf'), value),
+        fc.dictionary(key, fc.oneof(value, entry)),
+        async (members, entries) => {
+          await reasonFor(signHs256({ ...VALID, ...members, channels: entries }));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('odd claims that are nobody’s harm', () => {
+  it.each([
+    ['an unknown claim nested deeply', payload(`{"exp":${NOW + 60},"scope":"connect","x":${deepArray}}`)],
+    [
+      'an unknown directive nested deeply',
+      payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"a":{"x":${deepObject}}}}`),
+    ],
+    ['iat of any type', claims({ iat: 'yesterday' })],
+    [
+      'names of object members as keys',
+      channels({ constructor: {}, toString: {}, hasOwnProperty: { messages: { valueOf: {} } } }),
+    ],
+    ['3,500 channels', channels(Object.fromEntries(Array.from({ length: 3_500 }, (_, i) => [`c${i}`, {}])))],
+    ['exp 1e308', claims({ exp: 1e308 })],
+    ['an unused header member', header('{"alg":"HS256","b64":false,"x5u":"https://example.com"}')],
+  ])('are accepted: %s', async (_, token) => {
+    expect(await reasonFor(token)).toBe('accepted');
+  });
+});

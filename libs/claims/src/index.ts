@@ -1,0 +1,7 @@
+export * from './aliases';
+export * from './bindings';
+export * from './claims';
+export * from './grants';
+export * from './signing-keys';
+export * from './token-error';
+export * from './verify-token';

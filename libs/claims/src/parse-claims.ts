@@ -1,0 +1,145 @@
+import {
+  characters,
+  exceedsCompactBytes,
+  MAX_UID_CHARACTERS,
+  MAX_UMD_BYTES,
+  memberText,
+  tooDeep,
+} from '@hearth/protocol';
+import { collectAliases, parseChannels } from './channel-claims';
+import {
+  booleanClaim,
+  claim,
+  ClaimPath,
+  dateClaim,
+  isArrayOfStrings,
+  isObject,
+  type JsonObject,
+  refuse,
+  stringClaim,
+} from './claim-values';
+import type { ChannelEntry, Claims } from './claims';
+import type { EntryTable } from './entry-table';
+import { memberNames } from './member-order';
+import { TokenError } from './token-error';
+
+const ROOT = ClaimPath.root;
+
+/** The registered claims that decide whether a token may be used at all (tokens-and-claims §1 steps 4 to 7). */
+export interface RegisteredClaims {
+  readonly exp: number;
+  readonly nbf?: number;
+  readonly audiences: readonly string[];
+  readonly issuer?: string;
+}
+
+export function parsePayload(text: string): JsonObject {
+  let payload: unknown;
+  try {
+    payload = JSON.parse(text);
+  } catch {
+    throw new TokenError('malformed', 'token payload must be JSON');
+  }
+  if (!isObject(payload)) throw new TokenError('malformed', 'token payload must be a JSON object');
+  return payload;
+}
+
+export function parseRegisteredClaims(payload: JsonObject): RegisteredClaims {
+  const exp = dateClaim(payload, 'exp', ROOT);
+  if (exp === undefined) return refuse(ROOT.member('exp'), 'is required');
+  return {
+    exp,
+    nbf: dateClaim(payload, 'nbf', ROOT),
+    audiences: parseAudiences(payload),
+    issuer: stringClaim(payload, 'iss', ROOT),
+  };
+}
+
+function parseAudiences(payload: JsonObject): readonly string[] {
+  const value = claim(payload, 'aud');
+  if (value === undefined) return [];
+  if (typeof value === 'string') return [value];
+  if (isArrayOfStrings(value)) return value;
+  return refuse(ROOT.member('aud'), 'must be a string or an array of strings');
+}
+
+/**
+ * Validates and compiles everything else (tokens-and-claims §3 to §6); one violation refuses the token. Unknown claims
+ * and directives are ignored.
+ *
+ * @param text the payload as written: `umd` is passed on in the issuer's spelling (a 20-digit number stays one).
+ */
+export function parseClaims(payload: JsonObject, text: string, exp: number): Claims {
+  const channels = parseChannels(payload, ROOT);
+  const umdJson = parseUmd(payload, text);
+  const jti = stringClaim(payload, 'jti', ROOT);
+  const singleUse = booleanClaim(payload, 'singleUse', ROOT) ?? false;
+  if (singleUse && !jti) refuse(ROOT.member('jti'), 'must be a non-empty string in a singleUse token');
+  return {
+    exp,
+    scopes: parseScopes(payload),
+    uid: parseUid(payload),
+    umdJson: umdJson ?? 'null',
+    hasUmd: umdJson !== undefined,
+    jti,
+    singleUse,
+    connectionId: stringClaim(payload, 'connectionId', ROOT),
+    keepAlive: booleanClaim(payload, 'keepAlive', ROOT) ?? false,
+    heartbeatTimeout: parseHeartbeatTimeout(payload),
+    umdUpdate: booleanClaim(payload, 'umdUpdate', ROOT) ?? false,
+    umdPropagate: booleanClaim(payload, 'umdPropagate', ROOT) ?? false,
+    channels,
+    aliases: collectAliases(channels, ROOT.member('channels')),
+    autoSubscribe: autoSubscribed(channels, text),
+  };
+}
+
+function parseScopes(payload: JsonObject): ReadonlySet<string> {
+  const scope = stringClaim(payload, 'scope', ROOT);
+  if (scope === undefined) return refuse(ROOT.member('scope'), 'is required');
+  return new Set(scope.split(' ').filter((word) => word !== ''));
+}
+
+function parseUid(payload: JsonObject): string | null {
+  const uid = stringClaim(payload, 'uid', ROOT);
+  // Integrations send an empty string for "nobody".
+  if (uid === undefined || uid === '') return null;
+  if (uid.length > MAX_UID_CHARACTERS && characters(uid) > MAX_UID_CHARACTERS) {
+    refuse(ROOT.member('uid'), `must be at most ${MAX_UID_CHARACTERS} characters`);
+  }
+  // Neither has a place in a UTF-8 text column, and two broken uids must not become one user there.
+  if (uid.includes('\u0000') || !uid.isWellFormed()) {
+    refuse(ROOT.member('uid'), 'must not contain the null character or unpaired surrogates');
+  }
+  return uid;
+}
+
+function parseUmd(payload: JsonObject, text: string): string | undefined {
+  if (claim(payload, 'umd') === undefined) return undefined;
+  const slice = memberText(text, 'umd');
+  if (slice === undefined) return undefined;
+  if (tooDeep(slice) || exceedsCompactBytes(slice.text, MAX_UMD_BYTES)) {
+    refuse(ROOT.member('umd'), `must be at most ${MAX_UMD_BYTES} bytes of JSON`);
+  }
+  return withoutSpace(slice.text);
+}
+
+/** White space outside strings is not counted as size, so it must not travel with every message either. */
+function withoutSpace(json: string): string {
+  return /\s/.test(json) ? json.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1') : json;
+}
+
+function parseHeartbeatTimeout(payload: JsonObject): number | undefined {
+  const value = claim(payload, 'heartbeatTimeout');
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 5 && value <= 600) return value;
+  return refuse(ROOT.member('heartbeatTimeout'), 'must be an integer from 5 to 600');
+}
+
+function autoSubscribed(channels: EntryTable<ChannelEntry>, text: string): readonly string[] {
+  const names: string[] = [];
+  for (const [name, entry] of channels.exact) if (entry.autoSubscribe === true) names.push(name);
+  if (names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return names;
+  const written = new Map(memberNames(memberText(text, 'channels')?.text ?? '{}').map((name, index) => [name, index]));
+  return names.sort((a, b) => (written.get(a) ?? 0) - (written.get(b) ?? 0));
+}

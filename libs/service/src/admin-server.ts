@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { redactText } from './redaction';
+
+/** Resolves when the thing is usable, rejects with the reason when it is not. */
+export type ReadinessCheck = () => Promise<unknown>;
+
+export interface AdminServerOptions {
+  readonly host: string;
+  /** `0` = any free port. */
+  readonly port: number;
+  /** Answer of `/metrics`. */
+  readonly metrics: () => Promise<string>;
+  /** Answer of `/info`; must not contain secrets. */
+  readonly info: () => object;
+}
+
+/** A check that hangs is a failed check: probes of orchestrators give up after a few seconds themselves. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/**
+ * The admin port (configuration §3): `/healthz` (the process is up), `/readyz` (every check passes and we are not
+ * draining), `/metrics`, `/info`. It has its own HTTP server, apart from the public one, so that it answers while
+ * that one is overloaded or closing, and cannot be reached from outside by accident.
+ */
+export class AdminServer {
+  readonly #checks = new Map<string, ReadinessCheck>();
+  readonly #server: Server;
+  #draining = false;
+
+  constructor(private readonly options: AdminServerOptions) {
+    this.#server = createServer((request, response) => void this.answer(request, response));
+  }
+
+  /** Adds a check that `/readyz` runs; `name` becomes a member of its answer. */
+  addCheck(name: string, check: ReadinessCheck): void {
+    this.#checks.set(name, check);
+  }
+
+  /** Resolves with the bound address. Rejects when the port is taken. */
+  async start(): Promise<AddressInfo> {
+    this.#server.listen(this.options.port, this.options.host);
+    await once(this.#server, 'listening');
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** From now on `/readyz` answers 503, so that load balancers send new work elsewhere. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    try {
+      const [status, type, body] = await this.contentOf(path, request.method ?? '');
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow: 'GET, HEAD' });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    } catch (error) {
+      response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
+    }
+  }
+
+  private async contentOf(path: string, method: string): Promise<Content> {
+    if (!PATHS.has(path)) return [404, TEXT, 'not found\n'];
+    if (method !== 'GET' && method !== 'HEAD') return [405, TEXT, 'method not allowed\n'];
+    if (path === '/metrics') return [200, PROMETHEUS, await this.options.metrics()];
+    if (path === '/info') return [200, JSON_TYPE, pretty(this.options.info())];
+    if (path === '/healthz') return [200, JSON_TYPE, pretty({ status: 'up' })];
+    return this.readiness();
+  }
+
+  private async readiness(): Promise<Content> {
+    const results = await Promise.all(
+      [...this.#checks].map(async ([name, check]) => [name, await outcomeOf(check)] as const),
+    );
+    const failed = results.some(([, outcome]) => outcome !== 'ok');
+    const status = this.#draining ? 'draining' : failed ? 'not ready' : 'ready';
+    return [status === 'ready' ? 200 : 503, JSON_TYPE, pretty({ status, checks: Object.fromEntries(results) })];
+  }
+}
+
+type Content = readonly [status: number, type: string, body: string];
+
+const PATHS = new Set(['/healthz', '/readyz', '/metrics', '/info']);
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
+
+function pretty(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** `ok`, or why not, in a form that may be shown. */
+async function outcomeOf(check: ReadinessCheck): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([check(), timeout]);
+    return 'ok';
+  } catch (error) {
+    return redactText(error instanceof Error ? error.message : 'failed');
+  } finally {
+    clearTimeout(timer);
+  }
+}

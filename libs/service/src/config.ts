@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { ConfigError } from './config-error';
+import { VARIABLES, type ServiceName, type VariableKey, type VariableValues } from './config-variables';
+import { readVariables, unknownNames, type Environment } from './environment';
+import { LIVE_KEYS, LiveSettings, type LiveKey } from './live-settings';
+
+type FixedKey = Exclude<VariableKey, LiveKey>;
+type FixedValues = Pick<VariableValues, FixedKey>;
+
+/** All settings of one process, parsed and frozen. What each key means: `VARIABLES` in `config-variables.ts`. */
+export interface HearthConfig extends Omit<FixedValues, 'nodeId'> {
+  readonly service: ServiceName;
+  /** `HEARTH_NODE_ID`, or random. */
+  readonly nodeId: string;
+  /** Keys, log level, events switch: whatever may change while the process runs. */
+  readonly live: LiveSettings;
+  /** What an operator should know but that does not stop the start, one line each. */
+  readonly warnings: readonly string[];
+}
+
+const FIXED_KEYS = (Object.keys(VARIABLES) as VariableKey[]).filter(
+  (key): key is FixedKey => !(LIVE_KEYS as readonly VariableKey[]).includes(key),
+);
+
+/**
+ * Reads, checks and freezes the settings of `service` (configuration §1, §2). Throws one `ConfigError` that names
+ * every bad variable. Variables the service does not use are checked too: a mistake is a mistake everywhere.
+ */
+export function loadConfig(env: Environment, service: ServiceName): HearthConfig {
+  const { values, problems: wrongValues } = readVariables(env, FIXED_KEYS);
+  const problems = [...wrongValues, ...missing(env, service)];
+  const live = attempt(() => new LiveSettings(env), problems);
+  if (live === undefined || problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze({
+    ...values,
+    service,
+    nodeId: values.nodeId ?? randomBytes(6).toString('hex'),
+    live,
+    warnings: Object.freeze(warningsOf(env, service, live)),
+  });
+}
+
+/** The value of an optional setting the calling code cannot run without; throws an error that names the variable. */
+export function required<K extends FixedKey>(config: HearthConfig, key: K): NonNullable<HearthConfig[K]> {
+  const value = config[key];
+  if (value === undefined || value === null) throw new ConfigError([`${VARIABLES[key].name}: is needed here`]);
+  return value;
+}
+
+function attempt<T>(read: () => T, problems: string[]): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+    return undefined;
+  }
+}
+
+/** Variables that must be set together, or for this service. */
+function missing(env: Environment, service: ServiceName): string[] {
+  const isSet = (key: VariableKey) => [VARIABLES[key].name, `${VARIABLES[key].name}_FILE`].some((name) => env[name]);
+  const problems: string[] = [];
+  const need = (key: VariableKey, why: string) => {
+    if (!isSet(key)) problems.push(`${VARIABLES[key].name}: ${why}`);
+  };
+  if (service !== 'hearth') need('natsUrls', `is required by ${service}`);
+  if (service !== 'hearth' && service !== 'publish-api') need('databaseUrl', `is required by ${service}`);
+  if (isSet('tlsCertFile')) need('tlsKeyFile', 'is required with HEARTH_TLS_CERT_FILE');
+  if (isSet('tlsKeyFile')) need('tlsCertFile', 'is required with HEARTH_TLS_KEY_FILE');
+  return problems;
+}
+
+function warningsOf(env: Environment, service: ServiceName, live: LiveSettings): string[] {
+  const warnings = unknownNames(env).map((name) => `${name} is not a known variable and has no effect`);
+  const runs = (part: ServiceName) => service === 'hearth' || service === part;
+  if (runs('gateway') && live.current.signingKeys.length === 0) {
+    warnings.push('No signing key is set (HEARTH_SIGNING_KEY_1_ENCODED): every token will be refused');
+  }
+  if (runs('publish-api') && live.current.apiKeys.length === 0) {
+    warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every server-side request will be refused');
+  }
+  return warnings;
+}

@@ -1,0 +1,18 @@
+export { AdminServer, type ReadinessCheck } from './admin-server';
+export { ApiKeys, bearerToken } from './api-keys';
+export { loadConfig, required, type HearthConfig } from './config';
+export { ConfigError } from './config-error';
+export { SINGLE_SERVICES, VARIABLES, type ServiceName } from './config-variables';
+export type { Environment } from './environment';
+export { createHttpApp, rawBody } from './http-app';
+export { sendError } from './http-errors';
+export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
+export { LiveSettings, type LiveValues } from './live-settings';
+export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './logger';
+export { Count, Labelled, Level, Metrics } from './metrics';
+export { outputsOf, VERSION, type Outputs } from './outputs';
+export { ProtocolExceptionFilter } from './protocol-exception-filter';
+export { redactUrl } from './redaction';
+export { watchSecrets, type SecretsWatch } from './reloadable';
+export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-module';
+export { sourceIpReader, type SourceIp } from './source-ip';

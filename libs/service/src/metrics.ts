@@ -1,0 +1,116 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** A number that only grows. Counting is one addition: the Prometheus object is filled when somebody asks. */
+export class Count {
+  value = 0;
+
+  inc(by = 1): void {
+    this.value += by;
+  }
+}
+
+/** A number that goes up and down. */
+export class Level {
+  value = 0;
+
+  add(by: number): void {
+    this.value += by;
+  }
+
+  set(value: number): void {
+    this.value = value;
+  }
+}
+
+/** One number per label value; on hot paths keep what `of` returns. Label values must come from a fixed set. */
+export class Labelled<T extends Count | Level> {
+  readonly all = new Map<string, T>();
+
+  constructor(private readonly make: () => T) {}
+
+  of(label: string): T {
+    let child = this.all.get(label);
+    if (child === undefined) {
+      child = this.make();
+      this.all.set(label, child);
+    }
+    return child;
+  }
+}
+
+/** Everything `/metrics` shows. The names are the operator's interface: `docs/configuration.md` lists them. */
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly connections = this.gauges('hearth_connections', 'Open client connections', 'transport');
+  readonly subscriptions = this.gauge('hearth_subscriptions', 'Active subscriptions of the open connections');
+  readonly accepted = this.counters('hearth_accepted_total', 'Publish requests accepted', 'route');
+  readonly publishRefused = this.counters('hearth_publish_refused_total', 'Publish requests refused', 'code');
+  readonly handshakeRefused = this.counters('hearth_handshake_refused_total', 'WebSocket handshakes refused', 'code');
+  readonly delivered = this.counter('hearth_delivered_total', 'Messages written to client connections');
+  readonly duplicatesDropped = this.counter('hearth_duplicates_dropped_total', 'Messages dropped as duplicates');
+  readonly slowConsumers = this.counter('hearth_slow_consumers_total', 'Connections closed at their backlog cap');
+  readonly catchUps = this.counter('hearth_catch_ups_total', 'Gaps that gateways filled from the deliver stream');
+  readonly catchUpsFailed = this.counter('hearth_catch_ups_failed_total', 'Gaps that gateways could not fill');
+  readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
+  readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
+  readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
+  readonly sequencerLag = this.gauges('hearth_sequencer_lag', 'Events waiting in the ingest stream', 'partition');
+  readonly appendBatchSeconds = new Histogram({
+    name: 'hearth_append_batch_seconds',
+    help: 'Time to commit one batch',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** What `/metrics` answers (Prometheus text format). */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  private counter(name: string, help: string): Count {
+    const count = new Count();
+    const registers = [this.registry];
+    new Counter({ name, help, registers, collect: refill(() => [[{}, count.value]]) });
+    return count;
+  }
+
+  private counters(name: string, help: string, label: string): Labelled<Count> {
+    const counts = new Labelled(() => new Count());
+    const registers = [this.registry];
+    new Counter({ name, help, labelNames: [label], registers, collect: refill(() => samples(counts, label)) });
+    return counts;
+  }
+
+  private gauge(name: string, help: string): Level {
+    const level = new Level();
+    const registers = [this.registry];
+    new Gauge({ name, help, registers, collect: refill(() => [[{}, level.value]]) });
+    return level;
+  }
+
+  private gauges(name: string, help: string, label: string): Labelled<Level> {
+    const levels = new Labelled(() => new Level());
+    const registers = [this.registry];
+    new Gauge({ name, help, labelNames: [label], registers, collect: refill(() => samples(levels, label)) });
+    return levels;
+  }
+}
+
+type Sample = readonly [labels: Record<string, string>, value: number];
+
+/** A `collect` function that replaces what the Prometheus metric holds by our numbers. */
+function refill(read: () => readonly Sample[]) {
+  return function (this: Counter | Gauge): void {
+    this.reset();
+    for (const [labels, value] of read()) this.inc(labels, value);
+  };
+}
+
+function samples(metrics: Labelled<Count | Level>, label: string): readonly Sample[] {
+  return [...metrics.all].map(([value, metric]) => [{ [label]: value }, metric.value]);
+}

@@ -1,0 +1,35 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import type { AdminServer } from './admin-server';
+import { ApiKeys } from './api-keys';
+import type { HearthConfig } from './config';
+import { LiveSettings } from './live-settings';
+import type { Logger } from './logger';
+import { Metrics } from './metrics';
+
+/** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
+export const CONFIG = Symbol('HearthConfig');
+export const LOGGER = Symbol('Logger');
+
+/** What every process has before its Nest application exists. */
+export interface ServiceContext {
+  readonly config: HearthConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly admin: AdminServer;
+}
+
+/** Gives every provider of a process its configuration, logger, metrics, live settings and API keys. */
+@Global()
+@Module({})
+export class ServiceModule {
+  static of(context: ServiceContext): DynamicModule {
+    const providers = [
+      { provide: CONFIG, useValue: context.config },
+      { provide: LOGGER, useValue: context.logger },
+      { provide: Metrics, useValue: context.metrics },
+      { provide: LiveSettings, useValue: context.config.live },
+      { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
+    ];
+    return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };
+  }
+}

@@ -1,0 +1,151 @@
+import { accessSync, constants } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
+
+/**
+ * How the text of one environment variable becomes a value. `schema` takes the trimmed, never empty text; `allowed`
+ * completes the sentence "HEARTH_X must be …" and is the same text in error messages and documentation.
+ */
+export interface Kind<T> {
+  readonly schema: z.ZodType<T, string>;
+  readonly allowed: string;
+}
+
+/** Any text. */
+export function text(allowed = 'any text'): Kind<string> {
+  return { schema: z.string(), allowed };
+}
+
+/** Text of a fixed shape. */
+export function pattern(shape: RegExp, allowed: string): Kind<string> {
+  return { schema: z.string().regex(shape), allowed };
+}
+
+/** Comma-separated texts; blanks around and empty members are dropped. */
+export function list(allowed = 'a comma-separated list'): Kind<readonly string[]> {
+  return { schema: z.string().transform(split), allowed };
+}
+
+/** Comma-separated texts that each pass `accepts`. An empty default is an empty list; a set value has members. */
+export function listOf(accepts: (member: string) => boolean, allowed: string): Kind<readonly string[]> {
+  const isValid = (members: readonly string[]) => members.length > 0 && members.every(accepts);
+  return {
+    schema: z
+      .string()
+      .refine((value) => value === '' || isValid(split(value)))
+      .transform(split),
+    allowed,
+  };
+}
+
+/** Whole number within `min..max`, both inclusive. */
+export function integer(min: number, max: number): Kind<number> {
+  return {
+    schema: z
+      .string()
+      .regex(/^[+-]?\d{1,15}$/)
+      .transform(Number)
+      .refine((value) => value >= min && value <= max),
+    allowed: `a whole number from ${min} to ${max}`,
+  };
+}
+
+/** Decimal number within `min..max`, both inclusive. */
+export function decimal(min: number, max: number): Kind<number> {
+  return {
+    schema: z
+      .string()
+      .regex(/^\d{1,9}(\.\d{1,9})?$/)
+      .transform(Number)
+      .refine((value) => value >= min && value <= max),
+    allowed: `a number from ${min} to ${max}`,
+  };
+}
+
+const SWITCH: Readonly<Record<string, boolean>> = { true: true, enabled: true, false: false, disabled: false };
+
+/** Boolean: `true`, `false`, `enabled` or `disabled`, in any case. */
+export function flag(): Kind<boolean> {
+  return {
+    schema: z
+      .string()
+      .transform((value) => SWITCH[value.toLowerCase()])
+      .pipe(z.boolean()),
+    allowed: 'true, false, enabled or disabled',
+  };
+}
+
+/** One of some words; upper and lower case are the same. */
+export function choice<const T extends string>(...words: readonly T[]): Kind<T> {
+  return {
+    schema: z.string().transform((value, context) => {
+      const word = words.find((known) => known.toLowerCase() === value.toLowerCase());
+      if (word !== undefined) return word;
+      context.addIssue('unknown word');
+      return z.NEVER;
+    }),
+    allowed: words.join(', '),
+  };
+}
+
+/** Absolute URL with one of the given schemes (`['http', 'https']`). */
+export function url(...schemes: readonly string[]): Kind<string> {
+  return {
+    schema: z.string().refine((value) => hasScheme(value, schemes)),
+    allowed: `a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
+  };
+}
+
+/** Path of a file this process can read. */
+export function readableFile(): Kind<string> {
+  return { schema: z.string().refine(isReadable), allowed: 'the path of a readable file' };
+}
+
+/** Comma-separated CIDR ranges; a single address counts as a range of one. */
+export function cidrList(): Kind<readonly string[]> {
+  return listOf(isCidr, 'a comma-separated list of CIDR ranges such as 10.0.0.0/8 or fd00::/8');
+}
+
+/** The address ranges as one matcher. Input has passed `cidrList`. */
+export function blockList(ranges: readonly string[]): BlockList {
+  const blocks = new BlockList();
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    blocks.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family);
+  }
+  return blocks;
+}
+
+/**
+ * Whether `value` is an absolute URL with one of the schemes and a host. A Postgres URL may go without the host: a
+ * server on a local socket is addressed as `postgres:///name?host=/run/postgresql`.
+ */
+export function hasScheme(value: string, schemes: readonly string[]): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, host } = new URL(value);
+  return schemes.includes(protocol.slice(0, -1)) && (host !== '' || protocol.startsWith('postgres'));
+}
+
+function split(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((member) => member.trim())
+    .filter((member) => member !== '');
+}
+
+function isCidr(range: string): boolean {
+  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(range);
+  const family = match?.[1] === undefined ? 0 : isIP(match[1]);
+  if (match === null || family === 0) return false;
+  return match[2] === undefined || Number(match[2]) <= (family === 6 ? 128 : 32);
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
