@@ -107,7 +107,7 @@ describe('partitions', () => {
   it('keep their owner while its expired lease has not cost it anything', async () => {
     await claim('n1');
     await expire('n1');
-    await fenceAndAdvance(database.db, position({ seq: 2 }));
+    await fenceAndAdvance(database.db, [position({ seq: 2 })]);
     expect(await renewSequencerLease(database.db, 'n1', TTL_MS)).toEqual(['n1', 'n2']);
     expect(await claim('n2')).toBeUndefined();
   });
@@ -118,10 +118,10 @@ describe('partitions', () => {
     await claim('n2');
     const stale = withBatch(database.db, async (tx) => {
       await appendMessages(tx, [logRow()]);
-      await fenceAndAdvance(tx, position({}));
+      await fenceAndAdvance(tx, [position({})]);
     });
     await expect(stale).rejects.toThrow(FencedError);
-    await expect(appendAndAdvance(database.db, position({}), [logRow()])).rejects.toThrow(FencedError);
+    await expect(appendAndAdvance(database.db, [position({})], [logRow()])).rejects.toThrow(FencedError);
     await expect(savePosition(database.db, position({}))).rejects.toThrow(FencedError);
     await releasePartition(database.db, 0, 1, position({ seq: 99 }));
     expect(await saved()).toMatchObject({ owner: 'n2', epoch: 2, seq: 0 });
@@ -133,7 +133,7 @@ describe('partitions', () => {
     await expire('n1');
     let takeover: Promise<unknown> | undefined;
     await withBatch(database.db, async (tx) => {
-      await fenceAndAdvance(tx, position({ seq: 5 }));
+      await fenceAndAdvance(tx, [position({ seq: 5 })]);
       takeover = claim('n2');
       await appendMessages(tx, [logRow()]);
     });
@@ -143,8 +143,8 @@ describe('partitions', () => {
   it('append and advance in one statement', async () => {
     await claim('n1');
     const rows = [logRow({ data: '1' }), logRow({ data: '2' })];
-    await appendAndAdvance(database.db, position({ seq: 9 }), rows);
-    await appendAndAdvance(database.db, position({ seq: 9 }), rows);
+    await appendAndAdvance(database.db, [position({ seq: 9 })], rows);
+    await appendAndAdvance(database.db, [position({ seq: 9 })], rows);
     expect(await saved()).toMatchObject({ seq: 9, streamTime: '1700000000000000001' });
     const messages = await listMessages(database.db, { channel: 'c1', sinceMs: 0 });
     expect(messages.map((message) => message.data)).toEqual(['1', '2']);
@@ -152,20 +152,20 @@ describe('partitions', () => {
 
   it('never go back: not their sequence in one life of the stream, and not their time in any', async () => {
     await claim('n1');
-    await fenceAndAdvance(database.db, position({ seq: 5, timeMs: 2_000 }));
-    await expect(fenceAndAdvance(database.db, position({ seq: 4 }))).rejects.toThrow('already past 0:4');
-    await expect(appendAndAdvance(database.db, position({ seq: 4 }), [logRow()])).rejects.toThrow('already past 0:4');
+    await fenceAndAdvance(database.db, [position({ seq: 5, timeMs: 2_000 })]);
+    await expect(fenceAndAdvance(database.db, [position({ seq: 4 })])).rejects.toThrow('already past 0:4');
+    await expect(appendAndAdvance(database.db, [position({ seq: 4 })], [logRow()])).rejects.toThrow('already past 0:4');
     await savePosition(database.db, position({ seq: 4 }));
     expect(await saved()).toMatchObject({ seq: 5, timeMs: 2_000 });
-    await fenceAndAdvance(database.db, position({ streamEpoch: 1, seq: 1, timeMs: 1_500, streamCreated: 'anew' }));
-    await fenceAndAdvance(database.db, position({ streamEpoch: 1, seq: 2, timeMs: 1_600 }));
+    await fenceAndAdvance(database.db, [position({ streamEpoch: 1, seq: 1, timeMs: 1_500, streamCreated: 'anew' })]);
+    await fenceAndAdvance(database.db, [position({ streamEpoch: 1, seq: 2, timeMs: 1_600 })]);
     expect(await saved()).toMatchObject({ streamEpoch: 1, seq: 2, timeMs: 2_000, streamCreated: 'anew' });
   });
 
   it('are free at once when they are released', async () => {
     await claim('n1');
     await releasePartition(database.db, 0, 1, position({ seq: 3 }));
-    await expect(fenceAndAdvance(database.db, position({ seq: 4 }))).rejects.toThrow(FencedError);
+    await expect(fenceAndAdvance(database.db, [position({ seq: 4 })])).rejects.toThrow(FencedError);
     expect(await claim('n2')).toMatchObject({ epoch: 2, seq: 3 });
   });
 

@@ -10,7 +10,7 @@ import {
 import { FencedError, FencedPosition, PartitionState, releasePartition, savePosition } from '@hearth/store';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FanOut } from './fan-out';
-import { commitBatch, isDurable } from './message-log';
+import { isDurable } from './group-commit';
 import { SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
 
@@ -176,20 +176,16 @@ export class PartitionWorker {
   /** Commits what is durable; waits for Postgres for as long as it takes, because order must hold. */
   private async commit(sequenced: readonly SequencedMessage[]): Promise<readonly SequencedMessage[]> {
     const durable = sequenced.filter(isDurable);
-    const end = this.parts.metrics.appendBatchSeconds.startTimer();
     const duplicates = await this.untilDone(() => this.commitOnce(durable));
-    end();
-    this.parts.metrics.appendBatches.inc();
-    this.parts.metrics.appendRows.inc(durable.filter((m) => m.event.store !== 0 && !duplicates.has(m)).length);
     if (duplicates.size === 0) return sequenced;
     this.parts.metrics.duplicatesDropped.inc(duplicates.size);
     return sequenced.filter((message) => !duplicates.has(message));
   }
 
   private async commitOnce(durable: readonly SequencedMessage[]): Promise<ReadonlySet<SequencedMessage>> {
-    const { database, deduplication, logger } = this.parts;
+    const { groupCommit, logger } = this.parts;
     try {
-      return await commitBatch(database, durable, this.fenced(this.safe), deduplication);
+      return await groupCommit.commit(durable, this.fenced(this.safe));
     } catch (error) {
       if (!isDataError(error)) throw error;
       const [only, ...others] = durable;

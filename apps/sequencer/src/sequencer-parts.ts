@@ -2,6 +2,7 @@ import type { LiveSettings, Logger, Metrics } from '@hearth/service';
 import type { AckedPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
 import type { Database } from '@hearth/store';
 import type { BackendEvents } from './backend-events';
+import type { GroupCommit } from './group-commit';
 
 /** What every partition worker of a process shares. */
 export interface SequencerParts {
@@ -12,7 +13,7 @@ export interface SequencerParts {
   readonly publisher: AckedPublisher;
   readonly events: BackendEvents;
   readonly database: Database;
-  readonly deduplication: { readonly windowMs: number; readonly scope: 'global' | 'channel' };
+  readonly groupCommit: GroupCommit;
   readonly live: Pick<LiveSettings, 'current'>;
   readonly metrics: Metrics;
   readonly logger: Logger;

@@ -10,6 +10,7 @@ import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@he
 import { AckedPublisher, ensureEventStream, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { BackendEvents } from './backend-events';
+import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
 
 /** Connections that the process has opened for the sequencer. */
@@ -59,7 +60,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
         publisher: this.publisher,
         events: this.events,
         database,
-        deduplication,
+        groupCommit: new GroupCommit(database, deduplication, metrics),
         live,
         metrics,
         logger,

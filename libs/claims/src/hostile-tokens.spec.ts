@@ -296,7 +296,7 @@ const HOSTILE: readonly [name: string, reason: string, token: string][] = [
   [
     'regexes of 5,000 instructions together',
     'claims',
-    channels(Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`#regex:${i}a{450}`, {}]))),
+    channels(Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`#regex:${i}a{900}`, {}]))),
   ],
   ['a regex nested 490 deep and open', 'claims', channels({ [`#regex:${'('.repeat(490)}`]: {} })],
   ['a pattern with half a surrogate pair', 'claims', channels({ '\ud83d*': {} })],

@@ -175,8 +175,8 @@ describe('a regular expression', () => {
   });
 
   it.each([
-    ['^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$', 150],
-    ['^(?P<organisation>[a-z]{1,20})\\.rooms\\.[0-9]+$', 100],
+    ['^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$', 60],
+    ['^(?P<organisation>[a-z]{1,20})\\.rooms\\.[0-9]+$', 80],
     ['^account\\.12345\\.(orders|users|invoices)\\..*$', 80],
   ])('%s is estimated at no more than %d instructions', (pattern, instructions) => {
     expect(regexInstructions(pattern)).toBeLessThanOrEqual(instructions);

@@ -14,17 +14,24 @@ const REPEAT = /\{(\d{1,4})(?:(,)(\d{0,4}))?\}/y;
 
 /** Instructions beside those counted per construct: start, match, and the loop of an unanchored search. */
 const FRAME_INSTRUCTIONS = 6;
+/** A loop around something that may be empty. */
+const LOOP_INSTRUCTIONS = 2;
+const CAPTURE_INSTRUCTIONS = 2;
+/** The branch, and one that does nothing for an empty side. */
+const ALTERNATIVE_INSTRUCTIONS = 2;
 
 interface Group {
   /** Instructions so far. */
   total: number;
   /** Instructions of the item that a quantifier would apply to. */
   last: number;
+  /** Instructions of the group itself. */
+  readonly own: number;
 }
 
 class SizeScanner {
   private readonly open: Group[] = [];
-  private group: Group = { total: 0, last: 0 };
+  private group: Group = { total: 0, last: 0, own: 0 };
   private at = 0;
 
   constructor(private readonly pattern: string) {}
@@ -49,12 +56,12 @@ class SizeScanner {
         return this.close();
       case '|':
         this.at++;
-        return this.item(1);
+        return this.item(ALTERNATIVE_INSTRUCTIONS);
       case '*':
       case '+':
       case '?':
         this.at++;
-        return this.repeat(1);
+        return this.repeat(1, LOOP_INSTRUCTIONS);
       case '{':
         return this.count();
       default:
@@ -68,9 +75,9 @@ class SizeScanner {
     this.group.last = size;
   }
 
-  /** The last item is repeated: each copy may need an alternative beside it, the last one a loop. */
-  private repeat(copies: number): void {
-    const size = copies * (this.group.last + 1) + 2;
+  /** The last item is replaced by this many copies of it; those that may be absent need an alternative each. */
+  private repeat(copies: number, optional: number): void {
+    const size = Math.max(copies, 1) * Math.max(this.group.last, 1) + optional;
     this.group.total += size - this.group.last;
     this.group.last = size;
   }
@@ -84,26 +91,32 @@ class SizeScanner {
     }
     this.at += match[0].length;
     const least = Number(match[1]);
-    const most = match[2] === undefined ? least : match[3] === '' ? least + 1 : Number(match[3]);
-    this.repeat(Math.max(least, most, 1));
+    if (match[2] === undefined) return this.repeat(least, 0);
+    if (match[3] === '') return this.repeat(least, LOOP_INSTRUCTIONS);
+    const most = Number(match[3]);
+    return this.repeat(most, Math.max(most - least, 0));
   }
 
   private openGroup(): void {
     this.at++;
+    let own = CAPTURE_INSTRUCTIONS;
     if (this.pattern[this.at] === '?') {
       // `(?:`, `(?i:`, `(?P<name>`: skipped; `(?i)` sets flags and opens nothing.
       while (this.at < this.pattern.length && !':>)'.includes(this.pattern.charAt(this.at))) this.at++;
-      if (this.pattern[this.at++] === ')') return this.item(0);
+      const end = this.pattern[this.at++];
+      if (end === ')') return this.item(0);
+      if (end === ':') own = 0;
     }
     this.open.push(this.group);
-    this.group = { total: 0, last: 0 };
+    this.group = { total: 0, last: 0, own };
   }
 
   private close(): void {
     const outer = this.open.pop();
     if (outer === undefined) return;
-    const size = this.group.total + 2;
-    this.group = { total: outer.total + size, last: size };
+    // An empty group is an instruction that does nothing.
+    const size = Math.max(this.group.total, 1) + this.group.own;
+    this.group = { total: outer.total + size, last: size, own: outer.own };
   }
 
   private escape(): void {

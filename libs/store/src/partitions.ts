@@ -88,51 +88,68 @@ export async function claimPartition(db: Db, partition: number, nodeId: string):
   });
 }
 
-/** Moves a position if the epoch is current and the position does not go back; parameters from `advanceValues`. */
+/** Moves each position whose epoch is current and that does not go back; parameters from `advanceValues`. */
 const ADVANCE = `
-  update partition_state
-     set stream_epoch = $3, seq = $4, time_ms = greatest(time_ms, $5), stream_time = $6,
-         stream_created = coalesce($7, stream_created), updated_at = now()
-   where partition = $1 and epoch = $2 and owner is not null and (stream_epoch, seq) <= ($3, $4)
-  returning partition`;
+  update partition_state as p
+     set stream_epoch = n.stream_epoch, seq = n.seq, time_ms = greatest(p.time_ms, n.time_ms),
+         stream_time = n.stream_time, stream_created = coalesce(n.stream_created, p.stream_created), updated_at = now()
+    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[])
+      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created)
+   where p.partition = n.partition and p.epoch = n.epoch and p.owner is not null
+     and (p.stream_epoch, p.seq) <= (n.stream_epoch, n.seq)
+  returning p.partition`;
 
-const advance = prepared('advance_partition', ADVANCE);
+const advance = prepared<{ partition: number }>('advance_partitions', ADVANCE);
 
-// `exists` makes the insert wait for the update, that is, for the lock on the partition's row.
-const advanceAndAppend = prepared(
+// Counting makes the insert wait for the update, that is, for the locks on the partitions' rows.
+const ALL_ADVANCED = '(select count(*) from advanced) = cardinality($1::int4[])';
+const advanceAndAppend = prepared<{ partition: number }>(
   'advance_and_append',
-  `with advanced as (${ADVANCE}), appended as (${appendStatement(8, 'exists (select from advanced)')})
+  `with advanced as (${ADVANCE}), appended as (${appendStatement(8, ALL_ADVANCED)})
    select partition from advanced`,
 );
 
 /**
- * Moves the position of a partition, in the transaction of the effects it stands for, and keeps the row locked until
+ * Moves the positions of partitions, in the transaction of the effects they stand for, and keeps their rows locked until
  * the commit: a claim of another worker waits, then reads this position.
  *
- * @throws FencedError when the partition was taken over; the transaction must then be rolled back, which
+ * @throws FencedError when one of the partitions was taken over; the transaction must then be rolled back, which
  *   `withBatch` does with any error
  * @throws Error when the position would go back: a mistake of the caller
  */
-export async function fenceAndAdvance(tx: Db, position: FencedPosition): Promise<void> {
-  if ((await advance(tx, advanceValues(position))).length === 0) await refuse(tx, position);
+export async function fenceAndAdvance(tx: Db, positions: readonly FencedPosition[]): Promise<void> {
+  await refuseUnlessAll(tx, positions, await advance(tx, advanceValues(positions)));
 }
 
-/** Says why a position was not written. */
-async function refuse(db: Db, position: FencedPosition): Promise<never> {
-  await assertOwned(db, position);
-  throw new Error(`partition ${position.partition} is already past ${position.streamEpoch}:${position.seq}`);
+/** Says why a position was not written, if any was not. */
+async function refuseUnlessAll(
+  db: Db,
+  positions: readonly FencedPosition[],
+  advanced: readonly { readonly partition: number }[],
+): Promise<void> {
+  if (advanced.length === positions.length) return;
+  const done = new Set(advanced.map(({ partition }) => partition));
+  for (const position of positions) {
+    if (done.has(position.partition)) continue;
+    await assertOwned(db, position);
+    throw new Error(`partition ${position.partition} is already past ${position.streamEpoch}:${position.seq}`);
+  }
 }
 
 /**
  * `fenceAndAdvance` and `appendMessages` in one statement, which is its own transaction: for the batch that does nothing
  * else, the usual one, it saves three of four round trips (one message: 0.4 ms instead of 0.9).
  *
- * @throws FencedError when the partition was taken over; nothing was written then
- * @throws Error when the position would go back: a mistake of the caller; nothing was written
+ * @throws FencedError when one of the partitions was taken over; nothing was appended then
+ * @throws Error when a position would go back: a mistake of the caller; nothing was appended
  */
-export async function appendAndAdvance(db: Db, position: FencedPosition, rows: readonly LogRow[]): Promise<void> {
-  const parameters = [...advanceValues(position), ...appendValues(rows)];
-  if ((await advanceAndAppend(db, parameters)).length === 0) await refuse(db, position);
+export async function appendAndAdvance(
+  db: Db,
+  positions: readonly FencedPosition[],
+  rows: readonly LogRow[],
+): Promise<void> {
+  const parameters = [...advanceValues(positions), ...appendValues(rows)];
+  await refuseUnlessAll(db, positions, await advanceAndAppend(db, parameters));
 }
 
 /**
@@ -141,7 +158,7 @@ export async function appendAndAdvance(db: Db, position: FencedPosition, rows: r
  * @throws FencedError when the partition was taken over
  */
 export async function savePosition(db: Db, position: FencedPosition): Promise<void> {
-  if ((await advance(db, advanceValues(position))).length === 0) await assertOwned(db, position);
+  if ((await advance(db, advanceValues([position]))).length === 0) await assertOwned(db, position);
 }
 
 async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promise<void> {
@@ -155,14 +172,22 @@ async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promis
   if (owned === undefined) throw new FencedError(partition, epoch);
 }
 
-function advanceValues(p: FencedPosition): readonly unknown[] {
-  return [p.partition, p.epoch, p.streamEpoch, p.seq, p.timeMs, p.streamTime, p.streamCreated ?? null];
+function advanceValues(positions: readonly FencedPosition[]): readonly unknown[] {
+  return [
+    positions.map((position) => position.partition),
+    positions.map((position) => position.epoch),
+    positions.map((position) => position.streamEpoch),
+    positions.map((position) => position.seq),
+    positions.map((position) => position.timeMs),
+    positions.map((position) => position.streamTime),
+    positions.map((position) => position.streamCreated ?? null),
+  ];
 }
 
 /** Gives a partition back, after saving `position` if given. One that was taken over meanwhile is left alone. */
 export async function releasePartition(db: Db, partition: number, epoch: number, position?: Position): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    if (position !== undefined) await advance(tx, advanceValues({ ...position, partition, epoch }));
+    if (position !== undefined) await advance(tx, advanceValues([{ ...position, partition, epoch }]));
     await tx
       .updateTable('partition_state')
       .set({ owner: null, updated_at: sql<Date>`now()` })

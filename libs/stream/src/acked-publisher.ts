@@ -34,6 +34,8 @@ const SWEEP_MS = 250;
 export class AckedPublisher {
   private readonly inbox = createInbox();
   private readonly pending = new Map<string, Pending>();
+  /** Tokens to be sent at the end of this turn of the event loop, in order. */
+  private unsent: string[] = [];
   private readonly subscription: Subscription;
   private readonly sweeper: NodeJS.Timeout;
   private readonly stopListening: () => void;
@@ -101,13 +103,25 @@ export class AckedPublisher {
 
   private send(token: string, pending: Pending): void {
     pending.sentAt = Date.now();
-    try {
-      this.connection.nats.publish(pending.subject, pending.payload, {
-        reply: `${this.inbox}.${token}`,
-        headers: pending.headers,
-      });
-    } catch (error) {
-      this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
+    if (this.unsent.push(token) === 1) this.connection.sendSoon(() => this.sendUnsent());
+  }
+
+  private sendUnsent(): void {
+    const tokens = this.unsent;
+    this.unsent = [];
+    // What cannot be sent now is sent, in order, after the reconnect.
+    if (!this.connection.isConnected) return;
+    for (const token of tokens) {
+      const pending = this.pending.get(token);
+      if (pending === undefined) continue;
+      try {
+        this.connection.nats.publish(pending.subject, pending.payload, {
+          reply: `${this.inbox}.${token}`,
+          headers: pending.headers,
+        });
+      } catch (error) {
+        this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
+      }
     }
   }
 
@@ -129,6 +143,8 @@ export class AckedPublisher {
   }
 
   private repeatAll(): void {
+    // What waits to be sent is among them; sending it first would break the order.
+    this.unsent.length = 0;
     for (const [token, pending] of this.pending) this.send(token, pending);
   }
 

@@ -28,6 +28,7 @@ export class StreamUnavailableError extends Error {
 export class StreamConnection {
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
+  private deferred: (() => void)[] = [];
 
   private constructor(
     readonly nats: NatsConnection,
@@ -73,6 +74,19 @@ export class StreamConnection {
   onReconnect(listener: () => void): () => void {
     this.reconnectListeners.add(listener);
     return () => this.reconnectListeners.delete(listener);
+  }
+
+  /**
+   * Runs `send` at the end of this turn of the event loop, together with whatever else was deferred: what is published
+   * within one call leaves in one write, and a write costs more than the message.
+   */
+  sendSoon(send: () => void): void {
+    if (this.deferred.push(send) > 1) return;
+    setImmediate(() => {
+      const all = this.deferred;
+      this.deferred = [];
+      for (const one of all) one();
+    });
   }
 
   /** JetStream's management API. */

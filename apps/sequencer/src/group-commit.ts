@@ -1,0 +1,158 @@
+import {
+  appendAndAdvance,
+  appendMessages,
+  claimDeduplicationIds,
+  Database,
+  fenceAndAdvance,
+  FencedPosition,
+  LogRow,
+  withBatch,
+} from '@hearth/store';
+import type { Metrics } from '@hearth/service';
+import type { SequencedMessage } from './sequencing';
+
+export interface DeduplicationSettings {
+  readonly windowMs: number;
+  readonly scope: 'global' | 'channel';
+}
+
+/** What one partition wants committed. */
+interface Request {
+  readonly messages: readonly SequencedMessage[];
+  readonly safe: FencedPosition;
+  resolve(duplicates: ReadonlySet<SequencedMessage>): void;
+  reject(error: unknown): void;
+}
+
+/** Messages of one transaction: some 20 ms of Postgres work. */
+const MESSAGES_AT_ONCE = 1_000;
+
+/** Only what must touch Postgres does: a message that is neither kept nor deduplicated never comes here. */
+export function isDurable({ event }: SequencedMessage): boolean {
+  return event.store !== 0 || event.deduplicationId !== undefined;
+}
+
+/**
+ * Commits what the partitions of this process want committed: one transaction at a time, with everything that came
+ * while the one before was under way. A commit costs a sync of the disk however much is in it, so sixteen partitions
+ * that each commit a handful of messages would cost sixteen times as much.
+ */
+export class GroupCommit {
+  private waiting: Request[] = [];
+  private isRunning = false;
+
+  constructor(
+    private readonly database: Database,
+    private readonly deduplication: DeduplicationSettings,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Drops duplicates and appends what is to be kept, in a transaction that also proves that the partition is still the
+   * caller's.
+   *
+   * @param safe position up to which the partition has been fanned out; saved along because it costs nothing here
+   * @returns the messages that are duplicates of an earlier one
+   * @throws FencedError when another worker owns the partition
+   */
+  commit(messages: readonly SequencedMessage[], safe: FencedPosition): Promise<ReadonlySet<SequencedMessage>> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ messages, safe, resolve, reject });
+      if (!this.isRunning) void this.run();
+    });
+  }
+
+  private async run(): Promise<void> {
+    this.isRunning = true;
+    while (this.waiting.length > 0) await this.commitTogether(this.takeGroup());
+    this.isRunning = false;
+  }
+
+  private takeGroup(): Request[] {
+    let messages = 0;
+    const end = this.waiting.findIndex((request) => (messages += request.messages.length) > MESSAGES_AT_ONCE);
+    return this.waiting.splice(0, end < 0 ? this.waiting.length : Math.max(1, end));
+  }
+
+  private async commitTogether(requests: readonly Request[]): Promise<void> {
+    const endTimer = this.metrics.appendBatchSeconds.startTimer();
+    try {
+      const duplicates = await this.write(requests);
+      endTimer();
+      for (const request of requests) {
+        request.resolve(new Set(request.messages.filter((message) => duplicates.has(message))));
+      }
+    } catch (error) {
+      const [only, ...others] = requests;
+      if (only !== undefined && others.length === 0) return only.reject(error);
+      // One partition that was taken over, or one message that Postgres refuses, is not the other partitions' fault.
+      for (const request of requests) await this.commitTogether([request]);
+    }
+  }
+
+  private async write(requests: readonly Request[]): Promise<ReadonlySet<SequencedMessage>> {
+    const { db } = this.database;
+    const positions = requests.map(({ safe }) => safe);
+    const messages = requests.flatMap((request) => request.messages);
+    const entries = requests.flatMap((request) => this.deduplicationEntries(request));
+    if (entries.length === 0) {
+      const rows = logRows(messages);
+      await appendAndAdvance(db, positions, rows);
+      this.count(rows.length);
+      return new Set();
+    }
+    return withBatch(db, async (tx) => {
+      await fenceAndAdvance(tx, positions);
+      const isFirst = await claimDeduplicationIds(tx, entries, this.deduplication.windowMs);
+      const duplicates = new Set(entries.filter((_, index) => isFirst[index] !== true).map(({ message }) => message));
+      const rows = logRows(messages.filter((message) => !duplicates.has(message)));
+      await appendMessages(tx, rows);
+      this.count(rows.length);
+      return duplicates;
+    });
+  }
+
+  private deduplicationEntries({ messages, safe }: Request) {
+    return messages
+      .filter(({ event }) => event.deduplicationId !== undefined)
+      .map((message) => ({
+        message,
+        id: this.deduplicationKey(message),
+        timeMs: message.acceptedMs,
+        partition: safe.partition,
+        streamEpoch: message.position.epoch,
+        seq: message.position.sequence,
+      }));
+  }
+
+  /** No channel name contains a comma, so the two parts cannot be confused. */
+  private deduplicationKey({ event }: SequencedMessage): string {
+    const id = event.deduplicationId ?? '';
+    return this.deduplication.scope === 'channel' ? `${event.channel},${id}` : id;
+  }
+
+  private count(rows: number): void {
+    this.metrics.appendBatches.inc();
+    this.metrics.appendRows.inc(rows);
+  }
+}
+
+function logRows(messages: readonly SequencedMessage[]): LogRow[] {
+  return messages.filter(({ event }) => event.store !== 0).map(logRow);
+}
+
+function logRow({ id, event, data }: SequencedMessage): LogRow {
+  return {
+    channel: event.channel,
+    id,
+    event: event.event,
+    data: data.toString('utf8'),
+    meta: event.meta ?? null,
+    connectionId: event.connectionId ?? null,
+    sourceIp: event.sourceIp ?? null,
+    userAgent: event.userAgent ?? null,
+    trigger: event.trigger,
+    requestId: event.requestId,
+    store: event.store,
+  };
+}
