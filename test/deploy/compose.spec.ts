@@ -1,0 +1,248 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { io, type Socket } from 'socket.io-client';
+import { WebSocket } from 'ws';
+import { VARIABLES, type Variable } from '../../libs/service/src/config-variables';
+import { eventually } from '../support/eventually';
+import { signToken } from '../support/tokens';
+import { connect } from '../support/ws-client';
+import { parseEnvFile, projectFolder, readComposeFile, type ComposeService } from './compose-file';
+import { describeWithNginx } from './edge';
+import { generateSettings, startLocalStack, type LocalStack } from './local-stack';
+
+const ours = ['publish-api', 'sequencer', 'gateway', 'history'];
+
+describe('docker-compose.yml', () => {
+  let settings: Record<string, string>;
+  let services: Readonly<Record<string, ComposeService>>;
+
+  beforeAll(async () => {
+    settings = await generateSettings();
+    ({ services } = readComposeFile(settings));
+  });
+
+  it('has every component', () => {
+    expect(Object.keys(services).sort()).toEqual([...ours, 'edge', 'migrate', 'nats', 'postgres'].sort());
+  });
+
+  it('names every image with a version', () => {
+    for (const { image } of Object.values(services)) expect(image).toMatch(/^[a-z-]+:(?!latest)[\w.-]+$/);
+  });
+
+  it('names only files that exist', () => {
+    const contexts = Object.values(services).flatMap(({ build }) => (build === undefined ? [] : [build]));
+    expect(contexts).toHaveLength(2);
+    for (const context of contexts) expect(existsSync(join(projectFolder, context, 'Dockerfile'))).toBe(true);
+    const mounts = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((it) => it.split(':')[0] ?? ''));
+    for (const path of mounts.filter((it) => it.startsWith('.')))
+      expect(existsSync(join(projectFolder, path))).toBe(true);
+    const copied = [
+      ...readFileSync(join(projectFolder, 'deploy/postgres/Dockerfile'), 'utf8').matchAll(/\S+\.(sql|conf)(?= )/g),
+    ];
+    for (const [name] of copied) expect(existsSync(join(projectFolder, 'deploy/postgres', name))).toBe(true);
+  });
+
+  it('publishes the port of the edge and no other', () => {
+    const published = Object.entries(services).filter(([, { ports }]) => ports !== undefined);
+    expect(published.map(([name, { ports }]) => [name, ports])).toEqual([['edge', ['8080:8080']]]);
+  });
+
+  it('sets no variable that Hearth does not know, and none that the service does not read', () => {
+    const known: readonly Variable[] = Object.values(VARIABLES);
+    for (const name of ours) {
+      const set = Object.keys(services[name]?.environment ?? {}).filter((variable) => variable.startsWith('HEARTH_'));
+      const read = known.filter((variable) => (variable.services as readonly string[]).includes(name));
+      expect(read.map((variable) => variable.name)).toEqual(expect.arrayContaining(set));
+    }
+  });
+
+  it.each([
+    'HEARTH_HTTP_API_KEY_1',
+    'HEARTH_SIGNING_KEY_1_ENCODED',
+    'POSTGRES_PASSWORD',
+    'DATABASE_OWNER_PASSWORD',
+    'DATABASE_SERVICE_PASSWORD',
+    'NATS_TOKEN',
+  ])('refuses to start without %s', (name) => {
+    expect(() => readComposeFile({ ...settings, [name]: '' })).toThrow(`required variable ${name} is missing a value`);
+  });
+
+  it('gives no secret to a service that does not use it', () => {
+    const holders = (secret: string) =>
+      Object.keys(services).filter((name) => JSON.stringify(services[name]).includes(settings[secret] ?? '?'));
+    expect(holders('HEARTH_HTTP_API_KEY_1')).toEqual(['publish-api']);
+    expect(holders('HEARTH_SIGNING_KEY_1_ENCODED')).toEqual(['gateway']);
+    expect(holders('DATABASE_OWNER_PASSWORD').sort()).toEqual(['migrate', 'postgres']);
+    expect(holders('POSTGRES_PASSWORD')).toEqual(['postgres']);
+  });
+
+  it('waits longer for the end of a service than the service itself does', () => {
+    for (const name of ours) {
+      const { stop_grace_period = '0s', environment = {} } = services[name] ?? {};
+      expect(Number.parseInt(stop_grace_period, 10)).toBeGreaterThan(Number(environment.HEARTH_DRAIN_SECONDS) + 5);
+    }
+  });
+
+  it('starts nothing before what it needs, and names only services that exist', () => {
+    for (const { depends_on = {} } of Object.values(services)) {
+      expect(Object.keys(services)).toEqual(expect.arrayContaining(Object.keys(depends_on)));
+    }
+    for (const name of ['sequencer', 'gateway', 'history']) {
+      expect(services[name]?.depends_on).toMatchObject({
+        migrate: { condition: 'service_completed_successfully' },
+        nats: { condition: 'service_healthy' },
+      });
+    }
+  });
+
+  it('has an example of every setting', () => {
+    const example = readFileSync(join(projectFolder, '.env.example'), 'utf8');
+    const required = readFileSync(join(projectFolder, 'docker-compose.yml'), 'utf8').matchAll(/\$\{(\w+):\?/g);
+    for (const [, name = ''] of required) expect(Object.keys(parseEnvFile(example))).toContain(name);
+  });
+});
+
+describeWithNginx('what docker-compose.yml starts', () => {
+  let stack: LocalStack;
+  let tokens = 0;
+
+  beforeAll(async () => {
+    stack = await startLocalStack();
+  }, 240_000);
+  afterAll(() => stack?.stop(), 60_000);
+
+  const wsUrl = () => `ws://127.0.0.1:${stack.edge.port}/v1`;
+  const connectToken = (channel: string, more: Record<string, unknown> = {}) =>
+    signToken(
+      {
+        scope: 'connect',
+        uid: `user-${++tokens}`,
+        channels: { [channel]: { subscribe: true, historyStart: 0, ...more } },
+      },
+      { secret: Buffer.from(stack.settings.HEARTH_SIGNING_KEY_1_ENCODED ?? '', 'base64') },
+    );
+  const publish = (message: object, key = stack.settings.HEARTH_HTTP_API_KEY_1) =>
+    fetch(`${stack.edge.httpUrl}/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify(message),
+    });
+  const subscribe = async (channel: string, token = connectToken(channel)) => {
+    const client = await connect(wsUrl(), token);
+    client.send({ event: 'hotsock.subscribe', channel });
+    await client.next('hotsock.subscribed');
+    return client;
+  };
+
+  it('applies all migrations as the owner of the database, which the services are not', async () => {
+    expect(stack.migrateOutput).toMatch(/^Applied 0001_/);
+    const rows = await stack.postgres.query(
+      `select tableowner, has_table_privilege('hearth_service', tablename::text, 'insert') as writes,
+              has_table_privilege('hearth_service', tablename::text, 'truncate') as truncates
+       from pg_tables where tablename = 'message_log'`,
+    );
+    expect(rows).toEqual([{ tableowner: 'hearth_owner', writes: true, truncates: false }]);
+  });
+
+  it('delivers a published message to WebSocket clients on every gateway', async () => {
+    const clients = [await subscribe('c1'), await subscribe('c1'), await subscribe('c1'), await subscribe('c1')];
+    const response = await publish({ channel: 'c1', event: 'greeting', data: { n: 12345678901234567890n.toString() } });
+    expect([response.status, await response.json()]).toEqual([202, { channel: 'c1', event: 'greeting' }]);
+    for (const client of clients) {
+      expect(await client.next('greeting')).toMatchObject({ channel: 'c1', data: { n: '12345678901234567890' } });
+    }
+    await Promise.all(clients.map((client) => client.close()));
+    await eventually(() => {
+      const upstreams = stack.edge.accessLog().filter(({ path, status }) => path === '/v1' && status === 101);
+      expect(new Set(upstreams.map(({ upstream }) => upstream)).size).toBe(2);
+    });
+  });
+
+  it.each([[['polling']], [['websocket']], [['polling', 'websocket']]])(
+    'delivers it to a Socket.IO client with the transports %j',
+    async (transports) => {
+      const channel = `socket-io-${transports.join('-')}`;
+      const socket: Socket = io(stack.edge.httpUrl, {
+        transports,
+        auth: { token: connectToken(channel) },
+        reconnection: false,
+      });
+      const received: unknown[] = [];
+      socket.on('greeting', (frame: unknown) => received.push(frame));
+      try {
+        const answer: unknown = await socket.timeout(10_000).emitWithAck('hotsock.subscribe', { channel });
+        expect(answer).toMatchObject({ event: 'hotsock.subscribed', channel });
+        expect((await publish({ channel, event: 'greeting', data: 'hi' })).status).toBe(202);
+        await eventually(() => expect(received).toMatchObject([{ channel, event: 'greeting', data: 'hi' }]));
+      } finally {
+        socket.close();
+      }
+    },
+  );
+
+  it('lists a stored message to the client', async () => {
+    const client = await subscribe('c2');
+    expect((await publish({ channel: 'c2', event: 'kept', data: [1, 2], store: 60 })).status).toBe(202);
+    const { id } = await client.next('kept');
+    const { connectionId, connectionSecret } = client.frames[0].data;
+    const query = new URLSearchParams({ connectionId, connectionSecret });
+    const response = await fetch(`${stack.edge.httpUrl}/connection/listMessages?${query.toString()}`, {
+      method: 'POST',
+      body: JSON.stringify({ channel: 'c2' }),
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    expect(await response.json()).toMatchObject({ messages: [{ id, event: 'kept', channel: 'c2', data: [1, 2] }] });
+    await client.close();
+  });
+
+  it('takes a client for what the edge says it is, and not for what it says itself', async () => {
+    const sent = async (event: string, localAddress: string) => {
+      const token = connectToken('c3', { messages: { '*': { publish: true, store: 60 } } });
+      const socket = new WebSocket(`${wsUrl()}?token=${token}`, {
+        localAddress,
+        headers: { 'x-forwarded-for': '198.51.100.7' },
+      });
+      socket.once('message', () => {
+        socket.send(JSON.stringify({ event: 'hotsock.subscribe', channel: 'c3' }));
+        socket.send(JSON.stringify({ event, channel: 'c3', data: 1 }));
+      });
+      try {
+        return await eventually(async () => {
+          const [row] = await stack.postgres.query('select source_ip from message_log where event = $1', [event]);
+          if (row === undefined) throw new Error('the message has not been stored yet');
+          return row.source_ip;
+        });
+      } finally {
+        socket.close();
+      }
+    };
+    // The trusted address is 127.0.0.1 here: what comes from there is taken for a proxy in front of the edge.
+    expect(await sent('by-proxy', '127.0.0.1')).toBe('198.51.100.7');
+    expect(await sent('by-liar', '127.0.0.2')).toBe('127.0.0.2');
+  });
+
+  it('refuses a wrong API key, a bad token and too large a body as the services do', async () => {
+    expect((await publish({ channel: 'c1', event: 'x' }, 'wrong')).status).toBe(401);
+    await expect(connect(wsUrl(), 'not.a.token')).rejects.toMatchObject({ status: 401 });
+    const large = await publish({ channel: 'c1', event: 'x', data: 'x'.repeat(300_000) });
+    expect([large.status, await large.json()]).toMatchObject([413, { error: { code: 'PAYLOAD_TOO_LARGE' } }]);
+  });
+
+  it.each(['/nothing', '/healthz', '/readyz', '/metrics', '/info'])('leads nowhere at %s', async (path) => {
+    const response = await fetch(`${stack.edge.httpUrl}${path}`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toEqual({ error: { code: 'NOT_FOUND', message: expect.any(String) } });
+  });
+
+  it('warns of nothing at the start and writes no token or secret anywhere', async () => {
+    const lines = stack.all.flatMap(({ lines }) => lines);
+    expect(lines.filter((line) => /known variable|No signing key|No API key/.test(line))).toEqual([]);
+    const written = [stack.edge.output(), stack.migrateOutput, ...lines].join('\n');
+    expect(stack.edge.accessLog().some(({ path }) => path === '/v1')).toBe(true);
+    expect(written).not.toMatch(/eyJ[\w-]+\.eyJ|connectionSecret=\w|token=eyJ/);
+    for (const [name, value] of Object.entries(stack.settings)) {
+      if (/KEY_1$|KEY_2$|ENCODED|PASSWORD|TOKEN$/.test(name) && value !== '') expect(written).not.toContain(value);
+    }
+  });
+});
