@@ -1,6 +1,6 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
 import { ProtocolError } from '@hearth/protocol';
-import { HearthConfig, Logger, Metrics, SourceIp, sourceIpReader } from '@hearth/service';
+import { HearthConfig, Logger, Metrics, SourceIp, sourceIpReader, userAgentOf } from '@hearth/service';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from './connection';
 import { Connections } from './connections';
@@ -42,7 +42,7 @@ export class Handshake {
       try {
         this.checkOrigin(request.headers);
         const claims = await this.connectClaims(token);
-        const userAgent = request.headers['user-agent'];
+        const userAgent = userAgentOf(request);
         return { opening: { claims, sourceIp: this.sourceIp(request), userAgent }, release };
       } catch (error) {
         release();

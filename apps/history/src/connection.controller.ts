@@ -1,7 +1,17 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req, Res } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { gatewayIdOf, messageFrame, ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Metrics, rawBody, SourceIp, sourceIpReader } from '@hearth/service';
+import {
+  CONFIG,
+  HearthConfig,
+  Logger,
+  LOGGER,
+  Metrics,
+  rawBody,
+  SourceIp,
+  sourceIpReader,
+  userAgentOf,
+} from '@hearth/service';
 import {
   AnswerTo,
   callGateway,
@@ -10,7 +20,7 @@ import {
   StreamConnection,
   StreamUnavailableError,
 } from '@hearth/stream';
-import { Database, listMessages, StoredMessage } from '@hearth/store';
+import { Database, HistoryPage, listMessages, StoredMessage } from '@hearth/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionCredentials, parseListMessages, parsePublishMessage } from './client-request';
 import { allowOrigins } from './cors';
@@ -32,12 +42,27 @@ const SERVER_META = '{"uid":null,"umd":null}';
  */
 @Controller('connection')
 export class ConnectionController implements OnModuleInit {
+  /** Endpoints of the protocol whose features this version does not offer (client-http-api §5–§8). */
+  @Post([
+    'listReactions',
+    'channelStorageGet',
+    'channelStorageSet',
+    'channelStorageList',
+    'getChannelInfo',
+    'umdUpdate',
+  ])
+  notOffered(@Req() request: FastifyRequest): never {
+    connectionCredentials(request.raw.url ?? '');
+    throw new ProtocolError('NOT_IMPLEMENTED', 'this endpoint is not available yet');
+  }
+
   private readonly sourceIp: SourceIp;
 
   constructor(
     private readonly host: HttpAdapterHost,
     @Inject(HISTORY_CONNECTIONS) private readonly connections: HistoryConnections,
     @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
     private readonly metrics: Metrics,
   ) {
     this.sourceIp = sourceIpReader(config);
@@ -53,7 +78,7 @@ export class ConnectionController implements OnModuleInit {
     const credentials = connectionCredentials(request.raw.url ?? '');
     const { channel: name, ...page } = parseListMessages(rawBody(request));
     const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listMessages', channel: name });
-    const messages = await listMessages(this.connections.database.db, { channel, sinceMs, ...page });
+    const messages = await this.readPage({ channel, sinceMs, ...page });
     void reply.header('content-type', 'application/json');
     return `{"messages":[${messages.map((message) => historyEntry(channel, message)).join(',')}]}`;
   }
@@ -70,11 +95,23 @@ export class ConnectionController implements OnModuleInit {
       operation: 'publishMessage',
       ...message,
       sourceIp: this.sourceIp(request.raw),
-      userAgent: request.headers['user-agent'],
+      userAgent: userAgentOf(request.raw),
     });
     this.metrics.accepted.of('client').inc();
     void reply.header('content-type', 'application/json');
     return JSON.stringify({ id, event: message.event, channel });
+  }
+
+  /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */
+  private async readPage(page: HistoryPage): Promise<StoredMessage[]> {
+    try {
+      return await listMessages(this.connections.database.db, page);
+    } catch (error) {
+      this.logger.error({ err: error }, 'History could not be read');
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'history cannot be read at the moment, try again', {
+        cause: error,
+      });
+    }
   }
 
   private async askGateway<R extends GatewayRequest>(

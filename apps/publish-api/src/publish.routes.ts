@@ -1,6 +1,12 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { MAX_BATCH_BYTES, parsePublishBatch, parsePublishRequest, ProtocolError } from '@hearth/protocol';
+import {
+  MAX_BATCH_BYTES,
+  parsePublishBatch,
+  parsePublishRequest,
+  ProtocolError,
+  PublishRequest,
+} from '@hearth/protocol';
 import {
   ApiKeys,
   bearerToken,
@@ -10,6 +16,7 @@ import {
   rawBody,
   SourceIp,
   sourceIpReader,
+  userAgentOf,
 } from '@hearth/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Publisher, PublishSource } from './publisher';
@@ -40,30 +47,29 @@ export class PublishRoutes implements OnModuleInit {
       method: 'POST',
       url: '/publish',
       bodyLimit: this.config.maxBodyBytes,
-      onRequest: (request, reply, done) => done(this.authorize(request, reply)),
-      handler: (request, reply) => this.answer(reply, 'publish', this.publishOne(request)),
+      onRequest: (request, reply, done) => done(this.authorize(request)),
+      handler: (request, reply) => this.answer(reply, this.publishOne(request)),
     });
     server.route({
       method: 'POST',
       url: '/publish/batch',
       bodyLimit: MAX_BATCH_BYTES,
-      onRequest: (request, reply, done) => done(this.authorize(request, reply)),
-      handler: (request, reply) => this.answer(reply, 'batch', this.publishBatch(request)),
+      onRequest: (request, reply, done) => done(this.authorize(request)),
+      handler: (request, reply) => this.answer(reply, this.publishBatch(request)),
     });
   }
 
   /** The failure that ends the request, if the caller has no valid key (publish-api §2). */
-  private authorize(request: FastifyRequest, reply: FastifyReply): ProtocolError | undefined {
+  private authorize(request: FastifyRequest): ProtocolError | undefined {
     const key = bearerToken(request.headers);
     if (key !== undefined && this.keys.accepts(key)) return undefined;
-    void reply.header('www-authenticate', 'Bearer');
     return new ProtocolError(
       'UNAUTHORIZED',
       key === undefined ? 'the Authorization header must be "Bearer <API key>"' : 'the API key is not valid',
     );
   }
 
-  private async answer(reply: FastifyReply, route: string, published: Promise<unknown>): Promise<FastifyReply> {
+  private async answer(reply: FastifyReply, published: Promise<unknown>): Promise<FastifyReply> {
     try {
       const body = JSON.stringify(await published);
       return reply.code(202).header('content-type', 'application/json').send(body);
@@ -81,17 +87,29 @@ export class PublishRoutes implements OnModuleInit {
 
   private async publishBatch(request: FastifyRequest): Promise<unknown[]> {
     const requests = parsePublishBatch(rawBody(request));
+    this.refuseOversized(requests);
     const source = this.source(request);
     const accepted = await Promise.all(requests.map((one) => this.publisher.publish(one, source)));
     this.metrics.accepted.of('batch').inc(accepted.length);
     return accepted;
   }
 
+  /**
+   * A document of a batch may not be larger than one that comes alone. `data` is measured in its compact form and passed
+   * on as written, so without this the white space in it could exceed what NATS takes in one message.
+   */
+  private refuseOversized(requests: readonly PublishRequest[]): void {
+    const { maxBodyBytes } = this.config;
+    const index = requests.findIndex(({ data }) => Buffer.byteLength(data) > maxBodyBytes);
+    if (index < 0) return;
+    throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBodyBytes} bytes as written`, { index });
+  }
+
   private source(request: FastifyRequest): PublishSource {
     return {
       trigger: 'server.http',
       sourceIp: this.sourceIp(request.raw),
-      userAgent: request.headers['user-agent'],
+      userAgent: userAgentOf(request.raw),
     };
   }
 }

@@ -16,3 +16,4 @@ export { redactUrl } from './redaction';
 export { watchSecrets, type SecretsWatch } from './reloadable';
 export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-module';
 export { sourceIpReader, type SourceIp } from './source-ip';
+export { userAgentOf } from './user-agent';

@@ -1,0 +1,149 @@
+import { errorOf, post, startAll } from './publish-api';
+
+let all: Awaited<ReturnType<typeof startAll>>;
+
+beforeAll(async () => {
+  all = await startAll();
+}, 90_000);
+afterAll(() => all?.stop());
+
+const base = { channel: 'c', event: 'e' };
+const deep = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
+
+describe('what a message document may hold (publish-api §3, §12.2, §12.7)', () => {
+  it.each<[string, object]>([
+    ['a channel of 256 characters', { channel: 'c'.repeat(256) }],
+    ['a channel of 256 characters outside the BMP', { channel: '😀'.repeat(256) }],
+    ['a channel with dots, slashes, colons and letters of any script', { channel: 'a.b/c:d%e+ñ漢' }],
+    ['an event of 128 characters', { event: 'e'.repeat(128) }],
+    ['an event with an inner number sign and spaces', { event: 'a#b c' }],
+    ['an event that only looks reserved', { event: 'hotsock' }],
+    ['an empty deduplicationId', { deduplicationId: '' }],
+    ['a deduplicationId of 128 characters', { deduplicationId: '😀'.repeat(128) }],
+    ['store 0', { store: 0 }],
+    ['store -1', { store: -1 }],
+    ['the longest store', { store: 3_155_695_200 }],
+    ['a key of another event', { key: 'ignored' }],
+    ['a time zone without a schedule', { scheduleExpressionTimezone: 'Mars/Olympus' }],
+    ['null for everything optional', { deduplicationId: null, store: null, eagerIdGeneration: null, key: null }],
+    ['unknown members', { deduplication_id: null, eager_id_generation: false, x: [{}], ['__proto__']: 1 }],
+    ['data of exactly 32,768 bytes', { data: 'x'.repeat(32_766) }],
+  ])('accepts %s', async (_, more) => {
+    const document = { ...base, ...more };
+    const answer = await post(all.url, document);
+    expect([answer.status, answer.text]).toEqual([
+      202,
+      JSON.stringify({ channel: document.channel, event: document.event }),
+    ]);
+  });
+
+  it('accepts a store written with a zero fraction', async () => {
+    expect((await post(all.url, '{"channel":"c","event":"e","store":2592000.0}')).status).toBe(202);
+  });
+
+  it.each<[code: string, field: string, what: string, document: unknown]>([
+    ['INVALID_CHANNEL', 'channel', 'an empty one', { ...base, channel: '' }],
+    ['INVALID_CHANNEL', 'channel', '257 characters', { ...base, channel: 'c'.repeat(257) }],
+    ...['*', '#', ',', ' ', '\t', '\n', '\r', '\u00a0', '\u2028', '\u0000', '\u001f', '\u007f'].map(
+      (character): [string, string, string, unknown] => [
+        'INVALID_CHANNEL',
+        'channel',
+        `U+${character.charCodeAt(0).toString(16)}`,
+        { ...base, channel: `a${character}b` },
+      ],
+    ),
+    ['INVALID_EVENT', 'event', '129 characters', { ...base, event: 'e'.repeat(129) }],
+    ['INVALID_EVENT', 'event', 'a reserved name', { ...base, event: 'hotsock.x' }],
+    ['INVALID_EVENT', 'event', 'the bare prefix', { ...base, event: 'hotsock.' }],
+    ['INVALID_EVENT', 'event', 'a leading number sign', { ...base, event: '#x' }],
+    ['INVALID_EVENT', 'event', 'an asterisk', { ...base, event: 'a*b' }],
+    ['INVALID_DEDUPLICATION_ID', 'deduplicationId', '129 characters', { ...base, deduplicationId: 'd'.repeat(129) }],
+    ['INVALID_STORE', 'store', '-2', { ...base, store: -2 }],
+    ['INVALID_STORE', 'store', '3155695201', { ...base, store: 3_155_695_201 }],
+    ['INVALID_STORE', 'store', '1.5', { ...base, store: 1.5 }],
+    ['INVALID_TYPE', 'store', 'text', { ...base, store: '60' }],
+    ['INVALID_TYPE', 'channel', 'a number', { ...base, channel: 1 }],
+    ['INVALID_TYPE', 'event', 'an array', { ...base, event: ['e'] }],
+    ['INVALID_TYPE', 'deduplicationId', 'a number', { ...base, deduplicationId: 7 }],
+    ['INVALID_TYPE', 'eagerIdGeneration', 'text', { ...base, eagerIdGeneration: 'true' }],
+    ['INVALID_TYPE', 'emitPubSubEvent', 'a number', { ...base, emitPubSubEvent: 1 }],
+    ['INVALID_TYPE', 'key', 'an object', { ...base, key: {} }],
+    ['INVALID_TYPE', 'scheduleExpression', 'a boolean', { ...base, scheduleExpression: true }],
+    ['INVALID_TYPE', 'scheduleExpressionTimezone', 'a number', { ...base, scheduleExpressionTimezone: 1 }],
+    ['MISSING_FIELD', 'channel', 'absent', { event: 'e' }],
+    ['MISSING_FIELD', 'channel', 'null', { channel: null, event: 'e' }],
+    ['MISSING_FIELD', 'event', 'absent', { channel: 'c' }],
+    ['MISSING_FIELD', 'event', 'null', { channel: 'c', event: null }],
+    ['MALFORMED_MESSAGE', 'body', 'empty', ''],
+    ['MALFORMED_MESSAGE', 'body', 'not JSON', '{"channel":"c","event":"e"'],
+    ['MALFORMED_MESSAGE', 'body', 'JSON with something behind it', '{"channel":"c","event":"e"}}'],
+    ['MALFORMED_MESSAGE', 'body', 'a trailing comma', '{"channel":"c","event":"e",}'],
+    ['MALFORMED_MESSAGE', 'body', 'an array', [base]],
+    ['MALFORMED_MESSAGE', 'body', 'a string', '"x"'],
+    ['MALFORMED_MESSAGE', 'body', 'null', 'null'],
+    ['MALFORMED_MESSAGE', 'body', 'not UTF-8', Buffer.from('{"channel":"c","event":"\xff"}', 'latin1')],
+    ['MALFORMED_MESSAGE', 'data', 'nested 16,000 deep', `{"channel":"c","event":"e","data":${deep(16_000)}}`],
+  ])('answers %s and names %s: %s', async (code, field, _, document) => {
+    const answer = await post(all.url, document);
+    expect([answer.status, errorOf(answer).code]).toEqual([400, code]);
+    expect(errorOf(answer).message).toMatch(new RegExp(`\\b${field}\\b`));
+    expect(Object.keys(JSON.parse(answer.text) as object)).toEqual(['error']);
+  });
+
+  it('names the expected and the received type, in the words of JSON', async () => {
+    expect(errorOf(await post(all.url, { ...base, event: ['x'] })).message).toBe(
+      'event must be a string, got an array',
+    );
+    expect(errorOf(await post(all.url, { ...base, store: {} })).message).toBe('store must be a number, got an object');
+  });
+
+  it('refuses data of 32,769 bytes', async () => {
+    for (const data of ['x'.repeat(32_767), 'é'.repeat(16_384), Array.from({ length: 16_385 }, () => 1)]) {
+      const answer = await post(all.url, { ...base, data });
+      expect([answer.status, errorOf(answer).code]).toEqual([413, 'DATA_TOO_LARGE']);
+      expect(errorOf(answer).message).toContain('data');
+    }
+  });
+
+  it('measures data in its compact form', async () => {
+    const written = `[${Array.from({ length: 16_383 }, () => '1').join(' ,\n ')} ]`;
+    expect((await post(all.url, `{"channel":"c","event":"e","data":${written}}`)).status).toBe(202);
+  });
+
+  it('reads past nesting in members that it does not know', async () => {
+    const body = `{"channel":"c","event":"e","x":${deep(120_000)}}`;
+    expect((await post(all.url, body)).status).toBe(202);
+  });
+
+  it.each<[string, object]>([
+    ['a schedule', { scheduleExpression: 'at(2040-01-01T00:00:00)' }],
+    ['a schedule that is no schedule', { scheduleExpression: 'rate(1 minute)' }],
+    ['channel storage', { event: 'hotsock.channelStorageSet', key: 'k', data: 1 }],
+    ['a reaction', { event: 'hotsock.messageReaction', data: { messageId: 'x', reaction: 'y', action: 'add' } }],
+  ])('never accepts %s silently', async (_, more) => {
+    const answer = await post(all.url, { ...base, ...more, channel: 'unavailable' });
+    expect([answer.status, errorOf(answer).code]).toEqual([501, 'NOT_IMPLEMENTED']);
+    expect(await all.queue.of('unavailable')).toEqual([]);
+  });
+
+  it.each<[first: string, what: string, document: object]>([
+    ['INVALID_TYPE', 'a wrong type before a missing field', { event: 'e', store: 'x' }],
+    ['INVALID_TYPE', 'wrong types in table order', { channel: 'c', event: 1, store: 'x' }],
+    ['MISSING_FIELD', 'a missing field before a wrong one', { channel: 'a b' }],
+    ['INVALID_CHANNEL', 'channel before event', { channel: 'a b', event: '*' }],
+    ['INVALID_EVENT', 'event before data', { ...base, event: '*', data: 'x'.repeat(40_000) }],
+    [
+      'DATA_TOO_LARGE',
+      'data before deduplicationId',
+      { ...base, data: 'x'.repeat(40_000), deduplicationId: 'd'.repeat(129) },
+    ],
+    [
+      'INVALID_DEDUPLICATION_ID',
+      'deduplicationId before store',
+      { ...base, deduplicationId: 'd'.repeat(129), store: 1.5 },
+    ],
+    ['INVALID_STORE', 'store before the schedule', { ...base, store: 1.5, scheduleExpression: 'x' }],
+  ])('reports %s first: %s', async (first, _, document) => {
+    expect(errorOf(await post(all.url, document)).code).toBe(first);
+  });
+});
