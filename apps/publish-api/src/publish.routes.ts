@@ -13,19 +13,20 @@ import {
   CONFIG,
   HearthConfig,
   Metrics,
-  rawBody,
+  readBody,
   SourceIp,
   sourceIpReader,
   userAgentOf,
 } from '@hearth/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import { Publisher, PublishSource } from './publisher';
 
 /**
  * `POST /publish` and `POST /publish/batch` (publish-api §1–§6, §9).
  *
- * Registered on the HTTP server directly: the key is checked before a byte of the body is read, each route has its own
- * body limit, and the hottest path of the service runs through nothing that it does not need.
+ * The whole answer is given in the hook that runs before a body is read: so the key is checked first, each route has its
+ * own body limit, and the hottest path of the service is spared a parser that would cost a tenth of it.
  */
 @Injectable()
 export class PublishRoutes implements OnModuleInit {
@@ -42,53 +43,59 @@ export class PublishRoutes implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
-    server.route({
+    this.route('/publish', this.config.maxBodyBytes, (body, source) => this.publishOne(body, source));
+    this.route('/publish/batch', MAX_BATCH_BYTES, (body, source) => this.publishBatch(body, source));
+  }
+
+  private route(
+    url: string,
+    maxBytes: number,
+    publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
+  ): void {
+    this.host.httpAdapter.getInstance<FastifyInstance>().route({
       method: 'POST',
-      url: '/publish',
-      bodyLimit: this.config.maxBodyBytes,
-      onRequest: (request, reply, done) => done(this.authorize(request)),
-      handler: (request, reply) => this.answer(reply, this.publishOne(request)),
-    });
-    server.route({
-      method: 'POST',
-      url: '/publish/batch',
-      bodyLimit: MAX_BATCH_BYTES,
-      onRequest: (request, reply, done) => done(this.authorize(request)),
-      handler: (request, reply) => this.answer(reply, this.publishBatch(request)),
+      url,
+      onRequest: (request, reply) => this.answer(request, reply, maxBytes, publish),
+      // Never reached: the hook has answered.
+      handler: () => undefined,
     });
   }
 
-  /** The failure that ends the request, if the caller has no valid key (publish-api §2). */
-  private authorize(request: FastifyRequest): ProtocolError | undefined {
-    const key = bearerToken(request.headers);
-    if (key !== undefined && this.keys.accepts(key)) return undefined;
-    return new ProtocolError(
-      'UNAUTHORIZED',
-      key === undefined ? 'the Authorization header must be "Bearer <API key>"' : 'the API key is not valid',
-    );
-  }
-
-  private async answer(reply: FastifyReply, published: Promise<unknown>): Promise<FastifyReply> {
+  private async answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    maxBytes: number,
+    publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
+  ): Promise<FastifyReply> {
     try {
-      const body = JSON.stringify(await published);
-      return reply.code(202).header('content-type', 'application/json').send(body);
+      this.authorize(request.raw);
+      const accepted = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
+      return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
       this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'INTERNAL_ERROR').inc();
       throw error;
     }
   }
 
-  private async publishOne(request: FastifyRequest): Promise<unknown> {
-    const accepted = await this.publisher.publish(parsePublishRequest(rawBody(request)), this.source(request));
+  /** @throws ProtocolError unless the caller has a valid key (publish-api §2) */
+  private authorize({ headers }: IncomingMessage): void {
+    const key = bearerToken(headers);
+    if (key !== undefined && this.keys.accepts(key)) return;
+    throw new ProtocolError(
+      'UNAUTHORIZED',
+      key === undefined ? 'the Authorization header must be "Bearer <API key>"' : 'the API key is not valid',
+    );
+  }
+
+  private async publishOne(body: Buffer, source: PublishSource): Promise<unknown> {
+    const accepted = await this.publisher.publish(parsePublishRequest(body), source);
     this.metrics.accepted.of('publish').inc();
     return accepted;
   }
 
-  private async publishBatch(request: FastifyRequest): Promise<unknown[]> {
-    const requests = parsePublishBatch(rawBody(request));
+  private async publishBatch(body: Buffer, source: PublishSource): Promise<unknown[]> {
+    const requests = parsePublishBatch(body);
     this.refuseOversized(requests);
-    const source = this.source(request);
     const accepted = await Promise.all(requests.map((one) => this.publisher.publish(one, source)));
     this.metrics.accepted.of('batch').inc(accepted.length);
     return accepted;
@@ -105,11 +112,7 @@ export class PublishRoutes implements OnModuleInit {
     throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBodyBytes} bytes as written`, { index });
   }
 
-  private source(request: FastifyRequest): PublishSource {
-    return {
-      trigger: 'server.http',
-      sourceIp: this.sourceIp(request.raw),
-      userAgent: userAgentOf(request.raw),
-    };
+  private source(request: IncomingMessage): PublishSource {
+    return { trigger: 'server.http', sourceIp: this.sourceIp(request), userAgent: userAgentOf(request) };
   }
 }

@@ -5,6 +5,7 @@ export { ConfigError } from './config-error';
 export { SINGLE_SERVICES, VARIABLES, type ServiceName } from './config-variables';
 export type { Environment } from './environment';
 export { createHttpApp, rawBody } from './http-app';
+export { readBody } from './http-body';
 export { sendError } from './http-errors';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
 export { LiveSettings, type LiveValues } from './live-settings';
