@@ -16,7 +16,16 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const sources = ['apps', 'libs', 'db', 'bench', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', 'package.json'];
+const sources = [
+  'apps',
+  'libs',
+  'db',
+  'bench',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'nest-cli.json',
+  'package.json',
+];
 const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
 // An image that was built elsewhere ships `dist/` without the sources: nothing to build there.
 const stale = existsSync(join(root, 'tsconfig.build.json')) && sources.some((s) => newest(join(root, s)) > builtAt);
