@@ -64,6 +64,10 @@ export class Channel {
   users = 0;
   /** When the last user left, ms; only meaningful without users. */
   idleSince = 0;
+  /** Place of the last message that was taken in; `undefined` when none is known. */
+  last: Position | undefined;
+  /** Its id. */
+  lastId: string | undefined;
 
   private readonly interest: DeliverSubscription;
   private readonly subscribers: Subscriber[] = [];
@@ -73,7 +77,7 @@ export class Channel {
   private catchingUp = false;
   /** The catch-up under way may have missed something and must read once more. */
   private readAgain = false;
-  private last: Position | undefined;
+  private watchers: Set<(record: DeliverRecord) => void> | undefined;
   /** The deliver stream's messages up to here have been taken into account. */
   private readSequence = 0;
   private rotation = 0;
@@ -111,6 +115,17 @@ export class Channel {
     }
     this.parts.metrics.subscriptions.add(-1);
     this.release();
+  }
+
+  /** Shows every message that is taken in from now on, before subscribers get it. */
+  watch(watcher: (record: DeliverRecord) => void): { stop(): void } {
+    (this.watchers ??= new Set()).add(watcher);
+    return {
+      stop: () => {
+        this.watchers?.delete(watcher);
+        if (this.watchers?.size === 0) this.watchers = undefined;
+      },
+    };
   }
 
   /** Gives back what `Hub.use` took. */
@@ -187,6 +202,7 @@ export class Channel {
       await within(OPEN_TIMEOUT_MS, this.interest.active);
       const stored = await lastDelivered(this.parts.stream, this.name);
       this.last = stored?.record.position;
+      this.lastId = stored?.record.id;
       this.readSequence = stored?.sequence ?? 0;
     } catch (error) {
       this.close();
@@ -220,6 +236,8 @@ export class Channel {
 
   private accept(record: DeliverRecord): void {
     this.last = record.position;
+    this.lastId = record.id;
+    for (const watcher of this.watchers ?? []) watcher(record);
     if (this.subscribers.length === 0) return;
     if (this.pending.push(record) === 1) this.parts.flushSoon(this);
   }

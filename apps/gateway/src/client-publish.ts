@@ -50,7 +50,10 @@ export class ClientPublish {
     const id = eagerId ? this.nextId() : null;
     const event = this.ingestEvent(requester, channel, message.event, origin);
     const durable = this.ingest.publish(id === null ? event : { ...event, eagerId: id }, message.data).then(
-      () => this.metrics.accepted.of(origin.trigger).inc(),
+      () => {
+        // What comes over HTTP is counted where the request arrived.
+        if (origin.trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
+      },
       (error: unknown) => {
         this.metrics.publishRefused.of('SERVICE_UNAVAILABLE').inc();
         throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not accepted, it may be sent again', {

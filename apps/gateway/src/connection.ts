@@ -13,13 +13,16 @@ import {
   utcSeconds,
 } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
-import { Channel } from './channel';
-import { ClientPublish, ClientOrigin } from './client-publish';
+import { ClientOrigin, ClientPublish } from './client-publish';
 import { ClientSocket, FrameReceiver } from './client-socket';
+import { ConnectionClock, ConnectionTimes } from './connection-clock';
 import { newConnectionSecret } from './credentials';
-import { Hub } from './hub';
+import { FrameQueue } from './frame-queue';
+import { Entrance, Joining } from './joining';
 import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
+import { ResumeRights } from './resume';
 import { AllowedSubscription, Subscription } from './subscription';
+import { Subscriptions } from './subscriptions';
 import { Tokens } from './tokens';
 
 /** How a connection came about. */
@@ -29,18 +32,10 @@ export interface Opening {
   readonly userAgent: string | undefined;
 }
 
-/** Milliseconds. */
-export interface ConnectionTimes {
-  readonly lifetimeMs: number;
-  readonly idleMs: number;
-  readonly keepAliveMs: number;
-  /** Infinity = never. */
-  readonly pingMs: number;
-}
-
 /** What the connections of a gateway share. */
 export interface ConnectionParts {
-  readonly hub: Hub;
+  readonly joining: Joining;
+  readonly rights: ResumeRights;
   readonly tokens: Tokens;
   readonly publish: ClientPublish;
   readonly metrics: Metrics;
@@ -51,19 +46,18 @@ export interface ConnectionParts {
   ended(connection: Connection): void;
 }
 
-interface WaitingFrame {
-  readonly text: string | undefined;
-  readonly answerId: number | undefined;
+type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
+
+/** How a subscription was asked for. */
+interface JoinRequest {
+  readonly answerId?: number;
+  /** Last message that the client has seen, when it resumes. */
+  readonly after?: string;
+  readonly autoSubscribed?: boolean;
 }
 
 /** Messages of one connection on their way to the stream; the next one waits until there is room. */
 const MAX_IN_FLIGHT = 256;
-/** While so much waits to be processed, nothing more is read from the client. */
-const PAUSE_AT_FRAMES = 64;
-/** Where reading cannot be stopped (long-polling), this ends a client that keeps sending. */
-const MAX_WAITING_CHARACTERS = 4 * 1_048_576;
-
-const NO_ALIASES: ReadonlyMap<string, string> = new Map();
 
 /**
  * One client's connection, from its first frame to its end (websocket-protocol §2, §3).
@@ -82,24 +76,19 @@ export class Connection implements FrameReceiver, Requester {
   readonly identity: Identity;
   readonly grants: Grants;
 
+  private readonly subscriptions: Subscriptions;
+  private readonly clock: ConnectionClock;
+  private readonly origin: ClientOrigin;
   private hasEnded = false;
-  private subscriptions: Map<string, Subscription> | undefined;
-  private aliases: Map<string, string> | undefined;
+  private hasReceived = false;
 
+  /** A frame is being processed; further ones wait. */
   private isBusy = true;
-  private waiting: WaitingFrame[] | undefined;
-  private waitingCharacters = 0;
+  private waiting: FrameQueue | undefined;
   private isPaused = false;
+
   private inFlight = 0;
   private onRoom: (() => void) | undefined;
-
-  private readonly expiresAtMs: number;
-  private heartbeatDueMs: number;
-  private keepAliveDueMs: number;
-  private pingDueMs: number;
-  private lastDataMs: number;
-  private hasReceived = false;
-  private readonly origin: ClientOrigin;
 
   constructor(
     readonly id: string,
@@ -108,34 +97,24 @@ export class Connection implements FrameReceiver, Requester {
     private readonly parts: ConnectionParts,
   ) {
     const { claims } = opening;
-    const { times } = parts;
-    const now = Date.now();
     this.connect = claims;
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
+    this.subscriptions = new Subscriptions(parts.rights);
+    this.clock = new ConnectionClock(claims, parts.times, Date.now());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
-    // Whole seconds, because that is what the client is told.
-    this.expiresAtMs = Math.floor((now + times.lifetimeMs) / 1_000) * 1_000;
-    this.heartbeatDueMs = claims.heartbeatTimeout === undefined ? Infinity : now + claims.heartbeatTimeout * 1_000;
-    this.keepAliveDueMs = claims.keepAlive ? now + times.keepAliveMs : Infinity;
-    this.pingDueMs = now + times.pingMs;
-    this.lastDataMs = now;
   }
 
   get activeAliases(): ReadonlyMap<string, string> {
-    return this.aliases ?? NO_ALIASES;
+    return this.subscriptions.aliases;
   }
 
   isSubscribed(channel: string): boolean {
-    return this.subscriptions?.has(channel) === true;
+    return this.subscriptions.get(channel) !== undefined;
   }
 
   subscription(channel: string): Subscription | undefined {
-    return this.subscriptions?.get(channel);
-  }
-
-  get subscriptionCount(): number {
-    return this.subscriptions?.size ?? 0;
+    return this.subscriptions.get(channel);
   }
 
   /** Sends the first frame and begins. The connection must already be findable by its credentials. */
@@ -145,7 +124,7 @@ export class Connection implements FrameReceiver, Requester {
         ...this.identity,
         connectionId: this.id,
         connectionSecret: this.secret,
-        connectionExpiresAt: utcSeconds(this.expiresAtMs),
+        connectionExpiresAt: utcSeconds(this.clock.expiresAtMs),
       }),
     );
     const channels = autoSubscriptions(this.connect);
@@ -169,6 +148,8 @@ export class Connection implements FrameReceiver, Requester {
   close(code: number, reason: string): void {
     if (this.hasEnded) return;
     this.socket.close(code, reason);
+    // The client's part of the closing must be read.
+    if (this.isPaused) this.socket.resumeReading();
     this.end();
   }
 
@@ -181,32 +162,19 @@ export class Connection implements FrameReceiver, Requester {
 
   /** What time demands; called about twice a second. */
   sweep(nowMs: number): void {
-    if (nowMs >= this.expiresAtMs) return this.close(1001, 'Going away');
-    if (nowMs >= this.heartbeatDueMs) return this.close(1001, 'Heartbeat timeout');
-    if (nowMs >= this.keepAliveDueMs) {
-      this.keepAliveDueMs += this.parts.times.keepAliveMs;
-      this.send(KEEP_ALIVE_FRAME);
-    }
-    if (this.hasReceived || this.socket.hasWritten) {
-      this.hasReceived = false;
-      this.socket.hasWritten = false;
-      this.lastDataMs = nowMs;
-    } else if (nowMs - this.lastDataMs >= this.parts.times.idleMs) {
-      return this.close(1001, 'Going away');
-    }
-    if (nowMs >= this.pingDueMs) {
-      this.pingDueMs = nowMs + this.parts.times.pingMs;
-      this.socket.ping?.();
-    }
+    if (this.clock.isKeepAliveDue(nowMs)) this.send(KEEP_ALIVE_FRAME);
+    const reason = this.clock.endReason(nowMs, this.hasReceived || this.socket.hasWritten);
+    this.hasReceived = false;
+    this.socket.hasWritten = false;
+    if (reason !== undefined) this.close(1001, reason);
+    else if (this.clock.isPingDue(nowMs)) this.socket.ping?.();
   }
 
   private end(): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.parts.ended(this);
-    for (const subscription of this.subscriptions?.values() ?? []) subscription.channel.remove(subscription);
-    this.subscriptions = undefined;
-    this.aliases = undefined;
+    this.subscriptions.clear();
     this.waiting = undefined;
     this.onRoom?.();
   }
@@ -222,11 +190,10 @@ export class Connection implements FrameReceiver, Requester {
   }
 
   private keepWaiting(text: string | undefined, answerId: number | undefined): void {
-    this.waiting ??= [];
+    this.waiting ??= new FrameQueue();
     this.waiting.push({ text, answerId });
-    this.waitingCharacters += text?.length ?? 0;
-    if (this.waitingCharacters > MAX_WAITING_CHARACTERS) return this.close(1008, 'Too many messages');
-    if (this.isPaused || this.waiting.length < PAUSE_AT_FRAMES) return;
+    if (this.waiting.isTooLong) return this.close(1008, 'Too many messages');
+    if (this.isPaused || !this.waiting.isLong) return;
     this.isPaused = true;
     this.socket.pauseReading();
   }
@@ -236,7 +203,6 @@ export class Connection implements FrameReceiver, Requester {
     while (!this.isBusy && !this.hasEnded) {
       const next = this.waiting?.shift();
       if (next === undefined) break;
-      this.waitingCharacters -= next.text?.length ?? 0;
       this.process(next.text, next.answerId);
     }
     if (!this.isPaused || this.isBusy || this.hasEnded) return;
@@ -271,22 +237,20 @@ export class Connection implements FrameReceiver, Requester {
       case 'message':
         return this.publish(frame, answerId);
       case 'subscribe':
-        return this.subscribeAs(frame, answerId);
+        return this.requestSubscription(frame, answerId);
       case 'unsubscribe':
-        return this.unsubscribe(frame.channel, answerId);
+        return void this.unsubscribe(frame.channel, answerId);
       case 'ping':
         return void this.answer(PONG_FRAME, answerId);
       case 'heartbeat':
-        if (this.connect.heartbeatTimeout !== undefined) {
-          this.heartbeatDueMs = Date.now() + this.connect.heartbeatTimeout * 1_000;
-        }
-        return this.acknowledge(answerId);
+        this.clock.beat(Date.now());
+        return void this.answerNothing(answerId);
       case 'pong':
-        return this.acknowledge(answerId);
+        return void this.answerNothing(answerId);
     }
   }
 
-  private acknowledge(answerId: number | undefined): undefined {
+  private answerNothing(answerId: number | undefined): void {
     if (answerId !== undefined) this.socket.answer(answerId, undefined);
   }
 
@@ -298,103 +262,64 @@ export class Connection implements FrameReceiver, Requester {
     this.answer(errorFrame('INTERNAL_ERROR', 'an internal error occurred', channel), answerId);
   }
 
+  /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
   private async autoSubscribe(channels: readonly string[]): Promise<void> {
-    for (const channel of channels) {
-      if (this.hasEnded) return;
-      try {
-        await this.join(allowSubscription(channel, this, undefined), undefined, true);
-      } catch (error) {
-        this.refuse(error, channel, undefined);
-      }
+    const opened = await Promise.allSettled(channels.map((channel) => this.openForAutoSubscribe(channel)));
+    for (const [index, result] of opened.entries()) {
+      if (result.status === 'rejected') this.refuse(result.reason, channels[index], undefined);
+      else this.enter(result.value.entrance, result.value.allowed, { autoSubscribed: true });
     }
   }
 
-  private subscribeAs(
-    frame: Extract<ClientFrame, { kind: 'subscribe' }>,
+  private async openForAutoSubscribe(channel: string): Promise<{ allowed: AllowedSubscription; entrance: Entrance }> {
+    const allowed = allowSubscription(channel, this, undefined);
+    return { allowed, entrance: await this.parts.joining.open(allowed, undefined) };
+  }
+
+  private requestSubscription(
+    { channel, token, after }: FrameOf<'subscribe'>,
     answerId: number | undefined,
   ): Promise<void> | undefined {
-    if (frame.token !== undefined) return this.subscribeWithToken(frame.channel, frame.token, answerId);
-    return this.join(allowSubscription(frame.channel, this, undefined), answerId, false);
+    if (token === undefined) return this.join(allowSubscription(channel, this, undefined), { answerId, after });
+    return subscribeToken(token, this, this.parts.tokens).then((claims) =>
+      this.join(allowSubscription(channel, this, claims), { answerId, after }),
+    );
   }
 
-  private async subscribeWithToken(name: string, token: string, answerId: number | undefined): Promise<void> {
-    const claims = await subscribeToken(token, this, this.parts.tokens);
-    await this.join(allowSubscription(name, this, claims), answerId, false);
+  private join(allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
+    const entrance = this.parts.joining.open(allowed, request.after);
+    if (entrance instanceof Promise) return entrance.then((open) => this.enter(open, allowed, request));
+    return void this.enter(entrance, allowed, request);
   }
 
-  /** Becomes a subscriber: at once where the channel is open and no token must be used up. */
-  private join(
-    allowed: AllowedSubscription,
-    answerId: number | undefined,
-    autoSubscribed: boolean,
-  ): Promise<void> | undefined {
-    const channel = this.parts.hub.use(allowed.channel);
-    if (!channel.isOpen || allowed.token?.singleUse === true) {
-      return this.joinLater(channel, allowed, answerId, autoSubscribed);
-    }
-    this.enter(channel, allowed, answerId, autoSubscribed);
-    return undefined;
+  private enter({ channel, enter, giveUp }: Entrance, { terms }: AllowedSubscription, request: JoinRequest): void {
+    if (this.hasEnded) return giveUp();
+    const missed = enter();
+    const frame = subscribedFrame({
+      channel: channel.name,
+      alias: terms.alias,
+      identity: terms.identity,
+      autoSubscribed: request.autoSubscribed,
+      resume: missed === undefined ? undefined : { complete: missed.complete },
+    });
+    this.subscriptions.add(new Subscription(this, channel, terms), () => {
+      this.answer(frame, request.answerId);
+      if (missed?.frames !== undefined) this.socket.write(missed.frames);
+    });
   }
 
-  private async joinLater(
-    channel: Channel,
-    allowed: AllowedSubscription,
-    answerId: number | undefined,
-    autoSubscribed: boolean,
-  ): Promise<void> {
-    try {
-      await this.untilOpen(channel);
-      if (allowed.token !== undefined && !(await this.parts.tokens.consume(allowed.token))) {
-        throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
-      }
-    } catch (error) {
-      channel.release();
-      throw error;
-    }
-    if (this.hasEnded) channel.release();
-    else this.enter(channel, allowed, answerId, autoSubscribed);
-  }
-
-  private async untilOpen(channel: Channel): Promise<void> {
-    try {
-      await channel.opened;
-    } catch (error) {
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'channel: it cannot be joined at the moment', { cause: error });
-    }
-  }
-
-  private enter(
-    channel: Channel,
-    { terms }: AllowedSubscription,
-    answerId: number | undefined,
-    autoSubscribed: boolean,
-  ): void {
-    const subscription = new Subscription(this, channel, terms);
-    const { alias, identity } = terms;
-    this.subscriptions ??= new Map();
-    this.subscriptions.set(channel.name, subscription);
-    if (alias !== undefined) (this.aliases ??= new Map()).set(alias, channel.name);
-    const frame = subscribedFrame({ channel: channel.name, alias, identity, autoSubscribed });
-    channel.add(subscription, () => this.answer(frame, answerId));
-  }
-
-  private unsubscribe(name: string, answerId: number | undefined): undefined {
+  private unsubscribe(name: string, answerId: number | undefined): void {
     const channel = realChannel(name, this);
     const subscription = this.subscription(channel);
     if (subscription === undefined) {
       throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
     }
-    this.subscriptions?.delete(channel);
-    if (subscription.alias !== undefined) this.aliases?.delete(subscription.alias);
-    subscription.channel.remove(subscription);
+    this.subscriptions.remove(subscription);
     this.answer(unsubscribedFrame(channel, subscription.alias, subscription.identity), answerId);
   }
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
-  private publish(
-    frame: Extract<ClientFrame, { kind: 'message' }>,
-    answerId: number | undefined,
-  ): Promise<void> | undefined {
+  private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
     const { channel, durable } = this.parts.publish.publish(this, frame, this.origin);
     this.inFlight++;
     durable.then(

@@ -3,12 +3,15 @@ import { ProtocolError } from '@hearth/protocol';
 import { Connection, ConnectionParts, Opening } from './connection';
 import { ClientSocket } from './client-socket';
 import { isSameSecret, newConnectionId } from './credentials';
+import { Hub } from './hub';
 
 /** Heartbeats must be noticed within a second; half of it leaves room for a busy moment. */
 const SWEEP_MS = 500;
 
-/** Everything a connection needs but what the registry itself provides. */
-export type SharedParts = Omit<ConnectionParts, 'ended'>;
+/** Everything a connection needs but what the registry itself provides, and what the sweep looks after besides. */
+export interface SharedParts extends Omit<ConnectionParts, 'ended'> {
+  readonly hub: Hub;
+}
 
 export interface ConnectionLimits {
   /** 0 = no limit. */
@@ -20,6 +23,7 @@ export interface ConnectionLimits {
 /** All connections of this gateway: who they are, and what time demands of them. One timer serves all of them. */
 export class Connections {
   private readonly byId = new Map<string, Connection>();
+  private readonly hub: Hub;
   private readonly parts: ConnectionParts;
   private readonly sweeper: NodeJS.Timeout;
   /** Handshakes that have been let in but are not connections yet. */
@@ -27,11 +31,12 @@ export class Connections {
   private isDraining = false;
 
   constructor(
-    parts: SharedParts,
+    { hub, ...parts }: SharedParts,
     private readonly limits: ConnectionLimits,
     /** Part of every new connection id; it may change when the gateway loses its lease. */
     private readonly gatewayId: () => number,
   ) {
+    this.hub = hub;
     this.parts = { ...parts, ended: (connection) => this.forget(connection) };
     this.sweeper = setInterval(() => this.sweep(Date.now()), SWEEP_MS);
     this.sweeper.unref();
@@ -117,7 +122,8 @@ export class Connections {
 
   private sweep(nowMs: number): void {
     for (const connection of this.byId.values()) connection.sweep(nowMs);
-    this.parts.hub.sweep(nowMs);
+    this.hub.sweep(nowMs);
+    this.parts.rights.sweep(nowMs);
   }
 
   private forget(connection: Connection): void {

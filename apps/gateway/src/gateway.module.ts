@@ -13,13 +13,15 @@ import { IngestPublisher, StreamConnection } from '@hearth/stream';
 import { ClientApiController } from './client-api.controller';
 import { ClientGateway } from './client.gateway';
 import { ClientPublish } from './client-publish';
-import { ConnectionTimes } from './connection';
+import { ConnectionTimes } from './connection-clock';
 import { Connections } from './connections';
 import { GatewayLease } from './gateway-lease';
 import { GatewayRpcStrategy } from './gateway-rpc.strategy';
 import { Handshake } from './handshake';
 import { Hub } from './hub';
+import { Joining } from './joining';
 import { RealtimeAdapter } from './realtime.adapter';
+import { Resume } from './resume';
 import { Tokens } from './tokens';
 import { UpgradeRequired } from './upgrade-required';
 
@@ -67,8 +69,19 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     const tokens = new Tokens(config, database);
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
     this.publishing = new ClientPublish(ingest, metrics);
+    const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
-      { hub: this.hub, tokens, publish: this.publishing, metrics, logger, times: timesOf(config), maxBacklogBytes },
+      {
+        hub: this.hub,
+        joining: new Joining(this.hub, tokens, resume),
+        rights: resume.rights,
+        publish: this.publishing,
+        times: timesOf(config),
+        tokens,
+        metrics,
+        logger,
+        maxBacklogBytes,
+      },
       { maxConnections: config.maxConnections, drainMs: config.drainSeconds * 1_000 },
       () => lease.gatewayId,
     );

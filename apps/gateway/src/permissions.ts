@@ -89,6 +89,12 @@ export async function subscribeToken(token: string, requester: Requester, tokens
   }
 }
 
+/** Oldest instant that `historyStart` makes visible, ms since 1970; `undefined` without it. */
+export function historyStartMs(channel: string, grants: Grants): number | undefined {
+  const historyStart = grants.historyStart(channel);
+  return historyStart === undefined ? undefined : Math.max(0, Math.ceil(historyStart * 1_000));
+}
+
 /**
  * Oldest instant of a channel's history that the requester may see, ms since 1970 (client-http-api §3.1).
  *
@@ -97,11 +103,8 @@ export async function subscribeToken(token: string, requester: Requester, tokens
  */
 export function visibleSinceMs(channel: string, requester: Requester): number {
   const subscription = requester.subscription(channel);
-  const historyStart = (subscription?.grants ?? requester.grants).historyStart(channel);
-  const granted = historyStart === undefined ? undefined : Math.max(0, Math.ceil(historyStart * 1_000));
-  if (subscription === undefined) {
-    if (granted !== undefined) return granted;
-    throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
-  }
-  return Math.min(granted ?? Infinity, subscription.subscribedAtMs);
+  const granted = historyStartMs(channel, subscription?.grants ?? requester.grants);
+  if (subscription !== undefined) return Math.min(granted ?? Infinity, subscription.subscribedAtMs);
+  if (granted !== undefined) return granted;
+  throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
 }

@@ -19,9 +19,14 @@ const NEVER_MS = 2 ** 31 - 1;
 /** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
 interface Session {
   readonly readyState: string;
+  /** The HTTP request that opened it, with all its headers. */
+  request: unknown;
   readonly transport: {
     readonly name: string;
+    /** Of the WebSocket transport. */
     readonly socket?: { pause(): void; resume(): void; terminate(): void };
+    /** Of long-polling: how long it waits for the client to fetch the close. */
+    closeTimeout?: number;
   };
   write(packet: string, options: { compress: false; wsPreEncodedFrame?: readonly Buffer[] }, sent: () => void): void;
   close(discard?: boolean): void;
@@ -50,9 +55,9 @@ class SocketIoClient implements ClientSocket {
     this.session = socket.conn;
     socket.on(FRAME_EVENT, (text, answerId) => this.receiver?.receive(text, answerId));
     socket.on('disconnect', () => {
-      // A client that leaves the namespace has left: without one, its session has no use.
-      this.session.close();
       this.receiver?.closed();
+      // A client that leaves the namespace has left: without one, its session has no use.
+      this.close();
     });
   }
 
@@ -90,16 +95,17 @@ class SocketIoClient implements ClientSocket {
   close(): void {
     if (this.isClosing) return;
     this.isClosing = true;
+    this.session.transport.closeTimeout = CLOSE_TIMEOUT_MS;
     this.session.close();
     setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
 
   terminate(): void {
     this.isClosing = true;
-    if (this.session.readyState === 'closed') return;
     const { socket } = this.session.transport;
-    if (socket === undefined) this.session.close(true);
-    else socket.terminate();
+    // Engine.IO calls a session closed while its WebSocket still waits for the client.
+    if (socket !== undefined) socket.terminate();
+    else if (this.session.readyState !== 'closed') this.session.close(true);
   }
 
   /** While a client changes from polling to WebSocket its packets wait, and only whole packets can go either way. */
@@ -205,6 +211,8 @@ export class SocketIoTransport {
     if (admission === undefined) return void socket.disconnect(true);
     this.connected(new SocketIoClient(socket), admission.opening);
     admission.release();
+    // Nobody needs it any more, and it is larger than all the rest of a connection.
+    (socket.conn as unknown as Session).request = null;
   }
 }
 

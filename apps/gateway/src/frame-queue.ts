@@ -1,0 +1,35 @@
+/** A frame of a client that waits for the one before it. */
+export interface WaitingFrame {
+  readonly text: string | undefined;
+  readonly answerId: number | undefined;
+}
+
+/** While so much waits, nothing more is read from the client. */
+const LONG_FRAMES = 64;
+/** Where reading cannot be stopped (long-polling), this ends a client that keeps sending. */
+const TOO_LONG_CHARACTERS = 4 * 1_048_576;
+
+/** Frames of one connection that arrived while an earlier one was still being processed. */
+export class FrameQueue {
+  private readonly frames: WaitingFrame[] = [];
+  private characters = 0;
+
+  get isLong(): boolean {
+    return this.frames.length >= LONG_FRAMES;
+  }
+
+  get isTooLong(): boolean {
+    return this.characters > TOO_LONG_CHARACTERS;
+  }
+
+  push(frame: WaitingFrame): void {
+    this.frames.push(frame);
+    this.characters += frame.text?.length ?? 0;
+  }
+
+  shift(): WaitingFrame | undefined {
+    const frame = this.frames.shift();
+    this.characters -= frame?.text?.length ?? 0;
+    return frame;
+  }
+}

@@ -1,0 +1,48 @@
+import { ResumeRights } from './resume';
+import { Subscription } from './subscription';
+
+const NO_ALIASES: ReadonlyMap<string, string> = new Map();
+
+/** The subscriptions of one connection. Most have few, so nothing is made before it is needed. */
+export class Subscriptions {
+  private byChannel: Map<string, Subscription> | undefined;
+  private realNames: Map<string, string> | undefined;
+
+  constructor(private readonly rights: ResumeRights) {}
+
+  /** Aliases of the subscriptions, to their real names. */
+  get aliases(): ReadonlyMap<string, string> {
+    return this.realNames ?? NO_ALIASES;
+  }
+
+  /** @param channel real name */
+  get(channel: string): Subscription | undefined {
+    return this.byChannel?.get(channel);
+  }
+
+  /**
+   * Begins a subscription.
+   *
+   * @param welcome sends what comes before the channel's messages
+   */
+  add(subscription: Subscription, welcome: () => void): void {
+    const { channel, alias, identity, subscribedAtMs } = subscription;
+    (this.byChannel ??= new Map()).set(channel.name, subscription);
+    if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
+    this.rights.entered(identity.uid, channel.name, subscribedAtMs);
+    channel.add(subscription, welcome);
+  }
+
+  /** Ends a subscription; nothing of its channel is sent after this. */
+  remove(subscription: Subscription): void {
+    const { channel, alias, identity } = subscription;
+    this.byChannel?.delete(channel.name);
+    if (alias !== undefined) this.realNames?.delete(alias);
+    this.rights.left(identity.uid, channel);
+    channel.remove(subscription);
+  }
+
+  clear(): void {
+    for (const subscription of this.byChannel?.values() ?? []) this.remove(subscription);
+  }
+}

@@ -1,0 +1,97 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  decodeIngestEvent,
+  deliverSubject,
+  encodeDeliverRecord,
+  ingestStream,
+  messageHead,
+  messageId,
+  messageTail,
+  type Position,
+} from '@hearth/protocol';
+import { AckedPublisher, PullConsumer, StreamConnection } from '@hearth/stream';
+
+/** Sends what a sequencer sends, and can be told to send it wrong. */
+export class FakeSequencer {
+  private sequence = 0;
+  private epoch = 1;
+  private readonly last = new Map<string, Position>();
+  private readonly publisher: AckedPublisher;
+  private isClosed = false;
+
+  private constructor(private readonly stream: StreamConnection) {
+    this.publisher = new AckedPublisher(stream);
+  }
+
+  static async open(natsUrl: string): Promise<FakeSequencer> {
+    const quiet = { info: () => undefined, warn: () => undefined };
+    return new FakeSequencer(await StreamConnection.open({ natsUrls: [natsUrl] }, 'fake-sequencer', quiet));
+  }
+
+  /** The next message of a channel; `record` is what goes to the gateways. */
+  next(
+    channel: string,
+    data: unknown,
+    options: { event?: string; meta?: string; except?: string; dataText?: string } = {},
+  ): { id: string; record: Buffer; channel: string } {
+    const position = { epoch: this.epoch, sequence: ++this.sequence };
+    const previous = this.last.get(channel);
+    this.last.set(channel, position);
+    const id = messageId(Date.now(), this.sequence, 0);
+    const frame = Buffer.from(
+      messageHead(id, options.event ?? 'e', channel) +
+        (options.dataText ?? JSON.stringify(data)) +
+        messageTail(options.meta),
+    );
+    const record = encodeDeliverRecord({ position, previous, id, exceptConnectionId: options.except, frame });
+    return { id, record, channel };
+  }
+
+  /** Publishes a record to gateways and the deliver stream. */
+  send({ channel, record }: { channel: string; record: Buffer }): Promise<void> {
+    return this.publisher.publish(deliverSubject(channel), record);
+  }
+
+  /** Makes and sends the next message of a channel; gives its id. */
+  async publish(channel: string, data: unknown, options?: Parameters<FakeSequencer['next']>[2]): Promise<string> {
+    const message = this.next(channel, data, options);
+    await this.send(message);
+    return message.id;
+  }
+
+  /** From now on every message that a client publishes is delivered, as a real sequencer would. */
+  async run(partitions: number): Promise<void> {
+    for (let partition = 0; partition < partitions; partition++) {
+      const reader = await PullConsumer.open(this.stream, ingestStream(partition), 'first');
+      void this.deliverFrom(partition, reader);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.publisher.close();
+    await this.stream.close();
+  }
+
+  private async deliverFrom(partition: number, first: PullConsumer): Promise<void> {
+    let reader = first;
+    let done = 0;
+    while (!this.isClosed) {
+      try {
+        for (const { payload, sequence } of await reader.next(1_000)) {
+          const { event, data } = decodeIngestEvent(payload);
+          const except = event.echo === true ? undefined : event.connectionId;
+          const options = { event: event.event, meta: event.meta, except, dataText: data.toString() };
+          this.send(this.next(event.channel, undefined, options)).catch(() => undefined);
+          done = sequence;
+        }
+      } catch {
+        // NATS is away: the reader is lost, and so is every attempt to get another one until it is back.
+        await delay(100);
+        const start = { sequence: done + 1 };
+        reader = await PullConsumer.open(this.stream, ingestStream(partition), start).catch(() => reader);
+      }
+    }
+    reader.close();
+  }
+}

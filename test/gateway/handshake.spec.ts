@@ -1,0 +1,205 @@
+import { connect as connectTcp } from 'node:net';
+import { WebSocket } from 'ws';
+import { eventually } from '../support/eventually';
+import { signToken } from '../support/tokens';
+import { connect, WsClient } from '../support/ws-client';
+import { connectToken, SECRET, subscribe, subscribeToken } from './gateway-under-test';
+import { startTestbed, type Testbed } from './testbed';
+
+let testbed: Testbed;
+
+beforeAll(async () => {
+  testbed = await startTestbed();
+});
+afterAll(() => testbed?.stop());
+
+const refused = (status: number, code: string) => ({
+  status,
+  body: expect.stringMatching(
+    new RegExp(`^{"message":"[A-Z][A-Za-z ]+","error":{"code":"${code}","message":"([^"\\\\]|\\\\.)+"}}$`),
+  ) as string,
+});
+
+describe('who may connect (websocket-protocol §1.1)', () => {
+  it('answers a usable token with hotsock.connected, byte by byte as specified', async () => {
+    const client = await testbed.gateway.connect({ uid: 'u1', umd: { b: 1, a: 12.5 } });
+    const { data } = await client.connected();
+    expect(client.texts[0]).toBe(
+      `{"event":"hotsock.connected","data":{"connectionId":"${data.connectionId}",` +
+        `"connectionExpiresAt":"${data.connectionExpiresAt}","connectionSecret":"${data.connectionSecret}"},` +
+        `"meta":{"uid":"u1","umd":{"b":1,"a":12.5}}}`,
+    );
+    expect(data.connectionId).toMatch(/^[A-Za-z0-9_-]{15}=$/);
+    expect(data.connectionSecret).toMatch(/^[A-Za-z0-9]{20}$/);
+    expect(data.connectionExpiresAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    const lifetime = Date.parse(data.connectionExpiresAt) - Date.now();
+    expect(lifetime).toBeGreaterThan(7_190_000);
+    expect(lifetime).toBeLessThanOrEqual(7_200_000);
+    await client.close();
+  });
+
+  it('gives null for a missing uid and umd', async () => {
+    const client = await testbed.gateway.connect({ uid: '' });
+    expect((await client.connected()).meta).toEqual({ uid: null, umd: null });
+    await client.close();
+  });
+
+  it.each(['/', '/v1', '/v1/'])('accepts the path %s', async (path) => {
+    const client = await connect(testbed.gateway.wsUrl.replace('/v1', path), connectToken());
+    expect(await client.close()).toEqual({ code: 1000, reason: '' });
+  });
+
+  it.each([
+    ['no token', undefined, 401, 'INVALID_CONNECT_TOKEN'],
+    ['an empty token', '', 401, 'INVALID_CONNECT_TOKEN'],
+    ['text that is no token', 'abc', 401, 'INVALID_CONNECT_TOKEN'],
+    ['a wrong signature', signToken({ scope: 'connect' }, { secret: 'other' }), 401, 'INVALID_CONNECT_TOKEN'],
+    [
+      'another algorithm',
+      signToken({ scope: 'connect' }, { secret: SECRET, alg: 'HS512' }),
+      401,
+      'INVALID_CONNECT_TOKEN',
+    ],
+    ['an expired token', connectToken({ exp: 1 }), 401, 'INVALID_CONNECT_TOKEN'],
+    ['a token that is not valid yet', connectToken({ nbf: 4e9, exp: 5e9 }), 401, 'INVALID_CONNECT_TOKEN'],
+    ['an invalid claim', connectToken({ uid: 5 }), 401, 'INVALID_CONNECT_TOKEN'],
+    ['an invalid pattern', connectToken({ channels: { '#regex:[': {} } }), 401, 'INVALID_CONNECT_TOKEN'],
+    ['a single-use token without jti', connectToken({ singleUse: true }), 401, 'INVALID_CONNECT_TOKEN'],
+    ['the scope subscribe', subscribeToken(), 403, 'INVALID_CONNECT_TOKEN'],
+    ['a token for another connection', connectToken({ connectionId: 'x' }), 403, 'INVALID_CONNECT_TOKEN'],
+  ])('refuses %s', async (_what, token, status, code) => {
+    await expect(WsClient.open(testbed.gateway.wsUrl, token)).rejects.toMatchObject(refused(status, code));
+  });
+
+  it('takes the token from the query only', async () => {
+    const headers = { Authorization: `Bearer ${connectToken()}`, Cookie: `token=${connectToken()}` };
+    await expect(WsClient.open(testbed.gateway.wsUrl, undefined, headers)).rejects.toMatchObject({ status: 401 });
+  });
+
+  it('accepts a token of 32 KiB', async () => {
+    const channels = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`channel.${n}`, { subscribe: true }]));
+    const token = connectToken({ channels, padding: 'x'.repeat(4_000) });
+    expect(token.length).toBeGreaterThan(24_000);
+    await (await connect(testbed.gateway.wsUrl, token)).close();
+  });
+
+  it('answers 404 on other paths, 426 to what is no upgrade, and leaves other paths alone', async () => {
+    await expect(WsClient.open(testbed.gateway.wsUrl.replace('v1', 'v2'), connectToken())).rejects.toMatchObject(
+      refused(404, 'NOT_FOUND'),
+    );
+    for (const method of ['GET', 'POST', 'OPTIONS']) {
+      const answer = await fetch(`${testbed.gateway.httpUrl}/v1?token=x`, { method });
+      expect(answer.status).toBe(426);
+      expect(answer.headers.get('upgrade')).toBe('websocket');
+      expect(await answer.json()).toEqual({ error: { code: 'UPGRADE_REQUIRED', message: expect.any(String) } });
+    }
+    expect((await fetch(`${testbed.gateway.httpUrl}/v2`)).status).toBe(404);
+  });
+
+  it('does not echo an offered subprotocol or extension', async () => {
+    const socket = new WebSocket(`${testbed.gateway.wsUrl}?token=${connectToken()}`, ['x'], {
+      perMessageDeflate: true,
+    });
+    const error = await new Promise<Error>((resolve) => socket.on('error', resolve));
+    expect(error.message).toBe('Server sent no subprotocol');
+    const plain = await connect(testbed.gateway.wsUrl, connectToken());
+    expect(plain.socket.extensions).toBe('');
+    await plain.close();
+  });
+});
+
+describe('single-use tokens (tokens-and-claims §2.1)', () => {
+  it('lets exactly one of 100 uses at the same time on two gateways in', async () => {
+    const other = await testbed.anotherGateway();
+    const token = connectToken({ singleUse: true, jti: 'once' });
+    const attempts = await Promise.allSettled(
+      Array.from({ length: 100 }, (_, n) => WsClient.open((n % 2 ? other : testbed.gateway).wsUrl, token)),
+    );
+    const winners = attempts.filter((attempt) => attempt.status === 'fulfilled');
+    expect(winners).toHaveLength(1);
+    const losers = attempts.filter((attempt) => attempt.status === 'rejected').map(({ reason }) => reason);
+    expect(new Set(losers.map((reason) => reason.status))).toEqual(new Set([403]));
+    await winners[0]?.value.close();
+  });
+
+  it('does not use a token up that is refused for another reason', async () => {
+    const jti = 'refused-first';
+    const early = connectToken({ singleUse: true, jti, nbf: Math.floor(Date.now() / 1_000) + 2 });
+    await expect(WsClient.open(testbed.gateway.wsUrl, early)).rejects.toMatchObject({ status: 401 });
+    await expect(badKeyHandshake(connectToken({ singleUse: true, jti }))).resolves.toMatch(/^HTTP\/1.1 400 /);
+    await (await connect(testbed.gateway.wsUrl, connectToken({ singleUse: true, jti }))).close();
+  });
+
+  it('refuses with 503 while Postgres is away, and only those tokens', async () => {
+    const alone = await testbed.anotherGateway();
+    const broken = await testbed.anotherGateway();
+    await broken.losePostgres();
+    await expect(WsClient.open(broken.wsUrl, connectToken({ singleUse: true, jti: 'away' }))).rejects.toMatchObject(
+      refused(503, 'SERVICE_UNAVAILABLE'),
+    );
+    await (await connect(broken.wsUrl, connectToken())).close();
+    await (await connect(alone.wsUrl, connectToken({ singleUse: true, jti: 'away' }))).close();
+  });
+
+  it('uses a subscribe token once', async () => {
+    const client = await testbed.gateway.connect({ uid: 'u1' });
+    const token = subscribeToken({ uid: 'u1', singleUse: true, jti: 'sub', channels: { b: { subscribe: true } } });
+    await subscribe(client, 'b', { token });
+    client.send({ event: 'hotsock.unsubscribe', channel: 'b' });
+    await client.next('hotsock.unsubscribed');
+    client.send({ event: 'hotsock.subscribe', channel: 'b', data: { token } });
+    expect(await client.next('hotsock.error')).toMatchObject({
+      channel: 'b',
+      error: { code: 'INVALID_SUBSCRIBE_TOKEN' },
+    });
+    await client.close();
+  });
+});
+
+describe('limits', () => {
+  it('answers 503 at the highest number of connections, until one leaves', async () => {
+    const gateway = await testbed.anotherGateway({ maxConnections: 2 });
+    const [first] = [await gateway.connect(), await gateway.connect()];
+    await expect(WsClient.open(gateway.wsUrl, connectToken())).rejects.toMatchObject(
+      refused(503, 'SERVICE_UNAVAILABLE'),
+    );
+    await first.close();
+    await eventually(async () => void (await gateway.connect()));
+  });
+
+  it('lets only allowed origins in, where such are configured', async () => {
+    const gateway = await testbed.anotherGateway({ wsOrigins: ['https://ok.example'] });
+    const from = (Origin: string) => WsClient.open(gateway.wsUrl, connectToken(), { Origin });
+    await (await from('https://ok.example')).close();
+    await expect(from('https://evil.example')).rejects.toMatchObject({ status: 403 });
+    await (await gateway.connect()).close();
+  });
+});
+
+it('never writes a token or a secret to its log', async () => {
+  const token = connectToken({ uid: 'logged' });
+  const client = await connect(testbed.gateway.wsUrl, token);
+  const { connectionSecret } = (await client.connected()).data;
+  await expect(WsClient.open(testbed.gateway.wsUrl, `${token}x`)).rejects.toMatchObject({ status: 401 });
+  await client.close();
+  const log = testbed.gateway.log.join('\n');
+  expect(log).toContain('a handshake was refused');
+  for (const secret of [token, token.split('.')[2], connectionSecret]) expect(log).not.toContain(secret);
+});
+
+/** A handshake that only lacks a valid Sec-WebSocket-Key; gives the status line. */
+function badKeyHandshake(token: string): Promise<string> {
+  const { hostname, port } = new URL(testbed.gateway.httpUrl);
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(Number(port), hostname, () => {
+      socket.write(
+        `GET /v1?token=${token} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: bad\r\n\r\n',
+      );
+    });
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.on('close', () => resolve(answer.split('\r\n', 1)[0] ?? ''));
+    socket.on('error', reject);
+  });
+}

@@ -1,0 +1,43 @@
+import type { HearthConfig } from '@hearth/service';
+import { createDatabase } from '../support/database';
+import { startNats, type TestNats } from '../support/nats';
+import { FakeSequencer } from './fake-sequencer';
+import { GatewayUnderTest, type TestServers } from './gateway-under-test';
+
+/** One spec file's own NATS, database, gateway and sequencer. */
+export interface Testbed {
+  readonly nats: TestNats;
+  readonly servers: TestServers;
+  readonly gateway: GatewayUnderTest;
+  readonly sequencer: FakeSequencer;
+  /** Another gateway of the same installation; stopped with the rest. */
+  anotherGateway(settings?: Partial<HearthConfig>): Promise<GatewayUnderTest>;
+  stop(): Promise<void>;
+}
+
+export async function startTestbed(settings: Partial<HearthConfig> = {}): Promise<Testbed> {
+  const [nats, database] = await Promise.all([startNats(), createDatabase()]);
+  const servers = { natsUrl: nats.url, databaseUrl: database.url };
+  const gateways: GatewayUnderTest[] = [];
+  const anotherGateway = async (own: Partial<HearthConfig> = {}) => {
+    const gateway = await GatewayUnderTest.start(servers, own);
+    gateways.push(gateway);
+    return gateway;
+  };
+  const gateway = await anotherGateway(settings);
+  const sequencer = await FakeSequencer.open(nats.url);
+  await sequencer.run(2);
+  return {
+    nats,
+    servers,
+    gateway,
+    sequencer,
+    anotherGateway,
+    stop: async () => {
+      await Promise.all(gateways.map((each) => each.stop()));
+      await sequencer.close();
+      await nats.stop();
+      await database.drop();
+    },
+  };
+}

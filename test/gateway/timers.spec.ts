@@ -1,0 +1,109 @@
+import { eventually } from '../support/eventually';
+import { connectToken } from './gateway-under-test';
+import { startTestbed, type Testbed } from './testbed';
+import { WsClient } from '../support/ws-client';
+
+/** What time does to a connection (websocket-protocol §2, §8). */
+let testbed: Testbed;
+
+beforeAll(async () => {
+  testbed = await startTestbed({ wsPingSeconds: 0.5 });
+});
+afterAll(() => testbed?.stop());
+
+const GOING_AWAY = { code: 1001, reason: 'Going away' };
+
+it('ends a connection at connectionExpiresAt, whatever the traffic', async () => {
+  const gateway = await testbed.anotherGateway({ connectionMaxSeconds: 2 });
+  const client = await gateway.connect({ keepAlive: true });
+  const expiresAt = Date.parse((await client.connected()).data.connectionExpiresAt);
+  const chatter = setInterval(() => client.send({ event: 'hotsock.ping' }), 50);
+  expect(await client.closed).toEqual(GOING_AWAY);
+  clearInterval(chatter);
+  expect(Date.now()).toBeGreaterThanOrEqual(expiresAt);
+});
+
+it('ends an idle connection, but not one with traffic in either direction', async () => {
+  const gateway = await testbed.anotherGateway({ connectionIdleSeconds: 1.5, wsPingSeconds: 0.3 });
+  const [idle, speaks, hears] = await Promise.all([
+    gateway.connect(),
+    gateway.connect(),
+    gateway.connect({ channels: { 'timers.a': { autoSubscribe: true } } }),
+  ]);
+  await hears.next('hotsock.subscribed');
+  const traffic = setInterval(() => {
+    speaks.send({ event: 'hotsock.pong' });
+    void testbed.sequencer.publish('timers.a', 1);
+  }, 100);
+  expect(await idle.closed).toEqual(GOING_AWAY);
+  expect(idle.frames).toHaveLength(1);
+  const heard = hears.frames.length;
+  await eventually(() => expect(hears.frames.length).toBeGreaterThan(heard + 25));
+  expect([speaks.socket.readyState, hears.socket.readyState]).toEqual([1, 1]);
+  clearInterval(traffic);
+  await Promise.all([speaks.close(), hears.close()]);
+});
+
+it('sends keep-alives only with the claim, in time for the idle limit', async () => {
+  const gateway = await testbed.anotherGateway({ connectionIdleSeconds: 2 });
+  const [kept, other] = await Promise.all([gateway.connect({ keepAlive: true }), gateway.connect()]);
+  expect(await other.closed).toEqual(GOING_AWAY);
+  await eventually(() =>
+    expect(kept.texts.slice(1, 3)).toEqual(Array(2).fill('{"event":"hotsock.keepAlive","data":{}}')),
+  );
+  await kept.close();
+});
+
+it('ends a connection whose heartbeats stop, and only by their absence', async () => {
+  const [silent, beating, talking] = await Promise.all(
+    [0, 1, 2].map(() => testbed.gateway.connect({ heartbeatTimeout: 5 })),
+  );
+  const started = Date.now();
+  const beats = setInterval(() => beating?.send({ event: 'hotsock.heartbeat' }), 500);
+  const talk = setInterval(() => talking?.send({ event: 'hotsock.ping' }), 500);
+  expect(await Promise.all([silent?.closed, talking?.closed])).toEqual(
+    Array(2).fill({ code: 1001, reason: 'Heartbeat timeout' }),
+  );
+  expect(Date.now() - started).toBeGreaterThan(4_900);
+  expect(beating?.socket.readyState).toBe(1);
+  clearInterval(beats);
+  clearInterval(talk);
+  await beating?.close();
+});
+
+it('pings, and drops a socket that does not answer twice', async () => {
+  const client = await testbed.gateway.connect();
+  let pings = 0;
+  client.socket.on('ping', () => pings++);
+  await eventually(() => expect(pings).toBeGreaterThan(4));
+  expect(client.socket.readyState).toBe(1);
+  const dead = new WsClientWithoutPongs(testbed.gateway.wsUrl);
+  expect((await dead.closed).code).toBe(1006);
+  await client.close();
+});
+
+class WsClientWithoutPongs {
+  readonly closed: Promise<{ code: number }>;
+
+  constructor(url: string) {
+    const opening = import('ws').then(
+      ({ WebSocket }) => new WebSocket(`${url}?token=${connectToken()}`, { autoPong: false }),
+    );
+    this.closed = opening.then((socket) => new Promise((resolve) => socket.on('close', (code) => resolve({ code }))));
+  }
+}
+
+it('closes everybody at shutdown, over the drain time, and lets nobody in meanwhile', async () => {
+  const gateway = await testbed.anotherGateway({ drainSeconds: 1 });
+  const clients = await Promise.all(Array.from({ length: 50 }, () => gateway.connect()));
+  const closedAt: number[] = [];
+  for (const client of clients) void client.closed.then(() => closedAt.push(Date.now()));
+  const stopped = gateway.stop();
+  await eventually(() => expect(closedAt.length).toBeGreaterThan(0));
+  await expect(WsClient.open(gateway.wsUrl, connectToken())).rejects.toMatchObject({ status: 503 });
+  expect(
+    new Set((await Promise.all(clients.map((client) => client.closed))).map((end) => JSON.stringify(end))),
+  ).toEqual(new Set([JSON.stringify(GOING_AWAY)]));
+  expect(Math.max(...closedAt) - Math.min(...closedAt)).toBeGreaterThan(300);
+  await stopped;
+});
