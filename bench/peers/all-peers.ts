@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { Peer, Setting } from './peer';
+
+/** Settings of the servers in this folder. */
+function doItYourself(setting: Setting): Readonly<Record<string, string>> {
+  return { PORT: String(setting.port), API_KEY: setting.apiKey, SIGNING_SECRET: setting.signingSecret };
+}
+
+const home = (setting: Setting): string => `http://127.0.0.1:${setting.port}/`;
+
+/** Hearth as `npm start` runs it: all services in one process, NATS and Postgres started by itself. */
+const hearth: Peer = {
+  name: 'hearth',
+  title: 'Hearth',
+  dialect: 'hearth',
+  script: join(__dirname, '../../apps/hearth/src/main.js'),
+  stores: true,
+  environment: (setting) => ({
+    HEARTH_HOST: '127.0.0.1',
+    HEARTH_PORT: String(setting.port),
+    HEARTH_ADMIN_PORT: String(setting.adminPort),
+    HEARTH_DATA_DIR: setting.dataDir,
+    HEARTH_HTTP_API_KEY_1: setting.apiKey,
+    HEARTH_SIGNING_KEY_1_METHOD: 'HS256',
+    HEARTH_SIGNING_KEY_1_ENCODED: setting.signingSecret,
+  }),
+  readyUrl: (setting) => `http://127.0.0.1:${setting.adminPort}/readyz`,
+};
+
+const plainWs: Peer = {
+  name: 'plain-ws',
+  title: 'plain ws',
+  dialect: 'plain-ws',
+  script: join(__dirname, 'plain-ws.js'),
+  stores: false,
+  environment: doItYourself,
+  readyUrl: home,
+};
+
+const socketIo: Peer = {
+  name: 'socket-io',
+  title: 'Socket.IO',
+  dialect: 'socket-io',
+  script: join(__dirname, 'socket-io.js'),
+  stores: false,
+  environment: doItYourself,
+  readyUrl: home,
+};
+
+/** Not a competitor: the least a Node process can do, to see how far the load generator goes. */
+const rawFrames: Peer = {
+  name: 'raw-frames',
+  title: 'raw frames',
+  dialect: 'plain-ws',
+  script: join(__dirname, 'raw-frames.js'),
+  stores: false,
+  environment: doItYourself,
+  readyUrl: home,
+};
+
+export const PEERS: readonly Peer[] = [hearth, plainWs, socketIo, rawFrames];
+
+/** Measured when nothing else is asked for. */
+export const DEFAULT_PEERS: readonly Peer[] = [hearth, plainWs, socketIo];

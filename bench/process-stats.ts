@@ -1,0 +1,123 @@
+/**
+ * CPU time and memory of a server and of everything it started. Hearth's embedded Postgres and NATS are processes of
+ * their own, and what they burn belongs to the price of a message.
+ */
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+interface ProcessInfo {
+  readonly pid: number;
+  readonly parent: number;
+  /** User and system time, on Linux with that of its ended children, so that a finished worker is not lost. */
+  readonly cpuSeconds: number;
+  readonly rssKiB: number;
+  readonly command: string;
+}
+
+export interface TreeSample {
+  /** The server's own process. */
+  readonly rootCpuSeconds: number;
+  readonly rootRssKiB: number;
+  /** The server and all its descendants. Shared memory counts in each of them. */
+  readonly treeCpuSeconds: number;
+  readonly treeRssKiB: number;
+  readonly pids: readonly number[];
+}
+
+/** Clock ticks per second in `/proc`: 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+async function readLinuxProcess(pid: number): Promise<ProcessInfo | undefined> {
+  try {
+    const [stat, status, command] = await Promise.all([
+      readFile(`/proc/${pid}/stat`, 'latin1'),
+      readFile(`/proc/${pid}/status`, 'latin1'),
+      readFile(`/proc/${pid}/cmdline`, 'utf8'),
+    ]);
+    // The name in parentheses may hold spaces: the numbered fields begin after the last parenthesis, with field 3.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = [14, 15, 16, 17].reduce((sum, field) => sum + Number(fields[field - 3]), 0);
+    return {
+      pid,
+      parent: Number(fields[1]),
+      cpuSeconds: ticks / TICKS_PER_SECOND,
+      rssKiB: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0),
+      command: command.replaceAll('\0', ' '),
+    };
+  } catch {
+    return undefined; // it ended while we were looking
+  }
+}
+
+async function listLinux(): Promise<ProcessInfo[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const all = await Promise.all(pids.map(readLinuxProcess));
+  return all.flatMap((info) => info ?? []);
+}
+
+/** Seconds of a `ps` time: `[[dd-]hh:]mm:ss[.cc]`. */
+export function parsePsTime(text: string): number {
+  const [days, clock] = text.includes('-') ? text.split('-') : ['0', text];
+  const seconds = (clock ?? '').split(':').reduce((total, part) => total * 60 + Number(part), 0);
+  return Number(days) * 86_400 + seconds;
+}
+
+async function listWithPs(): Promise<ProcessInfo[]> {
+  const { stdout } = await run('ps', ['-axo', 'pid=,ppid=,time=,rss=,command=']);
+  return stdout.split('\n').flatMap((line) => {
+    const [, pid, parent, time, rss, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    if (!pid || !parent || !time || !rss) return [];
+    return {
+      pid: Number(pid),
+      parent: Number(parent),
+      cpuSeconds: parsePsTime(time),
+      rssKiB: Number(rss),
+      command: command ?? '',
+    };
+  });
+}
+
+/**
+ * The processes of one server: its own, its descendants, and those whose command line names `dataDir` with their
+ * descendants, should the server have started them detached.
+ */
+export class ProcessTree {
+  constructor(
+    private readonly root: number,
+    private readonly dataDir: string,
+  ) {}
+
+  async sample(): Promise<TreeSample> {
+    const members = await this.members();
+    const root = members.find(({ pid }) => pid === this.root);
+    return {
+      rootCpuSeconds: root?.cpuSeconds ?? 0,
+      rootRssKiB: root?.rssKiB ?? 0,
+      treeCpuSeconds: members.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+      treeRssKiB: members.reduce((sum, { rssKiB }) => sum + rssKiB, 0),
+      pids: members.map(({ pid }) => pid),
+    };
+  }
+
+  /** Ends whatever still runs on this server's data directory. */
+  async killLeftovers(): Promise<void> {
+    for (const { pid, command } of await this.members()) {
+      if (pid !== this.root && command.includes(this.dataDir)) process.kill(pid, 'SIGKILL');
+    }
+  }
+
+  private async members(): Promise<ProcessInfo[]> {
+    const all = process.platform === 'linux' ? await listLinux() : await listWithPs();
+    const members = new Set(
+      all.filter(({ pid, command }) => pid === this.root || command.includes(this.dataDir)).map(({ pid }) => pid),
+    );
+    for (let before = 0; before !== members.size;) {
+      before = members.size;
+      for (const { pid, parent } of all) if (members.has(parent)) members.add(pid);
+    }
+    return all.filter(({ pid }) => members.has(pid));
+  }
+}
