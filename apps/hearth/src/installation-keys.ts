@@ -37,7 +37,11 @@ export async function withInstallationKeys(
     env: {
       ...env,
       ...(needsSigning
-        ? { HEARTH_SIGNING_KEY_1_METHOD: keys.signingKey.method, HEARTH_SIGNING_KEY_1_ENCODED: keys.signingKey.encoded }
+        ? {
+            HEARTH_SIGNING_KEY_1_METHOD_FILE: undefined,
+            HEARTH_SIGNING_KEY_1_METHOD: keys.signingKey.method,
+            HEARTH_SIGNING_KEY_1_ENCODED: keys.signingKey.encoded,
+          }
         : {}),
       ...(needsApi ? { HEARTH_HTTP_API_KEY_1: keys.httpApiKey1, HEARTH_HTTP_API_KEY_2: keys.httpApiKey2 } : {}),
       ...(needsAws ? { HEARTH_AWS_ACCESS_KEYS: keys.awsAccessKeys } : {}),

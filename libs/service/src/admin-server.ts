@@ -45,6 +45,11 @@ export class AdminServer {
     return this.#server.address() as AddressInfo;
   }
 
+  /** The port that is really bound, once started. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? this.options.port;
+  }
+
   /** From now on `/readyz` answers 503, so that load balancers send new work elsewhere. */
   drain(): void {
     this.#draining = true;

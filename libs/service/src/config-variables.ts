@@ -57,12 +57,12 @@ function optional<T>(name: string, kind: Kind<T>, details: Details): WithoutDefa
 
 const ALL: readonly ServiceName[] = SINGLE_SERVICES;
 const HTTP: readonly ServiceName[] = ['publish-api', 'gateway', 'history'];
-const TOKENS: readonly ServiceName[] = ['gateway', 'history'];
 const GATEWAY: readonly ServiceName[] = ['gateway'];
 const PUBLISH: readonly ServiceName[] = ['publish-api'];
 const SEQUENCER: readonly ServiceName[] = ['sequencer'];
 const STORE: readonly ServiceName[] = ['sequencer', 'gateway', 'history'];
-const STREAM: readonly ServiceName[] = ['publish-api', 'sequencer', 'gateway', 'history'];
+/** Whoever starts may be the one to create the streams. */
+const STREAM: readonly ServiceName[] = ['publish-api', 'sequencer', 'gateway'];
 
 const METHODS = choice(
   ...(['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
@@ -80,57 +80,59 @@ const TEBIBYTE = 1_099_511_627_776;
 export const VARIABLES = {
   signingKey1Method: variable('HEARTH_SIGNING_KEY_1_METHOD', METHODS, 'HS256', {
     meaning: 'Algorithm of the first signing key of connect and subscribe tokens.',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   signingKey1Id: optional('HEARTH_SIGNING_KEY_1_ID', text(), {
     meaning: 'Expected `kid` of the first key; unset accepts any.',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   signingKey1Encoded: optional('HEARTH_SIGNING_KEY_1_ENCODED', text('a Base64 secret or a PEM public key'), {
-    meaning: 'First signing key: Base64 secret (HS methods) or PEM public key. Without any key every token is refused.',
-    services: TOKENS,
+    defaultNote: 'generated',
+    meaning:
+      'First signing key: secret in Base64 for HS methods, else PEM, also in Base64. No key at all: no token is valid.',
+    services: GATEWAY,
     secret: true,
     reloadable: true,
   }),
   signingKey2Method: variable('HEARTH_SIGNING_KEY_2_METHOD', METHODS, 'HS256', {
     meaning: 'Algorithm of the second signing key (for rotation).',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   signingKey2Id: optional('HEARTH_SIGNING_KEY_2_ID', text(), {
     meaning: 'Expected `kid` of the second key; unset accepts any.',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   signingKey2Encoded: optional('HEARTH_SIGNING_KEY_2_ENCODED', text('a Base64 secret or a PEM public key'), {
     meaning: 'Second signing key.',
-    services: TOKENS,
+    services: GATEWAY,
     secret: true,
     reloadable: true,
   }),
   tokenAudience: optional('HEARTH_TOKEN_AUDIENCE', text(), {
     meaning: 'Required `aud` of tokens; unset = not checked.',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   tokenIssuer: optional('HEARTH_TOKEN_ISSUER', text(), {
     meaning: 'Required `iss` of tokens; unset = not checked.',
-    services: TOKENS,
+    services: GATEWAY,
     reloadable: true,
   }),
   tokenLeewaySeconds: variable('HEARTH_TOKEN_LEEWAY_SECONDS', integer(0, 3_600), '0', {
     meaning: 'Tolerance for `exp` and `nbf`.',
-    services: TOKENS,
+    services: GATEWAY,
   }),
   requireKid: variable('HEARTH_REQUIRE_KID', flag(), 'false', {
     meaning: 'Refuse tokens without `kid` when the signing key has an ID.',
-    services: TOKENS,
+    services: GATEWAY,
   }),
   apiKey1: optional('HEARTH_HTTP_API_KEY_1', text('any non-empty text'), {
     defaultNote: 'generated',
-    meaning: 'First API key of the server-side HTTP API. All-in-one: generated at the first start and shown once.',
+    meaning: 'First API key of the server-side HTTP API.',
     services: PUBLISH,
     secret: true,
     reloadable: true,
@@ -189,7 +191,7 @@ export const VARIABLES = {
     later: true,
   }),
   messageEventIndex: variable('HEARTH_MESSAGE_EVENT_INDEX', flag(), 'false', {
-    meaning: 'Keep an index of stored messages by channel, event and time.',
+    meaning: 'Keep an index of stored messages by channel, event and time. See `docs/deploy.md`.',
     services: SEQUENCER,
   }),
   publicWsUrl: optional('HEARTH_PUBLIC_WS_URL', url('ws', 'wss'), {
@@ -239,7 +241,7 @@ export const VARIABLES = {
     services: GATEWAY,
   }),
   trustedProxies: variable('HEARTH_TRUSTED_PROXIES', cidrList(), '', {
-    meaning: 'CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.',
+    meaning: 'Proxies whose `X-Forwarded-For` is believed; the first other address from the right is the client.',
     services: HTTP,
   }),
   maxHeaderBytes: variable('HEARTH_MAX_HEADER_BYTES', integer(1_024, 1_048_576), '65536', {
@@ -251,7 +253,8 @@ export const VARIABLES = {
     services: HTTP,
   }),
   httpTimeoutMs: variable('HEARTH_HTTP_TIMEOUT_MS', integer(100, 600_000), '5000', {
-    meaning: 'Time to answer a request before `503`, and to receive its headers before `408`.',
+    meaning:
+      'Time to answer a request before `503`, and to receive its headers before `408`; four times that for the body.',
     services: HTTP,
   }),
   corsOrigins: variable('HEARTH_CORS_ORIGINS', originList(), '*', {
@@ -271,7 +274,8 @@ export const VARIABLES = {
     services: GATEWAY,
   }),
   keepAliveSeconds: variable('HEARTH_KEEP_ALIVE_SECONDS', integer(1, 7 * DAY), '570', {
-    meaning: 'Interval of the keep-alive messages of connections that asked for them.',
+    meaning:
+      'Interval of `hotsock.keepAlive` for connections that asked for it; 95 % of the idle time where that is shorter.',
     services: GATEWAY,
   }),
   wsPingSeconds: variable('HEARTH_WS_PING_SECONDS', integer(0, DAY), '30', {
@@ -287,7 +291,7 @@ export const VARIABLES = {
     services: GATEWAY,
   }),
   drainSeconds: variable('HEARTH_DRAIN_SECONDS', integer(0, 300), '5', {
-    meaning: 'Time over which connections are closed at shutdown. The process is forced to exit 5 s after it.',
+    meaning: 'Time over which connections are closed at shutdown; 5 s later the process is forced to exit.',
     services: ALL,
   }),
   presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 67_108_864), '102400', {
@@ -305,7 +309,7 @@ export const VARIABLES = {
   }),
   publishAck: variable('HEARTH_PUBLISH_ACK', choice('stream', 'log'), 'stream', {
     meaning: 'A publish is answered when it is queued (`stream`) or when it is committed to Postgres (`log`).',
-    services: PUBLISH,
+    services: ['publish-api', 'gateway'],
   }),
   publishFunctionNames: variable(
     'HEARTH_PUBLISH_FUNCTION_NAMES',
@@ -336,6 +340,7 @@ export const VARIABLES = {
     'HEARTH_AWS_ACCESS_KEYS',
     pattern(/^(off|[^:,\s]+:[^:,\s]+(\s*,\s*[^:,\s]+:[^:,\s]+)*)$/i, 'AKID:SECRET pairs, comma-separated, or off'),
     {
+      defaultNote: 'generated',
       meaning: 'Access keys of the Lambda-compatible endpoint; `off` disables it.',
       services: PUBLISH,
       secret: true,
@@ -356,25 +361,25 @@ export const VARIABLES = {
   natsUrls: variable(
     'HEARTH_NATS_URL',
     listOf(
-      (server) => hasScheme(server.includes('://') ? server : `nats://${server}`, ['nats', 'tls', 'ws', 'wss']),
+      (server) => hasScheme(server.includes('://') ? server : `nats://${server}`, ['nats', 'tls']),
       'a comma-separated list such as nats://host:4222',
     ),
     '',
     {
       defaultNote: 'own server',
       meaning: 'NATS servers. All-in-one: unset starts an own `nats-server`. Single services need it.',
-      services: STREAM,
+      services: ALL,
       secret: true,
     },
   ),
   natsCredsFile: optional('HEARTH_NATS_CREDS_FILE', readableFile(), {
     meaning: 'NATS credentials file.',
-    services: STREAM,
+    services: ALL,
     noFile: true,
   }),
   natsToken: optional('HEARTH_NATS_TOKEN', text(), {
     meaning: 'NATS authentication token.',
-    services: STREAM,
+    services: ALL,
     secret: true,
   }),
   streamReplicas: variable('HEARTH_STREAM_REPLICAS', integer(1, 5), '1', {
@@ -441,6 +446,6 @@ export type VariableValues = { readonly [K in VariableKey]: Parsed<(typeof VARIA
 function originList(): Kind<readonly string[]> {
   return listOf(
     (origin) => origin === '*' || (hasScheme(origin, ['http', 'https']) && new URL(origin).origin === origin),
-    '* or a comma-separated list of origins such as https://example.com',
+    'a comma-separated list of origins such as https://example.com, or * for all',
   );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { ConfigError } from './config-error';
+import { ConfigError, gather } from './config-error';
 import { VARIABLES, type ServiceName, type VariableKey, type VariableValues } from './config-variables';
-import { readVariables, unknownNames, type Environment } from './environment';
+import { isGiven, readVariables, unknownNames, type Environment } from './environment';
 import { LIVE_KEYS, LiveSettings, type LiveKey } from './live-settings';
 
 type FixedKey = Exclude<VariableKey, LiveKey>;
@@ -29,8 +29,9 @@ const FIXED_KEYS = (Object.keys(VARIABLES) as VariableKey[]).filter(
 export function loadConfig(env: Environment, service: ServiceName): HearthConfig {
   const { values, problems: wrongValues } = readVariables(env, FIXED_KEYS);
   const problems = [...wrongValues, ...missing(env, service)];
-  const live = attempt(() => new LiveSettings(env), problems);
-  if (live === undefined || problems.length > 0) throw new ConfigError(problems);
+  const live = gather(problems, () => new LiveSettings(env));
+  // A required variable may be missing because its name was misspelt.
+  if (live === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);
   return Object.freeze({
     ...values,
     service,
@@ -47,19 +48,9 @@ export function required<K extends FixedKey>(config: HearthConfig, key: K): NonN
   return value;
 }
 
-function attempt<T>(read: () => T, problems: string[]): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    problems.push(...error.problems);
-    return undefined;
-  }
-}
-
 /** Variables that must be set together, or for this service. */
 function missing(env: Environment, service: ServiceName): string[] {
-  const isSet = (key: VariableKey) => [VARIABLES[key].name, `${VARIABLES[key].name}_FILE`].some((name) => env[name]);
+  const isSet = (key: VariableKey) => isGiven(env, VARIABLES[key]);
   const problems: string[] = [];
   const need = (key: VariableKey, why: string) => {
     if (!isSet(key)) problems.push(`${VARIABLES[key].name}: ${why}`);
@@ -72,7 +63,7 @@ function missing(env: Environment, service: ServiceName): string[] {
 }
 
 function warningsOf(env: Environment, service: ServiceName, live: LiveSettings): string[] {
-  const warnings = unknownNames(env).map((name) => `${name} is not a known variable and has no effect`);
+  const warnings = unknownVariables(env);
   const runs = (part: ServiceName) => service === 'hearth' || service === part;
   if (runs('gateway') && live.current.signingKeys.length === 0) {
     warnings.push('No signing key is set (HEARTH_SIGNING_KEY_1_ENCODED): every token will be refused');
@@ -81,4 +72,8 @@ function warningsOf(env: Environment, service: ServiceName, live: LiveSettings):
     warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every server-side request will be refused');
   }
   return warnings;
+}
+
+function unknownVariables(env: Environment): string[] {
+  return unknownNames(env).map((name) => `${name} is not a known variable and has no effect`);
 }

@@ -11,7 +11,7 @@ export interface Reading<K extends VariableKey> {
 
 /**
  * Reads the given variables from the environment or from the file that `X_FILE` names. All of them are read even if
- * some are wrong, so that an operator sees every mistake at once. When `problems` is not empty, values are missing.
+ * some are wrong, so that an operator sees every mistake at once. When `problems` is not empty, the values they are about are missing.
  */
 export function readVariables<K extends VariableKey>(env: Environment, keys: readonly K[]): Reading<K> {
   const values: Record<string, unknown> = {};
@@ -30,6 +30,12 @@ export function readVariables<K extends VariableKey>(env: Environment, keys: rea
 /** Name of the variable that holds the path of a file with the value of `variable`; undefined when there is none. */
 export function fileNameOf(variable: Variable): string | undefined {
   return variable.noFile === true ? undefined : `${variable.name}_FILE`;
+}
+
+/** Whether the variable is set, directly or by its file. */
+export function isGiven(env: Environment, variable: Variable): boolean {
+  const names = [variable.name, fileNameOf(variable) ?? ''];
+  return names.some((name) => (env[name]?.trim() ?? '') !== '');
 }
 
 /** Paths of the files the given variables are read from at present. */

@@ -12,6 +12,7 @@ import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { NestLogger, type Logger } from './logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
+import { UpgradableRequest } from './upgradable-request';
 
 export type HttpConfig = Pick<
   HearthConfig,
@@ -85,7 +86,11 @@ function adapterOf(instance: FastifyInstance): FastifyAdapter {
 }
 
 function optionsOf(config: HttpConfig, logger: Logger) {
-  const http = { maxHeaderSize: config.maxHeaderBytes, connectionsCheckingInterval: SLOW_CHECK_MS };
+  const http = {
+    maxHeaderSize: config.maxHeaderBytes,
+    connectionsCheckingInterval: SLOW_CHECK_MS,
+    IncomingMessage: UpgradableRequest,
+  };
   const { tlsCertFile, tlsKeyFile } = config;
   const tls = tlsCertFile !== undefined && tlsKeyFile !== undefined;
   return {
@@ -118,8 +123,8 @@ function takeRawBodies(instance: FastifyInstance): void {
 /** Lets `@RouteConfig({ bodyLimit })` do what Fastify only takes as a route option, which Nest does not pass on. */
 function takeRouteBodyLimits(instance: FastifyInstance): void {
   instance.addHook('onRoute', (route) => {
-    const limit = (route.config as { readonly bodyLimit?: unknown } | undefined)?.bodyLimit;
-    if (typeof limit === 'number') route.bodyLimit = limit;
+    const config: { readonly bodyLimit?: number } = { ...route.config };
+    if (config.bodyLimit !== undefined) route.bodyLimit = config.bodyLimit;
   });
 }
 
@@ -128,7 +133,7 @@ function answerUnknownRoutes(instance: FastifyInstance, logger: Logger): void {
   instance.setErrorHandler((error, _request, reply) => {
     // Fastify closes the connection under a body that is too large, and a client that still sends sees a broken pipe
     // instead of the answer. Node reads and drops the rest; `requestTimeout` bounds how long.
-    reply.removeHeader('connection');
+    if (reply.getHeader('connection') === 'close') reply.removeHeader('connection');
     sendError(reply, error, logger);
   });
   instance.setNotFoundHandler((request: FastifyRequest, reply: FastifyReply) => {

@@ -29,7 +29,7 @@ export interface ServiceDefinition {
 export interface ProcessHost {
   readonly env: Environment;
   readonly stderr: { write(text: string): unknown };
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
   exit(code: number): void;
 }
 
@@ -83,7 +83,8 @@ class Life {
   private readonly secrets: SecretsWatch;
   private starting: Promise<RunningService> | undefined;
   private port: number | undefined;
-  private ending = false;
+  /** Set when the end begins. */
+  private exitCode: number | undefined;
 
   constructor(
     private readonly definition: ServiceDefinition,
@@ -112,7 +113,7 @@ class Life {
       this.starting = this.definition.start({ config, logger, metrics, admin });
       this.port = (await this.starting).port;
       started = true;
-      logger.info({ ...outputsOf(config, this.port) }, 'Started');
+      logger.info({ outputs: outputsOf(config, this.port) }, 'Started');
     } catch (error) {
       this.logger.fatal({ err: error }, 'Start failed');
       this.host.exit(1);
@@ -129,7 +130,7 @@ class Life {
   }
 
   private onSignal(signal: 'SIGINT' | 'SIGTERM'): void {
-    if (this.ending) return this.host.exit(EXIT_CODES[signal]);
+    if (this.exitCode !== undefined) return this.host.exit(EXIT_CODES[signal]);
     this.logger.info({ signal }, 'Draining');
     void this.end(0);
   }
@@ -137,12 +138,13 @@ class Life {
   /** The state of the process is unknown by now, but clients are better told to go than cut off. */
   private onCrash(error: unknown): void {
     this.logger.fatal({ err: error }, 'An error was not handled');
-    if (this.ending) return this.host.exit(1);
-    void this.end(1);
+    const isEnding = this.exitCode !== undefined;
+    this.exitCode = 1;
+    if (!isEnding) void this.end(1);
   }
 
   private async end(code: number): Promise<void> {
-    this.ending = true;
+    this.exitCode = code;
     const deadline = setTimeout(
       () => {
         this.logger.error('Draining took too long, giving up');
@@ -157,7 +159,7 @@ class Life {
       await (await this.starting)?.drain();
       await this.admin.stop();
       this.logger.info('Stopped');
-      this.host.exit(code);
+      this.host.exit(this.exitCode);
     } catch (error) {
       this.logger.fatal({ err: error }, 'Draining failed');
       this.host.exit(1);

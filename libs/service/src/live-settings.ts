@@ -1,5 +1,5 @@
 import { VARIABLES, type Variable, type VariableKey, type VariableValues } from './config-variables';
-import { ConfigError } from './config-error';
+import { ConfigError, gather } from './config-error';
 import { filesOf, readVariables, type Environment } from './environment';
 import type { SigningKey } from '@hearth/claims';
 import { signingKeysOf } from './signing-keys';
@@ -66,9 +66,10 @@ export class LiveSettings {
 }
 
 function readLiveValues(env: Environment): LiveValues {
-  const { values, problems } = readVariables(env, LIVE_KEYS);
-  if (problems.length > 0) throw new ConfigError(problems);
-  const signingKeys = signingKeysOf(values);
+  const { values, problems: wrongValues } = readVariables(env, LIVE_KEYS);
+  const problems = [...wrongValues];
+  const signingKeys = gather(problems, () => signingKeysOf(values));
+  if (signingKeys === undefined || problems.length > 0) throw new ConfigError(problems);
   const { tokenAudience, tokenIssuer, eventsEnabled, logLevel, tracesSampleRate, awsAccessKeys } = values;
   const apiKeys = [values.apiKey1, values.apiKey2, ...values.moreApiKeys].filter((key) => key !== undefined);
   return Object.freeze({

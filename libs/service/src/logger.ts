@@ -2,8 +2,11 @@ import type { LoggerService } from '@nestjs/common';
 import { destination, pino, stdTimeFunctions, type DestinationStream, type Logger as PinoLogger } from 'pino';
 import { redact, redactText } from './redaction';
 
-/** `logger.info({ channel }, 'sentence')`; levels error, warn, info, debug. */
-export type Logger = PinoLogger;
+/**
+ * `logger.info({ channel }, 'sentence')`. No child loggers: pino redacts nothing they are bound to, and they keep the
+ * level of their birth when it is changed.
+ */
+export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'level'>;
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
 export interface LoggerOptions {
@@ -25,8 +28,8 @@ export function createLogger(options: LoggerOptions, stream: DestinationStream =
       timestamp: stdTimeFunctions.isoTime,
       messageKey: 'message',
       formatters: {
-        level: (label) => ({ level: label.toUpperCase() }),
-        bindings: redact,
+        // Whoever looks for `ERROR` must find what ended the process, too.
+        level: (label) => ({ level: label === 'fatal' ? 'ERROR' : label.toUpperCase() }),
         log: redact,
       },
       // Errors are plain objects by then.

@@ -1,0 +1,94 @@
+import type { AddressInfo } from 'node:net';
+import { AdminServer } from './admin-server';
+
+let admin: AdminServer;
+let url: string;
+
+beforeEach(async () => {
+  admin = new AdminServer({
+    host: '127.0.0.1',
+    port: 0,
+    metrics: async () => 'hearth_up 1\n',
+    info: () => ({ version: '1.2.3' }),
+  });
+  const { port }: AddressInfo = await admin.start();
+  url = `http://127.0.0.1:${port}`;
+});
+
+afterEach(() => admin.stop());
+
+async function get(path: string, init?: RequestInit) {
+  const response = await fetch(url + path, init);
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+async function readiness() {
+  const { status, text } = await get('/readyz');
+  return [status, JSON.parse(text)];
+}
+
+describe('the admin port', () => {
+  it('tells that the process is up', async () => {
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('is ready when every check passes', async () => {
+    admin.addCheck('nats', async () => {});
+    admin.addCheck('postgres', async () => 'anything');
+    expect(await readiness()).toEqual([200, { status: 'ready', checks: { nats: 'ok', postgres: 'ok' } }]);
+  });
+
+  it('is not ready when one check fails, and names it without its secrets', async () => {
+    admin.addCheck('nats', async () => {});
+    admin.addCheck('postgres', () => Promise.reject(new Error('no route to postgres://u:PLANTED@db')));
+    admin.addCheck('lazy', () => {
+      throw new Error('thrown at once');
+    });
+    expect(await readiness()).toEqual([
+      503,
+      {
+        status: 'not ready',
+        checks: { nats: 'ok', postgres: 'no route to postgres://[redacted]@db', lazy: 'thrown at once' },
+      },
+    ]);
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('takes a check that does not answer for a failed one', async () => {
+    admin.addCheck('nats', () => new Promise(() => {}));
+    expect(await readiness()).toEqual([503, { status: 'not ready', checks: { nats: 'no answer within 2000 ms' } }]);
+  });
+
+  it('is not ready while draining', async () => {
+    admin.drain();
+    expect(await readiness()).toEqual([503, { status: 'draining', checks: {} }]);
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  it('serves metrics and outputs', async () => {
+    const metrics = await get('/metrics?name=x');
+    expect(metrics.text).toBe('hearth_up 1\n');
+    expect(metrics.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+    expect(JSON.parse((await get('/info')).text)).toEqual({ version: '1.2.3' });
+  });
+
+  it('knows nothing else, and no other method', async () => {
+    expect((await get('/')).status).toBe(404);
+    expect((await get('/metrics/x')).status).toBe(404);
+    const post = await get('/info', { method: 'POST', body: '{}' });
+    expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+    const head = await get('/info', { method: 'HEAD' });
+    expect([head.status, head.text]).toEqual([200, '']);
+  });
+
+  it('tells when its port is taken', async () => {
+    const { port } = new URL(url);
+    const second = new AdminServer({
+      host: '127.0.0.1',
+      port: Number(port),
+      metrics: async () => '',
+      info: () => ({}),
+    });
+    await expect(second.start()).rejects.toThrow('EADDRINUSE');
+  });
+});

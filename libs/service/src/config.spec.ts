@@ -1,0 +1,300 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig, required } from './config';
+import { ConfigError } from './config-error';
+import { LIVE_KEYS } from './live-settings';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hearth-config-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The lines of the error that this environment causes; empty when it is right. */
+function problemsOf(env: Record<string, string>, service: Parameters<typeof loadConfig>[1] = 'hearth') {
+  try {
+    loadConfig(env, service);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems;
+  }
+}
+
+function file(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const secret = Buffer.alloc(32, 7).toString('base64');
+
+describe('defaults', () => {
+  it('are the documented ones, also when every variable is empty', () => {
+    for (const env of [{}, { HEARTH_PORT: '', HEARTH_TOKEN_AUDIENCE: '  ', HEARTH_EVENTS_ENABLED: '' }]) {
+      const config = loadConfig(env, 'hearth');
+      expect(config).toMatchObject({
+        service: 'hearth',
+        host: '0.0.0.0',
+        port: 8080,
+        adminHost: '127.0.0.1',
+        adminPort: 9090,
+        wsPaths: ['/', '/v1', '/v1/'],
+        wsOrigins: [],
+        trustedProxies: [],
+        maxHeaderBytes: 65_536,
+        maxBodyBytes: 262_144,
+        corsOrigins: ['*'],
+        partitions: 16,
+        deduplicationScope: 'global',
+        publishAck: 'stream',
+        natsUrls: [],
+        eventsMaxBytes: -1,
+      });
+      expect(config.databaseUrl).toBeUndefined();
+      expect(config.live.current).toMatchObject({
+        signingKeys: [],
+        apiKeys: [],
+        tokenAudience: undefined,
+        eventsEnabled: false,
+        logLevel: 'INFO',
+      });
+    }
+  });
+
+  it('name every process differently', () => {
+    const names = [loadConfig({}, 'hearth').nodeId, loadConfig({}, 'hearth').nodeId];
+    expect(names[0]).toMatch(/^[\w-]+$/);
+    expect(names[0]).not.toBe(names[1]);
+    expect(loadConfig({ HEARTH_NODE_ID: 'gateway-3' }, 'hearth').nodeId).toBe('gateway-3');
+  });
+});
+
+describe('a value', () => {
+  it.each([
+    ['HEARTH_REQUIRE_KID', 'true', 'requireKid', true],
+    ['HEARTH_REQUIRE_KID', 'Enabled', 'requireKid', true],
+    ['HEARTH_REQUIRE_KID', 'DISABLED', 'requireKid', false],
+    ['HEARTH_REQUIRE_KID', ' false ', 'requireKid', false],
+    ['HEARTH_PORT', '0', 'port', 0],
+    ['HEARTH_PORT', '65535', 'port', 65_535],
+    ['HEARTH_EVENTS_MAX_BYTES', '-1', 'eventsMaxBytes', -1],
+    ['HEARTH_DEDUPLICATION_SCOPE', 'Channel', 'deduplicationScope', 'channel'],
+    ['HEARTH_WS_PATHS', '/, /socket', 'wsPaths', ['/', '/socket']],
+    [
+      'HEARTH_TRUSTED_PROXIES',
+      '10.0.0.0/8, fd00::/8,192.0.2.1',
+      'trustedProxies',
+      ['10.0.0.0/8', 'fd00::/8', '192.0.2.1'],
+    ],
+    [
+      'HEARTH_WS_ORIGINS',
+      'https://a.example,http://b.example:8080',
+      'wsOrigins',
+      ['https://a.example', 'http://b.example:8080'],
+    ],
+    ['HEARTH_NATS_URL', 'nats://a:4222, b:4222', 'natsUrls', ['nats://a:4222', 'b:4222']],
+    [
+      'HEARTH_DATABASE_URL',
+      'postgres:///hearth?host=/run/postgresql',
+      'databaseUrl',
+      'postgres:///hearth?host=/run/postgresql',
+    ],
+    ['HEARTH_PUBLIC_WS_URL', 'wss://rt.example.com/v1', 'publicWsUrl', 'wss://rt.example.com/v1'],
+  ] as const)('%s=%s is understood', (name, value, key, expected) => {
+    expect(loadConfig({ [name]: value }, 'hearth')[key]).toEqual(expected);
+  });
+
+  it.each([
+    ['HEARTH_REQUIRE_KID', 'yes'],
+    ['HEARTH_PORT', '65536'],
+    ['HEARTH_PORT', '80.5'],
+    ['HEARTH_PORT', '0x50'],
+    ['HEARTH_PORT', '1e3'],
+    ['HEARTH_PARTITIONS', '0'],
+    ['HEARTH_WS_PING_SECONDS', '-1'],
+    ['HEARTH_TRACES_SAMPLE_RATE', '100.1'],
+    ['HEARTH_LOG_LEVEL', 'TRACE'],
+    ['HEARTH_DEDUPLICATION_SCOPE', 'everywhere'],
+    ['HEARTH_SIGNING_KEY_1_METHOD', 'none'],
+    ['HEARTH_PUBLIC_WS_URL', 'https://rt.example.com'],
+    ['HEARTH_PUBLIC_HTTP_URL', 'rt.example.com'],
+    ['HEARTH_TRUSTED_PROXIES', '10.0.0.0/33'],
+    ['HEARTH_TRUSTED_PROXIES', 'proxy.example.com'],
+    ['HEARTH_TRUSTED_PROXIES', ','],
+    ['HEARTH_WS_PATHS', 'v1'],
+    ['HEARTH_WS_PATHS', '/v1?x'],
+    ['HEARTH_WS_ORIGINS', 'https://a.example/path'],
+    ['HEARTH_CORS_ORIGINS', 'a.example'],
+    ['HEARTH_NATS_URL', 'http://nats'],
+    ['HEARTH_DATABASE_URL', 'mysql://localhost'],
+    ['HEARTH_EVENTS_SUBJECT_PREFIX', 'hearth.>'],
+    ['HEARTH_EVENTS_STREAM', 'a.b'],
+    ['HEARTH_NODE_ID', 'a b'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AKID'],
+    ['HEARTH_AWS_ACCOUNT_ID', '1'],
+    ['HEARTH_COMPAT_VERSION', 'new'],
+    ['HEARTH_TLS_CERT_FILE', '/nowhere/cert.pem'],
+  ])('%s=%s is refused, and the message says what is allowed', (name, value) => {
+    const [problem] = problemsOf({ [name]: value });
+    expect(problem).toMatch(new RegExp(`^${name}: must be `));
+  });
+});
+
+describe('mistakes', () => {
+  it('are reported all at once', () => {
+    const problems = problemsOf(
+      { HEARTH_PORT: 'http', HEARTH_PARTITIONS: '-4', HEARTH_LOG_LEVEL: 'LOUD', HEARTH_SIGNING_KEY_1_ENCODED: '???' },
+      'gateway',
+    );
+    expect(problems.map((line) => line.split(/[: ]/)[0]).sort()).toEqual([
+      'HEARTH_DATABASE_URL',
+      'HEARTH_LOG_LEVEL',
+      'HEARTH_NATS_URL',
+      'HEARTH_PARTITIONS',
+      'HEARTH_PORT',
+      'HEARTH_SIGNING_KEY_1_ENCODED',
+    ]);
+  });
+
+  it('never show a secret', () => {
+    const env = {
+      HEARTH_DATABASE_URL: 'mysql://hearth:TOPSECRET@db/hearth',
+      HEARTH_NATS_URL: 'http://user:TOPSECRET@nats',
+      HEARTH_AWS_ACCESS_KEYS: 'TOPSECRET',
+      HEARTH_SIGNING_KEY_1_METHOD: 'RS256',
+      HEARTH_SIGNING_KEY_1_ENCODED: Buffer.from('TOPSECRET').toString('base64'),
+      HEARTH_SIGNING_KEY_2_ENCODED: 'TOPSECRET!',
+      HEARTH_HTTP_API_KEY_1: 'TOPSECRET',
+      HEARTH_HTTP_API_KEY_1_FILE: '/nowhere',
+    };
+    const text = problemsOf(env).join('\n');
+    expect(text.split('\n')).toHaveLength(6);
+    expect(text).not.toContain('TOPSECRET');
+    expect(text).not.toContain(env.HEARTH_SIGNING_KEY_1_ENCODED);
+  });
+
+  it('in names are warnings', () => {
+    const { warnings } = loadConfig(
+      { HEARTH_PROT: '1', HEARTH_PORT_FILE: '', HEARTH_TLS_KEY_FILE_FILE: 'x' },
+      'hearth',
+    );
+    expect(warnings.filter((line) => line.includes('not a known variable'))).toEqual([
+      'HEARTH_PROT is not a known variable and has no effect',
+      'HEARTH_TLS_KEY_FILE_FILE is not a known variable and has no effect',
+    ]);
+  });
+});
+
+describe('a service', () => {
+  const nats = { HEARTH_NATS_URL: 'nats://localhost' };
+  const database = { HEARTH_DATABASE_URL: 'postgres://localhost/hearth' };
+
+  it.each([
+    ['hearth', {}, []],
+    ['publish-api', nats, []],
+    ['publish-api', {}, ['HEARTH_NATS_URL']],
+    ['sequencer', nats, ['HEARTH_DATABASE_URL']],
+    ['gateway', {}, ['HEARTH_NATS_URL', 'HEARTH_DATABASE_URL']],
+    ['history', { ...nats, ...database }, []],
+  ] as const)('%s with %j misses %j', (service, env, missing) => {
+    expect(problemsOf(env, service).map((line) => line.split(':')[0])).toEqual(missing);
+  });
+
+  it('that verifies tokens starts without a signing key, with a warning', () => {
+    expect(loadConfig({ ...nats, ...database }, 'gateway').warnings).toEqual([expect.stringContaining('signing key')]);
+    expect(loadConfig({ ...nats, ...database }, 'history').warnings).toEqual([]);
+    expect(loadConfig(nats, 'publish-api').warnings).toEqual([expect.stringContaining('API key')]);
+  });
+
+  it('is told which setting the code cannot do without', () => {
+    const config = loadConfig({}, 'hearth');
+    expect(() => required(config, 'databaseUrl')).toThrow('HEARTH_DATABASE_URL');
+    expect(required(loadConfig(database, 'hearth'), 'databaseUrl')).toBe('postgres://localhost/hearth');
+  });
+
+  it('gets settings that cannot be changed', () => {
+    const config = loadConfig({}, 'hearth');
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.live.current)).toBe(true);
+  });
+
+  it('needs certificate and key together', () => {
+    const path = file('cert.pem', 'x');
+    expect(problemsOf({ HEARTH_TLS_CERT_FILE: path })).toEqual([expect.stringContaining('HEARTH_TLS_KEY_FILE')]);
+    expect(problemsOf({ HEARTH_TLS_CERT_FILE: path, HEARTH_TLS_KEY_FILE: path })).toEqual([]);
+  });
+});
+
+describe('X_FILE', () => {
+  it('gives the content of the file, without the line break at its end', () => {
+    const env = {
+      HEARTH_HTTP_API_KEY_1_FILE: file('api-key', 'key-from-file\n'),
+      HEARTH_PORT_FILE: file('port', '8181\r\n'),
+    };
+    const config = loadConfig(env, 'hearth');
+    expect(config.live.current.apiKeys).toEqual(['key-from-file']);
+    expect(config.port).toBe(8181);
+  });
+
+  it('satisfies what a service requires', () => {
+    const env = { HEARTH_NATS_URL_FILE: file('nats', 'nats://localhost') };
+    expect(problemsOf(env, 'publish-api')).toEqual([]);
+  });
+
+  it('with an empty file counts as unset', () => {
+    expect(loadConfig({ HEARTH_HTTP_API_KEY_1_FILE: file('empty', '\n') }, 'hearth').live.current.apiKeys).toEqual([]);
+  });
+
+  it('beside X, or without a readable file, is a mistake', () => {
+    const path = file('both', '1');
+    expect(problemsOf({ HEARTH_PORT: '1', HEARTH_PORT_FILE: path })).toEqual([
+      'HEARTH_PORT: is set, and HEARTH_PORT_FILE too; set one of them',
+    ]);
+    expect(problemsOf({ HEARTH_NATS_TOKEN_FILE: join(folder, 'none') })).toEqual([
+      expect.stringMatching(
+        /^HEARTH_NATS_TOKEN: the file ".*none" of HEARTH_NATS_TOKEN_FILE cannot be read \(ENOENT\)$/,
+      ),
+    ]);
+  });
+});
+
+describe('keys', () => {
+  it('are both signing keys that are set, in the order of their slots', () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const { signingKeys } = loadConfig(
+      {
+        HEARTH_SIGNING_KEY_1_METHOD: 'ES256',
+        HEARTH_SIGNING_KEY_1_ENCODED_FILE: file('public.pem', pem),
+        HEARTH_SIGNING_KEY_2_ENCODED: secret,
+        HEARTH_SIGNING_KEY_2_ID: 'new',
+      },
+      'hearth',
+    ).live.current;
+    expect(signingKeys.map(({ slot, method, id }) => [slot, method, id])).toEqual([
+      [1, 'ES256', undefined],
+      [2, 'HS256', 'new'],
+    ]);
+  });
+
+  it('of the HTTP API are 1, 2 and the additional ones, each once', () => {
+    const env = { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b', HEARTH_HTTP_API_KEYS: 'c, a ,d' };
+    expect(loadConfig(env, 'hearth').live.current.apiKeys).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('and everything else that may change is what the specification lists', () => {
+    expect([...LIVE_KEYS].sort()).toEqual(
+      [
+        ...['signingKey1Method', 'signingKey1Id', 'signingKey1Encoded'],
+        ...['signingKey2Method', 'signingKey2Id', 'signingKey2Encoded'],
+        ...['tokenAudience', 'tokenIssuer', 'apiKey1', 'apiKey2', 'moreApiKeys', 'awsAccessKeys'],
+        ...['logLevel', 'tracesSampleRate', 'eventsEnabled'],
+      ].sort(),
+    );
+  });
+});

@@ -1,0 +1,25 @@
+import { IncomingMessage } from 'node:http';
+
+/** `Upgrade: websocket`, alone or as one of several offers. */
+const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
+
+/**
+ * A request that asks for another protocol only when that protocol is WebSocket.
+ *
+ * As soon as anybody listens for `upgrade`, Node hands every request with an `Upgrade` header to that listener, body
+ * unread. The HTTP client of Java offers `Upgrade: h2c` with its first request by default: its publishes would be lost.
+ * An offer nobody takes up is to be ignored (RFC 9110 §7.8). Node decides by this property, on 20, 22 and 24 alike;
+ * `shouldUpgradeCallback`, meant for this, exists in new releases only.
+ */
+export class UpgradableRequest extends IncomingMessage {
+  private wantsUpgrade = false;
+
+  get upgrade(): boolean {
+    return this.wantsUpgrade && WEBSOCKET.test(this.headers.upgrade ?? '');
+  }
+
+  /** Node sets it when the headers are in. */
+  set upgrade(value: boolean | null) {
+    this.wantsUpgrade = value === true;
+  }
+}
