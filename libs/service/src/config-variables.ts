@@ -416,6 +416,18 @@ export const VARIABLES = {
     meaning: 'Where the all-in-one keeps Postgres, NATS and generated keys between starts.',
     services: ['hearth'],
   }),
+  natsServer: optional('HEARTH_NATS_SERVER', readableFile(), {
+    defaultNote: 'PATH, then fetched',
+    meaning: 'Program of the own nats-server (2.9 or later).',
+    services: ['hearth'],
+    noFile: true,
+  }),
+  cacheDir: optional('HEARTH_CACHE_DIR', text('the path of a directory'), {
+    defaultNote: "the user's cache folder",
+    meaning: 'Where a fetched nats-server is kept.',
+    services: ['hearth'],
+    noFile: true,
+  }),
   partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '16', {
     meaning: 'Units of order; the same on every service and fixed for the life of an installation.',
     services: STREAM,
