@@ -34,9 +34,10 @@ async function start(context: ServiceContext): Promise<RunningService> {
     natsUrl: config.natsUrls.length === 0 ? undefined : config.natsUrls.join(','),
     log: (line) => logger.info(line),
     onLost: (reason) => {
-      logger.error(reason);
-      process.exitCode = 1;
-      process.kill(process.pid, 'SIGTERM');
+      // Ends like every failure that nobody can handle: gently, and with code 1, so that whoever watches starts it again.
+      setImmediate(() => {
+        throw new Error(reason);
+      });
     },
   });
   const closers = [() => servers.stop()];
