@@ -11,22 +11,24 @@ import type { IncomingMessage } from 'node:http';
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    let bytes = Number(request.headers['content-length'] ?? 0);
+    let bytes = 0;
+    let isWhole = false;
     const refuse = (): void => {
       request.removeAllListeners('data').resume();
       reject(new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`));
     };
-    if (bytes > maxBytes) return refuse();
-    bytes = 0;
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) return refuse();
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       chunks.push(chunk);
       if (bytes > maxBytes) refuse();
     });
-    request.on('end', () =>
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
-    );
-    // After `end` this changes nothing.
-    request.on('close', () => reject(new ProtocolError('MALFORMED_MESSAGE', 'the body ended early')));
+    request.on('end', () => {
+      isWhole = true;
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+    });
+    request.on('close', () => {
+      if (!isWhole) reject(new ProtocolError('MALFORMED_MESSAGE', 'the body ended early'));
+    });
   });
 }
