@@ -6,7 +6,7 @@ import {
   messageTail,
   Position,
 } from '@hearth/protocol';
-import { AckedPublisher, deliverStreamEnd, lastDelivered, StreamConnection } from '@hearth/stream';
+import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, StreamConnection } from '@hearth/stream';
 import type { SequencedMessage } from './sequencing';
 
 /**
@@ -47,16 +47,16 @@ export class FanOut {
    *
    * @returns `confirmed` resolves when the deliver stream holds all of them
    */
-  async send(messages: readonly SequencedMessage[]): Promise<{ confirmed: Promise<unknown> }> {
+  async send(messages: readonly SequencedMessage[]): Promise<{ confirmed: Promise<void> }> {
     if (Date.now() < this.recallUntilMs) await this.recall(messages);
-    const confirmations: Promise<void>[] = [];
+    const outgoing: OutgoingMessage[] = [];
     for (const message of messages) {
       const previous = this.last.get(message.event.channel);
       if (previous !== undefined && comparePositions(previous, message.position) >= 0) continue;
-      confirmations.push(this.publisher.publish(deliverSubject(message.event.channel), record(message, previous)));
+      outgoing.push({ subject: deliverSubject(message.event.channel), payload: record(message, previous) });
       this.remember(message.event.channel, message.position);
     }
-    return { confirmed: Promise.all(confirmations) };
+    return { confirmed: this.publisher.publishInOrder(outgoing) };
   }
 
   /** Learns the last positions of channels that this worker does not know from the deliver stream. */

@@ -229,7 +229,7 @@ export class PartitionWorker {
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(delivered: Promise<unknown>, events: Promise<void>, checkpoint: Checkpoint): void {
+  private advanceWhen(delivered: Promise<void>, events: Promise<void>, checkpoint: Checkpoint): void {
     this.unconfirmed++;
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)

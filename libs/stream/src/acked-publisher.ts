@@ -10,9 +10,15 @@ export interface PublishOptions {
   readonly timeoutMs?: number;
 }
 
-interface Pending {
+/** One message of several that are confirmed together. */
+export interface OutgoingMessage {
   readonly subject: string;
   readonly payload: Uint8Array;
+}
+
+interface Pending {
+  readonly messages: readonly OutgoingMessage[];
+  readonly bytes: number;
   readonly headers: MsgHdrs | undefined;
   readonly deadline: number;
   sentAt: number;
@@ -58,6 +64,18 @@ export class AckedPublisher {
    * @throws StreamUnavailableError when NATS is away (at once), refuses, or does not confirm in time
    */
   publish(subject: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    return this.enqueue([{ subject, payload }], options);
+  }
+
+  /**
+   * Publishes messages of one stream, in order, and asks for the confirmation of the last one only: the server takes what
+   * one connection sends in order, so it confirms all of them, at the cost of one. They are repeated together.
+   */
+  async publishInOrder(messages: readonly OutgoingMessage[]): Promise<void> {
+    if (messages.length > 0) await this.enqueue(messages, {});
+  }
+
+  private enqueue(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<void> {
     const limited = options.timeoutMs !== undefined;
     if (limited && !this.connection.isConnected) {
       return Promise.reject(new StreamUnavailableError('NATS is not connected'));
@@ -67,9 +85,11 @@ export class AckedPublisher {
     }
     return new Promise((resolve, reject) => {
       const now = Date.now();
+      let bytes = 0;
+      for (const { payload } of messages) bytes += payload.length;
       const pending: Pending = {
-        subject,
-        payload,
+        messages,
+        bytes,
         headers: messageHeaders(options),
         deadline: options.timeoutMs === undefined ? Infinity : now + options.timeoutMs,
         sentAt: now,
@@ -78,7 +98,7 @@ export class AckedPublisher {
       };
       const token = (this.next++).toString(36);
       this.pending.set(token, pending);
-      this.pendingBytes += payload.length;
+      this.pendingBytes += bytes;
       this.send(token, pending);
     });
   }
@@ -115,14 +135,19 @@ export class AckedPublisher {
       const pending = this.pending.get(token);
       if (pending === undefined) continue;
       try {
-        this.connection.nats.publish(pending.subject, pending.payload, {
-          reply: `${this.inbox}.${token}`,
-          headers: pending.headers,
-        });
+        this.sendAll(token, pending);
       } catch (error) {
         this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
       }
     }
+  }
+
+  private sendAll(token: string, { messages, headers }: Pending): void {
+    const { nats } = this.connection;
+    const last = messages.length - 1;
+    messages.forEach(({ subject, payload }, index) => {
+      nats.publish(subject, payload, index < last ? { headers } : { headers, reply: `${this.inbox}.${token}` });
+    });
   }
 
   private onAck(message: Msg): void {
@@ -170,15 +195,15 @@ export class AckedPublisher {
 
   private forget(token: string, pending: Pending): void {
     this.pending.delete(token);
-    this.pendingBytes -= pending.payload.length;
+    this.pendingBytes -= pending.bytes;
   }
 }
 
 function messageHeaders(options: PublishOptions): MsgHdrs | undefined {
   if (options.messageId === undefined && options.headers === undefined) return undefined;
   const all = headers();
-  if (options.messageId !== undefined) all.set('Nats-Msg-Id', options.messageId);
-  for (const [name, value] of Object.entries(options.headers ?? {})) all.set(name, value);
+  if (options.messageId !== undefined) all.append('Nats-Msg-Id', options.messageId);
+  for (const [name, value] of Object.entries(options.headers ?? {})) all.append(name, value);
   return all;
 }
 
