@@ -34,8 +34,7 @@ const MAX_PARAMETER_CHARACTERS = 16_384;
  * Builds, but does not start, the Nest application of one process: `await app.listen(config.port, config.host)`.
  *
  * Bodies arrive as raw bytes whatever their Content-Type (`rawBody`); every error, also those of the HTTP parser and
- * the router, has the shape of publish-api §9; duplicate slashes count as one. A route raises its body limit with
- * `@RouteConfig({ bodyLimit: bytes })`. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
+ * the router, has the shape of publish-api §9; duplicate slashes count as one. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
  */
 export async function createHttpApp(
   module: Type | DynamicModule,
@@ -44,7 +43,6 @@ export async function createHttpApp(
 ): Promise<NestFastifyApplication> {
   const instance: FastifyInstance = fastify(optionsOf(config, logger));
   takeRawBodies(instance);
-  takeRouteBodyLimits(instance);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
   instance.server.headersTimeout = config.httpTimeoutMs;
@@ -117,14 +115,6 @@ function takeRawBodies(instance: FastifyInstance): void {
     const type = headers['content-type'];
     if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];
     done();
-  });
-}
-
-/** Lets `@RouteConfig({ bodyLimit })` do what Fastify only takes as a route option, which Nest does not pass on. */
-function takeRouteBodyLimits(instance: FastifyInstance): void {
-  instance.addHook('onRoute', (route) => {
-    const config: { readonly bodyLimit?: number } = { ...route.config };
-    if (config.bodyLimit !== undefined) route.bodyLimit = config.bodyLimit;
   });
 }
 
