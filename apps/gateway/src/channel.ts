@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, DeliverRecord, Position } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
-import { DeliverSubscriber, DeliverSubscription, lastDelivered, readDelivered, StreamConnection } from '@hearth/stream';
+import {
+  DeliverSubscriber,
+  DeliverSubscription,
+  lastDelivered,
+  readDelivered,
+  StoredDeliverRecord,
+  StreamConnection,
+} from '@hearth/stream';
 import { ClientSocket } from './client-socket';
 import { FrameBatch } from './frame-batch';
 
@@ -40,8 +47,11 @@ const MAX_HELD_BYTES = 8 * 1_048_576;
 const RETRY_MS = 50;
 /** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
 const LOOKS_NEARBY = 3;
-/** A gap that cannot be filled within this time, while NATS is there, does not stop the channel any longer. */
-const GIVE_UP_MS = 2_000;
+/**
+ * A gap that cannot be filled within this time, while NATS is there, does not stop the channel any longer. Longer than a
+ * sequencer takes to send again what the stream did not confirm.
+ */
+const GIVE_UP_MS = 3_000;
 
 /**
  * One channel on this gateway: its subscribers, and the intake that keeps its chain of messages unbroken.
@@ -80,6 +90,10 @@ export class Channel {
   private watchers: Set<(record: DeliverRecord) => void> | undefined;
   /** The deliver stream's messages up to here have been taken into account. */
   private readSequence = 0;
+  /** The deliver stream's newest message of this channel when it was opened: nobody here waits for an older one. */
+  private openSequence = 0;
+  /** Subscribers that have seen messages elsewhere that have not come here yet: the last one's id, by connection. */
+  private ahead: Map<string, string> | undefined;
   private rotation = 0;
 
   constructor(
@@ -96,9 +110,16 @@ export class Channel {
     return this.subscribers.length;
   }
 
-  /** Adds a subscriber, which gets `welcome` before anything else of the channel. Only while open. */
-  add(subscriber: Subscriber, welcome: () => void): void {
+  /**
+   * Adds a subscriber, which gets `welcome` before anything else of the channel. Only while open.
+   *
+   * @param seenId id of the last message that it has seen; a gateway that was ahead of this one may have shown it
+   */
+  add(subscriber: Subscriber, welcome: () => void, seenId?: string): void {
     this.flush();
+    if (seenId !== undefined && (this.lastId === undefined || seenId > this.lastId)) {
+      (this.ahead ??= new Map()).set(subscriber.connectionId, seenId);
+    }
     subscriber.slot = this.subscribers.length;
     this.subscribers.push(subscriber);
     this.parts.metrics.subscriptions.add(1);
@@ -108,6 +129,7 @@ export class Channel {
   /** Removes a subscriber that has got everything up to now, and gets nothing of the channel any more. */
   remove(subscriber: Subscriber): void {
     if (subscriber.socket.isOpen) this.flush();
+    this.ahead?.delete(subscriber.connectionId);
     const moved = this.subscribers.pop();
     if (moved !== undefined && moved !== subscriber) {
       this.subscribers[subscriber.slot] = moved;
@@ -178,12 +200,32 @@ export class Channel {
     return true;
   }
 
-  /** A message from the deliver stream, in its order. */
-  restore(record: DeliverRecord, sequence: number): void {
-    this.readSequence = Math.max(this.readSequence, sequence);
-    if (this.isRepeat(record)) return;
-    if (this.last !== undefined && !this.continues(record)) this.reportLoss('the deliver stream has lost messages');
-    this.accept(record);
+  /**
+   * Takes in what was read from the deliver stream, up to the first missing link. Usually it is in order, but a message
+   * that the stream did not confirm is sent again, behind those that came after it, and so is what a sequencer sends that
+   * lost its partition.
+   *
+   * @param atAnyRate do not stop at a missing link
+   * @returns whether there was none
+   */
+  restore(found: readonly StoredDeliverRecord[], atAnyRate = false): boolean {
+    for (const { record, sequence } of inOrder(found)) {
+      if (!this.isRepeat(record)) {
+        // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
+        // repeat of an older message.
+        if (sequence <= this.openSequence) this.moveTo(record);
+        else if (this.last === undefined || this.continues(record)) this.accept(record);
+        else if (!atAnyRate) {
+          this.readAgain = true;
+          return false;
+        } else {
+          this.reportLoss('the deliver stream has lost messages');
+          this.accept(record);
+        }
+      }
+      this.readSequence = Math.max(this.readSequence, sequence);
+    }
+    return true;
   }
 
   /**
@@ -204,6 +246,7 @@ export class Channel {
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;
       this.readSequence = stored?.sequence ?? 0;
+      this.openSequence = this.readSequence;
     } catch (error) {
       this.close();
       throw error;
@@ -235,11 +278,15 @@ export class Channel {
   }
 
   private accept(record: DeliverRecord): void {
-    this.last = record.position;
-    this.lastId = record.id;
+    this.moveTo(record);
     for (const watcher of this.watchers ?? []) watcher(record);
     if (this.subscribers.length === 0) return;
     if (this.pending.push(record) === 1) this.parts.flushSoon(this);
+  }
+
+  private moveTo({ position, id }: DeliverRecord): void {
+    this.last = position;
+    this.lastId = id;
   }
 
   private isRepeat(record: DeliverRecord): boolean {
@@ -276,16 +323,18 @@ export class Channel {
     let giveUpAt = Date.now() + GIVE_UP_MS;
     for (let looks = 1; ; looks++) {
       this.readAgain = false;
-      const complete = await this.readFrom(starts[0] ?? 1, starts.length === 1);
+      const isLastLook = Date.now() > giveUpAt;
+      const complete = await this.readFrom(starts[0] ?? 1, isLastLook);
       if (this.isClosed) return;
       if (complete && !this.readAgain && !this.isGapAhead()) break;
-      if (starts.length > 1 && (!complete || looks >= LOOKS_NEARBY)) starts.shift();
-      if (!this.parts.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
-      if (Date.now() > giveUpAt) {
+      if (isLastLook) {
         this.reportLoss('the deliver stream does not have the missing messages');
         break;
       }
-      await delay(RETRY_MS);
+      if (starts.length > 1 && (!complete || looks >= LOOKS_NEARBY)) starts.shift();
+      if (!this.parts.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      // Each look from the beginning reads the channel's last minutes again.
+      await delay(starts.length > 1 ? RETRY_MS : 5 * RETRY_MS);
     }
     this.parts.metrics.catchUps.inc();
     this.catchingUp = false;
@@ -293,21 +342,18 @@ export class Channel {
   }
 
   /**
-   * @param atAnyRate deliver what is there even if its first message does not continue the chain
-   * @returns false when it could not be read, or begins too late
+   * @param atAnyRate deliver what is there even if a link of the chain is missing
+   * @returns false when it could not be read, or a link is missing
    */
   private async readFrom(sequence: number, atAnyRate: boolean): Promise<boolean> {
-    let fits: boolean | undefined;
+    const found: StoredDeliverRecord[] = [];
     try {
-      await readDelivered(this.parts.stream, { sequence }, this.name, (_subject, stored) => {
-        if (fits === undefined && !this.isRepeat(stored.record)) fits = atAnyRate || this.continues(stored.record);
-        if (fits !== false && !this.isClosed) this.restore(stored.record, stored.sequence);
-      });
+      await readDelivered(this.parts.stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
     } catch (error) {
       this.parts.logger.warn({ channel: this.name, err: error }, 'catching up failed, trying again');
       return false;
     }
-    return fits !== false;
+    return !this.isClosed && this.restore(found, atAnyRate);
   }
 
   private reportLoss(why: string): void {
@@ -315,18 +361,31 @@ export class Channel {
     this.parts.logger.error({ channel: this.name, last: this.last }, `a gap in a channel could not be filled: ${why}`);
   }
 
-  /** Positions in the batch that a subscriber must not get, by connection: its own messages without `echo`. */
+  /**
+   * Positions in the batch that a subscriber must not get, by connection: its own messages without `echo`, and what it
+   * has seen elsewhere.
+   */
   private leftOut(records: readonly DeliverRecord[]): ReadonlyMap<string, readonly number[]> | undefined {
     let leftOut: Map<string, number[]> | undefined;
-    records.forEach(({ exceptConnectionId }, index) => {
-      if (exceptConnectionId === undefined || !this.parts.isLocal(exceptConnectionId)) return;
+    const leave = (connectionId: string, index: number): void => {
       leftOut ??= new Map();
-      const indexes = leftOut.get(exceptConnectionId);
-      if (indexes === undefined) leftOut.set(exceptConnectionId, [index]);
-      else indexes.push(index);
+      const indexes = leftOut.get(connectionId);
+      if (indexes === undefined) leftOut.set(connectionId, [index]);
+      else if (indexes.at(-1) !== index) indexes.push(index);
+    };
+    records.forEach(({ id, exceptConnectionId }, index) => {
+      if (exceptConnectionId !== undefined && this.parts.isLocal(exceptConnectionId)) leave(exceptConnectionId, index);
+      for (const [connectionId, seenId] of this.ahead ?? []) {
+        if (id <= seenId) leave(connectionId, index);
+        else this.ahead?.delete(connectionId);
+      }
     });
     return leftOut;
   }
+}
+
+function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {
+  return [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
 }
 
 async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {

@@ -302,10 +302,11 @@ export class Connection implements FrameReceiver, Requester {
       autoSubscribed: request.autoSubscribed,
       resume: missed === undefined ? undefined : { complete: missed.complete },
     });
-    this.subscriptions.add(new Subscription(this, channel, terms), () => {
+    const welcome = (): void => {
       this.answer(frame, request.answerId);
       if (missed?.frames !== undefined) this.socket.write(missed.frames);
-    });
+    };
+    this.subscriptions.add(new Subscription(this, channel, terms), welcome, request.after);
   }
 
   private unsubscribe(name: string, answerId: number | undefined): void {

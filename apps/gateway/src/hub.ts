@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { deliverSubject, ProtocolError } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
-import { deliverStreamEnd, DeliverSubscriber, readDelivered, StreamConnection } from '@hearth/stream';
+import {
+  deliverStreamEnd,
+  DeliverSubscriber,
+  readDelivered,
+  StoredDeliverRecord,
+  StreamConnection,
+} from '@hearth/stream';
 import { Channel, ChannelParts } from './channel';
 
 export interface HubParts {
@@ -174,9 +180,15 @@ export class Hub {
     // A stream that ends before our note was created anew.
     const start = end < this.earlierStreamEnd ? 0 : this.earlierStreamEnd;
     if (end <= start) return;
-    await readDelivered(this.own.stream, { sequence: start + 1 }, undefined, (subject, { record, sequence }) => {
+    const found = new Map<Channel, StoredDeliverRecord[]>();
+    await readDelivered(this.own.stream, { sequence: start + 1 }, undefined, (subject, stored) => {
       const channel = waiting.get(subject);
-      if (channel !== undefined && !channel.isClosed) channel.restore(record, sequence);
+      if (channel === undefined) return;
+      const own = found.get(channel);
+      if (own === undefined) found.set(channel, [stored]);
+      else own.push(stored);
     });
+    // One that lacks a link goes on looking by itself when it is resumed.
+    for (const [channel, stored] of found) if (!channel.isClosed) channel.restore(stored);
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { comparePositions, DeliverRecord, firstIdOf, idTimeMs } from '@hearth/protocol';
+import { comparePositions, DeliverRecord, firstIdOf, idTimeMs, Position } from '@hearth/protocol';
 import { Logger } from '@hearth/service';
 import { readDelivered, StreamConnection } from '@hearth/stream';
 import type { Channel } from './channel';
@@ -117,7 +117,7 @@ export class Resume {
     }
     return () => {
       watch.stop();
-      return collection.missed();
+      return collection.missed(channel.last);
     };
   }
 
@@ -180,13 +180,15 @@ class Collection {
     if (this.live.length > MAX_MESSAGES) this.live.shift();
   }
 
-  missed(): Missed {
+  /** @param until the last message that the channel has taken in: what comes after it, the channel will deliver */
+  missed(until: Position | undefined): Missed {
     const lastStored = this.last;
+    const stored = this.stored.filter(({ position }) => until !== undefined && comparePositions(position, until) <= 0);
     const live =
       lastStored === undefined
         ? this.live
         : this.live.filter(({ position }) => comparePositions(position, lastStored.position) > 0);
-    const candidates = [...this.stored, ...live].filter(({ id }) => id > this.request.after);
+    const candidates = [...stored, ...live].filter(({ id }) => id > this.request.after);
     const visible = this.request.hasSeen ? candidates : candidates.filter(({ id }) => this.isVisible(id));
     const newest = this.newest(visible);
     const reachesLive = this.live.length < MAX_MESSAGES;

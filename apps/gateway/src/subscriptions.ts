@@ -24,13 +24,14 @@ export class Subscriptions {
    * Begins a subscription.
    *
    * @param welcome sends what comes before the channel's messages
+   * @param seenId id of the last message that a resuming client has seen
    */
-  add(subscription: Subscription, welcome: () => void): void {
+  add(subscription: Subscription, welcome: () => void, seenId?: string): void {
     const { channel, alias, identity, subscribedAtMs } = subscription;
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
     this.rights.entered(identity.uid, channel.name, subscribedAtMs);
-    channel.add(subscription, welcome);
+    channel.add(subscription, welcome, seenId);
   }
 
   /** Ends a subscription; nothing of its channel is sent after this. */

@@ -42,7 +42,10 @@ async function start(context: ServiceContext): Promise<RunningService> {
   });
   const closers = [() => servers.stop()];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.reverse()) await close();
+    const failures: unknown[] = [];
+    // A part that cannot be closed must not leave the others running, least of all the servers: they would outlive us.
+    for (const close of closers.reverse()) await close().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw new AggregateError(failures, 'not everything could be closed');
   };
   try {
     await migrate(servers.databaseUrl);

@@ -1,0 +1,282 @@
+import { messageId } from '@hearth/protocol';
+import { Arrival, ConnectionLog, Intent, messageKey, Sighting } from './journal';
+import { Evidence, judge, NO_OFFENCE, Offence } from './oracle';
+
+const MESSAGES = 10_000;
+const MIDDLE = 4_321;
+
+/** The same shape as the real one, but with everything writable: each test spoils one thing. */
+interface Case extends Evidence {
+  readonly intents: Intent[];
+  readonly connections: (ConnectionLog & { arrivals: Arrival[] })[];
+  readonly table: Sighting[];
+  readonly histories: Sighting[][];
+}
+
+const publisherOf = (n: number): string => `p${n % 3}`;
+
+const all: readonly Sighting[] = Array.from({ length: MESSAGES }, (_, n) => ({
+  channel: 'c',
+  id: messageId(1_700_000_000_000 + n, n, 0),
+  message: messageKey(publisherOf(n), n),
+  content: `["e",${n}]`,
+}));
+
+/** All messages were published, acked and delivered to three subscribers, the first of which reconnected halfway. */
+function flawless(): Case {
+  const intents = Array.from({ length: MESSAGES }, (_, n): Intent => {
+    const times = { intendedAt: 100 + n * 10, ackedAt: 100 + n * 10 + 25 };
+    return {
+      publisher: publisherOf(n),
+      n,
+      channel: 'c',
+      isKept: n % 2 === 0,
+      line: publisherOf(n),
+      fate: 'acked',
+      ...times,
+    };
+  });
+  const connection = (label: string, from: number, to: number): Case['connections'][number] => ({
+    label,
+    gateway: label.startsWith('s2') ? 'two' : 'one',
+    subscriptions: [
+      {
+        channel: 'c',
+        askedAt: 97 + from * 10,
+        confirmedAt: 99 + from * 10,
+        endedAt: to === MESSAGES ? Infinity : 100 + to * 10 + 8,
+      },
+    ],
+    arrivals: all.slice(from, to).map((sighting, index) => ({ ...sighting, at: 100 + (from + index) * 10 + 8 })),
+  });
+  const kept = all.filter((_, n) => n % 2 === 0);
+  return {
+    intents,
+    connections: [
+      connection('s0#1', 0, 6_000),
+      connection('s0#2', 6_050, MESSAGES),
+      connection('s1#1', 0, MESSAGES),
+      connection('s2#1', 0, MESSAGES),
+    ],
+    table: [...kept].reverse(),
+    histories: [[...kept]],
+    until: new Map(),
+  };
+}
+
+function found(evidence: Evidence): Partial<Record<Offence, number>> {
+  const { examples, ...counts } = judge(evidence);
+  const offences = Object.entries(counts).filter(([, count]) => count > 0);
+  expect(examples.length > 0).toBe(offences.length > 0);
+  return Object.fromEntries(offences);
+}
+
+const swap = <T>(list: T[], a: number, b: number): void => {
+  [list[a], list[b]] = [list[b]!, list[a]!];
+};
+
+describe('the oracle', () => {
+  it('finds nothing where nothing is wrong', () => {
+    expect(judge(flawless())).toEqual(NO_OFFENCE);
+  });
+
+  it('notices one of 10,000 messages that one subscriber did not get', () => {
+    const spoiled = flawless();
+    spoiled.connections[2]!.arrivals.splice(MIDDLE, 1);
+    expect(found(spoiled)).toEqual({ lost: 1 });
+  });
+
+  it('notices an accepted message that nobody got', () => {
+    const spoiled = flawless();
+    const { id } = spoiled.connections[2]!.arrivals[MIDDLE]!;
+    for (const connection of spoiled.connections) {
+      connection.arrivals = connection.arrivals.filter((arrival) => arrival.id !== id);
+    }
+    expect(found(spoiled)).toEqual({ lost: 1 });
+  });
+
+  it('accepts that a message of unknown fate does not appear, and that it does', () => {
+    const spoiled = flawless();
+    for (const place of [MIDDLE, MIDDLE + 2])
+      Object.assign(spoiled.intents[place]!, { fate: 'unknown', ackedAt: Infinity });
+    const { id } = spoiled.connections[2]!.arrivals[MIDDLE]!;
+    for (const connection of spoiled.connections) {
+      connection.arrivals = connection.arrivals.filter((arrival) => arrival.id !== id);
+    }
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+  });
+
+  it('notices the first and the last message that a subscription should have brought', () => {
+    const first = flawless();
+    first.connections[1]!.arrivals.shift();
+    expect(found(first)).toEqual({ lost: 1 });
+    const last = flawless();
+    last.connections[3]!.arrivals.pop();
+    expect(found(last)).toEqual({ lost: 1 });
+  });
+
+  it('notices a subscription that brought nothing', () => {
+    const spoiled = flawless();
+    spoiled.connections[1]!.arrivals = [];
+    expect(found(spoiled)).toEqual({ lost: MESSAGES - 6_050 });
+  });
+
+  it('notices a kept message that the table or a page of history lacks', () => {
+    const table = flawless();
+    table.table.splice(MIDDLE, 1);
+    expect(found(table)).toEqual({ lost: 1 });
+    const history = flawless();
+    history.histories[0]!.splice(MIDDLE, 1);
+    expect(found(history)).toEqual({ lost: 1 });
+  });
+
+  it('notices a message that nobody published, one that was refused and one that was not to be kept', () => {
+    const invented = flawless();
+    const arrival = invented.connections[2]!.arrivals[MIDDLE]!;
+    invented.histories[0]!.push({ ...arrival, id: messageId(1_800_000_000_000, 1, 0), message: 'nobody/1' });
+    expect(found(invented)).toEqual({ phantom: 1 });
+    const refused = flawless();
+    Object.assign(refused.intents[MIDDLE]!, { fate: 'refused', ackedAt: Infinity, isKept: false });
+    expect(found(refused).phantom).toBeGreaterThan(0);
+    const kept = flawless();
+    Object.assign(kept.intents[MIDDLE + 1]!, { isKept: false });
+    expect(found(kept)).toEqual({ phantom: 2 });
+  });
+
+  it('notices one message that came twice, on one connection, in the table or in history', () => {
+    const connection = flawless();
+    connection.connections[2]!.arrivals.splice(MIDDLE, 0, connection.connections[2]!.arrivals[MIDDLE]!);
+    expect(found(connection)).toEqual({ duplicate: 1 });
+    const table = flawless();
+    table.table.push(table.table[MIDDLE]!);
+    expect(found(table)).toEqual({ duplicate: 1 });
+    const history = flawless();
+    history.histories[0]!.splice(MIDDLE, 0, history.histories[0]![MIDDLE]!);
+    expect(found(history)).toEqual({ duplicate: 1 });
+  });
+
+  it('notices one message with two ids', () => {
+    const spoiled = flawless();
+    const { arrivals } = spoiled.connections[2]!;
+    arrivals.push({ ...arrivals[MIDDLE]!, id: messageId(1_800_000_000_000, 1, 0), at: 1_000_000 });
+    expect(found(spoiled).duplicate).toBe(1);
+  });
+
+  it('notices two messages with one deduplicationId', () => {
+    const spoiled = flawless();
+    for (const place of [MIDDLE, MIDDLE + 2]) Object.assign(spoiled.intents[place]!, { deduplicationId: 'once' });
+    expect(found(spoiled)).toEqual({ duplicate: 1 });
+  });
+
+  it('notices two messages that changed places for one subscriber', () => {
+    const spoiled = flawless();
+    swap(spoiled.connections[2]!.arrivals, MIDDLE, MIDDLE + 1);
+    expect(found(spoiled)).toEqual({ inverted: 1 });
+  });
+
+  it('notices two messages that changed places in history', () => {
+    const spoiled = flawless();
+    swap(spoiled.histories[0]!, MIDDLE, MIDDLE + 1);
+    expect(found(spoiled)).toEqual({ inverted: 1 });
+  });
+
+  it('notices that everybody got two messages in another order than that of the answers to their publishers', () => {
+    const spoiled = flawless();
+    // Their publisher was answered 25 after it began, so one that began 30 later must come later.
+    const [early, late] = [spoiled.intents[MIDDLE]!, spoiled.intents[MIDDLE + 3]!];
+    const times = { intendedAt: early.intendedAt, ackedAt: early.ackedAt };
+    Object.assign(early, { intendedAt: late.intendedAt, ackedAt: late.ackedAt, line: undefined });
+    Object.assign(late, { ...times, line: undefined });
+    expect(found(spoiled).inverted).toBeGreaterThan(0);
+  });
+
+  it('notices that a line came out in another order than it went in', () => {
+    const spoiled = flawless();
+    const [one, other] = [spoiled.intents[MIDDLE]!, spoiled.intents[MIDDLE + 1]!];
+    // Sent at the same moment, without waiting for an answer.
+    Object.assign(one, { line: 'batch', n: one.n });
+    Object.assign(other, { line: 'batch', publisher: one.publisher, n: one.n - 1_000_000 });
+    const before = messageKey(publisherOf(MIDDLE + 1), MIDDLE + 1);
+    const rename = <T extends Sighting>(sighting: T): T =>
+      sighting.message === before ? { ...sighting, message: messageKey(other.publisher, other.n) } : sighting;
+    for (const connection of spoiled.connections) connection.arrivals = connection.arrivals.map(rename);
+    expect(
+      found({ ...spoiled, table: spoiled.table.map(rename), histories: spoiled.histories.map((h) => h.map(rename)) }),
+    ).toEqual({
+      inverted: 1,
+    });
+  });
+
+  it('notices that one subscriber got something else under the same id', () => {
+    const spoiled = flawless();
+    const { arrivals } = spoiled.connections[2]!;
+    arrivals[MIDDLE] = { ...arrivals[MIDDLE]!, content: 'spoiled' };
+    expect(found(spoiled)).toEqual({ disagreeing: 1 });
+  });
+
+  it('notices a message that leaked to somebody who was not subscribed', () => {
+    const spoiled = flawless();
+    const outsider: ConnectionLog = {
+      label: 'outsider#1',
+      gateway: 'one',
+      subscriptions: [{ channel: 'other', askedAt: 0, confirmedAt: 1, endedAt: Infinity }],
+      arrivals: [spoiled.connections[2]!.arrivals[MIDDLE]!],
+    };
+    expect(found({ ...spoiled, connections: [...spoiled.connections, outsider] })).toEqual({ leaked: 1 });
+  });
+
+  it('notices a message that came before the subscription was confirmed, or after it had ended', () => {
+    const early = flawless();
+    const { subscriptions } = early.connections[1]!;
+    subscriptions[0] = { ...subscriptions[0]!, confirmedAt: subscriptions[0]!.confirmedAt + 10 };
+    expect(found(early)).toEqual({ leaked: 1 });
+    const late = flawless();
+    late.connections[0]!.subscriptions[0]!.endedAt -= 20;
+    expect(found(late)).toEqual({ leaked: 2 });
+  });
+
+  it('notices a message from before the subscription', () => {
+    const spoiled = flawless();
+    const [subscription] = spoiled.connections[1]!.subscriptions;
+    spoiled.connections[1]!.subscriptions[0] = { ...subscription!, askedAt: 60_000 };
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+    const before = spoiled.connections[2]!.arrivals[6_049]!;
+    spoiled.connections[1]!.arrivals.unshift({ ...before, at: spoiled.connections[1]!.arrivals[0]!.at - 1 });
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+    // Its own gateway had delivered it to another client before this one asked.
+    spoiled.connections[1]!.subscriptions[0] = { ...subscription!, askedAt: before.at + 1 };
+    expect(found(spoiled)).toEqual({ leaked: 1 });
+  });
+
+  it('notices that a resume left something out or repeated something, unless it said that it is incomplete', () => {
+    const resumedAfter = (place: number, complete: boolean): Case => {
+      const spoiled = flawless();
+      const { subscriptions } = spoiled.connections[1]!;
+      subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[place]!.id, complete } };
+      return spoiled;
+    };
+    expect(judge(resumedAfter(6_049, true))).toEqual(NO_OFFENCE);
+    expect(found(resumedAfter(6_048, true))).toEqual({ lost: 1 });
+    expect(found(resumedAfter(6_050, true))).toEqual({ duplicate: 1 });
+    expect(judge(resumedAfter(6_000, false))).toEqual(NO_OFFENCE);
+  });
+
+  it('notices a sender that got the copy it did not want', () => {
+    const spoiled = flawless();
+    Object.assign(spoiled.intents[MIDDLE]!, { exceptConnection: 's1#1' });
+    expect(found(spoiled)).toEqual({ leaked: 1 });
+    const { arrivals } = spoiled.connections[2]!;
+    arrivals.splice(MIDDLE, 1);
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+  });
+
+  it('does not judge what came after the end', () => {
+    const spoiled = flawless();
+    const { id } = spoiled.connections[2]!.arrivals[MIDDLE]!;
+    spoiled.connections[2]!.arrivals.splice(MIDDLE + 1);
+    for (const intent of spoiled.intents.slice(MIDDLE + 1))
+      Object.assign(intent, { fate: 'unknown', ackedAt: Infinity });
+    expect(judge({ ...spoiled, until: new Map([['c', id]]) })).toEqual(NO_OFFENCE);
+    expect(found(spoiled).lost).toBe(MESSAGES - MIDDLE - 1);
+  });
+});

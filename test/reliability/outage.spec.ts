@@ -1,0 +1,62 @@
+import { eventually } from '../support/eventually';
+import { Cluster } from './cluster';
+import { Load } from './load';
+import { judge, NO_OFFENCE } from './oracle';
+
+let cluster: Cluster;
+let load: Load;
+
+beforeAll(async () => (cluster = await Cluster.start()), 90_000);
+afterAll(() => cluster.stop());
+
+afterEach(() => load.abandon());
+
+async function startLoad(name: string, seed: number): Promise<void> {
+  load = new Load(cluster, { name, seed, channels: ['alpha', 'beta', 'gamma'] });
+  await load.start();
+  await load.progress(30);
+}
+
+/** Everything healed, nobody who did not want to was disconnected, and no process ended. */
+async function expectNoHarm(): Promise<void> {
+  await load.progress(30);
+  const verdict = judge(await load.finish());
+  process.stdout.write(load.summary());
+  expect(verdict).toEqual(NO_OFFENCE);
+  expect(load.incompleteResumes).toBe(0);
+  for (const client of [...load.steady, ...load.socketPublishers]) expect(client.closes).toEqual([]);
+  expect(cluster.troubles).toEqual([]);
+}
+
+describe('a cluster under load', () => {
+  it('refuses publishes while NATS is dead and then catches up, with all sockets open', async () => {
+    await startLoad('nats-killed', 1);
+    await cluster.nats.kill();
+    load.shake();
+    // Answered while there is no NATS, so nobody waited for it.
+    await eventually(() => expect(load.refusals.get(503)).toBeGreaterThan(150), 30_000);
+    await cluster.nats.restart();
+    await expectNoHarm();
+    expect([...load.refusals.keys()]).toEqual([503]);
+  }, 90_000);
+
+  it('catches up after NATS was restarted in good order', async () => {
+    await startLoad('nats-restarted', 2);
+    await cluster.nats.restart();
+    await expectNoHarm();
+  }, 90_000);
+
+  it('goes on when its database connections are cut again and again', async () => {
+    await startLoad('postgres-cut', 3);
+    for (let cut = 0; cut < 5; cut++) {
+      const { rowCount } = await cluster.sql.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
+      );
+      expect(rowCount).toBeGreaterThan(0);
+      await load.progress(10);
+    }
+    await expectNoHarm();
+    expect([...load.refusals]).toEqual([]);
+  }, 90_000);
+});

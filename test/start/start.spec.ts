@@ -1,0 +1,147 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '../support/ws-client';
+import { eventually } from '../support/eventually';
+import { descendantsOf, HearthRun, Installation, shell } from './hearth-process';
+
+let installation: Installation;
+beforeEach(() => (installation = new Installation()));
+afterEach(() => installation.remove(), 60_000);
+
+/** Opens the connection that the first printed command opens. */
+async function connectAsPrinted({ commands }: HearthRun) {
+  const [wscat = ''] = commands;
+  const [, url, token] = /^npx wscat -c "(ws:\/\/[^?"]+)\?token=([^"]+)"$/.exec(wscat) ?? [];
+  return connect(url!, token);
+}
+
+/** Publishes with the second printed command, with other `data` and further members if they are given. */
+async function publishAsPrinted({ commands }: HearthRun, more?: { data: string; deduplicationId?: string }) {
+  const members = more === undefined ? '"data":"👋"' : JSON.stringify(more).slice(1, -1);
+  return JSON.parse(await shell(`${commands[1]} -s`.replace('"data":"👋"', members)));
+}
+
+type Client = Awaited<ReturnType<typeof connect>>;
+
+/** Looks back with the third printed command, its variables filled as the text above it says. */
+async function lookBackAsPrinted({ commands }: HearthRun, client: Client): Promise<{ messages: { data: unknown }[] }> {
+  const { connectionId, connectionSecret } = (await client.connected()).data;
+  const env = { CONNECTION_ID: connectionId as string, CONNECTION_SECRET: connectionSecret as string };
+  return JSON.parse(await shell(`${commands[2]} -s`, env));
+}
+
+const secretsIn = (text: string): string[] => text.match(/\b[A-Za-z0-9]{40}\b/g) ?? [];
+
+describe('the all-in-one, started with nothing but a folder and ports', () => {
+  it('prints three commands that work as they are', async () => {
+    const hearth = await installation.start();
+    expect(hearth.commands).toHaveLength(3);
+    const client = await connectAsPrinted(hearth);
+    await client.next('hotsock.subscribed');
+    expect(await publishAsPrinted(hearth)).toEqual({ channel: 'my-channel', event: 'greeting' });
+    const frame = await client.next('greeting');
+    expect(frame).toEqual({ id: expect.any(String), channel: 'my-channel', event: 'greeting', data: '👋' });
+    expect(await lookBackAsPrinted(hearth, client)).toEqual({
+      messages: [{ ...frame, meta: { uid: null, umd: null } }],
+    });
+    // What the token lets a newcomer try in wscat.
+    client.send({ channel: 'my-channel', event: 'hello', data: 'it is me' });
+    expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });
+  }, 90_000);
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'says goodbye to its clients on %s, ends everything it started and exits with 0',
+    async (signal) => {
+      const hearth = await installation.start();
+      const client = await connectAsPrinted(hearth);
+      const started = await descendantsOf(hearth.pid);
+      expect(started.map(({ command }) => command).join('\n')).toMatch(
+        /postgres[^]*nats-server|nats-server[^]*postgres/,
+      );
+      expect(await hearth.end(signal)).toBe(0);
+      expect(await client.closed).toEqual({ code: 1001, reason: 'Going away' });
+      expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]);
+    },
+    90_000,
+  );
+
+  it('goes on at the second start where the first one ended, and shows its secrets only once', async () => {
+    const first = await installation.start();
+    const keys = readFileSync(join(installation.dataDir, 'keys.json'), 'utf8');
+    expect(secretsIn(first.stderr)).toHaveLength(2);
+    for (const secret of secretsIn(first.stderr)) expect(keys).toContain(secret);
+    await publishAsPrinted(first, { data: 'before', deduplicationId: 'once' });
+    await first.end('SIGTERM');
+
+    const second = await installation.start();
+    expect(readFileSync(join(installation.dataDir, 'keys.json'), 'utf8')).toBe(keys);
+    for (const secret of secretsIn(first.stderr)) expect(second.stderr + second.stdout).not.toContain(secret);
+    // Still accepted, because nobody shall be able to tell, and dropped.
+    await publishAsPrinted(second, { data: 'again', deduplicationId: 'once' });
+    await publishAsPrinted(second, { data: 'after' });
+    const client = await connectAsPrinted(second);
+    await eventually(async () => {
+      const { messages } = await lookBackAsPrinted(second, client);
+      expect(messages.at(-1)?.data).toBe('after');
+    });
+    const { messages } = await lookBackAsPrinted(second, client);
+    expect(messages.map(({ data }) => data)).toEqual(['before', 'after']);
+    for (const log of [first.stdout, second.stdout]) {
+      for (const secret of secretsIn(keys)) expect(log).not.toContain(secret);
+    }
+  }, 120_000);
+
+  it('starts again after kill -9, with everything it had accepted', async () => {
+    const first = await installation.start();
+    for (const data of ['one', 'two', 'three']) await publishAsPrinted(first, { data });
+    await first.end('SIGKILL');
+    const second = await installation.start();
+    const client = await connectAsPrinted(second);
+    await eventually(async () => {
+      const { messages } = await lookBackAsPrinted(second, client);
+      expect(messages.map(({ data }) => data)).toEqual(['one', 'two', 'three']);
+    });
+    await publishAsPrinted(second);
+    await client.next(({ data }) => data === '👋');
+    expect(await second.end('SIGTERM')).toBe(0);
+  }, 120_000);
+
+  it.each([
+    ['Postgres', 0],
+    ['nats-server', 1],
+  ] as const)(
+    'ends with code 1 and takes the rest along when its %s dies',
+    async (_name, index) => {
+      const hearth = await installation.start();
+      const started = await descendantsOf(hearth.pid);
+      process.kill(installation.serverPids()[index]!, 'SIGKILL');
+      expect(await hearth.untilEnded()).toBe(1);
+      await eventually(() =>
+        expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]),
+      );
+    },
+    90_000,
+  );
+
+  it('prints all mistakes of a configuration at once and starts nothing', async () => {
+    const hearth = await installation.run({
+      HEARTH_PORT: 'eighty',
+      HEARTH_PARTITIONS: '0',
+      HEARTH_DATABASE_URL: 'mysql://somewhere',
+      HEARTH_SIGNING_KEY_1_METHOD: 'none',
+    });
+    expect(await hearth.untilEnded()).toBe(1);
+    for (const name of ['PORT', 'PARTITIONS', 'DATABASE_URL', 'SIGNING_KEY_1_METHOD']) {
+      expect(hearth.stderr).toMatch(new RegExp(`^ {2}HEARTH_${name}: must be `, 'm'));
+    }
+    expect(hearth.stdout).toBe('');
+    expect(existsSync(installation.dataDir)).toBe(false);
+  });
+
+  it('does not share its folder with another', async () => {
+    await installation.start();
+    const second = await installation.run({ HEARTH_PORT: '0', HEARTH_ADMIN_PORT: '0' });
+    expect(await second.untilEnded()).toBe(1);
+    expect(second.stdout).toContain('already in use by process');
+  }, 90_000);
+});
