@@ -22,37 +22,26 @@ export interface LogRow {
 }
 
 /**
- * The insert of a batch, whose parameters `appendValues` begin at number `first`; nothing is inserted unless `condition`
- * holds.
+ * The insert of a batch, whose parameter `appendValue` is number `first`; nothing is inserted unless `condition` holds.
+ *
+ * The batch is one JSON text, which Node writes natively and Postgres takes apart: an array per column (`unnest`) makes
+ * the client escape every value in JavaScript, 10 µs a row on the thread that does everything else.
  */
 export function appendStatement(first: number, condition = 'true'): string {
-  const types = ['text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'text', 'uuid', 'int8'];
   return `
     insert into message_log (channel, id, event, data, meta, connection_id, source_ip, user_agent, trigger, request_id,
                              expires_at)
-    select channel, id, event, data, meta, connection_id, source_ip, user_agent, trigger, request_id,
+    select channel, id, event, data, meta, "connectionId", "sourceIp", "userAgent", trigger, "requestId",
            case when store >= 0 then now() + store * interval '1 second' end
-      from unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')})
-        as row (channel, id, event, data, meta, connection_id, source_ip, user_agent, trigger, request_id, store)
+      from json_to_recordset($${first}::json) as row (channel text, id text, event text, data text, meta text,
+             "connectionId" text, "sourceIp" text, "userAgent" text, trigger text, "requestId" uuid, store int8)
      where ${condition}
     on conflict (channel, id) do nothing`;
 }
 
-/** One array per column: the statement is the same, and stays planned, whatever the size of the batch. */
-export function appendValues(rows: readonly LogRow[]): readonly unknown[] {
-  return [
-    rows.map((row) => row.channel),
-    rows.map((row) => row.id),
-    rows.map((row) => row.event),
-    rows.map((row) => row.data),
-    rows.map((row) => row.meta),
-    rows.map((row) => row.connectionId),
-    rows.map((row) => row.sourceIp),
-    rows.map((row) => row.userAgent),
-    rows.map((row) => row.trigger),
-    rows.map((row) => row.requestId),
-    rows.map((row) => row.store),
-  ];
+/** A text that Postgres reads back value for value: `data` is a string in it, so what it escapes stays escaped. */
+export function appendValue(rows: readonly LogRow[]): string {
+  return JSON.stringify(rows);
 }
 
 const append = prepared('append_messages', appendStatement(1));
@@ -62,5 +51,5 @@ const append = prepared('append_messages', appendStatement(1));
  * expiry too.
  */
 export async function appendMessages(tx: Db, rows: readonly LogRow[]): Promise<void> {
-  if (rows.length > 0) await append(tx, appendValues(rows));
+  if (rows.length > 0) await append(tx, [appendValue(rows)]);
 }

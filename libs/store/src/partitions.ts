@@ -1,5 +1,5 @@
 import { sql, type Selectable } from 'kysely';
-import { appendStatement, appendValues, type LogRow } from './message-log';
+import { appendStatement, appendValue, type LogRow } from './message-log';
 import { prepared } from './prepared';
 import type { Db, Tables } from './tables';
 
@@ -148,7 +148,7 @@ export async function appendAndAdvance(
   positions: readonly FencedPosition[],
   rows: readonly LogRow[],
 ): Promise<void> {
-  const parameters = [...advanceValues(positions), ...appendValues(rows)];
+  const parameters = [...advanceValues(positions), appendValue(rows)];
   await refuseUnlessAll(db, positions, await advanceAndAppend(db, parameters));
 }
 
