@@ -56,7 +56,7 @@ export class ClientPublish {
       },
       (error: unknown) => {
         this.metrics.publishRefused.of('SERVICE_UNAVAILABLE').inc();
-        throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not accepted, it may be sent again', {
+        throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not confirmed, it may be sent again', {
           cause: error,
         });
       },

@@ -52,9 +52,13 @@ export class Publisher {
       );
     } catch (error) {
       if (!(error instanceof StreamUnavailableError)) throw error;
-      throw new ProtocolError('SERVICE_UNAVAILABLE', `the message was not accepted, try again: ${error.message}`, {
-        cause: error,
-      });
+      throw new ProtocolError(
+        'SERVICE_UNAVAILABLE',
+        `the message was not confirmed, try again with the same deduplicationId: ${error.message}`,
+        {
+          cause: error,
+        },
+      );
     }
     return eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
   }
