@@ -25,7 +25,6 @@ describe('a cluster under load whose processes are killed one after the other', 
     const verdict = judge(await load.finish());
     process.stdout.write(load.summary());
     expect(verdict).toEqual(NO_OFFENCE);
-    expect(load.incompleteResumes).toBe(0);
     const [onKilledGateway, onOtherGateway] = load.steady;
     expect(onOtherGateway?.connectionCount).toBe(1);
     expect(onKilledGateway?.connectionCount).toBeGreaterThan(1);

@@ -102,7 +102,7 @@ export class Load {
     }, withinMs);
   }
 
-  /** Resumes that did not bring everything. */
+  /** Resumes that said they could not be sure: a true answer (R5), so it is told, not judged; what is hidden is judged. */
   get incompleteResumes(): number {
     return this.clients.reduce((sum, client) => sum + client.incompleteResumes, 0);
   }
@@ -155,7 +155,7 @@ export class Load {
     const deliveries = journal.connections.reduce((sum, { arrivals }) => sum + arrivals.length, 0);
     return (
       `${this.options.name}: ${journal.count('acked')} acked, ${journal.count('refused')} refused, ${journal.count('unknown')} unknown, ` +
-      `${deliveries} deliveries on ${journal.connections.length} connections\n`
+      `${deliveries} deliveries on ${journal.connections.length} connections, ${this.incompleteResumes} resumes not sure\n`
     );
   }
 

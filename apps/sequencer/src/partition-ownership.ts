@@ -1,4 +1,11 @@
-import { claimPartition, ensurePartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
+import {
+  claimPartition,
+  ensurePartitions,
+  listPartitions,
+  releaseSequencer,
+  renewSequencerLease,
+  reportCaughtUp,
+} from '@hearth/store';
 import { createHash } from 'node:crypto';
 import { PartitionWorker } from './partition-worker';
 import type { SequencerParts } from './sequencer-parts';
@@ -75,6 +82,7 @@ export class PartitionOwnership {
       this.prepared = true;
     }
     const nodes = await renewSequencerLease(database.db, nodeId, LEASE_MS);
+    await this.dropLost();
     for (const partition of this.workers.keys()) {
       if (ownerOf(partition, nodes) !== nodeId) await this.release(partition);
     }
@@ -86,6 +94,15 @@ export class PartitionOwnership {
       if (claim === undefined) continue;
       this.parts.logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
       this.workers.set(partition, new PartitionWorker(this.parts, claim, () => this.workers.delete(partition)));
+    }
+  }
+
+  /** A process that was paused for longer than its lease still has workers for partitions that others own by now. */
+  private async dropLost(): Promise<void> {
+    if (this.workers.size === 0) return;
+    for (const { partition, owner, epoch } of await listPartitions(this.parts.database.db)) {
+      const worker = this.workers.get(partition);
+      if (worker !== undefined && (owner !== this.parts.nodeId || epoch !== worker.epoch)) worker.fence();
     }
   }
 

@@ -146,7 +146,8 @@ export class PartitionWorker {
     this.position = start.position;
     const fanOut = await FanOut.open(stream, publisher, streamSettings.deliverMaxAgeSeconds * 1_000);
     this.reader = await openIngestReader(stream, this.partition, start.startAt);
-    for (;;) {
+    // `stop` may have been called while there was no reader to close.
+    while (!this.stopping) {
       const messages = await this.reader.next(BATCH_MESSAGES);
       if (messages.length === 0) return;
       this.busy = true;
@@ -243,7 +244,9 @@ export class PartitionWorker {
       .finally(() => this.unconfirmed--);
   }
 
-  private fence(): void {
+  /** Ends without saving anything: another worker has the partition, or may have it. */
+  fence(): void {
+    if (this.stopping) return;
     this.stopping = true;
     this.reader?.close();
     this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
