@@ -30,7 +30,7 @@ const STATEMENT_TIMEOUT_MS = 15_000;
 const ANSWER_TIMEOUT_MS = 20_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A process that stopped inside a transaction must not keep its rows locked for others. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 /** Opens nothing yet: the first query connects, so a server that is down fails queries, not this call. */
 export function openDatabase(url: string, options: DatabaseOptions): Database {

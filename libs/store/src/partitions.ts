@@ -77,7 +77,11 @@ export async function claimPartition(db: Db, partition: number, nodeId: string):
   return db.transaction().execute(async (tx) => {
     // Locked first: an update that had to wait for the row looks again at that row, but not at the leases it compared
     // it with, and would take the partition from whoever claimed it meanwhile.
-    await sql`select from partition_state where partition = ${partition} for update`.execute(tx);
+    // One that is locked at the moment is left for later: its holder may be a process that was stopped in the middle of
+    // a transaction, and waiting for it would cost the caller its own lease.
+    const locked = await sql`
+      select partition from partition_state where partition = ${partition} for update skip locked`.execute(tx);
+    if (locked.rows.length === 0) return undefined;
     const { rows } = await sql<Selectable<Tables['partition_state']>>`
       update partition_state as p set owner = ${nodeId}, epoch = p.epoch + 1, updated_at = now()
        where p.partition = ${partition}
