@@ -391,7 +391,7 @@ export const VARIABLES = {
     services: STREAM,
   }),
   deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
-    meaning: 'Size of the deliver stream (memory), from which gateways fill gaps.',
+    meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
     services: STREAM,
   }),
   deliverMaxAgeSeconds: variable('HEARTH_DELIVER_MAX_AGE_SECONDS', integer(10, DAY), '600', {
