@@ -3,10 +3,10 @@ import { ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../apps/hearth/src/embedded/free-port';
 import { DialectName, Target } from '../generator/job';
 import { ProcessTree } from '../process-stats';
 
@@ -47,17 +47,6 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 15_000;
 /** How much of a failed server's log is shown. */
 const LOG_TAIL_BYTES = 2000;
-
-/** A port that was free a moment ago; loopback only. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was assigned');
-  return address.port;
-}
 
 /** The bench's environment without settings of Hearth's: a run must not depend on the shell it was started from. */
 function neutralEnvironment(): NodeJS.ProcessEnv {

@@ -5,7 +5,7 @@ import { createDatabase } from '../support/database';
 import { startNats, TestNats } from '../support/nats';
 import { AppName, AppProcess, startApp } from '../support/process';
 import { signToken } from '../support/tokens';
-import { lastingPort } from './lasting-port';
+import { freePort } from '../support/free-port';
 import { CLIENT_MESSAGE_CLAIMS } from './publishers';
 
 const PARTITIONS = 4;
@@ -34,7 +34,7 @@ export class Node {
   }
 
   async start(): Promise<void> {
-    this.ports ??= await Promise.all([lastingPort(), lastingPort()]);
+    this.ports ??= await Promise.all([freePort(), freePort()]);
     const [port, adminPort] = this.ports.map(String);
     const env = { ...this.env, HEARTH_PORT: port ?? '', HEARTH_ADMIN_PORT: adminPort ?? '' };
     const app = await startApp(this.name, env, { readyWithinMs: READY_WITHIN_MS });

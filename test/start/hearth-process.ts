@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { processIdentity } from '../../apps/hearth/src/embedded/processes';
 import { eventually } from '../support/eventually';
-import { lastingPort } from '../reliability/lasting-port';
+import { freePort } from '../support/free-port';
 import { dataDirPrefix } from '../support/servers';
 
 const program = join(__dirname, '../../dist/apps/hearth/src/main.js');
@@ -23,7 +23,7 @@ export class Installation {
 
   /** Starts Hearth as a newcomer does, with a folder and two ports, and waits for nothing. */
   async run(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
-    this.ports ??= Promise.all([lastingPort(), lastingPort()]);
+    this.ports ??= Promise.all([freePort(), freePort()]);
     const [port, adminPort] = await this.ports;
     const run = new HearthRun({
       HEARTH_DATA_DIR: this.dataDir,

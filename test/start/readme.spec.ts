@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lastingPort } from '../reliability/lasting-port';
+import { freePort } from '../support/free-port';
 import { eventually } from '../support/eventually';
 import { dataDirPrefix } from '../support/servers';
 import { shell } from './hearth-process';
@@ -42,7 +42,7 @@ describe('the README', () => {
   it('has commands that do what it says, from the start to looking back', async () => {
     expect(twoCommands).toBe('npm ci\nnpm start\n');
     const dataDir = await mkdtemp(join(tmpdir(), dataDirPrefix));
-    const [port, adminPort] = [await lastingPort(), await lastingPort()];
+    const [port, adminPort] = [await freePort(), await freePort()];
     // The two things in which this installation is not a newcomer's: where it keeps its data, and its ports.
     const here = (command: string): string =>
       command.replaceAll('localhost:8080', `localhost:${port}`).replaceAll('./.hearth', dataDir);
