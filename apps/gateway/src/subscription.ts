@@ -15,6 +15,8 @@ export interface SubscriptionTerms {
 /** One connection's subscription to one channel. */
 export class Subscription implements Subscriber {
   slot = -1;
+  /** The connection's; kept here because every message of the channel needs it. */
+  readonly socket: ClientSocket;
   readonly alias: string | undefined;
   readonly identity: Identity;
   readonly grants: Grants;
@@ -26,6 +28,7 @@ export class Subscription implements Subscriber {
     readonly channel: Channel,
     terms: SubscriptionTerms,
   ) {
+    this.socket = connection.socket;
     this.alias = terms.alias;
     this.identity = terms.identity;
     this.grants = terms.grants;
@@ -33,10 +36,6 @@ export class Subscription implements Subscriber {
 
   get connectionId(): string {
     return this.connection.id;
-  }
-
-  get socket(): ClientSocket {
-    return this.connection.socket;
   }
 
   cutOff(): void {

@@ -24,6 +24,7 @@ class NativeWebSocket extends WebSocket {
   client: NativeClient | undefined;
 
   override close(code?: number, reason?: string | Buffer): void {
+    this.client?.closing();
     // ws closes by itself when a message is too big, without saying so.
     super.close(code, code === 1009 && reason === undefined ? 'Message too big' : reason);
   }
@@ -33,6 +34,7 @@ class NativeClient implements ClientSocket {
   readonly transport = 'websocket';
   receiver: FrameReceiver | undefined;
   hasWritten = false;
+  private isClosing = false;
   private unansweredPings = 0;
 
   constructor(
@@ -47,8 +49,9 @@ class NativeClient implements ClientSocket {
     webSocket.on('error', ignore);
   }
 
+  /** Asked for every write to every subscriber, so it looks at no more objects than the write does itself. */
   get isOpen(): boolean {
-    return this.webSocket.readyState === WebSocket.OPEN;
+    return !this.isClosing && this.socket.writable;
   }
 
   get backlogBytes(): number {
@@ -91,7 +94,13 @@ class NativeClient implements ClientSocket {
   }
 
   terminate(): void {
+    this.closing();
     this.webSocket.terminate();
+  }
+
+  /** Either side has begun the closing handshake, after which nothing may be sent (RFC 6455 §5.5.1). */
+  closing(): void {
+    this.isClosing = true;
   }
 
   received(data: Buffer, isBinary: boolean): void {

@@ -72,7 +72,11 @@ export class AckedPublisher {
    * one connection sends in order, so it confirms all of them, at the cost of one. They are repeated together.
    */
   async publishInOrder(messages: readonly OutgoingMessage[]): Promise<void> {
-    if (messages.length > 0) await this.enqueue(messages, {});
+    if (messages.length === 0) return;
+    const confirmed = this.enqueue(messages, {});
+    // They are gathered already; waiting for the end of the turn would only make them late.
+    this.sendUnsent();
+    await confirmed;
   }
 
   private enqueue(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<void> {
