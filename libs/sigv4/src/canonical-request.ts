@@ -67,22 +67,31 @@ export function sha256Hex(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex');
 }
 
-/** Every service but S3 signs the path encoded once more, segment by segment: `%3A` becomes `%253A`. */
+/**
+ * Every service but S3 signs the path encoded once more, segment by segment: `%3A` becomes `%253A`. Several slashes are
+ * signed as one, however many a base URL with a `/` at its end has put on the wire.
+ */
 function canonicalPath(path: string): string {
-  return path.split('/').map(encode).join('/');
+  return path
+    .replace(/\/{2,}/g, '/')
+    .split('/')
+    .map(encode)
+    .join('/');
 }
 
+/** By name, then by value: sorting `name=value` as one text would put `a-b=` before `a=`. */
 function canonicalQuery(query: string): string {
   if (query === '') return '';
   const pairs = query.split('&').map((pair) => {
     const at = pair.indexOf('=');
-    return at < 0 ? `${pair}=` : pair;
+    return at < 0 ? ([pair, ''] as const) : ([pair.slice(0, at), pair.slice(at + 1)] as const);
   });
-  return pairs.sort(byBytes).join('&');
+  pairs.sort(([name, value], [otherName, otherValue]) => byBytes(name, otherName) || byBytes(value, otherValue));
+  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
 }
 
 function canonicalValue(value: string): string {
-  return value.trim().replace(/ +/g, ' ');
+  return value.trim().replace(/\s+/g, ' ');
 }
 
 /** `encodeURIComponent`, and the characters that it leaves but AWS does not. */
