@@ -1,0 +1,132 @@
+import { optionOf, type Config } from './config';
+import { ConfigurationError, PublishError } from './errors';
+import { VERSION } from './version';
+
+export interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+/** Gives credentials that are valid now; called for each request. */
+export type CredentialSource = () => Promise<AwsCredentials>;
+
+/** Credentials are replaced ahead of their end, for clocks differ and requests take time; AWS SDKs do the same. */
+const REFRESH_AHEAD_MS = 5 * 60_000;
+
+/**
+ * Where credentials come from (server-sdk §2): an assumed role, else the configuration, else the environment, else the AWS
+ * SDK. The SDK is loaded, if it is installed, when the first request needs it.
+ *
+ * @throws ConfigurationError when one half of the static credentials is missing
+ */
+export function credentialSource(config: Config, region: string): CredentialSource {
+  const configured = configuredCredentials(config);
+  if (optionOf(config, 'awsAssumeRoleArn') !== undefined) {
+    return refreshing(() => assumeRole(config, region, configured));
+  }
+  const known = configured ?? environmentCredentials();
+  return known === undefined ? sdkCredentials(region) : async () => known;
+}
+
+function configuredCredentials(config: Config): AwsCredentials | undefined {
+  const accessKeyId = optionOf(config, 'awsAccessKeyId');
+  const secretAccessKey = optionOf(config, 'awsSecretAccessKey');
+  const sessionToken = optionOf(config, 'awsSessionToken');
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) return { accessKeyId, secretAccessKey, sessionToken };
+  if (accessKeyId !== undefined) throw new ConfigurationError('awsSecretAccessKey', 'is needed with awsAccessKeyId');
+  if (secretAccessKey !== undefined)
+    throw new ConfigurationError('awsAccessKeyId', 'is needed with awsSecretAccessKey');
+  if (sessionToken !== undefined) throw new ConfigurationError('awsAccessKeyId', 'is needed with awsSessionToken');
+  return undefined;
+}
+
+function environmentCredentials(): AwsCredentials | undefined {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = process.env;
+  if (!accessKeyId || !secretAccessKey) return undefined;
+  return { accessKeyId, secretAccessKey, sessionToken: process.env.AWS_SESSION_TOKEN || undefined };
+}
+
+/** What the AWS SDK finds by itself: profiles, container and instance roles. It refreshes them, too. */
+function sdkCredentials(region: string): CredentialSource {
+  let provider: Promise<CredentialSource> | undefined;
+  return async () => {
+    provider ??= loadSdkProvider(region);
+    try {
+      return await (
+        await provider
+      )();
+    } catch (cause) {
+      provider = undefined;
+      if (cause instanceof ConfigurationError) throw cause;
+      throw new ConfigurationError('awsAccessKeyId', 'is not set, and the AWS SDK found no credentials', { cause });
+    }
+  };
+}
+
+async function loadSdkProvider(region: string): Promise<CredentialSource> {
+  const lambda = await import('@aws-sdk/client-lambda').catch(notInstalled);
+  if (lambda !== undefined) return new lambda.LambdaClient({ region }).config.credentials;
+  const sts = await import('@aws-sdk/client-sts').catch(notInstalled);
+  if (sts !== undefined) return new sts.STSClient({ region }).config.credentials;
+  throw new ConfigurationError(
+    'awsAccessKeyId',
+    'and awsSecretAccessKey are needed, in the configuration or as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the ' +
+      'environment; only with the package @aws-sdk/client-lambda can others be found',
+  );
+}
+
+/** @param base assumes the role; not given, the AWS SDK's own search is used */
+async function assumeRole(config: Config, region: string, base?: AwsCredentials): Promise<AwsCredentials> {
+  const sts = await import('@aws-sdk/client-sts').catch(notInstalled);
+  if (sts === undefined) {
+    throw new ConfigurationError('awsAssumeRoleArn', 'needs the package @aws-sdk/client-sts, which is not installed');
+  }
+  const command = new sts.AssumeRoleCommand({
+    RoleArn: optionOf(config, 'awsAssumeRoleArn'),
+    RoleSessionName: optionOf(config, 'awsAssumeRoleSessionName') ?? `hearth-sdk-${VERSION}`,
+    ExternalId: optionOf(config, 'awsAssumeRoleExternalId'),
+  });
+  const client = new sts.STSClient({ region, credentials: base });
+  try {
+    const abortSignal = AbortSignal.timeout(optionOf(config, 'timeoutMs'));
+    const { Credentials: given } = await client.send(command, { abortSignal });
+    const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = given ?? {};
+    if (!accessKeyId || !secretAccessKey) throw new Error('the answer holds no credentials');
+    return { accessKeyId, secretAccessKey, sessionToken: given?.SessionToken, expiration: given?.Expiration };
+  } catch (cause) {
+    throw roleRefused(cause);
+  } finally {
+    client.destroy();
+  }
+}
+
+function roleRefused(cause: unknown): PublishError {
+  const { name, message } = cause instanceof Error ? cause : { name: 'Error', message: String(cause) };
+  const metadata = cause instanceof Error && '$metadata' in cause ? cause.$metadata : undefined;
+  const { httpStatusCode: statusCode } = (metadata ?? {}) as { httpStatusCode?: number };
+  return new PublishError(`the role of awsAssumeRoleArn: ${message}`, { statusCode, code: name }, { cause });
+}
+
+/** Keeps credentials until shortly before they end. All who ask at the same time wait for one request. */
+function refreshing(load: CredentialSource): CredentialSource {
+  let held: AwsCredentials | undefined;
+  let loading: Promise<AwsCredentials> | undefined;
+  const lasts = (forMs: number) => (held?.expiration?.getTime() ?? Infinity) - Date.now() > forMs;
+  return async () => {
+    if (held !== undefined && lasts(REFRESH_AHEAD_MS)) return held;
+    loading ??= load().finally(() => (loading = undefined));
+    try {
+      return (held = await loading);
+    } catch (error) {
+      if (held !== undefined && lasts(0)) return held;
+      throw error;
+    }
+  };
+}
+
+function notInstalled(error: unknown): undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+}

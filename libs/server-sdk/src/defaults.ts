@@ -1,0 +1,39 @@
+import type { Claims } from './claims';
+import { checkOptionNames, Config, setOptions, type ConfigOptions } from './config';
+import { Issuer } from './issuer';
+import type { PublishInput, PublishResult } from './message';
+import { Publisher } from './publisher';
+
+/** The process-wide configuration behind `publishMessage` and `issueToken`, and what was made from it. */
+let config = new Config();
+let publisher: Publisher | undefined;
+let issuer: Issuer | undefined;
+
+/**
+ * Sets options of the process-wide configuration; those that are not mentioned stay as they are. The next `publishMessage`
+ * and `issueToken` use it.
+ *
+ * @param change a function that sets members of the configuration, or the options themselves
+ * @throws ConfigurationError for a name that is no option; nothing is changed then
+ */
+export function configure(change: ((config: Config) => void) | ConfigOptions): void {
+  const changed = new Config(config);
+  if (typeof change === 'function') change(changed);
+  else setOptions(changed, change);
+  checkOptionNames(changed);
+  config = changed;
+  publisher = undefined;
+  issuer = undefined;
+}
+
+/** Publishes a message with the process-wide configuration; see `Publisher`. */
+export async function publishMessage(input: PublishInput): Promise<PublishResult> {
+  publisher ??= new Publisher(config);
+  return publisher.publishMessage(input);
+}
+
+/** Issues a token with the process-wide configuration; see `Issuer`. */
+export function issueToken(claims?: Claims): string {
+  issuer ??= new Issuer(config);
+  return issuer.issueToken(claims);
+}
