@@ -7,6 +7,8 @@ import { monotonicFactory } from 'ulid';
 /** By which door a message came in. */
 export interface PublishSource {
   readonly trigger: Trigger;
+  /** UUID that the door has told, or will tell, its caller; without it the request gets one nobody hears of. */
+  readonly requestId?: string;
   readonly sourceIp?: string;
   readonly userAgent?: string;
 }
@@ -35,18 +37,17 @@ export class Publisher {
   async publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
     const { channel, event } = request;
     const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
-    const requestId = randomUUID();
     try {
       await this.ingest.publish(
         {
-          requestId,
+          ...source,
+          requestId: source.requestId ?? randomUUID(),
           channel,
           event,
           store: request.store,
           emitPubSubEvent: request.emitPubSubEvent,
           deduplicationId: request.deduplicationId,
           eagerId,
-          ...source,
         },
         request.data,
       );

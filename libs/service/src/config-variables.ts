@@ -1,4 +1,5 @@
 import {
+  accessKeys,
   choice,
   cidrList,
   decimal,
@@ -318,7 +319,6 @@ export const VARIABLES = {
     {
       meaning: 'Function names the Lambda-compatible endpoint answers to; the first is advertised.',
       services: PUBLISH,
-      later: true,
     },
   ),
   awsRegion: variable(
@@ -328,30 +328,23 @@ export const VARIABLES = {
     {
       meaning: 'Region in advertised ARNs.',
       services: PUBLISH,
-      later: true,
     },
   ),
   awsAccountId: variable('HEARTH_AWS_ACCOUNT_ID', pattern(/^\d{12}$/, '12 digits'), '000000000000', {
     meaning: 'Account in advertised ARNs.',
     services: PUBLISH,
-    later: true,
   }),
-  awsAccessKeys: optional(
-    'HEARTH_AWS_ACCESS_KEYS',
-    pattern(/^(off|[^:,\s]+:[^:,\s]+(\s*,\s*[^:,\s]+:[^:,\s]+)*)$/i, 'AKID:SECRET pairs, comma-separated, or off'),
-    {
-      defaultNote: 'generated',
-      meaning: 'Access keys of the Lambda-compatible endpoint; `off` disables it.',
-      services: PUBLISH,
-      secret: true,
-      reloadable: true,
-      later: true,
-    },
-  ),
-  awsClockSkewSeconds: variable('HEARTH_AWS_CLOCK_SKEW_SECONDS', integer(0, DAY), '300', {
-    meaning: 'Tolerance for the date of signed requests.',
+  awsAccessKeys: variable('HEARTH_AWS_ACCESS_KEYS', accessKeys(), '', {
+    defaultNote: 'generated',
+    meaning:
+      'Access keys of the Lambda-compatible endpoint; none: every request is refused; `off`: there is no endpoint.',
     services: PUBLISH,
-    later: true,
+    secret: true,
+    reloadable: true,
+  }),
+  awsClockSkewSeconds: variable('HEARTH_AWS_CLOCK_SKEW_SECONDS', integer(0, DAY), '300', {
+    meaning: 'How far the date of a signed request may be from the clock here.',
+    services: PUBLISH,
   }),
   scheduleGroup: variable('HEARTH_SCHEDULE_GROUP', pattern(/^[\w.-]{1,64}$/, 'letters, digits, . - and _'), 'Hearth', {
     meaning: 'Group in `scheduleArn`.',

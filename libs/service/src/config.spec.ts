@@ -136,6 +136,13 @@ describe('a value', () => {
     ['HEARTH_EVENTS_STREAM', 'a.b'],
     ['HEARTH_NODE_ID', 'a b'],
     ['HEARTH_AWS_ACCESS_KEYS', 'AKID'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AKID:'],
+    ['HEARTH_AWS_ACCESS_KEYS', ':secret'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AK/ID:secret'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AKID:se:cret'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AKID:secret,off'],
+    ['HEARTH_AWS_ACCESS_KEYS', 'AKID:one,AKID:two'],
+    ['HEARTH_AWS_ACCESS_KEYS', ','],
     ['HEARTH_AWS_ACCOUNT_ID', '1'],
     ['HEARTH_COMPAT_VERSION', 'new'],
     ['HEARTH_TLS_CERT_FILE', '/nowhere/cert.pem'],
@@ -285,6 +292,18 @@ describe('keys', () => {
   it('of the HTTP API are 1, 2 and the additional ones, each once', () => {
     const env = { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b', HEARTH_HTTP_API_KEYS: 'c, a ,d' };
     expect(loadConfig(env, 'hearth').live.current.apiKeys).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('of the Lambda-compatible endpoint are pairs, none at all, or the word off', () => {
+    const keysOf = (value: string) =>
+      loadConfig({ HEARTH_AWS_ACCESS_KEYS: value }, 'hearth').live.current.awsAccessKeys;
+    const pairs = ' AKIAONE:se/cr+et= , AKIATWO:other,';
+    expect([...keysOf(pairs)]).toEqual([
+      ['AKIAONE', 'se/cr+et='],
+      ['AKIATWO', 'other'],
+    ]);
+    expect(keysOf('')).toEqual(new Map());
+    expect([keysOf('off'), keysOf('OFF')]).toEqual(['off', 'off']);
   });
 
   it('and everything else that may change is what the specification lists', () => {

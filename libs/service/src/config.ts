@@ -69,7 +69,7 @@ function warningsOf(env: Environment, service: ServiceName, live: LiveSettings):
     warnings.push('No signing key is set (HEARTH_SIGNING_KEY_1_ENCODED): every token will be refused');
   }
   if (runs('publish-api') && live.current.apiKeys.length === 0) {
-    warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every server-side request will be refused');
+    warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every HTTP publish will be refused');
   }
   return warnings;
 }

@@ -27,6 +27,7 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
 /** The protocol's word for anything that can be thrown while a request is answered. */
 export function toProtocolError(thrown: unknown): ProtocolError {
   if (thrown instanceof ProtocolError) return thrown;
+  if (isBadPath(thrown)) return new ProtocolError('MALFORMED_MESSAGE', 'The path is not valid percent-encoding');
   const status = statusOf(thrown);
   switch (status) {
     case 401:
@@ -45,6 +46,11 @@ export function toProtocolError(thrown: unknown): ProtocolError {
         ? new ProtocolError('MALFORMED_MESSAGE', 'The request cannot be understood', { cause: thrown })
         : new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
   }
+}
+
+/** The router could not decode the path (`%zz`). */
+function isBadPath(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'FST_ERR_BAD_URL';
 }
 
 /** HTTP status that Nest's or Fastify's own errors carry; 500 for everything else. */

@@ -106,6 +106,24 @@ export function cidrList(): Kind<readonly string[]> {
   return listOf(isCidr, 'a comma-separated list of CIDR ranges such as 10.0.0.0/8 or fd00::/8');
 }
 
+/** Secrets by access key id; `off`: there is no such door. */
+export type AccessKeys = ReadonlyMap<string, string> | 'off';
+
+/** Comma-separated pairs of an access key id and its secret, or the word `off`. No id may have two secrets. */
+export function accessKeys(): Kind<AccessKeys> {
+  return {
+    schema: z.string().transform((value, context) => {
+      if (value.toLowerCase() === 'off') return 'off';
+      const pairs = split(value).map((pair) => /^([\w-]{1,128}):([^:\s]+)$/.exec(pair));
+      const keys = new Map(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
+      if (!pairs.includes(null) && keys.size === pairs.length && (keys.size > 0 || value === '')) return keys;
+      context.addIssue('not pairs');
+      return z.NEVER;
+    }),
+    allowed: 'AKID:SECRET pairs, comma-separated, or off',
+  };
+}
+
 /** The address ranges as one matcher. Input has passed `cidrList`. */
 export function blockList(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();

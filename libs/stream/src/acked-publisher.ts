@@ -1,5 +1,5 @@
 import { createInbox, headers, Msg, MsgHdrs, Subscription } from 'nats';
-import { StreamConnection, StreamUnavailableError } from './connection';
+import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
 
 export interface PublishOptions {
   /** The server drops a second publish with the same id within the stream's window, so a repeat is safe. */
@@ -85,7 +85,7 @@ export class AckedPublisher {
       return Promise.reject(new StreamUnavailableError('NATS is not connected'));
     }
     if (limited && this.pendingBytes > this.maxPendingBytes) {
-      return Promise.reject(new StreamUnavailableError('too many messages wait for NATS'));
+      return Promise.reject(new StreamFullError('too many messages wait for NATS'));
     }
     return new Promise((resolve, reject) => {
       const now = Date.now();
@@ -159,16 +159,18 @@ export class AckedPublisher {
     const pending = this.pending.get(token);
     if (pending === undefined) return;
     // An empty answer is the server's "no responders": no stream takes this subject at the moment.
-    if (message.data.length === 0) return this.refuse(token, pending, 'no stream takes the message');
+    if (message.data.length === 0) {
+      return this.refuse(token, pending, new StreamUnavailableError('no stream takes the message'));
+    }
     const text = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength).toString('latin1');
-    if (text.includes('"error"')) return this.refuse(token, pending, errorDescription(text));
+    if (text.includes('"error"')) return this.refuse(token, pending, refusal(text));
     this.forget(token, pending);
     pending.resolve();
   }
 
   /** A refusal ends a publish that has a time limit; one without a limit is tried again by the sweeper. */
-  private refuse(token: string, pending: Pending, why: string): void {
-    if (pending.deadline !== Infinity) this.fail(token, new StreamUnavailableError(why));
+  private refuse(token: string, pending: Pending, why: StreamUnavailableError): void {
+    if (pending.deadline !== Infinity) this.fail(token, why);
   }
 
   private repeatAll(): void {
@@ -211,7 +213,11 @@ function messageHeaders(options: PublishOptions): MsgHdrs | undefined {
   return all;
 }
 
-function errorDescription(answer: string): string {
+function refusal(answer: string): StreamUnavailableError {
   const { error } = JSON.parse(answer) as { error?: { description?: string } };
-  return `JetStream refused the message: ${error?.description ?? 'unknown reason'}`;
+  const text = `JetStream refused the message: ${error?.description ?? 'unknown reason'}`;
+  // Said by a stream that is at one of its limits; the error's number is shared with failures of its disk.
+  return /maximum \w+( per subject)? exceeded/.test(text)
+    ? new StreamFullError(text)
+    : new StreamUnavailableError(text);
 }

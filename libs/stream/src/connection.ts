@@ -18,7 +18,12 @@ export interface ConnectionLog {
 
 /** NATS cannot be reached, or did not confirm in time. Nothing was lost that had been confirmed. */
 export class StreamUnavailableError extends Error {
-  override readonly name = 'StreamUnavailableError';
+  override readonly name: string = 'StreamUnavailableError';
+}
+
+/** NATS is there, and so much waits already that it takes no more at the moment. */
+export class StreamFullError extends StreamUnavailableError {
+  override readonly name = 'StreamFullError';
 }
 
 /**

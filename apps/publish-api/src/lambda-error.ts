@@ -1,0 +1,59 @@
+import { ProtocolError } from '@hearth/protocol';
+import { SignatureError } from '@hearth/sigv4';
+import { StreamFullError } from '@hearth/stream';
+
+/** The one table of failures at the Lambda-compatible door (publish-api §10.4): SDKs make their exceptions of them. */
+const ERRORS = {
+  MissingAuthenticationTokenException: { status: 403, body: (message: string) => ({ message }) },
+  IncompleteSignatureException: { status: 403, body: (message: string) => ({ message }) },
+  UnrecognizedClientException: { status: 403, body: (message: string) => ({ message }) },
+  InvalidSignatureException: { status: 403, body: (message: string) => ({ message }) },
+  ResourceNotFoundException: { status: 404, body: (Message: string) => ({ Type: 'User', Message }) },
+  InvalidRequestContentException: { status: 400, body: (message: string) => ({ Type: 'User', message }) },
+  InvalidParameterValueException: { status: 400, body: (message: string) => ({ Type: 'User', message }) },
+  RequestTooLargeException: { status: 413, body: (message: string) => ({ Type: 'User', message }) },
+  TooManyRequestsException: {
+    status: 429,
+    body: (message: string) => ({ Type: 'User', Reason: 'CallerRateLimitExceeded', message }),
+  },
+  ServiceException: { status: 500, body: (Message: string) => ({ Type: 'Service', Message }) },
+} as const;
+
+export type LambdaErrorName = keyof typeof ERRORS;
+
+/** An invocation that was refused, or failed, for another reason than its message. */
+export class LambdaError extends Error {
+  constructor(
+    override readonly name: LambdaErrorName,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get status(): number {
+    return ERRORS[this.name].status;
+  }
+
+  /** JSON text of the answer. */
+  get body(): string {
+    return JSON.stringify(ERRORS[this.name].body(this.message));
+  }
+}
+
+/**
+ * AWS's word for anything that can be thrown while an invocation is answered. A queue that is full is
+ * `TooManyRequestsException`, NATS being away is `ServiceException`: SDKs repeat both, the first one more slowly. What is
+ * a bug has its error as `cause` and tells the caller nothing.
+ */
+export function toLambdaError(error: unknown): LambdaError {
+  if (error instanceof LambdaError) return error;
+  if (error instanceof SignatureError) return new LambdaError(error.failure, error.message);
+  if (!(error instanceof ProtocolError)) {
+    return new LambdaError('ServiceException', 'An internal error occurred', { cause: error });
+  }
+  if (error.code === 'PAYLOAD_TOO_LARGE') return new LambdaError('RequestTooLargeException', error.message);
+  if (error.code !== 'SERVICE_UNAVAILABLE') return new LambdaError('InvalidRequestContentException', error.message);
+  const isFull = error.cause instanceof StreamFullError;
+  return new LambdaError(isFull ? 'TooManyRequestsException' : 'ServiceException', error.message);
+}

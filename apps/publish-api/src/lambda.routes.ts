@@ -1,0 +1,181 @@
+import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { bodyText, parsePublishRequest, ProtocolError } from '@hearth/protocol';
+import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, readBody } from '@hearth/service';
+import {
+  checkSignedRequest,
+  readSignedRequest,
+  SignatureError,
+  SignatureRules,
+  SigningKeys,
+  verifySignedRequest,
+} from '@hearth/sigv4';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { checkFunctionName, LATEST } from './function-name';
+import { LambdaError, toLambdaError } from './lambda-error';
+import { Accepted, Publisher } from './publisher';
+
+interface Invocation {
+  Params: { readonly name: string };
+  Querystring: { readonly Qualifier?: unknown };
+}
+
+/** What became of an invocation that was let in (publish-api §10.3). */
+interface Outcome {
+  readonly status: 200 | 202 | 204;
+  /** JSON text of what the function returned. */
+  readonly result?: string;
+  readonly isFunctionError?: true;
+}
+
+const INVOCATION_TYPE = 'x-amz-invocation-type';
+const EMPTY_DOCUMENT = Buffer.from('{}');
+/** Long enough for a sequencer to make room in a full queue; SDKs have a back-off of their own on top. */
+const RETRY_AFTER_SECONDS = '1';
+
+/**
+ * `POST /2015-03-31/functions/{FunctionName}/invocations`, as AWS Lambda's Invoke (publish-api §10): an AWS SDK publishes
+ * with nothing but another endpoint. A second door to the `Publisher` of `POST /publish`.
+ *
+ * As there, everything happens in the hook before Fastify would read a body: what cannot be genuine is refused unread.
+ */
+@Injectable()
+export class LambdaRoutes implements OnModuleInit {
+  private readonly signingKeys = new SigningKeys();
+  private readonly rules: SignatureRules;
+
+  constructor(
+    private readonly host: HttpAdapterHost,
+    private readonly live: LiveSettings,
+    private readonly publisher: Publisher,
+    private readonly metrics: Metrics,
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.rules = {
+      service: 'lambda',
+      clockSkewSeconds: config.awsClockSkewSeconds,
+      mustSign: [INVOCATION_TYPE],
+    };
+  }
+
+  onModuleInit(): void {
+    this.host.httpAdapter.getInstance<FastifyInstance>().route<Invocation>({
+      method: 'POST',
+      url: '/2015-03-31/functions/:name/invocations',
+      onRequest: (request, reply) => this.answer(request, reply),
+      // Never reached: the hook has answered.
+      handler: () => undefined,
+    });
+  }
+
+  private async answer(request: FastifyRequest<Invocation>, reply: FastifyReply): Promise<FastifyReply> {
+    const { awsAccessKeys } = this.live.current;
+    if (awsAccessKeys === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
+    const requestId = randomUUID();
+    reply.header('x-amzn-requestid', requestId);
+    try {
+      const body = await this.authenticBody(request.raw, awsAccessKeys);
+      checkFunctionName(request.params.name, request.query.Qualifier, this.config);
+      const document = body.length === 0 ? EMPTY_DOCUMENT : body;
+      return send(reply, await this.invoke(request.headers[INVOCATION_TYPE], document, requestId));
+    } catch (error) {
+      return this.refuse(reply, toLambdaError(error), requestId);
+    }
+  }
+
+  /** The body of a request that one of the access keys has signed (publish-api §10.2). */
+  private async authenticBody(request: IncomingMessage, accessKeys: ReadonlyMap<string, string>): Promise<Buffer> {
+    const signed = readSignedRequest(request);
+    const secret = accessKeys.get(signed.accessKeyId);
+    if (secret === undefined)
+      throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');
+    checkSignedRequest(signed, this.rules, Date.now());
+    const body = await readBody(request, this.config.maxBodyBytes);
+    verifySignedRequest(signed, body, secret, this.signingKeys);
+    return body;
+  }
+
+  private async invoke(type: unknown, body: Buffer, requestId: string): Promise<Outcome> {
+    switch (type) {
+      case undefined:
+      case 'RequestResponse':
+        return this.publishAndTell(body, requestId);
+      case 'Event':
+        return this.publishOrDrop(body, requestId);
+      case 'DryRun':
+        requireJson(body);
+        return { status: 204 };
+      default:
+        throw new LambdaError(
+          'InvalidParameterValueException',
+          `${INVOCATION_TYPE} must be RequestResponse, Event or DryRun`,
+        );
+    }
+  }
+
+  private async publishAndTell(body: Buffer, requestId: string): Promise<Outcome> {
+    try {
+      return { status: 200, result: JSON.stringify(await this.publish(body, requestId)) };
+    } catch (error) {
+      const { code, message } = this.invalidMessage(error, body);
+      const result = JSON.stringify({ errorType: code, errorMessage: message });
+      return { status: 200, result, isFunctionError: true };
+    }
+  }
+
+  /** Nobody waits for the result of an `Event`, so what is wrong with its message is for the log. */
+  private async publishOrDrop(body: Buffer, requestId: string): Promise<Outcome> {
+    try {
+      await this.publish(body, requestId);
+    } catch (error) {
+      const { code, message: reason } = this.invalidMessage(error, body);
+      this.logger.warn({ requestId, code, reason }, 'The message of an Event invocation is invalid and was dropped');
+    }
+    return { status: 202 };
+  }
+
+  /** Address and user agent of the caller are no part of what comes by this door (pubsub-events §3.5). */
+  private async publish(body: Buffer, requestId: string): Promise<Accepted> {
+    const accepted = await this.publisher.publish(parsePublishRequest(body), { trigger: 'server.lambda', requestId });
+    this.metrics.accepted.of('lambda').inc();
+    return accepted;
+  }
+
+  /** The error, if the message is to blame for it; throws whatever else it is. */
+  private invalidMessage(error: unknown, body: Buffer): ProtocolError {
+    if (!(error instanceof ProtocolError) || error.code === 'SERVICE_UNAVAILABLE') throw error;
+    requireJson(body);
+    this.metrics.publishRefused.of(error.code).inc();
+    return error;
+  }
+
+  private refuse(reply: FastifyReply, error: LambdaError, requestId: string): FastifyReply {
+    this.metrics.publishRefused.of(error.name).inc();
+    if (error.cause !== undefined) this.logger.error({ requestId, err: error.cause }, 'A request failed unexpectedly');
+    if (error.name === 'TooManyRequestsException') reply.header('retry-after', RETRY_AFTER_SECONDS);
+    reply.header('x-amzn-errortype', error.name).header('content-type', 'application/json');
+    return reply.code(error.status).send(error.body);
+  }
+}
+
+function send(reply: FastifyReply, { status, result, isFunctionError }: Outcome): FastifyReply {
+  reply.code(status).header('x-amz-executed-version', LATEST);
+  if (isFunctionError) reply.header('x-amz-function-error', 'Unhandled');
+  return result === undefined ? reply.send() : reply.header('content-type', 'application/json').send(result);
+}
+
+/**
+ * Any JSON may be given to a function; what is none never gets there.
+ *
+ * @throws LambdaError `InvalidRequestContentException`
+ */
+function requireJson(body: Buffer): void {
+  try {
+    JSON.parse(bodyText(body));
+  } catch {
+    throw new LambdaError('InvalidRequestContentException', 'the body must be valid JSON in UTF-8');
+  }
+}
