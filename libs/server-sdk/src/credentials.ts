@@ -12,6 +12,18 @@ export interface AwsCredentials {
 /** Gives credentials that are valid now; called for each request. */
 export type CredentialSource = () => Promise<AwsCredentials>;
 
+/** Parameters of AWS STS's AssumeRole. */
+interface Role {
+  readonly RoleArn: string;
+  readonly RoleSessionName: string;
+  readonly ExternalId?: string;
+}
+
+interface Caller {
+  readonly region: string;
+  readonly credentials?: AwsCredentials;
+}
+
 /** Credentials are replaced ahead of their end, for clocks differ and requests take time; AWS SDKs do the same. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
 
@@ -23,8 +35,10 @@ const REFRESH_AHEAD_MS = 5 * 60_000;
  */
 export function credentialSource(config: Config, region: string): CredentialSource {
   const configured = configuredCredentials(config);
-  if (optionOf(config, 'awsAssumeRoleArn') !== undefined) {
-    return refreshing(() => assumeRole(config, region, configured));
+  const role = configuredRole(config);
+  if (role !== undefined) {
+    const timeoutMs = optionOf(config, 'timeoutMs');
+    return refreshing(() => assumeRole(role, { region, credentials: configured }, timeoutMs));
   }
   const known = configured ?? environmentCredentials();
   return known === undefined ? sdkCredentials(region) : async () => known;
@@ -40,6 +54,13 @@ function configuredCredentials(config: Config): AwsCredentials | undefined {
     throw new ConfigurationError('awsAccessKeyId', 'is needed with awsSecretAccessKey');
   if (sessionToken !== undefined) throw new ConfigurationError('awsAccessKeyId', 'is needed with awsSessionToken');
   return undefined;
+}
+
+function configuredRole(config: Config): Role | undefined {
+  const RoleArn = optionOf(config, 'awsAssumeRoleArn');
+  if (RoleArn === undefined) return undefined;
+  const RoleSessionName = optionOf(config, 'awsAssumeRoleSessionName') ?? `hearth-sdk-${VERSION}`;
+  return { RoleArn, RoleSessionName, ExternalId: optionOf(config, 'awsAssumeRoleExternalId') };
 }
 
 function environmentCredentials(): AwsCredentials | undefined {
@@ -77,20 +98,16 @@ async function loadSdkProvider(region: string): Promise<CredentialSource> {
   );
 }
 
-/** @param base assumes the role; not given, the AWS SDK's own search is used */
-async function assumeRole(config: Config, region: string, base?: AwsCredentials): Promise<AwsCredentials> {
+/** @param caller who assumes the role; without credentials, those that the AWS SDK finds are used */
+async function assumeRole(role: Role, caller: Caller, timeoutMs: number): Promise<AwsCredentials> {
   const sts = await import('@aws-sdk/client-sts').catch(notInstalled);
   if (sts === undefined) {
     throw new ConfigurationError('awsAssumeRoleArn', 'needs the package @aws-sdk/client-sts, which is not installed');
   }
-  const command = new sts.AssumeRoleCommand({
-    RoleArn: optionOf(config, 'awsAssumeRoleArn'),
-    RoleSessionName: optionOf(config, 'awsAssumeRoleSessionName') ?? `hearth-sdk-${VERSION}`,
-    ExternalId: optionOf(config, 'awsAssumeRoleExternalId'),
-  });
-  const client = new sts.STSClient({ region, credentials: base });
+  const command = new sts.AssumeRoleCommand(role);
+  const client = new sts.STSClient(caller);
   try {
-    const abortSignal = AbortSignal.timeout(optionOf(config, 'timeoutMs'));
+    const abortSignal = AbortSignal.timeout(timeoutMs);
     const { Credentials: given } = await client.send(command, { abortSignal });
     const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = given ?? {};
     if (!accessKeyId || !secretAccessKey) throw new Error('the answer holds no credentials');
@@ -102,11 +119,15 @@ async function assumeRole(config: Config, region: string, base?: AwsCredentials)
   }
 }
 
+/** The AWS SDK's errors are named after AWS's own and know the status. */
 function roleRefused(cause: unknown): PublishError {
-  const { name, message } = cause instanceof Error ? cause : { name: 'Error', message: String(cause) };
-  const metadata = cause instanceof Error && '$metadata' in cause ? cause.$metadata : undefined;
-  const { httpStatusCode: statusCode } = (metadata ?? {}) as { httpStatusCode?: number };
-  return new PublishError(`the role of awsAssumeRoleArn: ${message}`, { statusCode, code: name }, { cause });
+  const error = Object(cause) as { name?: string; message?: string; $metadata?: { httpStatusCode?: number } };
+  const { name: code = 'NETWORK_ERROR', message = String(cause), $metadata } = error;
+  return new PublishError(
+    `the role of awsAssumeRoleArn: ${message}`,
+    { statusCode: $metadata?.httpStatusCode, code },
+    { cause },
+  );
 }
 
 /** Keeps credentials until shortly before they end. All who ask at the same time wait for one request. */
@@ -127,6 +148,6 @@ function refreshing(load: CredentialSource): CredentialSource {
 }
 
 function notInstalled(error: unknown): undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const { code } = Object(error) as { code?: unknown };
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
 }

@@ -92,10 +92,12 @@ async function attempt(transport: Transport, body: Uint8Array, timeoutMs: number
 }
 
 function noAnswer({ host }: URL, timeoutMs: number, cause: unknown): PublishError {
-  if (cause instanceof Error && cause.name === 'TimeoutError') {
+  // Not by `instanceof`: fetch's errors may be of another realm, as in test runners. It says only "fetch failed", and what
+  // happened is in the cause.
+  const { name, cause: reason = cause } = Object(cause) as Partial<Error>;
+  if (name === 'TimeoutError') {
     return new PublishError(`${host} did not answer within ${timeoutMs} ms`, { code: 'TIMEOUT' }, { cause });
   }
-  // fetch says only "fetch failed"; what happened is in its cause.
-  const reason = cause instanceof Error && cause.cause instanceof Error ? cause.cause.message : String(cause);
-  return new PublishError(`no answer from ${host}: ${reason}`, { code: 'NETWORK_ERROR' }, { cause });
+  const { message = String(reason) } = Object(reason) as Partial<Error>;
+  return new PublishError(`no answer from ${host}: ${message}`, { code: 'NETWORK_ERROR' }, { cause });
 }
