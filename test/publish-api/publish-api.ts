@@ -130,6 +130,15 @@ export class Queue {
     return state.messages;
   }
 
+  /** Number of events that were ever put on any of the streams. */
+  async total(): Promise<number> {
+    const manager = await this.connection.manager();
+    const partitions = Array.from({ length: PARTITIONS }, (_, partition) =>
+      manager.streams.info(ingestStream(partition)),
+    );
+    return (await Promise.all(partitions)).reduce((sum, { state }) => sum + state.last_seq, 0);
+  }
+
   async close(): Promise<void> {
     for (const reader of this.readers) reader.close();
     await this.connection.close();

@@ -84,9 +84,7 @@ export function checkSignedRequest(request: SignedRequest, rules: SignatureRules
   const { scope, amzDate, signedAtMs, headers, signedHeaders } = request;
   if (scope.service !== rules.service) throw invalid(`the signature must be for the service "${rules.service}"`);
   if (scope.date !== amzDate.slice(0, 8)) throw invalid('the day in Credential must be that of x-amz-date');
-  if (Math.abs(nowMs - signedAtMs) > rules.clockSkewSeconds * 1000) {
-    throw invalid(`x-amz-date is more than ${rules.clockSkewSeconds} s from the time here`);
-  }
+  checkTime(signedAtMs, nowMs, rules.clockSkewSeconds);
   for (const name of ['host', ...rules.mustSign]) {
     const needed = name === 'host' || headers[name] !== undefined;
     if (needed && !signedHeaders.includes(name)) throw invalid(`the header ${name} must be among the signed ones`);
@@ -120,6 +118,15 @@ export function verifySignedRequest(
     );
   }
   keys.keep(secretAccessKey, request.scope, key);
+}
+
+/** The messages begin as AWS's do: by "Signature expired" an SDK recognises that its clock is wrong, and corrects it. */
+function checkTime(signedAtMs: number, nowMs: number, skewSeconds: number): void {
+  const [earliest, latest] = [nowMs - skewSeconds * 1000, nowMs + skewSeconds * 1000];
+  if (signedAtMs < earliest) throw invalid(`Signature expired: x-amz-date is more than ${skewSeconds} s in the past`);
+  if (signedAtMs > latest) {
+    throw invalid(`Signature not yet current: x-amz-date is more than ${skewSeconds} s in the future`);
+  }
 }
 
 /** Headers that are read here; of each there may be one. */
