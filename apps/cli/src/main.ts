@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { VERSION } from '@hearth/service';
+import { report } from './failure';
+import { keysCommand } from './keys';
+import { publishCommand } from './publish';
+import { subscribeCommand } from './subscribe';
+import { tokenCommand } from './token';
+
+/** The `hearth` command: tokens, messages and keys from a terminal (docs/cli.md). */
+function hearthCommand(): Command {
+  const program = new Command('hearth')
+    .description('Issue and check tokens, publish, subscribe and make keys for a Hearth installation.')
+    .version(VERSION)
+    .helpCommand(false);
+  const commands = [tokenCommand(), publishCommand(), subscribeCommand(), keysCommand()];
+  for (const command of commands) program.addCommand(command);
+  program.addHelpText('after', AFTER_HELP);
+  for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)]) {
+    command
+      .enablePositionalOptions()
+      .showHelpAfterError('(--help shows how)')
+      .exitOverride()
+      .configureOutput({ outputError: (text, write) => write(withoutValues(text)) });
+  }
+  return program;
+}
+
+const AFTER_HELP = `
+Settings come from flags, else from the HEARTH_* variables that the server reads, else from
+keys.json in the data folder of an all-in-one (HEARTH_DATA_DIR, .hearth by default).
+
+Exit codes: 0 done, 1 refused or not reachable, 2 the command line or the settings are wrong.`;
+
+/** A mistyped flag may carry a secret: \`--kye=…\`. */
+function withoutValues(text: string): string {
+  return text.replaceAll(/(unknown option '--?[^=']*)=[^\n]*'/g, "$1'");
+}
+
+// A reader such as `head` that has seen enough is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+hearthCommand()
+  .parseAsync()
+  .catch((error: unknown) => {
+    process.exitCode = report(error);
+  });

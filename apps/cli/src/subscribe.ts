@@ -1,0 +1,123 @@
+import type { SigningKey } from '@hearth/claims';
+import { Command } from 'commander';
+import { parseDuration } from './duration';
+import { RefusedError, UsageError } from './failure';
+import { type Ending, type Frame, FrameStream } from './frame-stream';
+import { collect, readSecret } from './input';
+import { installationSettings, webSocketUrl } from './installation';
+import { signerOf, type SigningFlags } from './signing';
+import { sign } from './token';
+
+interface SubscribeOptions extends SigningFlags {
+  readonly token?: string;
+  readonly uid?: string;
+  readonly event?: readonly string[];
+  readonly count?: string;
+  readonly timeout?: string;
+  readonly url?: string;
+}
+
+/** `hearth subscribe`: what a client sees. */
+export function subscribeCommand(): Command {
+  return new Command('subscribe')
+    .summary('print the frames of channels')
+    .description('Connect, subscribe and print every frame that comes, one JSON object per line, until Ctrl-C.')
+    .argument('<channels...>', 'names of channels')
+    .option('--event <name>', 'print only frames of this event; repeatable', collect)
+    .option('--count <n>', 'end after this many messages')
+    .option('--timeout <time>', 'end after this time; with --count, that it was not reached is exit code 1')
+    .option('--url <url>', 'WebSocket or HTTP address (default: that of the settings, ws://localhost:8080/v1)')
+    .optionsGroup('Token (default: one is issued, as by hearth token)')
+    .option('--token <token>', 'connect token, or @file')
+    .option('--uid <uid>', 'user of the token that is issued')
+    .option('--key <key>', 'secret or PEM private key to issue it with, or @file')
+    .option('--algorithm <name>', 'default: what fits the key')
+    .option('--kid <id>', 'header kid')
+    .addHelpText('after', EXAMPLES)
+    .action(subscribe);
+}
+
+const EXAMPLES = `
+Exit codes: 0 ended by Ctrl-C or --count, 1 refused, not reachable, closed by the server or timed out,
+2 the command line or the settings are wrong.
+
+Examples:
+  hearth subscribe my-channel
+  hearth subscribe orders.1 orders.2 --event order.paid --count 1 --timeout 30s | jq .data
+  hearth subscribe my-channel --url wss://realtime.example.com/v1 --token @token.txt`;
+
+async function subscribe(channels: readonly string[], options: SubscribeOptions): Promise<void> {
+  const count = options.count === undefined ? Infinity : parseCount(options.count);
+  const timeoutSeconds = options.timeout === undefined ? undefined : parseDuration(options.timeout, '--timeout');
+  const settings = await installationSettings();
+  const token =
+    options.token === undefined
+      ? await issueToken(channels, options, settings.live.current.signingKeys)
+      : readSecret(options.token, '--token');
+
+  let left = count;
+  let stopped: 'wanted' | 'timeout' | undefined;
+  let denied: Frame | undefined;
+  const stop = (why: 'wanted' | 'timeout'): void => {
+    stopped ??= why;
+    stream.close();
+  };
+  const stream = new FrameStream(webSocketUrl(settings, options.url), token, (frame) => {
+    if (stopped !== undefined || denied !== undefined) return;
+    if (options.event === undefined || options.event.includes(String(frame.event))) {
+      process.stdout.write(`${frame.text}\n`);
+      if (isMessage(frame) && --left === 0) stop('wanted');
+    }
+    if (frame.event === 'hotsock.connected') {
+      for (const channel of channels) stream.send({ event: 'hotsock.subscribe', channel });
+    }
+    if (frame.event === 'hotsock.error' && frame.error?.code !== 'ALREADY_SUBSCRIBED') {
+      denied = frame;
+      stream.close();
+    }
+  });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop('wanted'));
+  const timeUp = (): void => stop(Number.isFinite(count) ? 'timeout' : 'wanted');
+  const timer = timeoutSeconds === undefined ? undefined : setTimeout(timeUp, timeoutSeconds * 1_000);
+  const ending = await stream.ended;
+  clearTimeout(timer);
+  if (denied !== undefined) throw new RefusedError(`${String(denied.error?.code)}, ${String(denied.error?.message)}`);
+  if (stopped === 'wanted') return;
+  const timedOut = `--timeout is over, and ${count - left} of ${count} messages have come`;
+  throw new RefusedError(stopped === 'timeout' ? timedOut : unwanted(ending));
+}
+
+/** What a message of a channel is, as opposed to what the server says about the connection. */
+function isMessage({ event }: Frame): boolean {
+  return typeof event === 'string' && !event.startsWith('hotsock.');
+}
+
+async function issueToken(
+  channels: readonly string[],
+  { uid, ...flags }: SubscribeOptions,
+  installed: readonly SigningKey[],
+): Promise<string> {
+  const signer = await signerOf(flags, async () => installed);
+  const claims = {
+    exp: Math.floor(Date.now() / 1_000) + TOKEN_SECONDS,
+    scope: 'connect',
+    ...(uid === undefined ? {} : { uid }),
+    // A channel on which nothing happens is no reason to be disconnected.
+    keepAlive: true,
+    channels: Object.fromEntries(channels.map((channel) => [channel, { subscribe: true }])),
+  };
+  return sign(claims, signer);
+}
+
+/** It is used at once; what is left covers clocks that differ. */
+const TOKEN_SECONDS = 60;
+
+function parseCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError('--count must be a whole number of 1 or more');
+}
+
+function unwanted(ending: Ending): string {
+  if ('failure' in ending) return ending.failure;
+  return `the connection was closed: ${ending.code}${ending.reason === '' ? '' : ` ${ending.reason}`}`;
+}

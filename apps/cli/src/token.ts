@@ -1,0 +1,134 @@
+import { Command } from 'commander';
+import { SignJWT } from 'jose';
+import { randomUUID } from 'node:crypto';
+import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims';
+import { instant, parseDuration } from './duration';
+import { UsageError } from './failure';
+import { collect, parseJson, readInput } from './input';
+import { installationSettings } from './installation';
+import { signerOf, type Signer, type SigningFlags } from './signing';
+import { tokenCheckCommand } from './token-check';
+
+/** The flags as commander gives them. */
+interface TokenOptions extends SigningFlags {
+  readonly claims?: string;
+  readonly ttl?: string;
+  readonly scope?: string;
+  readonly uid?: string;
+  readonly umd?: string;
+  readonly aud?: string;
+  readonly iss?: string;
+  readonly jti?: string;
+  readonly singleUse?: true;
+  readonly connectionId?: string;
+  readonly keepAlive?: true;
+  readonly heartbeatTimeout?: string;
+  readonly channel?: readonly string[];
+  readonly subscribe?: true;
+  readonly autoSubscribe?: true;
+  readonly history?: true | string;
+  readonly getInfo?: true;
+  readonly publish?: readonly string[];
+  readonly broadcast?: readonly string[];
+  readonly echo?: true;
+  readonly store?: string;
+  readonly json?: true;
+}
+
+/** `hearth token` and `hearth token check`. */
+export function tokenCommand(): Command {
+  return new Command('token')
+    .summary('issue a token, for trying things out; "token check" explains one')
+    .description('Issue a token for trying things out, and print it. In production your backend issues tokens.')
+    .helpCommand(false)
+    .option('--uid <uid>', 'user')
+    .option('--umd <json>', 'user metadata, any JSON')
+    .option('--scope <scopes>', 'connect, subscribe, umd or several, space-separated (default: connect)')
+    .option('--ttl <time>', 'how long it is valid: 90, 15m, 2h, 7d (default: 2h)')
+    .optionsGroup('What it allows (for every --channel; without such a flag: to subscribe)')
+    .option('--channel <name>', 'channel or pattern; repeatable', collect)
+    .option('--subscribe', 'may subscribe')
+    .option('--auto-subscribe', 'is subscribed by connecting')
+    .option('--history [since]', 'may look back: to everything, or since a date or Unix seconds')
+    .option('--get-info', 'may ask for the number of subscribers')
+    .option('--publish <event>', 'may publish this event (or pattern) while subscribed; repeatable', collect)
+    .option('--broadcast <event>', 'may publish it without a subscription; repeatable', collect)
+    .option('--echo', 'gets a copy of what it publishes')
+    .option('--store <seconds>', 'what it publishes is kept this long; -1 for ever')
+    .optionsGroup('More claims')
+    .option('--claims <file>', 'JSON object of claims, - for stdin; flags win')
+    .option('--aud <audience>', 'aud')
+    .option('--iss <issuer>', 'iss')
+    .option('--jti <id>', 'jti')
+    .option('--single-use', 'can be used once; makes a jti if there is none')
+    .option('--connection-id <id>', 'only for this connection (subscribe and umd tokens)')
+    .option('--keep-alive', 'the connection is kept alive while nothing is said')
+    .option('--heartbeat-timeout <seconds>', 'the client sends a heartbeat at least this often, 5 to 600')
+    .optionsGroup('Signing key (default: the secret of the installation)')
+    .option('--key <key>', 'secret or PEM private key, or @file')
+    .option('--algorithm <name>', 'default: what fits the key')
+    .option('--kid <id>', 'header kid')
+    .optionsGroup('Output')
+    .option('--json', 'print a JSON object: token, algorithm, kid, claims, expiresAt')
+    .addHelpText('after', EXAMPLES)
+    .action(issue)
+    .addCommand(tokenCheckCommand());
+}
+
+const EXAMPLES = `
+Examples:
+  hearth token --uid you --channel my-channel --subscribe --history --publish chat --echo
+  hearth token --scope subscribe --uid you --channel 'orders.*' --ttl 5m
+  echo '{"channels":{"a":{"subscribe":true}}}' | hearth token --claims - --uid you
+  hearth token --uid you --key @private.pem --kid 2026-01 --json`;
+
+async function issue(options: TokenOptions): Promise<void> {
+  const claims = claimsFrom(claimFlags(options), baseClaims(options), Math.floor(Date.now() / 1_000), randomUUID);
+  const signer = await signerOf(options, async () => (await installationSettings()).live.current.signingKeys);
+  const token = await sign(claims, signer);
+  const { algorithm, kid } = signer;
+  const expiresAt = typeof claims.exp === 'number' ? instant(claims.exp) : undefined;
+  const output = options.json === true ? JSON.stringify({ token, algorithm, kid, claims, expiresAt }) : token;
+  process.stdout.write(`${output}\n`);
+}
+
+/** Signs any claims, as a backend would. */
+export function sign(claims: ClaimsObject, { algorithm, key, kid }: Signer): Promise<string> {
+  const header = { typ: 'JWT', ...(kid === undefined ? {} : { kid }), alg: algorithm };
+  return new SignJWT(claims).setProtectedHeader(header).sign(key);
+}
+
+function baseClaims({ claims }: TokenOptions): ClaimsObject {
+  if (claims === undefined) return {};
+  const base = parseJson(readInput(claims, '--claims'), '--claims', '\'{"uid":"you"}\'');
+  if (typeof base === 'object' && base !== null && !Array.isArray(base)) return base as ClaimsObject;
+  throw new UsageError('--claims must be a JSON object');
+}
+
+function claimFlags(options: TokenOptions): ClaimFlags {
+  const { ttl, umd, heartbeatTimeout, history, store, channel, publish, broadcast } = options;
+  return {
+    ...options,
+    ttlSeconds: ttl === undefined ? undefined : parseDuration(ttl, '--ttl'),
+    umd: umd === undefined ? undefined : parseJson(umd, '--umd', '\'{"name":"Ada"}\' or \'"text"\''),
+    heartbeatTimeout: heartbeatTimeout === undefined ? undefined : integer(heartbeatTimeout, '--heartbeat-timeout'),
+    historyStart: history === undefined ? undefined : parseHistory(history),
+    store: store === undefined ? undefined : integer(store, '--store'),
+    channels: channel ?? [],
+    publish: publish ?? [],
+    broadcast: broadcast ?? [],
+  };
+}
+
+function parseHistory(since: true | string): number {
+  if (since === true) return 0;
+  const seconds = /^\d+(\.\d+)?$/.test(since) ? Number(since) : Date.parse(since) / 1_000;
+  if (Number.isFinite(seconds)) return seconds;
+  throw new UsageError('--history must be Unix seconds or a date such as 2026-01-31T12:00:00Z');
+}
+
+/** A whole number; whether it is allowed is for the server to say. */
+function integer(text: string, flag: string): number {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  throw new UsageError(`${flag} must be a whole number`);
+}
