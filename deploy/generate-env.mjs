@@ -1,7 +1,7 @@
 // Makes the settings file of `docker compose`: a copy of .env.example with every empty secret filled in.
 //   node deploy/generate-env.mjs [path, default .env]
 // An existing file is never overwritten: its passwords are those the database was made with.
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -12,8 +12,8 @@ const password = () => Array.from({ length: 40 }, () => ALPHABET[randomInt(ALPHA
 const SECRETS = {
   HEARTH_HTTP_API_KEY_1: password,
   HEARTH_HTTP_API_KEY_2: password,
-  // As long as a SHA-256 block, the most an HS256 key can use.
-  HEARTH_SIGNING_KEY_1_ENCODED: () => randomBytes(64).toString('base64'),
+  // Text: not every library takes a secret of arbitrary bytes.
+  HEARTH_SIGNING_KEY_1_ENCODED: () => Buffer.from(password()).toString('base64'),
   POSTGRES_PASSWORD: password,
   DATABASE_OWNER_PASSWORD: password,
   DATABASE_SERVICE_PASSWORD: password,

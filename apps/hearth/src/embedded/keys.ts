@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openDataDir } from './data-dir';
@@ -44,11 +44,22 @@ export async function loadOrCreateKeys(dataDir: string): Promise<InstallationKey
 
 function generateKeys(): z.infer<typeof stored> {
   return {
-    httpApiKey1: randomText(alphanumeric, 40),
-    httpApiKey2: randomText(alphanumeric, 40),
-    signingKey: { method: 'HS256', encoded: randomBytes(32).toString('base64') },
-    awsAccessKeys: `AKIA${randomText(base32, 16)}:${randomText(alphanumeric, 40)}`,
+    httpApiKey1: newApiKey(),
+    httpApiKey2: newApiKey(),
+    // Text, 256 bits of it: not every library takes a secret of arbitrary bytes.
+    signingKey: { method: 'HS256', encoded: Buffer.from(randomText(alphanumeric, 43)).toString('base64') },
+    awsAccessKeys: newAccessKey(),
   };
+}
+
+/** A key for the server-side HTTP API (publish-api §2). */
+export function newApiKey(): string {
+  return randomText(alphanumeric, 40);
+}
+
+/** An access key for AWS SDKs, as `AKID:SECRET`. */
+export function newAccessKey(): string {
+  return `AKIA${randomText(base32, 16)}:${randomText(alphanumeric, 40)}`;
 }
 
 /** Text of `length` characters, each drawn from `alphabet` with equal chance. */
