@@ -7,13 +7,16 @@ import { fileURLToPath } from 'node:url';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 /** 40 letters and digits, 238 bits: nothing that a URL, a shell or a settings file would have to quote. */
-const password = () => Array.from({ length: 40 }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+const password = () => characters(ALPHABET, 40);
+const characters = (alphabet, length) => Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
 
 const SECRETS = {
   HEARTH_HTTP_API_KEY_1: password,
   HEARTH_HTTP_API_KEY_2: password,
   // Text: not every library takes a secret of arbitrary bytes.
   HEARTH_SIGNING_KEY_1_ENCODED: () => Buffer.from(password()).toString('base64'),
+  // The id has the form of AWS's own: some programs look at it.
+  HEARTH_AWS_ACCESS_KEYS: () => `AKIA${characters('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16)}:${password()}`,
   POSTGRES_PASSWORD: password,
   DATABASE_OWNER_PASSWORD: password,
   DATABASE_SERVICE_PASSWORD: password,

@@ -84,7 +84,7 @@ describeWith(PYTHON, 'boto3', () => {
     ['UnrecognizedClientException', {}, { AWS_ACCESS_KEY_ID: 'AKIANOBODY' }],
     ['InvalidSignatureException', {}, { AWS_SECRET_ACCESS_KEY: 'wrong' }],
   ])('raises %s', async (name, call, env) => {
-    const answer = await invoke(call, env as Record<string, string>);
+    const answer = await invoke(call, env);
     // Exceptions that its model of Lambda does not name are ClientError, with the name in the code.
     const known = !['UnrecognizedClientException', 'InvalidSignatureException'].includes(name);
     expect(answer).toMatchObject({

@@ -61,9 +61,7 @@ export function signed(toSign: ToSign): WireRequest {
   ].join('\n');
   const scope = `${amzDate.slice(0, 8)}/${region}/${service}/aws4_request`;
   const signingKey = scope.split('/').reduce<string | Buffer>(hmac, `AWS4${key.secret}`);
-  const signature = hmac(signingKey as Buffer, `AWS4-HMAC-SHA256\n${amzDate}\n${scope}\n${sha256(canonical)}`).toString(
-    'hex',
-  );
+  const signature = hmac(signingKey, `AWS4-HMAC-SHA256\n${amzDate}\n${scope}\n${sha256(canonical)}`).toString('hex');
   const authorization = `AWS4-HMAC-SHA256 Credential=${key.id}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`;
   return {
     method: 'POST',

@@ -1,3 +1,4 @@
+import { InvokeCommand, LambdaClient, ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { io, type Socket } from 'socket.io-client';
@@ -71,6 +72,7 @@ describe('docker-compose.yml', () => {
     const holders = (secret: string) =>
       Object.keys(services).filter((name) => JSON.stringify(services[name]).includes(settings[secret] ?? '?'));
     expect(holders('HEARTH_HTTP_API_KEY_1')).toEqual(['publish-api']);
+    expect(holders('HEARTH_AWS_ACCESS_KEYS')).toEqual(['publish-api']);
     expect(holders('HEARTH_SIGNING_KEY_1_ENCODED')).toEqual(['gateway']);
     expect(holders('DATABASE_OWNER_PASSWORD').sort()).toEqual(['migrate', 'postgres']);
     expect(holders('POSTGRES_PASSWORD')).toEqual(['postgres']);
@@ -142,6 +144,26 @@ describeWithNginx('what docker-compose.yml starts', () => {
        from pg_tables where tablename = 'message_log'`,
     );
     expect(rows).toEqual([{ tableowner: 'hearth_owner', writes: true, truncates: false }]);
+  });
+
+  it('delivers what an AWS SDK publishes through the edge, by name and by ARN', async () => {
+    const [accessKeyId = '', secretAccessKey = ''] = (stack.settings.HEARTH_AWS_ACCESS_KEYS ?? '').split(':');
+    const lambda = new LambdaClient({
+      endpoint: stack.edge.httpUrl,
+      region: 'eu-central-1',
+      credentials: { accessKeyId, secretAccessKey },
+    });
+    const client = await subscribe('by-sdk');
+    const arn = 'arn:aws:lambda:eu-central-1:123456789012:function:Hearth-PublishFunction';
+    for (const FunctionName of ['Hearth-PublishFunction', arn, `${arn}:$LATEST`]) {
+      const Payload = JSON.stringify({ channel: 'by-sdk', event: 'greeting', data: FunctionName });
+      const { StatusCode } = await lambda.send(new InvokeCommand({ FunctionName, Payload, Qualifier: '$LATEST' }));
+      expect(StatusCode).toBe(200);
+      expect(await client.next('greeting')).toMatchObject({ data: FunctionName });
+    }
+    const unknown = lambda.send(new InvokeCommand({ FunctionName: 'other' }));
+    await expect(unknown).rejects.toBeInstanceOf(ResourceNotFoundException);
+    await client.close();
   });
 
   it('delivers a published message to WebSocket clients on every gateway', async () => {
@@ -242,7 +264,8 @@ describeWithNginx('what docker-compose.yml starts', () => {
     expect(stack.edge.accessLog().some(({ path }) => path === '/v1')).toBe(true);
     expect(written).not.toMatch(/eyJ[\w-]+\.eyJ|connectionSecret=\w|token=eyJ/);
     for (const [name, value] of Object.entries(stack.settings)) {
-      if (/KEY_1$|KEY_2$|ENCODED|PASSWORD|TOKEN$/.test(name) && value !== '') expect(written).not.toContain(value);
+      if (/KEY_1$|KEY_2$|ACCESS_KEYS$|ENCODED|PASSWORD|TOKEN$/.test(name) && value !== '')
+        expect(written).not.toContain(value);
     }
   });
 });

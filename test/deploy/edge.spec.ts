@@ -82,6 +82,32 @@ describeWithNginx('the edge', () => {
     });
   });
 
+  it('passes a signed request on as it was signed', async () => {
+    const path =
+      '/2015-03-31/functions/arn%3Aaws%3Alambda%3Ar%3A0%3Afunction%3AN%3A%24LATEST/invocations?Qualifier=%24LATEST';
+    const headers = {
+      host: `realtime.example.com:8443`,
+      authorization: 'AWS4-HMAC-SHA256 Credential=A/20250101/r/lambda/aws4_request, SignedHeaders=host, Signature=0',
+      'x-amz-date': '20250101T000000Z',
+      'x-amz-content-sha256': 'abc',
+      'x-amz-invocation-type': 'Event',
+      'x-amz-security-token': 'a/b+c==',
+      'content-type': 'application/octet-stream',
+      'amz-sdk-request': 'attempt=1; max=3',
+    };
+    await ask(edge.port, path, { method: 'POST', headers, body: '{}' });
+    expect(publishApi.requests.find(({ url }) => url === path)?.headers).toMatchObject(headers);
+  });
+
+  it('refuses in words that AWS SDKs know where they publish', async () => {
+    const { status, headers, body } = await ask(edge.port, '/2015-03-31/functions/N/invocations', {
+      method: 'POST',
+      headers: { 'content-length': String(5 * 1024 * 1024) },
+    });
+    expect([status, headers['x-amzn-errortype']]).toEqual([413, 'RequestTooLargeException']);
+    expect(JSON.parse(body)).toEqual({ Type: 'User', message: expect.any(String) });
+  });
+
   it('leaves the headers of an answer alone', async () => {
     const { headers } = await ask(edge.port, '/connection/listMessages', { method: 'POST' });
     expect(headers['access-control-allow-origin']).toBe('https://example.com');
@@ -189,6 +215,15 @@ describeWithNginx('the edge in front of two publish-apis', () => {
       expect((await ask(edge.port, '/publish', { method: 'POST', body: '{}' })).status).toBe(200);
     }
     expect(services[1].requests).toHaveLength(6);
+  });
+
+  it('never sends the publish of an AWS SDK again, which may do so itself', async () => {
+    for (const service of services) service.hangUp();
+    const path = '/2015-03-31/functions/N/invocations';
+    const { status, headers, body } = await ask(edge.port, path, { method: 'POST', body: '{}' });
+    expect([status, headers['x-amzn-errortype']]).toEqual([502, 'ServiceException']);
+    expect(JSON.parse(body)).toEqual({ Type: 'Service', Message: expect.any(String) });
+    expect(posts()).toHaveLength(1);
   });
 
   it('says so, without the query in any log, when none can be reached', async () => {

@@ -49,6 +49,22 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });
   }, 90_000);
 
+  it('prints all that an AWS SDK needs to publish', async () => {
+    const hearth = await installation.start();
+    const [, arn = ''] = /invoke (arn:aws:lambda:\S+)/.exec(hearth.stderr) ?? [];
+    const exports = hearth.stderr.split('\n').filter((line) => /^ {4}export /.test(line));
+    const program = `
+      const { LambdaClient, InvokeCommand } = require('@aws-sdk/client-lambda');
+      const Payload = JSON.stringify({ channel: 'my-channel', event: 'by-sdk', data: 1 });
+      new LambdaClient().send(new InvokeCommand({ FunctionName: process.argv[1], Payload }))
+        .then(({ Payload }) => console.log(Payload.transformToString()));`;
+    const client = await connectAsPrinted(hearth);
+    await client.next('hotsock.subscribed');
+    const answer = await shell(`${exports.join('\n')}\nnode -e "$PROGRAM" ${arn}`, { PROGRAM: program });
+    expect(JSON.parse(answer)).toEqual({ channel: 'my-channel', event: 'by-sdk' });
+    expect(await client.next('by-sdk')).toMatchObject({ data: 1 });
+  }, 90_000);
+
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'says goodbye to its clients on %s, ends everything it started and exits with 0',
     async (signal) => {
@@ -68,7 +84,8 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
   it('goes on at the second start where the first one ended, and shows its secrets only once', async () => {
     const first = await installation.start();
     const keys = readFileSync(join(installation.dataDir, 'keys.json'), 'utf8');
-    expect(secretsIn(first.stderr)).toHaveLength(2);
+    // Two API keys and the secret of an AWS access key.
+    expect(secretsIn(first.stderr)).toHaveLength(3);
     for (const secret of secretsIn(first.stderr)) expect(keys).toContain(secret);
     await publishAsPrinted(first, { data: 'before', deduplicationId: 'once' });
     await first.end('SIGTERM');

@@ -17,6 +17,8 @@ export interface GeneratedKeys {
   readonly created: boolean;
   readonly apiKeys?: readonly [string, string];
   readonly signingSecret?: Buffer;
+  /** `AKID:SECRET` */
+  readonly awsAccessKey?: string;
 }
 
 /**
@@ -51,6 +53,7 @@ export async function withInstallationKeys(
       created: keys.created,
       apiKeys: needsApi ? [keys.httpApiKey1, keys.httpApiKey2] : undefined,
       signingSecret: needsSigning ? keys.signingKey.secret : undefined,
+      awsAccessKey: needsAws ? keys.awsAccessKeys : undefined,
     },
   };
 }

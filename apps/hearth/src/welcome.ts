@@ -45,13 +45,27 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
     `curl "${outputs.httpApiUrl}connection/listMessages?connectionId=$CONNECTION_ID&connectionSecret=$CONNECTION_SECRET" \\`,
     `  -d '{"channel":"${CHANNEL}"}'`,
   );
+  if (generated?.awsAccessKey !== undefined) {
+    step(
+      `Or publish with any AWS SDK: invoke ${outputs.publishFunctionArn}`,
+      // Any region will do, but an SDK insists on one.
+      `export AWS_ENDPOINT_URL_LAMBDA=${outputs.httpApiUrl} AWS_REGION=us-east-1`,
+      awsCredentials(generated.awsAccessKey, generated.file),
+    );
+  }
   if (generated === undefined) return lines.join('\n');
   lines.push(`  Keys: ${generated.file} (readable by you only)`);
-  if (generated.created && generated.apiKeys !== undefined) {
-    lines.push('  Made just now, and shown this once:');
-    generated.apiKeys.forEach((key, index) => lines.push(`    API key ${index + 1}: ${key}`));
-  }
+  const shown = generated.created ? newKeys(generated) : [];
+  if (shown.length > 0) lines.push('  Made just now, and shown this once:', ...shown.map((key) => `    ${key}`));
   return [...lines, ''].join('\n');
+}
+
+function newKeys({ apiKeys, awsAccessKey }: GeneratedKeys): string[] {
+  const [id, secret] = awsAccessKey?.split(':') ?? [];
+  return [
+    ...(apiKeys ?? []).map((key, index) => `API key ${index + 1}: ${key}`),
+    ...(id === undefined ? [] : [`AWS access key: ${id}, secret ${secret}`]),
+  ];
 }
 
 async function token(generated: GeneratedKeys | undefined): Promise<string> {
@@ -67,4 +81,10 @@ async function token(generated: GeneratedKeys | undefined): Promise<string> {
 function apiKey(generated: GeneratedKeys | undefined): string {
   if (generated?.apiKeys === undefined) return 'YOUR_API_KEY';
   return `$(node -p "require('${generated.file}').httpApiKey1")`;
+}
+
+function awsCredentials(accessKey: string, file: string): string {
+  const [id] = accessKey.split(':');
+  const secret = `$(node -p "require('${file}').awsAccessKeys.split(':')[1]")`;
+  return `export AWS_ACCESS_KEY_ID=${id} AWS_SECRET_ACCESS_KEY="${secret}"`;
 }
