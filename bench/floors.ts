@@ -13,8 +13,8 @@ interface Floor {
   readonly title: string;
   readonly scenario: ScenarioName;
   readonly metric: string;
-  /** A number, or the median of another server in the same run. */
-  readonly bound: number | PeerName;
+  /** A number, the median of another server in the same run, or a share of Hearth's own in another scenario. */
+  readonly bound: number | PeerName | { readonly share: number; readonly of: ScenarioName };
   readonly kind: 'at least' | 'at most';
 }
 
@@ -41,6 +41,14 @@ const FLOORS: readonly Floor[] = [
     kind: 'at most',
   },
   { title: 'publishes accepted (/s)', scenario: 'publish', metric: 'accepted', bound: 8000, kind: 'at least' },
+  {
+    title: 'publishes of AWS SDKs keep up with POST /publish (/s)',
+    scenario: 'lambda',
+    metric: 'accepted',
+    bound: { share: 0.6, of: 'publish' },
+    kind: 'at least',
+  },
+  { title: "verifying an AWS SDK's signature (µs)", scenario: 'signature', metric: 'cpu', bound: 300, kind: 'at most' },
   { title: 'messages stored (/s)', scenario: 'stored', metric: 'stored', bound: 8000, kind: 'at least' },
 ];
 
@@ -48,10 +56,17 @@ const FLOORS: readonly Floor[] = [
 export function checkFloors(summary: Summary): FloorResult[] {
   return FLOORS.flatMap(({ title, scenario, metric, bound, kind }) => {
     const measured = summary.median(scenario, 'hearth', metric);
-    const limit = typeof bound === 'number' ? bound : summary.median(scenario, bound, metric);
+    const limit = limitOf(summary, scenario, metric, bound);
     if (measured === undefined || limit === undefined) return [];
     const passed = kind === 'at least' ? measured >= limit : measured <= limit;
     const figure = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 2 });
     return { title, passed, detail: `${figure(measured)}, ${kind} ${figure(limit)}` };
   });
+}
+
+function limitOf(summary: Summary, scenario: ScenarioName, metric: string, bound: Floor['bound']): number | undefined {
+  if (typeof bound === 'number') return bound;
+  if (typeof bound === 'string') return summary.median(scenario, bound, metric);
+  const whole = summary.median(bound.of, 'hearth', metric);
+  return whole === undefined ? undefined : whole * bound.share;
 }

@@ -12,9 +12,14 @@ export interface Target {
   readonly port: number;
   /** Sent as `Authorization: Bearer` with each publish. */
   readonly apiKey: string;
+  /** For publishes as an AWS SDK sends them. */
+  readonly accessKey: { readonly id: string; readonly secret: string };
   /** HS256 secret of the connect tokens, base64. */
   readonly signingSecret: string;
 }
+
+/** How a publish comes in: as `POST /publish`, or as an invocation signed by an AWS SDK. */
+export type Door = 'http' | 'lambda';
 
 interface Timing {
   readonly warmUpMs: number;
@@ -46,6 +51,7 @@ export interface PublishJob extends Timing {
   readonly channels: number;
   /** Messages in one request; above 1 they go to `/publish/batch`. */
   readonly batchSize: number;
+  readonly door: Door;
 }
 
 /** Publishes with `store`, one subscriber on each channel counting what comes out of the log. */
@@ -70,7 +76,13 @@ export interface ConnectJob {
   readonly settleMs: number;
 }
 
-export type Job = WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob;
+/** Verifies signatures in the generator itself, as fast as that goes. */
+export interface VerifyJob extends Timing {
+  readonly kind: 'verify';
+  readonly target: Target;
+}
+
+export type Job = WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob | VerifyJob;
 
 /** Moments at which the bench reads the server's CPU and memory. */
 export type Mark = 'start' | 'end' | 'settled';

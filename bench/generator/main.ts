@@ -4,6 +4,7 @@ import { runConnect } from './jobs/connect';
 import { runFixedRate } from './jobs/fixed-rate';
 import { runPublish } from './jobs/publish';
 import { runStore } from './jobs/store';
+import { runVerify } from './jobs/verify';
 import { runWindowed } from './jobs/windowed';
 import { Announce } from './window-clock';
 
@@ -32,6 +33,8 @@ function run(job: Job, marks: Announce): Promise<Measurement> {
       return runStore(job, marks);
     case 'connect':
       return runConnect(job, marks);
+    case 'verify':
+      return runVerify(job, marks);
   }
 }
 

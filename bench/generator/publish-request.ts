@@ -1,12 +1,13 @@
 import { PAYLOAD_BYTES, payloadTemplate, stampPayload } from './payload';
-import { Target } from './job';
+import { Door, Target } from './job';
+import { signedHead } from './signed-head';
 import { channelName } from './tokens';
 
 /** A publish request ready to be sent but for time and sequence, which are stamped in place. */
 interface RequestTemplate {
   readonly bytes: Buffer;
-  /** Channel and payload position of each message in it. */
-  readonly messages: readonly { readonly channel: number; readonly payloadAt: number }[];
+  /** Channel and payload position of each message in it. A signed one has no position: it is sent as it was signed. */
+  readonly messages: readonly { readonly channel: number; readonly payloadAt?: number }[];
 }
 
 /** Shape of the publishes of one run. */
@@ -16,6 +17,8 @@ export interface PublishShape {
   readonly batchSize: number;
   /** Seconds to keep the messages; 0 leaves the member out. */
   readonly storeSeconds: number;
+  /** By `lambda` a request has one message and is signed when the run begins, so its payload never changes. */
+  readonly door?: Door;
 }
 
 /** One prepared request per channel, so that publishing costs a copy and a few digits. */
@@ -45,7 +48,7 @@ export class PublishRequests {
     for (const message of template.messages) {
       const sequence = this.nextSequence[message.channel] ?? 0;
       this.nextSequence[message.channel] = sequence + 1;
-      stampPayload(buffer, message.payloadAt, micros, sequence);
+      if (message.payloadAt !== undefined) stampPayload(buffer, message.payloadAt, micros, sequence);
       channels.push(message.channel);
     }
     return { bytes: template.bytes.length, channels };
@@ -58,6 +61,7 @@ function build(target: Target, shape: PublishShape, first: number): RequestTempl
   const documents = channels.map(
     (channel) => `{"channel":"${channelName(channel)}",${store}"event":"bench","data":${payloadTemplate(channel)}}`,
   );
+  if (shape.door === 'lambda') return buildSigned(target, documents.join(''), first);
   const body = shape.batchSize === 1 ? documents.join('') : `[${documents.join(',')}]`;
   const path = shape.batchSize === 1 ? '/publish' : '/publish/batch';
   const head =
@@ -71,4 +75,11 @@ function build(target: Target, shape: PublishShape, first: number): RequestTempl
     return { channel: channels[i] ?? 0, payloadAt };
   });
   return { bytes: Buffer.from(head + body, 'latin1'), messages };
+}
+
+function buildSigned(target: Target, body: string, channel: number): RequestTemplate {
+  const { path, headers } = signedHead(target, body);
+  const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1]}`] : []));
+  const head = `POST ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
+  return { bytes: Buffer.from(head + body, 'latin1'), messages: [{ channel }] };
 }

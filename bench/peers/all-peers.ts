@@ -21,6 +21,7 @@ const hearth: Peer = {
     HEARTH_ADMIN_PORT: String(setting.adminPort),
     HEARTH_DATA_DIR: setting.dataDir,
     HEARTH_HTTP_API_KEY_1: setting.apiKey,
+    HEARTH_AWS_ACCESS_KEYS: `${setting.accessKey.id}:${setting.accessKey.secret}`,
     HEARTH_SIGNING_KEY_1_METHOD: 'HS256',
     HEARTH_SIGNING_KEY_1_ENCODED: setting.signingSecret,
   }),

@@ -18,6 +18,7 @@ export interface Setting {
   /** A second free port, for servers that have one for operators. */
   readonly adminPort: number;
   readonly apiKey: string;
+  readonly accessKey: Target['accessKey'];
   readonly signingSecret: string;
   /** Its own, empty, removed afterwards. */
   readonly dataDir: string;
@@ -90,6 +91,7 @@ export async function startPeer(peer: Peer, nodeFlags: readonly string[], signal
     port: await freePort(),
     adminPort: await freePort(),
     apiKey: randomBytes(20).toString('hex'),
+    accessKey: { id: 'AKIABENCHBENCHBENCHB', secret: randomBytes(20).toString('hex') },
     signingSecret: randomBytes(32).toString('base64'),
     dataDir: join(home, 'data'),
   };
@@ -113,6 +115,6 @@ export async function startPeer(peer: Peer, nodeFlags: readonly string[], signal
     await stop();
     throw new Error(`${peer.title}: ${(error as Error).message}\n${tail}`, { cause: error });
   }
-  const { port, apiKey, signingSecret } = setting;
-  return { target: { dialect: peer.dialect, port, apiKey, signingSecret }, processes, stop };
+  const { port, apiKey, accessKey, signingSecret } = setting;
+  return { target: { dialect: peer.dialect, port, apiKey, accessKey, signingSecret }, processes, stop };
 }

@@ -1,8 +1,9 @@
 import { connections } from './connections';
 import { fanOutOne, fanOutSixteen } from './fan-out';
 import { manyChannels } from './many-channels';
-import { batch, publish, stored } from './publish';
+import { batch, lambda, publish, stored } from './publish';
 import { Scenario } from './scenario';
+import { signature } from './signature';
 
 /** In the order they are run and reported. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -10,6 +11,8 @@ export const SCENARIOS: readonly Scenario[] = [
   fanOutSixteen,
   manyChannels,
   publish,
+  lambda,
+  signature,
   batch,
   stored,
   connections,

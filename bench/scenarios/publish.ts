@@ -1,3 +1,4 @@
+import { Door } from '../generator/job';
 import { cpuSeconds, Metric, Scenario } from './scenario';
 
 /** Channels the publishes go to in turn. */
@@ -14,7 +15,12 @@ const CPU: readonly Metric[] = [
 ];
 
 /** Publishes nobody listens to, one message a request or many. */
-function publishOnly(name: 'publish' | 'batch', title: string, batchSize: number): Scenario {
+function publishOnly(
+  name: 'publish' | 'lambda' | 'batch',
+  title: string,
+  batchSize: number,
+  door: Door = 'http',
+): Scenario {
   return {
     name,
     title,
@@ -24,7 +30,7 @@ function publishOnly(name: 'publish' | 'batch', title: string, batchSize: number
       { key: 'answerP99', title: 'answer, p99', unit: 'ms', better: 'lower', digits: 2 },
       ...CPU,
     ],
-    suits: () => true,
+    suits: ({ dialect }) => door === 'http' || dialect === 'hearth',
     job: (target, { warmUpMs, measureMs, publishConnections }) => ({
       kind: 'publish',
       target,
@@ -33,6 +39,7 @@ function publishOnly(name: 'publish' | 'batch', title: string, batchSize: number
       connections: publishConnections,
       channels: CHANNELS,
       batchSize,
+      door,
     }),
     evaluate({ accepted, seconds, answer }, usage) {
       const cpu = cpuSeconds(usage);
@@ -48,6 +55,7 @@ function publishOnly(name: 'publish' | 'batch', title: string, batchSize: number
 }
 
 export const publish = publishOnly('publish', 'publish only, one message a request', 1);
+export const lambda = publishOnly('lambda', 'publish only, as an AWS SDK does, signed', 1, 'lambda');
 export const batch = publishOnly('batch', `publish only, ${BATCH_SIZE} messages a request`, BATCH_SIZE);
 
 /** Publishes that are kept: what comes out of the log each second, while as much is accepted as the server likes. */

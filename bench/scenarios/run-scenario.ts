@@ -40,6 +40,7 @@ async function warmUpCode(target: Target, sizes: Sizes, signal: AbortSignal): Pr
     connections: sizes.publishConnections,
     channels: 1,
     batchSize: 1,
+    door: 'http',
   } as const;
   await runJob(job, () => Promise.resolve(), OTHER_PHASES_MS, signal);
 }

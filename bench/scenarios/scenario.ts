@@ -3,7 +3,15 @@ import { Peer } from '../peers/peer';
 import { TreeSample } from '../process-stats';
 
 export type ScenarioName =
-  'fan-out-1' | 'fan-out-16' | 'many-channels' | 'publish' | 'batch' | 'stored' | 'connections';
+  | 'fan-out-1'
+  | 'fan-out-16'
+  | 'many-channels'
+  | 'publish'
+  | 'lambda'
+  | 'signature'
+  | 'batch'
+  | 'stored'
+  | 'connections';
 
 /** How large the runs are; see `sizes.ts`. */
 export interface Sizes {

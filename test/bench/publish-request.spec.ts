@@ -1,8 +1,15 @@
+import { readSignedRequest, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Target } from '../../bench/generator/job';
 import { PAYLOAD_BYTES, readChannel, readMicros, readSequence } from '../../bench/generator/payload';
 import { PublishRequests } from '../../bench/generator/publish-request';
 
-const target: Target = { dialect: 'hearth', port: 8080, apiKey: 'key', signingSecret: '' };
+const target: Target = {
+  dialect: 'hearth',
+  port: 8080,
+  apiKey: 'key',
+  accessKey: { id: 'AKIA', secret: 's' },
+  signingSecret: '',
+};
 
 /** The next request beginning with `channel`, as text split into head and parsed body. */
 function next(requests: PublishRequests, channel: number, micros = 0) {
@@ -31,6 +38,19 @@ describe('a prepared publish request', () => {
     const payload = Buffer.from(JSON.stringify(body.data));
     expect([readChannel(payload, 0), readSequence(payload, 0), readMicros(payload, 0)]).toEqual([1, 1, 123_456_789]);
     expect(body.store).toBe(60);
+  });
+
+  it('is signed once and goes out as it was signed, by the door of AWS SDKs', () => {
+    const shape = { channels: 2, batchSize: 1, storeSeconds: 0, door: 'lambda' } as const;
+    const requests = new PublishRequests(target, shape);
+    const first = next(requests, 1, 1);
+    expect(next(requests, 1, 2)).toEqual(first);
+    expect(first.channels).toEqual([1]);
+    const [line = '', ...lines] = first.head.split('\r\n');
+    const [method, url] = line.split(' ');
+    const rawHeaders = lines.flatMap((header) => header.split(/: (.*)/).slice(0, 2));
+    const signed = readSignedRequest({ method, url, rawHeaders });
+    verifySignedRequest(signed, Buffer.from(first.text), 's', new SigningKeys());
   });
 
   it('spreads a batch over the channels', () => {

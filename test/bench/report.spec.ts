@@ -34,6 +34,14 @@ describe('the floors', () => {
     expect(checkFloors(new Summary(runs)).map(({ passed }) => passed)).toEqual([true, false]);
   });
 
+  it('compare with a share of another scenario', () => {
+    const http = run('publish', 'hearth', { accepted: 10_000 });
+    const passes = (accepted: number) =>
+      checkFloors(new Summary([http, run('lambda', 'hearth', { accepted })]))[1]?.passed;
+    expect([passes(6_000), passes(5_999)]).toEqual([true, false]);
+    expect(checkFloors(new Summary([run('lambda', 'hearth', { accepted: 1 })]))).toEqual([]);
+  });
+
   it('leave out what was not measured or has failed', () => {
     expect(checkFloors(new Summary([run('publish', 'hearth', { accepted: 9000 }, ['missing: 1'])]))).toEqual([]);
   });

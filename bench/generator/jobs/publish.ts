@@ -10,7 +10,7 @@ const DRAIN_MS = 10_000;
 export async function runPublish(job: PublishJob, announce: Announce): Promise<Measurement> {
   let running = true;
   let turn = 0;
-  const shape = { channels: job.channels, batchSize: job.batchSize, storeSeconds: 0 };
+  const shape = { channels: job.channels, batchSize: job.batchSize, storeSeconds: 0, door: job.door };
   const publisher = new Publisher(job.target, shape, publishNext);
 
   function publishNext(): void {
