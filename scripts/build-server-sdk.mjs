@@ -1,18 +1,19 @@
-// Builds `dist/server-sdk`, the folder that `npm pack` and `npm publish` take: the library as CommonJS, and an ES module
+// Builds the folder that `npm pack` and `npm publish` take, `dist/server-sdk` or the one that is given: the library as CommonJS, and an ES module
 // that passes its names on. Both are one program, so a process that mixes them has one default configuration.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = join(root, 'libs/server-sdk');
-const target = join(root, 'dist/server-sdk');
+const target = resolve(process.argv[2] ?? join(root, 'dist/server-sdk'));
 
 rmSync(target, { recursive: true, force: true });
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
-const { status } = spawnSync(process.execPath, [tsc, '-p', join(source, 'tsconfig.build.json')], { stdio: 'inherit' });
+const compile = [tsc, '-p', join(source, 'tsconfig.build.json'), '--outDir', join(target, 'lib')];
+const { status } = spawnSync(process.execPath, compile, { stdio: 'inherit' });
 if (status !== 0) process.exit(status ?? 1);
 
 copyFileSync(join(source, 'package.json'), join(target, 'package.json'));

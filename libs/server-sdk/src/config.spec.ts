@@ -1,8 +1,12 @@
-import { Config, neededOption, optionOf, type ConfigOptions } from './config';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Config, neededOption, optionOf } from './config';
 import { ConfigurationError } from './errors';
 
+type Default = string | number | boolean | undefined;
+
 /** What Ruby calls it, what it is called here, a value, and the value when it is not set (server-sdk §2). */
-const RUBY_OPTIONS: [string, keyof Config, unknown, unknown][] = [
+const RUBY_OPTIONS: [string, keyof Config, unknown, Default][] = [
   ['publish_function_arn', 'publishFunctionArn', 'arn:aws:lambda:us-east-1:111111111111:function:Publish', undefined],
   ['aws_region', 'awsRegion', 'us-east-1', undefined],
   ['aws_access_key_id', 'awsAccessKeyId', 'AKIAIOSFODNN7EXAMPLE', undefined],
@@ -20,7 +24,7 @@ const RUBY_OPTIONS: [string, keyof Config, unknown, unknown][] = [
   ['issuer_token_ttl', 'issuerTokenTtl', 10, undefined],
 ];
 
-const OUR_OPTIONS: [keyof Config, unknown, unknown][] = [
+const OUR_OPTIONS: [keyof Config, unknown, Default][] = [
   ['transport', 'http', undefined],
   ['awsSessionToken', 'a token', undefined],
   ['lambdaEndpoint', 'https://hearth.example.com', undefined],
@@ -40,6 +44,17 @@ describe('options (server-sdk §2)', () => {
 
   it('has no others', () => {
     expect(Object.keys(new Config()).sort()).toEqual(ALL.map(([name]) => name).sort());
+  });
+
+  it('are all in the documentation, by both names and with their default', () => {
+    const page = readFileSync(join(__dirname, '../../../docs/server-sdk.md'), 'utf8');
+    const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')));
+    const rubyNames = new Map(RUBY_OPTIONS.map(([ruby, name]) => [name, ruby]));
+    for (const [name, , byDefault] of ALL) {
+      const [, ruby, , inWords] = rows.find(([, , cell]) => cell === name) ?? [];
+      expect([name, ruby]).toEqual([name, rubyNames.get(name) ?? '']);
+      if (byDefault !== undefined) expect([name, inWords]).toEqual([name, `${byDefault}`]);
+    }
   });
 
   it.each(ALL)('takes %s and has its default', (name, value, byDefault) => {
@@ -63,9 +78,7 @@ describe('options (server-sdk §2)', () => {
 
   it('does not take a name that is no option', () => {
     for (const name of ['publishFunctionArm', 'aws_region', 'toString', '__proto__x', 'constructor']) {
-      expect(() => new Config({ [name]: 'x' })).toThrow(
-        new ConfigurationError(name, 'is not an option'),
-      );
+      expect(() => new Config({ [name]: 'x' })).toThrow(new ConfigurationError(name, 'is not an option'));
     }
   });
 

@@ -220,6 +220,11 @@ describe('keys', () => {
     expect(() => issuer.issueToken()).toThrow(new ConfigurationError('issuerPrivateKey', 'is needed to issue tokens'));
   });
 
+  it('are not looked for under a misspelt name', () => {
+    const config = Object.assign(new Config({ issuerPrivateKey }), { issuerTokenTTL: 10 });
+    expect(() => new Issuer(config).issueToken()).toThrow('issuerTokenTTL is not an option');
+  });
+
   it('must be for an algorithm that there is', () => {
     const issuer = new Issuer({ issuerPrivateKey: secret, issuerKeyAlgorithm: 'ED25519' as SigningAlgorithm });
     expect(() => issuer.issueToken()).toThrow(/^issuerKeyAlgorithm must be one of HS256, .*, EdDSA$/);

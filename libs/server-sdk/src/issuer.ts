@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Claims } from './claims';
-import { Config, neededOption, optionOf, type ConfigOptions } from './config';
+import { checkOptionNames, Config, neededOption, optionOf, type ConfigOptions } from './config';
 import { ArgumentError } from './errors';
 import { createSigner, type Signer } from './signer';
 
@@ -45,6 +45,7 @@ export class Issuer {
 }
 
 function prepare(config: Config): Prepared {
+  checkOptionNames(config);
   const algorithm = neededOption(config, 'issuerKeyAlgorithm', 'to issue tokens');
   const key = neededOption(config, 'issuerPrivateKey', 'to issue tokens');
   const kid = optionOf(config, 'issuerKeyId');

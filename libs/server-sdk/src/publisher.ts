@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitBeforeRetry } from './backoff';
-import { Config, optionOf, type ConfigOptions } from './config';
+import { checkOptionNames, Config, optionOf, type ConfigOptions } from './config';
 import { ConfigurationError, PublishError } from './errors';
 import { HttpTransport } from './http-transport';
 import { LambdaTransport } from './lambda-transport';
@@ -54,6 +54,7 @@ export class Publisher {
 }
 
 function prepare(config: Config): Prepared {
+  checkOptionNames(config);
   return {
     timeoutMs: optionOf(config, 'timeoutMs'),
     maxRetries: optionOf(config, 'maxRetries'),

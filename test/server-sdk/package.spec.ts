@@ -1,0 +1,254 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { VERSION } from '@hearth/server-sdk';
+import { answer, LocalServer } from './local-server';
+
+const root = join(__dirname, '../..');
+const run = promisify(execFile);
+let folder: string;
+let server: LocalServer;
+
+/** Builds and packs the library, and installs the package into a project that has nothing else, without a network. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hearth-server-sdk-'));
+  server = await LocalServer.start();
+  const built = join(folder, 'built');
+  await run(process.execPath, [join(root, 'scripts/build-server-sdk.mjs'), built]);
+  await run('npm', ['pack', '--pack-destination', folder], { cwd: built });
+  await mkdir(join(folder, 'project'));
+  await writeFile(join(folder, 'project/package.json'), '{ "name": "project", "private": true }');
+  const tarball = join(folder, `hearth-server-sdk-${VERSION}.tgz`);
+  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: join(folder, 'project') });
+}, 120_000);
+
+afterAll(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Runs a program in the project and gives what it wrote, parsed. */
+async function runProgram(name: string, text: string, env: Record<string, string> = {}): Promise<unknown> {
+  await writeFile(join(folder, 'project', name), text);
+  const options = { cwd: join(folder, 'project'), env: { PATH: process.env.PATH, HOME: folder, ...env } };
+  const { stdout } = await run(process.execPath, [name], options);
+  return JSON.parse(stdout);
+}
+
+const installed = (...path: string[]) => join(folder, 'project/node_modules', ...path);
+
+const NAMES = [
+  'ArgumentError',
+  'Config',
+  'ConfigurationError',
+  'Issuer',
+  'PublishError',
+  'Publisher',
+  'VERSION',
+  'configure',
+  'issueToken',
+  'publishMessage',
+];
+
+describe('the package', () => {
+  it('brings nothing along', async () => {
+    const modules = (await readdir(installed())).filter((name) => !name.startsWith('.'));
+    expect(modules).toEqual(['@hearth']);
+    expect(await readdir(installed('@hearth'))).toEqual(['server-sdk']);
+  });
+
+  it('has the version that the library tells, a licence and a README', async () => {
+    const { name, version, license, dependencies } = JSON.parse(
+      await readFile(installed('@hearth/server-sdk/package.json'), 'utf8'),
+    );
+    expect({ name, version, license, dependencies }).toEqual({
+      name: '@hearth/server-sdk',
+      version: VERSION,
+      license: 'MIT',
+      dependencies: undefined,
+    });
+    const files = await readdir(installed('@hearth/server-sdk'));
+    expect(files.sort()).toEqual(['LICENSE', 'README.md', 'index.d.mts', 'index.mjs', 'lib', 'package.json']);
+  });
+
+  it('holds no tests and no alias of this repository', async () => {
+    const files = await readdir(installed('@hearth/server-sdk/lib'), { recursive: true, withFileTypes: true });
+    const names = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+    expect(names.length).toBeGreaterThan(20);
+    expect(names.filter((name) => name.includes('.spec.'))).toEqual([]);
+    for (const name of names) expect(await readFile(name, 'utf8')).not.toMatch(/@hearth\/(?!server-sdk)/);
+  });
+
+  it('works from ES modules', async () => {
+    const program = `
+      import * as sdk from '@hearth/server-sdk';
+      console.log(JSON.stringify(Object.keys(sdk)));`;
+    expect(await runProgram('names.mjs', program)).toEqual(NAMES);
+  });
+
+  it('works from CommonJS', async () => {
+    const program = `
+      const sdk = require('@hearth/server-sdk');
+      console.log(JSON.stringify(Object.keys(sdk)));`;
+    expect((await runProgram('names.cjs', program)) as string[]).toEqual(expect.arrayContaining(NAMES));
+  });
+
+  it('is one library in a process that uses both', async () => {
+    const program = `
+      import { createRequire } from 'node:module';
+      import * as esm from '@hearth/server-sdk';
+      const cjs = createRequire(import.meta.url)('@hearth/server-sdk');
+      cjs.configure({ issuerPrivateKey: 's', issuerKeyAlgorithm: 'HS256', issuerIssClaim: 'me' });
+      const [, claims] = esm.issueToken({ uid: 'u' }).split('.');
+      console.log(JSON.stringify([NAMES.every((name) => esm[name] === cjs[name]), atob(claims)]));`;
+    const text = program.replace('NAMES', JSON.stringify(NAMES));
+    expect(await runProgram('both.mjs', text)).toEqual([true, '{"iss":"me","uid":"u"}']);
+  });
+
+  it('publishes by both transports', async () => {
+    server.does(answer(200, { channel: 'c', event: 'e' }), answer(202, { channel: 'c', event: 'e' }));
+    const program = `
+      import { Publisher } from '@hearth/server-sdk';
+      const url = process.env.SERVER;
+      const results = [];
+      for (const config of [
+        { publishFunctionArn: 'P', awsRegion: 'r', awsAccessKeyId: 'a', awsSecretAccessKey: 's', lambdaEndpoint: url },
+        { publishHttpApiUrl: url + '/publish', httpApiKey: 'k' },
+      ]) {
+        const result = await new Publisher(config).publishMessage({ channel: 'c', event: 'e' });
+        results.push([result.statusCode, result.json()]);
+      }
+      console.log(JSON.stringify(results));`;
+    const json = { channel: 'c', event: 'e' };
+    expect(await runProgram('publish.mjs', program, { SERVER: server.url })).toEqual([
+      [200, json],
+      [202, json],
+    ]);
+  });
+});
+
+describe('the AWS SDK', () => {
+  const program = `
+    import { Publisher } from '@hearth/server-sdk';
+    const config = { publishFunctionArn: 'P', awsRegion: 'us-east-1', lambdaEndpoint: process.env.SERVER };
+    const outcomes = [];
+    for (const more of [{}, { awsAccessKeyId: 'a', awsSecretAccessKey: 's', awsAssumeRoleArn: 'arn:aws:iam::1:role/r' }]) {
+      const publisher = new Publisher({ ...config, ...more });
+      const attempt = () => publisher.publishMessage({ channel: 'c', event: 'e' });
+      outcomes.push(await Promise.all([attempt(), attempt()]).then(() => 'published', ({ name, message }) => name + ': ' + message));
+    }
+    console.log(JSON.stringify(outcomes));`;
+  // What the SDK looks at by itself, so that it finds what is here and nothing of this machine.
+  const env = () => ({
+    SERVER: server.url,
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: join(folder, 'config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
+    AWS_ENDPOINT_URL_STS: server.url,
+  });
+  beforeEach(() => server.does(answer(200, { channel: 'c', event: 'e' })));
+
+  it('is named where it is not installed and would be needed', async () => {
+    const [noCredentials, noRole] = (await runProgram('sdk.mjs', program, env())) as string[];
+    expect(noCredentials).toMatch(
+      /^ConfigurationError: awsAccessKeyId and awsSecretAccessKey are needed, .*client-lambda/,
+    );
+    expect(noRole).toMatch(/^ConfigurationError: awsAssumeRoleArn needs the package @aws-sdk\/client-sts/);
+  });
+
+  describe('where it is installed', () => {
+    beforeAll(() => symlink(join(root, 'node_modules/@aws-sdk'), installed('@aws-sdk')));
+    afterAll(() => rm(installed('@aws-sdk')));
+
+    it('gives the credentials that it finds', async () => {
+      const profile = '[default]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n';
+      await writeFile(join(folder, 'credentials'), profile);
+      const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
+      expect(outcome).toBe('published');
+      expect(server.requests[0]!.headers.authorization).toContain('Credential=AKIAPROFILE/');
+    }, 30_000);
+
+    it('finding none is a matter of configuration', async () => {
+      await rm(join(folder, 'credentials'), { force: true });
+      const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
+      expect(outcome).toBe('ConfigurationError: awsAccessKeyId is not set, and the AWS SDK found no credentials');
+    }, 30_000);
+  });
+});
+
+/** Uses every export and every type, and proves with `@ts-expect-error` that wrong ones are noticed. */
+const TYPED = `
+  import {
+    ArgumentError, Config, configure, ConfigurationError, Issuer, issueToken, Publisher, PublishError, publishMessage, VERSION,
+    type ChannelClaims, type Claims, type ConfigOptions, type JsonValue, type MessageClaims, type PublishInput,
+    type PublishResponse, type PublishResult, type SigningAlgorithm, type StorageClaims, type TransportName,
+  } from '@hearth/server-sdk';
+
+  configure((config: Config) => {
+    config.awsRegion = 'us-east-1';
+    config.issuerAudClaim = ['a', 'b'];
+  });
+  configure({ issuerKeyAlgorithm: 'EdDSA', transport: 'http' });
+  const options: ConfigOptions = { timeoutMs: 1, awsSessionToken: undefined };
+  const messages: Record<string, MessageClaims> = { '*': { publish: true, react: ['x'] } };
+  const storage: Record<string, StorageClaims> = { k: { observe: true } };
+  const channels: Record<string, ChannelClaims> = { 'user.1': { subscribe: true, historyStart: 0, messages, storage } };
+  const claims: Claims = { exp: 1, scope: 'connect', uid: '1', umd: { any: 1 }, channels, custom: 1 };
+  const token: string = new Issuer(new Config(options)).issueToken(claims) + issueToken();
+  const data: JsonValue = [{ a: null }];
+  const input: PublishInput = { channel: 'c', event: 'e', data, store: 1, future: true };
+  async function publish(): Promise<string | null | undefined> {
+    const result: PublishResult = await new Publisher(new Config()).publishMessage(input);
+    const response: PublishResponse = (await publishMessage(input)).json();
+    const bytes: Uint8Array = result.payload;
+    return response.id ?? result.json<{ id: string }>().id + bytes.length;
+  }
+  function explain(error: unknown): string | number | undefined {
+    if (error instanceof PublishError) return error.statusCode ?? error.code;
+    if (error instanceof ConfigurationError) return error.option;
+    return error instanceof ArgumentError ? error.message : VERSION;
+  }
+  const names: [TransportName, SigningAlgorithm] = ['lambda', 'PS512'];
+  export { explain, names, publish, token };
+
+  // @ts-expect-error
+  configure({ awsRegoin: 'us-east-1' });
+  // @ts-expect-error
+  void publishMessage({ channel: 'c' });
+  // @ts-expect-error
+  void publishMessage({ channel: 'c', event: 'e', data: 1n });
+  // @ts-expect-error
+  issueToken({ exp: '60' });
+  // @ts-expect-error
+  issueToken({ channels: { a: { messages: { e: { publish: 'yes' } } } } });
+  // @ts-expect-error
+  new Config({ issuerKeyAlgorithm: 'none' });
+`;
+
+describe('types', () => {
+  it.each([
+    ['node16', 'node16', 'mts'],
+    ['node16', 'node16', 'cts'],
+    ['nodenext', 'nodenext', 'mts'],
+    ['nodenext', 'nodenext', 'cts'],
+    ['bundler', 'esnext', 'ts'],
+    ['node10', 'commonjs', 'ts'],
+  ])(
+    'are right with module resolution %s, module %s, in .%s files',
+    async (moduleResolution, module, extension) => {
+      const file = `typed-${moduleResolution}.${extension}`;
+      await writeFile(join(folder, 'project', file), TYPED);
+      // All that a strict project can demand, with neither Node's nor the DOM's types at hand.
+      const options = ['--noEmit', '--strict', '--target', 'es2020', '--lib', 'es2020', '--skipLibCheck', 'false'];
+      const resolution = ['--module', module, '--moduleResolution', moduleResolution];
+      const tsc = join(root, 'node_modules/typescript/bin/tsc');
+      const { stdout } = await run(process.execPath, [tsc, ...options, ...resolution, file], {
+        cwd: join(folder, 'project'),
+      }).catch((error: unknown) => error as { stdout: string });
+      expect(stdout).toBe('');
+    },
+    30_000,
+  );
+});
