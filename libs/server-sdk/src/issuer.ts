@@ -59,8 +59,8 @@ function prepare(config: Config): Prepared {
 function defaultClaims(config: Config): Prepared['defaults'] {
   const aud = optionOf(config, 'issuerAudClaim');
   const iss = optionOf(config, 'issuerIssClaim');
-  const withIat = optionOf(config, 'issuerIatClaim') === true;
-  const withJti = optionOf(config, 'issuerJtiClaim') === true;
+  const withIat = optionOf(config, 'issuerIatClaim');
+  const withJti = optionOf(config, 'issuerJtiClaim');
   const ttl = Math.floor(optionOf(config, 'issuerTokenTtl') ?? 0);
   // A member that is `undefined` is left out of the JSON.
   return (now) => ({

@@ -48,7 +48,7 @@ function refusePemAsSecret(algorithm: SigningAlgorithm, secret: string): void {
 
 function parsePem(key: string): KeyObject {
   // Environment files and secret stores often hold the two characters `\n` in place of a line break.
-  const pem = key.replace(/\\r|\\n/g, (escaped) => (escaped === '\\n' ? '\n' : '')).trim();
+  const pem = key.replaceAll('\\r', '').replaceAll('\\n', '\n').trim();
   if (/^-----BEGIN [A-Z ]*PUBLIC KEY-----/.test(pem)) throw unsuitable('is a public key; tokens need the private key');
   try {
     return createPrivateKey(pem);
