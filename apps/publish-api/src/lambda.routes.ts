@@ -156,19 +156,15 @@ export class LambdaRoutes implements OnModuleInit {
     this.metrics.publishRefused.of(error.name).inc();
     if (error.cause !== undefined) this.logger.error({ requestId, err: error.cause }, 'A request failed unexpectedly');
     if (error.name === 'TooManyRequestsException') reply.header('retry-after', RETRY_AFTER_SECONDS);
-    return sendJson(reply.code(error.status).header('x-amzn-errortype', error.name), error.body);
+    reply.header('x-amzn-errortype', error.name).header('content-type', 'application/json');
+    return reply.code(error.status).send(error.body);
   }
 }
 
 function send(reply: FastifyReply, { status, result, isFunctionError }: Outcome): FastifyReply {
   reply.code(status).header('x-amz-executed-version', LATEST);
   if (isFunctionError) reply.header('x-amz-function-error', 'Unhandled');
-  return result === undefined ? reply.send() : sendJson(reply, result);
-}
-
-/** As bytes: to the type of a text Fastify would add a charset, and Lambda's answers have none. */
-function sendJson(reply: FastifyReply, text: string): FastifyReply {
-  return reply.header('content-type', 'application/json').send(Buffer.from(text));
+  return result === undefined ? reply.send() : reply.header('content-type', 'application/json').send(result);
 }
 
 /**

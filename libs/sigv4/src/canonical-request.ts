@@ -72,11 +72,8 @@ export function sha256Hex(data: string | Uint8Array): string {
  * signed as one, however many a base URL with a `/` at its end has put on the wire.
  */
 function canonicalPath(path: string): string {
-  return path
-    .replace(/\/{2,}/g, '/')
-    .split('/')
-    .map(encode)
-    .join('/');
+  const single = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
+  return encode(single).replaceAll('%2F', '/');
 }
 
 /** By name, then by value: sorting `name=value` as one text would put `a-b=` before `a=`. */
@@ -91,12 +88,13 @@ function canonicalQuery(query: string): string {
 }
 
 function canonicalValue(value: string): string {
-  return value.trim().replace(/\s+/g, ' ');
+  const trimmed = value.trim();
+  return /[^\S ]| {2}/.test(trimmed) ? trimmed.replace(/\s+/g, ' ') : trimmed;
 }
 
 /** `encodeURIComponent`, and the characters that it leaves but AWS does not. */
-function encode(segment: string): string {
-  return encodeURIComponent(segment).replace(
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );

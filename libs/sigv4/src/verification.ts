@@ -141,9 +141,12 @@ function refuseRepeated({ repeated }: ReceivedHeaders, signedHeaders: readonly s
 /** Milliseconds since 1970 of `YYYYMMDDTHHMMSSZ`; `undefined` for anything else, the 30th of February included. */
 function timeOf(amzDate: string): number | undefined {
   if (!/^\d{8}T\d{6}Z$/.test(amzDate)) return undefined;
-  const iso = amzDate.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6.000Z');
-  const time = new Date(iso);
-  return !Number.isNaN(time.getTime()) && time.toISOString() === iso ? time.getTime() : undefined;
+  const at = (from: number, to: number): number => Number(amzDate.slice(from, to));
+  const [year, month, day, hour, minute, second] = [at(0, 4), at(4, 6), at(6, 8), at(9, 11), at(11, 13), at(13, 15)];
+  const time = Date.UTC(year, month - 1, day, hour, minute, second);
+  // What is too large has been carried over to the next larger unit, so it was no time.
+  const isReal = new Date(time).getUTCDate() === day && month <= 12 && hour < 24 && minute < 60 && second < 60;
+  return isReal ? time : undefined;
 }
 
 /** Both are compared as digests would be: the time says nothing about how much of them is equal. */
