@@ -10,7 +10,7 @@ import { shell } from './hearth-process';
 
 const root = join(__dirname, '../..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const [twoCommands = '', connectCommand = '', publishCommand = '', listCommand = ''] = [
+const [twoCommands = '', connectCommand = '', publishCommand = '', listCommand = '', terminalCommands = ''] = [
   ...readme.matchAll(/```sh\n([^]*?)```/g),
 ].map(([, commands = '']) => commands);
 
@@ -38,6 +38,24 @@ class Terminal {
   }
 }
 
+/** The commands of "From a terminal", with the same installation. */
+async function tryTerminalCommands(settings: Readonly<Record<string, string>>): Promise<void> {
+  const [subscribe = '', publish = '', issue = '', check = '', makeKey = '', ...others] = terminalCommands
+    .trim()
+    .split('\n');
+  expect(others).toEqual([]);
+  const subscriber = new Terminal(subscribe, settings);
+  await subscriber.shows(/"event":"hotsock\.subscribed","channel":"my-channel"/);
+  expect(await shell(publish, settings)).toBe('Published greeting to my-channel\n');
+  await subscriber.shows(/"event":"greeting","channel":"my-channel","data":"hello"/);
+  subscriber.child.kill('SIGTERM');
+  const token = await shell(issue, settings);
+  const explained = await shell(check.replace('TOKEN', token.trim()), settings);
+  expect(explained).toMatch(/^Valid: [^]*uid +user-1\n[^]*may publish chat while subscribed\n$/);
+  expect(await shell(makeKey, settings)).toMatch(/^HEARTH_SIGNING_KEY_1_ENCODED=/m);
+  await subscriber.ended;
+}
+
 describe('the README', () => {
   it('has commands that do what it says, from the start to looking back', async () => {
     expect(twoCommands).toBe('npm ci\nnpm start\n');
@@ -46,11 +64,8 @@ describe('the README', () => {
     // The two things in which this installation is not a newcomer's: where it keeps its data, and its ports.
     const here = (command: string): string =>
       command.replaceAll('localhost:8080', `localhost:${port}`).replaceAll('./.hearth', dataDir);
-    const hearth = new Terminal('npm start', {
-      HEARTH_DATA_DIR: dataDir,
-      HEARTH_PORT: String(port),
-      HEARTH_ADMIN_PORT: String(adminPort),
-    });
+    const settings = { HEARTH_DATA_DIR: dataDir, HEARTH_PORT: String(port), HEARTH_ADMIN_PORT: String(adminPort) };
+    const hearth = new Terminal('npm start', settings);
     try {
       const [, token = ''] = await hearth.shows(/\?token=([\w.-]+)"/);
       const wscat = new Terminal(here(connectCommand).replace('TOKEN', token));
@@ -72,6 +87,7 @@ describe('the README', () => {
       expect(messages.map(({ event }) => event)).toEqual(['greeting', 'chat']);
       wscat.child.kill('SIGTERM');
       await wscat.ended;
+      await tryTerminalCommands(settings);
     } finally {
       hearth.child.kill('SIGTERM');
       await hearth.ended;

@@ -48,7 +48,7 @@ Examples:
 
 async function subscribe(channels: readonly string[], options: SubscribeOptions): Promise<void> {
   const count = options.count === undefined ? Infinity : parseCount(options.count);
-  const timeoutSeconds = options.timeout === undefined ? undefined : parseDuration(options.timeout, '--timeout');
+  const timeoutMs = options.timeout === undefined ? undefined : parseTimeout(options.timeout);
   const settings = await installationSettings();
   const token =
     options.token === undefined
@@ -56,35 +56,34 @@ async function subscribe(channels: readonly string[], options: SubscribeOptions)
       : readSecret(options.token, '--token');
 
   let left = count;
-  let stopped: 'wanted' | 'timeout' | undefined;
-  let denied: Frame | undefined;
-  const stop = (why: 'wanted' | 'timeout'): void => {
-    stopped ??= why;
+  /** Why it ends by our own choice; the first reason counts. */
+  let outcome: { readonly failure?: string } | undefined;
+  const end = (failure?: string): void => {
+    outcome ??= { failure };
     stream.close();
   };
   const stream = new FrameStream(webSocketUrl(settings, options.url), token, (frame) => {
-    if (stopped !== undefined || denied !== undefined) return;
+    if (outcome !== undefined) return;
     if (options.event === undefined || options.event.includes(String(frame.event))) {
       process.stdout.write(`${frame.text}\n`);
-      if (isMessage(frame) && --left === 0) stop('wanted');
+      if (isMessage(frame) && --left === 0) end();
     }
     if (frame.event === 'hotsock.connected') {
       for (const channel of channels) stream.send({ event: 'hotsock.subscribe', channel });
     }
+    // A token may have subscribed by itself.
     if (frame.event === 'hotsock.error' && frame.error?.code !== 'ALREADY_SUBSCRIBED') {
-      denied = frame;
-      stream.close();
+      end(`${String(frame.error?.code)}, ${String(frame.error?.message)}`);
     }
   });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop('wanted'));
-  const timeUp = (): void => stop(Number.isFinite(count) ? 'timeout' : 'wanted');
-  const timer = timeoutSeconds === undefined ? undefined : setTimeout(timeUp, timeoutSeconds * 1_000);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end());
+  const timeUp = (): void =>
+    end(count === Infinity ? undefined : `--timeout is over, and ${count - left} of ${count} messages have come`);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(timeUp, timeoutMs);
   const ending = await stream.ended;
   clearTimeout(timer);
-  if (denied !== undefined) throw new RefusedError(`${String(denied.error?.code)}, ${String(denied.error?.message)}`);
-  if (stopped === 'wanted') return;
-  const timedOut = `--timeout is over, and ${count - left} of ${count} messages have come`;
-  throw new RefusedError(stopped === 'timeout' ? timedOut : unwanted(ending));
+  const { failure } = outcome ?? { failure: unwanted(ending) };
+  if (failure !== undefined) throw new RefusedError(failure);
 }
 
 /** What a message of a channel is, as opposed to what the server says about the connection. */
@@ -115,6 +114,11 @@ const TOKEN_SECONDS = 60;
 function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new UsageError('--count must be a whole number of 1 or more');
+}
+
+function parseTimeout(text: string): number {
+  // The longest that a timer can wait is 24 days.
+  return Math.min(parseDuration(text, '--timeout') * 1_000, 2 ** 31 - 1);
 }
 
 function unwanted(ending: Ending): string {
