@@ -31,7 +31,7 @@ keys.json in the data folder of an all-in-one (HEARTH_DATA_DIR, .hearth by defau
 
 Exit codes: 0 done, 1 refused or not reachable, 2 the command line or the settings are wrong.`;
 
-/** A mistyped flag may carry a secret: \`--kye=…\`. */
+/** A mistyped flag may carry a secret: `--kye=…`. */
 function withoutValues(text: string): string {
   return text.replaceAll(/(unknown option '--?[^=']*)=[^\n]*'/g, "$1'");
 }

@@ -1,4 +1,4 @@
-import { Config, PublishError, Publisher, type PublishInput } from '@hearth/server-sdk';
+import { Config, ConfigurationError, PublishError, Publisher, type PublishInput } from '@hearth/server-sdk';
 import { type HearthConfig, outputsOf } from '@hearth/service';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
@@ -70,9 +70,16 @@ async function publish(
         : `Published ${event} to ${channel}${id === undefined ? '' : ` as ${id}`}\n`,
     );
   } catch (error) {
-    if (!(error instanceof PublishError)) throw error;
-    throw new RefusedError(error.message, { cause: error });
+    if (error instanceof PublishError) throw new RefusedError(error.message, { cause: error });
+    if (error instanceof ConfigurationError) throw new UsageError(inFlags(error), { cause: error });
+    throw error;
   }
+}
+
+/** The library's complaint about an option, as one about the flag that it came from. */
+function inFlags({ option, message }: ConfigurationError): string {
+  const flags: Readonly<Record<string, string>> = { httpApiKey: '--api-key', awsAccessKeyId: '--access-key' };
+  return message.replace(option, flags[option] ?? option);
 }
 
 function publishInput(channel: string, event: string, data: string | undefined, options: PublishOptions): PublishInput {
@@ -91,11 +98,11 @@ function publishInput(channel: string, event: string, data: string | undefined, 
 
 function messageData(argument: string | undefined, file: string | undefined): PublishInput['data'] {
   if (argument !== undefined && file !== undefined) throw new UsageError('give [data] or --data-file, not both');
-  const example = '\'"text"\' or \'{"a":1}\'';
-  if (file !== undefined)
-    return parseJson(readInput(file, '--data-file'), '--data-file', example) as PublishInput['data'];
-  if (argument === undefined) return undefined;
-  return parseJson(argument === '-' ? readInput('-', '[data]') : argument, '[data]', example) as PublishInput['data'];
+  const flag = file === undefined ? '[data]' : '--data-file';
+  const source = argument === '-' ? '-' : file;
+  const text = source === undefined ? argument : readInput(source, flag);
+  if (text === undefined) return undefined;
+  return parseJson(text, flag, '\'"text"\' or \'{"a":1}\'') as PublishInput['data'];
 }
 
 function publisherConfig(settings: HearthConfig, options: PublishOptions): Config {
