@@ -95,7 +95,7 @@ describe('options (server-sdk §2)', () => {
     ['timeoutMs', [0, -1, '5000', NaN, Infinity, 2 ** 31]],
     ['maxRetries', [-1, 1.5, '2', NaN, Infinity]],
     ['throwOnFunctionError', ['false', 0]],
-    ['issuerPrivateKey', [1, Buffer.from('secret')]],
+    ['issuerPrivateKey', [1, new Uint8Array(), ['secret']]],
     ['issuerKeyAlgorithm', ['ED25519', 'es256', 'none', 1]],
     ['issuerKeyId', [1]],
     ['issuerAudClaim', [1, ['a', 1]]],

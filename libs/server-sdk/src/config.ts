@@ -39,8 +39,11 @@ export class Config {
   /** Lambda: `false` gives function errors back as results, as the Ruby library does. */
   throwOnFunctionError = true;
 
-  /** PEM text (a literal `\n` counts as a line break), or the shared secret itself for HS256, HS384 and HS512. */
-  issuerPrivateKey?: string;
+  /**
+   * PEM text (a literal `\n` counts as a line break), or the shared secret itself for HS256, HS384 and HS512: as text, or
+   * as bytes where it is no text, such as `Buffer.from(process.env.SECRET, 'base64')`.
+   */
+  issuerPrivateKey?: string | Uint8Array;
   issuerKeyAlgorithm: SigningAlgorithm = 'ES256';
   /** `kid` of the tokens' header. */
   issuerKeyId?: string;
@@ -106,7 +109,10 @@ const CHECKS: { readonly [Name in keyof Required<Config>]: Check } = {
     accepts: (value) => isAtLeast(0, value) && Number.isInteger(value),
   },
   throwOnFunctionError: flag,
-  issuerPrivateKey: text,
+  issuerPrivateKey: {
+    expected: 'a string or a Uint8Array',
+    accepts: (value) => isText(value) || (value instanceof Uint8Array && value.length > 0),
+  },
   issuerKeyAlgorithm: {
     expected: `one of ${SIGNING_ALGORITHMS.join(', ')}`,
     accepts: (value) => SIGNING_ALGORITHMS.some((known) => known === value),

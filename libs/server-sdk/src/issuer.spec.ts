@@ -249,6 +249,13 @@ describe('one issuer', () => {
     expect([verified.payload.iss, verified.protectedHeader.alg]).toEqual(['west', 'HS256']);
   });
 
+  it('takes a secret that is no text as bytes, and PEM as bytes of a file', async () => {
+    const bytes = Buffer.from([0, 255, 128, 10, ...crypto.randomBytes(28)]);
+    const issuer = new Issuer({ issuerPrivateKey: new Uint8Array(bytes), issuerKeyAlgorithm: 'HS256' });
+    await expect(jwtVerify(issuer.issueToken({ sub: 'a' }), bytes)).resolves.toMatchObject({ payload: { sub: 'a' } });
+    expect(new Issuer({ issuerPrivateKey: Buffer.from(issuerPrivateKey) }).issueToken()).toMatch(/^eyJ/);
+  });
+
   it('works once its configuration has been put right', () => {
     const config = new Config();
     const issuer = new Issuer(config);

@@ -17,16 +17,18 @@ const MIN_RSA_BITS = 2_048;
 /**
  * Parses a key, once for all tokens.
  *
- * @param key `issuerPrivateKey`: PEM text, or the secret itself for HS*
+ * @param given `issuerPrivateKey`: PEM text, or the secret itself for HS*
  * @throws ConfigurationError when the key cannot be parsed or does not suit the algorithm
  */
-export function createSigner(algorithm: SigningAlgorithm, key: string): Signer {
+export function createSigner(algorithm: SigningAlgorithm, given: string | Uint8Array): Signer {
   const hash = `sha${algorithm.slice(2)}`;
+  // A copy: whoever gave the bytes may use their memory for something else.
+  const key = Buffer.from(given);
   if (algorithm.startsWith('HS')) {
-    refusePemAsSecret(algorithm, key);
+    refusePemAsSecret(algorithm, key.toString('latin1'));
     return (input) => createHmac(hash, key).update(input).digest();
   }
-  const privateKey = parsePem(key);
+  const privateKey = parsePem(key.toString('utf8'));
   checkKeyType(algorithm, privateKey);
   const digest = algorithm === 'EdDSA' ? null : hash;
   const options = { key: privateKey, ...signatureOptions(algorithm) };
