@@ -40,8 +40,10 @@ export class Publisher {
     try {
       await this.ingest.publish(
         {
-          ...source,
           requestId: source.requestId ?? randomUUID(),
+          trigger: source.trigger,
+          sourceIp: source.sourceIp,
+          userAgent: source.userAgent,
           channel,
           event,
           store: request.store,

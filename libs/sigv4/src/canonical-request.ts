@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { remember } from './remember';
 
 /** The parts of an HTTP request that AWS Signature Version 4 signs. */
 export interface SignableRequest {
@@ -71,10 +72,7 @@ export function sha256Hex(data: string | Uint8Array): string {
  * Every service but S3 signs the path encoded once more, segment by segment: `%3A` becomes `%253A`. Several slashes are
  * signed as one, however many a base URL with a `/` at its end has put on the wire.
  */
-function canonicalPath(path: string): string {
-  const single = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
-  return encode(single).replaceAll('%2F', '/');
-}
+const canonicalPath = remember((path) => encode(path.replace(/\/{2,}/g, '/')).replaceAll('%2F', '/'));
 
 /** By name, then by value: sorting `name=value` as one text would put `a-b=` before `a=`. */
 function canonicalQuery(query: string): string {

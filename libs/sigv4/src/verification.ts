@@ -57,14 +57,18 @@ export function readSignedRequest({ method = '', url = '', rawHeaders }: Receive
     );
   }
   if (headers.repeated.has('authorization')) throw incomplete('there is more than one Authorization header');
-  const parsed = parseAuthorization(authorization);
-  refuseRepeated(headers, parsed.signedHeaders);
+  const { accessKeyId, scope, signedHeaders, signature: given } = parseAuthorization(authorization);
+  refuseRepeated(headers, signedHeaders);
   if (amzDate === undefined) throw incomplete('the header x-amz-date is missing');
   const signedAtMs = timeOf(amzDate);
   if (signedAtMs === undefined) throw incomplete('x-amz-date must be a time such as 20250131T235959Z');
   const at = url.indexOf('?');
+  // Member by member: a spread with more behind it costs more than all the rest of this function.
   return {
-    ...parsed,
+    accessKeyId,
+    scope,
+    signedHeaders,
+    signature: given,
     method,
     path: at < 0 ? url : url.slice(0, at),
     query: at < 0 ? '' : url.slice(at + 1),
@@ -105,19 +109,20 @@ export function verifySignedRequest(
   secretAccessKey: string,
   keys: SigningKeys,
 ): void {
+  const { method, path, query, headers, scope } = request;
   const payloadHash = sha256Hex(body);
-  const announced = request.headers['x-amz-content-sha256'];
+  const announced = headers['x-amz-content-sha256'];
   if (announced !== undefined && announced !== payloadHash) {
     throw invalid('x-amz-content-sha256 is not the SHA-256 of the body that arrived');
   }
-  const key = keys.of(secretAccessKey, request.scope);
-  const canonical = canonicalRequest({ ...request, payloadHash }, request.signedHeaders);
-  if (!equal(signature(canonical, request.amzDate, request.scope, key), request.signature)) {
+  const key = keys.of(secretAccessKey, scope);
+  const canonical = canonicalRequest({ method, path, query, headers, payloadHash }, request.signedHeaders);
+  if (!equal(signature(canonical, request.amzDate, scope, key), request.signature)) {
     throw invalid(
       'the signature is not that of this request: check the secret access key, and that every proxy on the way leaves Host, path and body as they are',
     );
   }
-  keys.keep(secretAccessKey, request.scope, key);
+  keys.keep(secretAccessKey, scope, key);
 }
 
 /** The messages begin as AWS's do: by "Signature expired" an SDK recognises that its clock is wrong, and corrects it. */
