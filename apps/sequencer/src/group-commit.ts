@@ -28,7 +28,7 @@ interface Request {
 /** Messages of one transaction: some 20 ms of Postgres work. */
 const MESSAGES_AT_ONCE = 1_000;
 /** Pause between commits while several partitions are busy: fewer, fuller commits. One that comes alone never waits. */
-const GATHER_MS = 5;
+const GATHER_MS = 10;
 
 /** Only what must touch Postgres does: a message that is neither kept nor deduplicated never comes here. */
 export function isDurable({ event }: SequencedMessage): boolean {
