@@ -421,8 +421,9 @@ export const VARIABLES = {
     services: ['hearth'],
     noFile: true,
   }),
-  partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '16', {
-    meaning: 'Units of order; the same on every service and fixed for the life of an installation.',
+  partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '4', {
+    meaning:
+      'Units of order, and so the most sequencers that share the work (compose: 16); the same on every service and fixed for the life of an installation.',
     services: STREAM,
   }),
   nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {

@@ -49,7 +49,7 @@ describe('defaults', () => {
         maxHeaderBytes: 65_536,
         maxBodyBytes: 262_144,
         corsOrigins: ['*'],
-        partitions: 16,
+        partitions: 4,
         deduplicationScope: 'global',
         publishAck: 'stream',
         natsUrls: [],
