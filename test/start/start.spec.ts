@@ -52,6 +52,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
   it('prints all that an AWS SDK needs to publish', async () => {
     const hearth = await installation.start();
     const [, arn = ''] = /invoke (arn:aws:lambda:\S+)/.exec(hearth.stderr) ?? [];
+    expect(hearth.stderr).toMatch(/AWS CLI before 2\.13 .* --endpoint-url http:\/\/localhost:\d+/);
     const exports = hearth.stderr.split('\n').filter((line) => /^ {4}export /.test(line));
     const program = `
       const { LambdaClient, InvokeCommand } = require('@aws-sdk/client-lambda');

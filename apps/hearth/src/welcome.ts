@@ -51,6 +51,8 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
       // Any region will do, but an SDK insists on one.
       `export AWS_ENDPOINT_URL_LAMBDA=${outputs.httpApiUrl} AWS_REGION=us-east-1`,
       awsCredentials(generated.awsAccessKey, generated.file),
+      // They would send the message to AWS, and say only that the function is not there.
+      `AWS CLI before 2.13 and SDKs of before July 2023 do not read the first variable: give them --endpoint-url ${outputs.httpApiUrl}`,
     );
   }
   if (generated === undefined) return lines.join('\n');

@@ -1,3 +1,4 @@
+import { SIGNING_METHODS } from '@hearth/claims';
 import * as crypto from 'node:crypto';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
 import type { Claims } from './claims';
@@ -228,6 +229,12 @@ describe('keys', () => {
   it('must be for an algorithm that there is', () => {
     const issuer = new Issuer({ issuerPrivateKey: secret, issuerKeyAlgorithm: 'ED25519' as SigningAlgorithm });
     expect(() => issuer.issueToken()).toThrow(/^issuerKeyAlgorithm must be one of HS256, .*, EdDSA$/);
+  });
+});
+
+describe('the algorithms', () => {
+  it('are those that Hearth verifies', () => {
+    expect([...SIGNING_ALGORITHMS].sort()).toEqual([...SIGNING_METHODS].sort());
   });
 });
 
