@@ -158,6 +158,22 @@ describe('a request signed by the AWS SDK', () => {
     expect(failureOf(() => verify(request, '{"a":2}'))?.failure).toBe('InvalidSignatureException');
   });
 
+  it('must announce the body that arrives, also where the announcement is not signed', async () => {
+    const request = await signedBySdk({ announcesBody: false });
+    const announcing = (hash: string): ReceivedHead => ({
+      ...request,
+      rawHeaders: [...request.rawHeaders, 'x-amz-content-sha256', hash],
+    });
+    verify(announcing(createHash('sha256').update(request.body).digest('hex')), request.body);
+    const other = createHash('sha256').update('another body').digest('hex');
+    for (const hash of [other, 'UNSIGNED-PAYLOAD', '']) {
+      expect(failureOf(() => verify(announcing(hash), request.body))).toMatchObject({
+        failure: 'InvalidSignatureException',
+        message: expect.stringContaining('x-amz-content-sha256'),
+      });
+    }
+  });
+
   it('is genuine within the window and not a second outside of it', async () => {
     for (const [seconds, accepted] of [
       [-300, true],

@@ -1,0 +1,102 @@
+import { encodeIngestEvent, idTimeMs, IngestEvent } from '@hearth/protocol';
+import type { StreamMessage } from '@hearth/stream';
+import * as fc from 'fast-check';
+import { Sequencing } from './sequencing';
+
+const NOW = Date.UTC(2026, 0, 1);
+
+interface Stored {
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly eagerId?: string;
+}
+
+function stored({ sequence, timeMs, eagerId }: Stored): StreamMessage {
+  const event: IngestEvent = {
+    requestId: `r${sequence}`,
+    channel: 'c',
+    event: 'e',
+    trigger: 'server.http',
+    store: 0,
+    emitPubSubEvent: false,
+    eagerId,
+  };
+  const payload = encodeIngestEvent(event, String(sequence));
+  return { sequence, timeMs, timeNs: `${timeMs}000000`, subject: 'ingest', payload, pending: 0 };
+}
+
+function idsOf(messages: readonly StreamMessage[], markMs = 0): string[] {
+  return new Sequencing(3, 1, markMs, fail).sequence(messages).map(({ id }) => id);
+}
+
+function fail(_message: StreamMessage, error: unknown): void {
+  throw error;
+}
+
+const isRising = (ids: readonly string[]): boolean => ids.every((id, index) => index === 0 || id > ids[index - 1]!);
+
+describe('the ids of a partition (publish-api §5, §6)', () => {
+  it('rise whatever the clock of the stream does', () => {
+    const times = fc.array(fc.integer({ min: NOW - 10_000, max: NOW + 10_000 }), { maxLength: 50 });
+    fc.assert(
+      fc.property(times, (list) => {
+        expect(isRising(idsOf(list.map((timeMs, index) => stored({ sequence: index + 1, timeMs }))))).toBe(true);
+      }),
+    );
+  });
+
+  it('rise within a millisecond', () => {
+    const burst = Array.from({ length: 2_000 }, (_, index) => stored({ sequence: index + 1, timeMs: NOW }));
+    expect(isRising(idsOf(burst))).toBe(true);
+  });
+
+  it('are the same when the same is read again from the same place, wherever the reads end', () => {
+    const messages = [NOW, NOW - 5_000, NOW + 1, NOW + 1].map((timeMs, index) =>
+      stored({ sequence: index + 1, timeMs }),
+    );
+    const whole = idsOf(messages);
+    for (let cut = 0; cut <= messages.length; cut++) {
+      const before = new Sequencing(3, 1, 0, fail);
+      const first = before.sequence(messages.slice(0, cut)).map(({ id }) => id);
+      expect([...first, ...idsOf(messages.slice(cut), before.markMs)]).toEqual(whole);
+    }
+  });
+
+  it('never begin below the mark of those before', () => {
+    const [id] = idsOf([stored({ sequence: 1, timeMs: NOW })], NOW + 60_000);
+    expect(idTimeMs(id!)).toBe(NOW + 60_000);
+  });
+
+  it('keep what was promised, and are greater than it afterwards', () => {
+    const ahead = '01KDZZZZZZZZZZZZZZZZZZZZZZ';
+    expect(idTimeMs(ahead)).toBeGreaterThan(NOW - 10 * 86_400_000);
+    const late = idTimeMs(ahead) - 5_000;
+    const ids = idsOf([
+      stored({ sequence: 1, timeMs: late, eagerId: ahead }),
+      stored({ sequence: 2, timeMs: late }),
+      stored({ sequence: 3, timeMs: late }),
+    ]);
+    expect(ids[0]).toBe(ahead);
+    expect(isRising(ids)).toBe(true);
+  });
+
+  it('are not lowered by a promised one that is older', () => {
+    const old = '01KAAAAAAAAAAAAAAAAAAAAAAA';
+    const ids = idsOf([
+      stored({ sequence: 1, timeMs: NOW }),
+      stored({ sequence: 2, timeMs: NOW, eagerId: old }),
+      stored({ sequence: 3, timeMs: NOW - 1_000 }),
+    ]);
+    expect(ids[1]).toBe(old);
+    expect(ids[2]! > ids[0]!).toBe(true);
+  });
+});
+
+it('leaves out what is no publish request, and says which', () => {
+  const poison: number[] = [];
+  const sequencing = new Sequencing(3, 1, 0, ({ sequence }) => poison.push(sequence));
+  const broken = { ...stored({ sequence: 2, timeMs: NOW }), payload: Buffer.from('{"r":') };
+  const all = [stored({ sequence: 1, timeMs: NOW }), broken, stored({ sequence: 3, timeMs: NOW })];
+  expect(sequencing.sequence(all).map(({ position }) => position.sequence)).toEqual([1, 3]);
+  expect(poison).toEqual([2]);
+});
