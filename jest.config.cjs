@@ -17,8 +17,8 @@ module.exports = {
       },
     ],
   },
-  // jose ships ES modules only, which jest cannot require as they are.
-  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  // These ship ES modules only, which jest cannot require as they are.
+  transformIgnorePatterns: ['/node_modules/(?!(jose|temporal-polyfill|temporal-utils)/)'],
   globalSetup: '<rootDir>/test/global-setup.ts',
   globalTeardown: '<rootDir>/test/global-teardown.ts',
   maxWorkers: 2,

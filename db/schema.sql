@@ -1,5 +1,19 @@
 -- Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.
 
+create table channel_storage (
+  channel text collate "C" not null,
+  key text collate "C" not null,
+  partition integer not null,
+  data text not null,
+  meta text not null,
+  expires_ms bigint,
+  emit_event boolean not null,
+  origin text not null,
+  constraint channel_storage_pkey PRIMARY KEY (channel, key)
+);
+
+CREATE INDEX channel_storage_expires_ms_idx ON public.channel_storage USING btree (partition, expires_ms) WHERE (expires_ms IS NOT NULL);
+
 create table dedup (
   deduplication_id text collate "C" not null,
   first_seen_ms bigint not null,
@@ -46,6 +60,21 @@ create table message_log (
 
 CREATE INDEX message_log_expires_at_idx ON public.message_log USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
+create table message_reaction (
+  channel text collate "C" not null,
+  message_id text collate "C" not null,
+  reaction text collate "C" not null,
+  uid text collate "C" not null,
+  partition integer not null,
+  id text collate "C" not null,
+  umd text not null,
+  expires_ms bigint,
+  origin text not null,
+  constraint message_reaction_pkey PRIMARY KEY (channel, message_id, reaction, uid)
+);
+
+CREATE INDEX message_reaction_expires_ms_idx ON public.message_reaction USING btree (expires_ms) WHERE (expires_ms IS NOT NULL);
+
 create table partition_state (
   partition integer not null,
   epoch bigint not null default 0,
@@ -63,6 +92,30 @@ create table partition_state (
   autovacuum_vacuum_scale_factor=0,
   autovacuum_vacuum_threshold=500
 );
+
+create table presence_connection (
+  channel text collate "C" not null,
+  connection_id text collate "C" not null,
+  partition integer not null,
+  gateway_id integer not null,
+  uid text collate "C" not null,
+  umd text not null,
+  member_order bigint not null,
+  counted boolean not null,
+  constraint presence_connection_pkey PRIMARY KEY (channel, connection_id)
+);
+
+CREATE INDEX presence_connection_gateway_idx ON public.presence_connection USING btree (partition, gateway_id);
+
+create table schedule (
+  schedule_id text collate "C" not null,
+  partition integer not null,
+  due_ms bigint not null,
+  payload text not null,
+  constraint schedule_pkey PRIMARY KEY (schedule_id)
+);
+
+CREATE INDEX schedule_due_ms_idx ON public.schedule USING btree (partition, due_ms);
 
 create table schema_migration (
   version integer not null,
@@ -85,6 +138,16 @@ create table single_use_token (
 
 CREATE INDEX single_use_token_expires_at_idx ON public.single_use_token USING btree (expires_at);
 
+create table subscription_count (
+  channel text collate "C" not null,
+  gateway_id integer not null,
+  partition integer not null,
+  count integer not null,
+  constraint subscription_count_pkey PRIMARY KEY (channel, gateway_id)
+);
+
+CREATE INDEX subscription_count_gateway_idx ON public.subscription_count USING btree (partition, gateway_id);
+
 CREATE OR REPLACE FUNCTION public.expire_rows(batch integer DEFAULT 1000, max_batches integer DEFAULT 100)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -104,6 +167,7 @@ declare
   log_from timestamptz := '-infinity';
   dedup_from bigint := 0;
   token_from timestamptz := '-infinity';
+  reaction_from bigint := 0;
 begin
   for round in 1..max_batches loop
     total_before := total;
@@ -134,6 +198,15 @@ begin
       delete from single_use_token where ctid = any (array(select ctid from due)) returning expires_at
     )
     select total + count(*), coalesce(max(expires_at), token_from) into total, token_from from gone;
+
+    with due as (
+      select ctid from message_reaction
+      where expires_ms >= reaction_from and expires_ms <= now_ms
+      order by expires_ms limit batch for update skip locked
+    ), gone as (
+      delete from message_reaction where ctid = any (array(select ctid from due)) returning expires_ms
+    )
+    select total + count(*), coalesce(max(expires_ms), reaction_from) into total, reaction_from from gone;
 
     exit when total = total_before;
   end loop;

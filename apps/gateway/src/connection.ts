@@ -247,6 +247,11 @@ export class Connection implements FrameReceiver, Requester {
         return void this.answerNothing(answerId);
       case 'pong':
         return void this.answerNothing(answerId);
+      case 'storageSet':
+      case 'storageGet':
+      case 'reaction':
+      case 'umdUpdate':
+        throw new ProtocolError('NOT_IMPLEMENTED', `event: ${frame.kind} is not available yet`);
     }
   }
 
@@ -321,6 +326,9 @@ export class Connection implements FrameReceiver, Requester {
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
+    if (frame.dueMs !== undefined) {
+      throw new ProtocolError('NOT_IMPLEMENTED', 'scheduleExpression: scheduled messages are not available yet');
+    }
     const { channel, durable } = this.parts.publish.publish(this, frame, this.origin);
     this.inFlight++;
     durable.then(

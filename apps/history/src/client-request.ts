@@ -4,10 +4,11 @@ import {
   isUlid,
   parseJsonObject,
   ProtocolError,
+  REACTION_EVENT,
   refuseReservedEvent,
-  refuseScheduling,
   requiredChannel,
   requiredEvent,
+  scheduledMs,
   typedMember,
 } from '@hearth/protocol';
 import type { ConnectionCredentials } from '@hearth/stream';
@@ -29,10 +30,9 @@ export interface PublishMessageRequest {
   /** JSON text as sent. */
   readonly data: string;
   readonly eagerIdGeneration: boolean;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
 }
-
-/** Reserved events a client may publish over HTTP; their features are not available yet. */
-const CLIENT_RESERVED_EVENTS = new Set(['hotsock.messageReaction']);
 
 /**
  * The credentials in the query of a request target. Ids end in `=`, which arrives bare or percent-encoded.
@@ -80,9 +80,12 @@ export function parsePublishMessage(body: Uint8Array): PublishMessageRequest {
   const object = parseJsonObject(text, 'the body');
   const channel = requiredChannel(object);
   const event = requiredEvent(object);
-  refuseReservedEvent(event, CLIENT_RESERVED_EVENTS);
+  refuseReservedEvent(event, [REACTION_EVENT]);
   const data = dataText(text);
   const eagerIdGeneration = typedMember(object, 'eagerIdGeneration', 'boolean') ?? false;
-  refuseScheduling(object);
-  return { channel, event, data, eagerIdGeneration };
+  const dueMs = scheduledMs(object, Date.now());
+  if (dueMs !== undefined || event === REACTION_EVENT) {
+    throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} and scheduling are not available yet`);
+  }
+  return { channel, event, data, eagerIdGeneration, dueMs };
 }

@@ -36,6 +36,9 @@ export class Publisher {
    */
   async publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
     const { channel, event } = request;
+    if (request.key !== undefined || request.reaction !== undefined || request.dueMs !== undefined) {
+      throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} with these members is not available yet`);
+    }
     const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
     try {
       await this.ingest.publish(

@@ -7,7 +7,22 @@ import {
   Position,
 } from '@hearth/protocol';
 import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, StreamConnection } from '@hearth/stream';
+import type { OutcomeRecord } from '@hearth/channels';
 import type { SequencedMessage } from './sequencing';
+
+/** What gateways shall hear of an operation. */
+export interface FannedOutcome {
+  readonly id: string;
+  readonly position: Position;
+  readonly record: OutcomeRecord;
+}
+
+/** A message, or what became of an operation. */
+export type Deliverable = (SequencedMessage & { readonly record?: undefined }) | FannedOutcome;
+
+function channelOf(one: Deliverable): string {
+  return one.record === undefined ? one.event.channel : one.record.channel;
+}
 
 /**
  * Channels whose last position is remembered. A forgotten one costs a look-up when the channel speaks again; each
@@ -47,22 +62,23 @@ export class FanOut {
    *
    * @returns `confirmed` resolves when the deliver stream holds all of them
    */
-  async send(messages: readonly SequencedMessage[]): Promise<{ confirmed: Promise<void> }> {
+  async send(messages: readonly Deliverable[]): Promise<{ confirmed: Promise<void> }> {
     if (Date.now() < this.recallUntilMs) await this.recall(messages);
     const outgoing: OutgoingMessage[] = [];
     for (const message of messages) {
-      const previous = this.last.get(message.event.channel);
+      const channel = channelOf(message);
+      const previous = this.last.get(channel);
       if (previous !== undefined && comparePositions(previous, message.position) >= 0) continue;
-      outgoing.push({ subject: deliverSubject(message.event.channel), payload: record(message, previous) });
-      this.remember(message.event.channel, message.position);
+      outgoing.push({ subject: deliverSubject(channel), payload: payloadOf(message, previous) });
+      this.remember(channel, message.position);
     }
     return { confirmed: this.publisher.publishInOrder(outgoing) };
   }
 
   /** Learns the last positions of channels that this worker does not know from the deliver stream. */
-  private async recall(messages: readonly SequencedMessage[]): Promise<void> {
+  private async recall(messages: readonly Deliverable[]): Promise<void> {
     const unknown = new Set<string>();
-    for (const { event } of messages) if (!this.last.has(event.channel)) unknown.add(event.channel);
+    for (const message of messages) if (!this.last.has(channelOf(message))) unknown.add(channelOf(message));
     const channels = [...unknown];
     for (let from = 0; from < channels.length; from += LOOKUPS_AT_ONCE) {
       await Promise.all(
@@ -84,7 +100,13 @@ export class FanOut {
   }
 }
 
-function record(message: SequencedMessage, previous: Position | undefined): Buffer {
+function payloadOf(one: Deliverable, previous: Position | undefined): Buffer {
+  if (one.record === undefined) return messagePayload(one, previous);
+  const { id, position, record } = one;
+  return encodeDeliverRecord({ position, previous, id, ...record });
+}
+
+function messagePayload(message: SequencedMessage, previous: Position | undefined): Buffer {
   const { id, position, event, data } = message;
   const frame = Buffer.concat([
     Buffer.from(messageHead(id, event.event, event.channel), 'utf8'),

@@ -1,3 +1,4 @@
+import type { StateChanges } from '@hearth/channels';
 import {
   appendAndAdvance,
   appendMessages,
@@ -7,10 +8,11 @@ import {
   FencedPosition,
   LogRow,
   withBatch,
+  writeStateChanges,
 } from '@hearth/store';
 import type { Metrics } from '@hearth/service';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SequencedMessage } from './sequencing';
+import { isOperation, Sequenced, SequencedMessage } from './sequencing';
 
 export interface DeduplicationSettings {
   readonly windowMs: number;
@@ -19,9 +21,10 @@ export interface DeduplicationSettings {
 
 /** What one partition wants committed. */
 interface Request {
-  readonly messages: readonly SequencedMessage[];
+  readonly messages: readonly Sequenced[];
   readonly safe: FencedPosition;
-  resolve(duplicates: ReadonlySet<SequencedMessage>): void;
+  readonly changes: StateChanges | undefined;
+  resolve(duplicates: ReadonlySet<Sequenced>): void;
   reject(error: unknown): void;
 }
 
@@ -31,8 +34,14 @@ const MESSAGES_AT_ONCE = 1_000;
 const GATHER_MS = 10;
 
 /** Only what must touch Postgres does: a message that is neither kept nor deduplicated never comes here. */
-export function isDurable({ event }: SequencedMessage): boolean {
-  return event.store !== 0 || event.deduplicationId !== undefined;
+export function isDurable(sequenced: Sequenced): boolean {
+  if (isOperation(sequenced)) return deduplicationIdOf(sequenced) !== undefined;
+  return sequenced.event.store !== 0 || sequenced.event.deduplicationId !== undefined;
+}
+
+function deduplicationIdOf(one: Sequenced): string | undefined {
+  if (!isOperation(one)) return one.event.deduplicationId;
+  return 'deduplicationId' in one.operation ? one.operation.deduplicationId : undefined;
 }
 
 /**
@@ -55,12 +64,17 @@ export class GroupCommit {
    * caller's.
    *
    * @param safe position up to which the partition has been fanned out; saved along because it costs nothing here
+   * @param changes what has become of its channels up to there and is not saved yet
    * @returns the messages that are duplicates of an earlier one
    * @throws FencedError when another worker owns the partition
    */
-  commit(messages: readonly SequencedMessage[], safe: FencedPosition): Promise<ReadonlySet<SequencedMessage>> {
+  commit(
+    messages: readonly Sequenced[],
+    safe: FencedPosition,
+    changes?: StateChanges,
+  ): Promise<ReadonlySet<Sequenced>> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ messages, safe, resolve, reject });
+      this.waiting.push({ messages, safe, changes, resolve, reject });
       if (!this.isRunning) void this.run();
     });
   }
@@ -97,12 +111,12 @@ export class GroupCommit {
     }
   }
 
-  private async write(requests: readonly Request[]): Promise<ReadonlySet<SequencedMessage>> {
+  private async write(requests: readonly Request[]): Promise<ReadonlySet<Sequenced>> {
     const { db } = this.database;
     const positions = requests.map(({ safe }) => safe);
     const messages = requests.flatMap((request) => request.messages);
     const entries = requests.flatMap((request) => this.deduplicationEntries(request));
-    if (entries.length === 0) {
+    if (entries.length === 0 && requests.every(({ changes }) => changes === undefined)) {
       const rows = logRows(messages);
       await appendAndAdvance(db, positions, rows);
       this.count(rows.length);
@@ -110,6 +124,10 @@ export class GroupCommit {
     }
     return withBatch(db, async (tx) => {
       await fenceAndAdvance(tx, positions);
+      for (const { safe, changes } of requests) {
+        if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);
+      }
+      if (messages.length === 0) return new Set();
       const isFirst = await claimDeduplicationIds(tx, entries, this.deduplication.windowMs);
       const duplicates = new Set(entries.filter((_, index) => isFirst[index] !== true).map(({ message }) => message));
       const rows = logRows(messages.filter((message) => !duplicates.has(message)));
@@ -121,7 +139,7 @@ export class GroupCommit {
 
   private deduplicationEntries({ messages, safe }: Request) {
     return messages
-      .filter(({ event }) => event.deduplicationId !== undefined)
+      .filter((message) => deduplicationIdOf(message) !== undefined)
       .map((message) => ({
         message,
         id: this.deduplicationKey(message),
@@ -133,9 +151,9 @@ export class GroupCommit {
   }
 
   /** No channel name contains a comma, so the two parts cannot be confused. */
-  private deduplicationKey({ event }: SequencedMessage): string {
-    const id = event.deduplicationId ?? '';
-    return this.deduplication.scope === 'channel' ? `${event.channel},${id}` : id;
+  private deduplicationKey(message: Sequenced): string {
+    const id = deduplicationIdOf(message) ?? '';
+    return this.deduplication.scope === 'channel' ? `${channelOf(message)},${id}` : id;
   }
 
   private count(rows: number): void {
@@ -144,8 +162,13 @@ export class GroupCommit {
   }
 }
 
-function logRows(messages: readonly SequencedMessage[]): LogRow[] {
-  return messages.filter(({ event }) => event.store !== 0).map(logRow);
+function channelOf(one: Sequenced): string {
+  if (!isOperation(one)) return one.event.channel;
+  return 'channel' in one.operation ? one.operation.channel : '';
+}
+
+function logRows(messages: readonly Sequenced[]): LogRow[] {
+  return messages.flatMap((message) => (isOperation(message) || message.event.store === 0 ? [] : [logRow(message)]));
 }
 
 function logRow({ id, event, data }: SequencedMessage): LogRow {

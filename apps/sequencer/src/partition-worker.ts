@@ -7,11 +7,15 @@ import {
   purgeIngest,
   StreamMessage,
 } from '@hearth/stream';
-import { FencedError, FencedPosition, PartitionState, releasePartition, savePosition } from '@hearth/store';
+import { FencedError, FencedPosition, PartitionState, releasePartition } from '@hearth/store';
+import type { UnsavedChanges } from '@hearth/channels';
+import type { BackendEvent, OperationReply } from '@hearth/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FanOut } from './fan-out';
+import { messagePublished } from './backend-events';
+import { Answer, ChannelOperations } from './channel-operations';
+import { Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
-import { SequencedMessage, Sequencing } from './sequencing';
+import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
 
 /** Messages of one batch: about 8 ms of Postgres work at most (500 rows). */
@@ -19,6 +23,7 @@ const BATCH_MESSAGES = 500;
 /** Batches that may be on their way to the deliver stream before the worker waits. */
 const UNCONFIRMED_BATCHES = 32;
 const RETRY_MS = 250;
+const NO_DUPLICATES: ReadonlySet<Sequenced> = new Set();
 /** An ingest stream is shortened by so many messages at once, or when it has been quiet. */
 const PURGE_EVERY_MS = 5_000;
 /** Longest that backend events may hold back the saved position. */
@@ -30,14 +35,30 @@ interface Checkpoint {
   readonly markMs: number;
 }
 
+/** What is behind a checkpoint that has been reached. */
+interface Reached {
+  readonly changes?: UnsavedChanges;
+  readonly answers: readonly Answer[];
+}
+
+const NOTHING_REACHED: Reached = { answers: [] };
+
+/** What a batch became. */
+interface Processed {
+  readonly deliverables: readonly Deliverable[];
+  readonly events: readonly BackendEvent[];
+  readonly reached: Reached;
+}
+
 /**
  * Owns one partition: reads its ingest stream in order, gives ids, drops duplicates, appends, fans out.
  *
  * The saved position is that up to which everything has been fanned out and confirmed. After a crash the next owner
  * processes what follows again: ids come out the same, rows and dedup entries are already there, and what the deliver
  * stream holds is not sent twice. So a repeat changes nothing, and nothing has to be remembered between commit and
- * fan-out. A worker that lost its partition without noticing can only repeat the same; its writes to Postgres are
- * fenced by the epoch of its claim.
+ * fan-out. What operations change about channels is kept in memory and saved together with the position, so the database
+ * always holds it as of the position; the next owner applies what follows again and comes to the same. A worker that lost
+ * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the epoch of its claim.
  */
 export class PartitionWorker {
   readonly partition: number;
@@ -50,6 +71,14 @@ export class PartitionWorker {
   /** Fanned out so far. */
   private safe: Checkpoint;
   private savedSequence: number;
+  /** What has become of the channels between the saved position and the safe one. */
+  private unsaved: UnsavedChanges | undefined;
+  /** Operations whose effects are safe but not saved yet. */
+  private answers: Answer[] = [];
+  private readonly operations: ChannelOperations;
+  /** The commit or save under way: one at a time, so that positions reach the database in order. */
+  private writing: Promise<unknown> = Promise.resolve();
+  private isSaving = false;
   private purgedSequence = 0;
   private purgedAt = Date.now();
   private busy = false;
@@ -72,6 +101,9 @@ export class PartitionWorker {
     this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
     this.safe = { position: this.position, markMs: claim.timeMs };
     this.savedSequence = claim.seq;
+    this.operations = new ChannelOperations(parts.database, parts.channelRules, ({ id, operation }, error) => {
+      parts.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
+    });
     this.stopped = this.run();
   }
 
@@ -96,26 +128,27 @@ export class PartitionWorker {
     this.reader?.close();
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
-    await releasePartition(this.parts.database.db, this.partition, this.claim.epoch, this.fenced(this.safe));
+    const { db } = this.parts.database;
+    try {
+      await this.write([]);
+    } catch (error) {
+      // The next owner begins at what was saved last.
+      await releasePartition(db, this.partition, this.claim.epoch);
+      throw error;
+    }
+    await releasePartition(db, this.partition, this.claim.epoch, this.fenced(this.safe));
   }
 
   /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
   async save(): Promise<void> {
-    const safe = this.safe;
-    const { sequence } = safe.position;
-    if (sequence !== this.savedSequence || safe.position.streamCreated !== this.claim.streamCreated) {
-      try {
-        await savePosition(this.parts.database.db, this.fenced(safe));
-      } catch (error) {
-        if (error instanceof FencedError) return this.fence();
-        throw error;
-      }
-      this.savedSequence = sequence;
+    const { sequence, streamCreated } = this.safe.position;
+    if (sequence !== this.savedSequence || streamCreated !== this.claim.streamCreated || this.unsaved !== undefined) {
+      await this.saveNow();
     }
-    if (sequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
+    if (this.savedSequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
       this.purgedAt = Date.now();
-      await purgeIngest(this.parts.stream, this.partition, sequence);
-      this.purgedSequence = sequence;
+      await purgeIngest(this.parts.stream, this.partition, this.savedSequence);
+      this.purgedSequence = this.savedSequence;
     }
   }
 
@@ -166,39 +199,123 @@ export class PartitionWorker {
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint: Checkpoint = { position: this.position, markMs: this.sequencing.markMs };
-    const accepted = sequenced.some(isDurable) ? await this.commit(sequenced) : sequenced;
-    const { confirmed } = await this.untilDone(() => fanOut.send(accepted));
+    const { deliverables, events, reached } = sequenced.some(isOperation)
+      ? await this.processOperations(sequenced)
+      : await this.processMessages(sequenced as SequencedMessage[]);
+    const { confirmed } = await this.untilDone(() => fanOut.send(deliverables));
     this.acknowledge(sequenced);
-    const events = this.emitEvents(accepted);
-    this.advanceWhen(confirmed, events, checkpoint);
+    this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
     if (this.unconfirmed >= UNCONFIRMED_BATCHES) await this.confirmations;
   }
 
-  /** Commits what is durable; waits for Postgres for as long as it takes, because order must hold. */
-  private async commit(sequenced: readonly SequencedMessage[]): Promise<readonly SequencedMessage[]> {
-    const durable = sequenced.filter(isDurable);
-    const duplicates = await this.untilDone(() => this.commitOnce(durable));
-    if (duplicates.size === 0) return sequenced;
-    this.parts.metrics.duplicatesDropped.inc(duplicates.size);
-    return sequenced.filter((message) => !duplicates.has(message));
+  private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
+    const duplicates = await this.commit(messages);
+    const deliverables = duplicates.size === 0 ? messages : messages.filter((message) => !duplicates.has(message));
+    const events = deliverables.flatMap((message) =>
+      message.event.emitPubSubEvent ? [messagePublished(message)] : [],
+    );
+    return { deliverables, events, reached: NOTHING_REACHED };
   }
 
-  private async commitOnce(durable: readonly SequencedMessage[]): Promise<ReadonlySet<SequencedMessage>> {
-    const { groupCommit, logger } = this.parts;
+  /** A batch with more in it than messages. */
+  private async processOperations(sequenced: readonly Sequenced[]): Promise<Processed> {
+    const batch = await this.untilDone(() => this.operations.unparkDue(sequenced, this.sequencing));
+    const duplicates = await this.commit(batch);
+    await this.untilDone(() => this.operations.load(batch));
+    const { deliverables, events, answers, changes } = this.operations.apply(batch, duplicates);
+    return { deliverables, events, reached: { answers, changes: changes.isEmpty ? undefined : changes } };
+  }
+
+  /**
+   * Commits what is durable; waits for Postgres for as long as it takes, because order must hold.
+   *
+   * @returns duplicates, and what Postgres refuses
+   */
+  private async commit(sequenced: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+    const durable = sequenced.filter(isDurable);
+    if (durable.length === 0) return NO_DUPLICATES;
+    const duplicates = await this.untilDone(() => this.commitOnce(durable));
+    this.parts.metrics.duplicatesDropped.inc(duplicates.size);
+    return duplicates;
+  }
+
+  private async commitOnce(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
     try {
-      return await groupCommit.commit(durable, this.fenced(this.safe));
+      return await this.write(durable);
     } catch (error) {
       if (!isDataError(error)) throw error;
       const [only, ...others] = durable;
       if (only !== undefined && others.length === 0) {
         // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
-        logger.error({ err: error, partition: this.partition, id: only.id }, 'a message was refused by Postgres');
+        this.parts.logger.error(
+          { err: error, partition: this.partition, id: only.id },
+          'a message was refused by Postgres',
+        );
         return new Set([only]);
       }
     }
-    const dropped = new Set<SequencedMessage>();
+    const dropped = new Set<Sequenced>();
     for (const message of durable) for (const one of await this.commitOnce([message])) dropped.add(one);
     return dropped;
+  }
+
+  /**
+   * Writes to Postgres, in one transaction: what is durable of a batch, and the safe position with all that is not saved
+   * before it.
+   */
+  private write(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+    const written = this.writing.then(() => this.writeNow(durable));
+    this.writing = written.catch(() => undefined);
+    return written;
+  }
+
+  private async writeNow(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+    const { safe, unsaved, answers } = this;
+    this.unsaved = undefined;
+    this.answers = [];
+    try {
+      const duplicates = await this.parts.groupCommit.commit(durable, this.fenced(safe), unsaved?.toRows());
+      if (unsaved !== undefined) this.operations.saved(unsaved);
+      this.savedSequence = safe.position.sequence;
+      for (const { to, refusal } of answers) this.answer(to, refusal);
+      return duplicates;
+    } catch (error) {
+      this.unsaved = this.unsaved === undefined ? unsaved : (unsaved?.followedBy(this.unsaved) ?? this.unsaved);
+      this.answers = [...answers, ...this.answers];
+      throw error;
+    }
+  }
+
+  private answer(to: string, refusal: Answer['refusal']): void {
+    const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
+    this.parts.stream.nats.publish(to, JSON.stringify(reply));
+  }
+
+  private async saveNow(): Promise<void> {
+    try {
+      await this.write([]);
+    } catch (error) {
+      if (error instanceof FencedError) return this.fence();
+      throw error;
+    }
+  }
+
+  /** Saves as soon as there is something that somebody waits for or may want to read. */
+  private saveSoon(): void {
+    if (this.isSaving || this.stopping) return;
+    this.isSaving = true;
+    void this.saveWhileNeeded().finally(() => (this.isSaving = false));
+  }
+
+  private async saveWhileNeeded(): Promise<void> {
+    while (!this.stopping && (this.unsaved !== undefined || this.answers.length > 0)) {
+      try {
+        await this.saveNow();
+      } catch (error) {
+        this.parts.logger.warn({ partition: this.partition, err: error }, 'channel state not saved, trying again');
+        await delay(RETRY_MS);
+      }
+    }
   }
 
   /** Repeats a step until it succeeds: every step of a batch changes nothing when it is repeated. */
@@ -215,28 +332,35 @@ export class PartitionWorker {
   }
 
   /** Tells publishers that asked for it that their message is committed and on its way. */
-  private acknowledge(sequenced: readonly SequencedMessage[]): void {
-    for (const { event } of sequenced) {
-      if (event.acknowledgeTo !== undefined) this.parts.stream.nats.publish(event.acknowledgeTo);
+  private acknowledge(sequenced: readonly Sequenced[]): void {
+    for (const one of sequenced) {
+      if (isOperation(one) || one.event.acknowledgeTo === undefined) continue;
+      this.parts.stream.nats.publish(one.event.acknowledgeTo);
     }
   }
 
-  private async emitEvents(messages: readonly SequencedMessage[]): Promise<void> {
-    if (!this.parts.live.current.eventsEnabled) return;
-    const wanted = messages.filter(({ event }) => event.emitPubSubEvent);
-    if (wanted.length === 0) return;
-    const emitted = Promise.all(wanted.map((message) => this.parts.events.messagePublished(message)));
+  private async emitEvents(events: readonly BackendEvent[]): Promise<void> {
+    if (events.length === 0 || !this.parts.live.current.eventsEnabled) return;
+    const emitted = Promise.all(events.map((event) => this.parts.events.publish(event)));
     await Promise.race([emitted, delay(EVENTS_PATIENCE_MS, undefined, { ref: false })]);
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(delivered: Promise<void>, events: Promise<void>, checkpoint: Checkpoint): void {
+  private advanceWhen(
+    delivered: Promise<void>,
+    events: Promise<void>,
+    checkpoint: Checkpoint,
+    { changes, answers }: Reached,
+  ): void {
     this.unconfirmed++;
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)
       .then(
         () => {
           this.safe = checkpoint;
+          if (changes !== undefined) this.unsaved = this.unsaved?.followedBy(changes) ?? changes;
+          if (answers.length > 0) this.answers.push(...answers);
+          if (changes !== undefined || answers.length > 0) this.saveSoon();
         },
         // Only closing the publisher ends a wait; what was not confirmed is processed again by the next owner.
         () => undefined,

@@ -1,7 +1,7 @@
 import type { LiveSettings, Logger, Metrics } from '@hearth/service';
-import type { AckedPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
+import type { ChannelRules } from '@hearth/channels';
+import type { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
 import type { Database } from '@hearth/store';
-import type { BackendEvents } from './backend-events';
 import type { GroupCommit } from './group-commit';
 
 /** What every partition worker of a process shares. */
@@ -11,7 +11,10 @@ export interface SequencerParts {
   readonly streamSettings: StreamSettings;
   /** Fan-out to the gateways. */
   readonly publisher: AckedPublisher;
-  readonly events: BackendEvents;
+  readonly events: EventPublisher;
+  /** For operations that the sequencer itself asks for. */
+  readonly ingest: IngestPublisher;
+  readonly channelRules: ChannelRules;
   readonly database: Database;
   readonly groupCommit: GroupCommit;
   readonly live: Pick<LiveSettings, 'current'>;

@@ -6,10 +6,9 @@ import {
   OnApplicationBootstrap,
   OnApplicationShutdown,
 } from '@nestjs/common';
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/service';
-import { AckedPublisher, ensureEventStream, StreamConnection } from '@hearth/stream';
+import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/service';
+import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
-import { BackendEvents } from './backend-events';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
 
@@ -26,8 +25,8 @@ export const SEQUENCER_CONNECTIONS = Symbol('SequencerConnections');
 @Injectable()
 export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly publisher: AckedPublisher;
-  private readonly eventPublisher: AckedPublisher;
-  private readonly events: BackendEvents;
+  private readonly events: EventPublisher;
+  private readonly ingest: IngestPublisher;
   private readonly ownership: PartitionOwnership;
   private expiry: NodeJS.Timeout | undefined;
   private preparation: NodeJS.Timeout | undefined;
@@ -41,16 +40,11 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   ) {
     const { stream, database } = connections;
     this.publisher = new AckedPublisher(stream);
-    this.eventPublisher = new AckedPublisher(stream);
-    this.events = new BackendEvents(
-      this.eventPublisher,
-      config,
-      async () => ensureEventStream(await stream.manager(), config),
-      () => {
-        metrics.eventsDropped.inc();
-        logger.error('a backend event was dropped: the events stream takes none');
-      },
-    );
+    this.ingest = new IngestPublisher(stream, config);
+    this.events = new EventPublisher(stream, config, VERSION, () => {
+      metrics.eventsDropped.inc();
+      logger.error('a backend event was dropped: the events stream takes none');
+    });
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
     this.ownership = new PartitionOwnership(
       {
@@ -59,6 +53,8 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
         streamSettings: config,
         publisher: this.publisher,
         events: this.events,
+        ingest: this.ingest,
+        channelRules: { presenceMaxBytes: config.presenceMaxBytes },
         database,
         groupCommit: new GroupCommit(database, deduplication, metrics),
         live,
@@ -80,7 +76,8 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     clearInterval(this.expiry);
     await this.ownership.stop();
     this.publisher.close();
-    this.eventPublisher.close();
+    this.ingest.close();
+    this.events.close();
   }
 
   /** What the message path does not wait for; tried again until Postgres and NATS let it happen. */

@@ -1,4 +1,5 @@
-import { decodeIngestEvent, idTimeMs, IngestEvent, messageId, Position } from '@hearth/protocol';
+import { SequencedOperation } from '@hearth/channels';
+import { decodeIngest, idTimeMs, IngestEvent, messageId, Position } from '@hearth/protocol';
 import type { StreamMessage } from '@hearth/stream';
 
 /** A publish request that has become a message: it has its id and its place. */
@@ -8,8 +9,16 @@ export interface SequencedMessage {
   /** Time of acceptance by the stream's clock, ms since 1970. */
   readonly acceptedMs: number;
   readonly event: IngestEvent;
+  readonly operation?: undefined;
   /** JSON as published. */
   readonly data: Buffer;
+}
+
+/** What an ingest stream held, in its place. */
+export type Sequenced = SequencedMessage | SequencedOperation;
+
+export function isOperation(sequenced: Sequenced): sequenced is SequencedOperation {
+  return sequenced.operation !== undefined;
 }
 
 /**
@@ -30,9 +39,9 @@ export class Sequencing {
     return this.mark;
   }
 
-  /** Turns what was read into messages, in the same order; what is not an event of ours is reported and left out. */
-  sequence(messages: readonly StreamMessage[]): SequencedMessage[] {
-    const sequenced: SequencedMessage[] = [];
+  /** Gives what was read its ids, in the same order; what is neither message nor operation is reported and left out. */
+  sequence(messages: readonly StreamMessage[]): Sequenced[] {
+    const sequenced: Sequenced[] = [];
     for (const message of messages) {
       try {
         sequenced.push(this.sequenceOne(message));
@@ -43,19 +52,29 @@ export class Sequencing {
     return sequenced;
   }
 
-  private sequenceOne(message: StreamMessage): SequencedMessage {
-    const { event, data } = decodeIngestEvent(message.payload);
+  /**
+   * A message that was parked until now, in the place of the operation that fired it.
+   *
+   * @param payload as it would stand in the ingest stream
+   */
+  unpark(fired: SequencedOperation, payload: string): Sequenced {
+    const { event, operation, data } = decodeIngest(Buffer.from(payload, 'utf8'));
+    const place = { id: fired.id, position: fired.position, acceptedMs: fired.acceptedMs, data };
+    return event === undefined ? { ...place, operation } : { ...place, id: event.eagerId ?? fired.id, event };
+  }
+
+  private sequenceOne(message: StreamMessage): Sequenced {
+    const { event, operation, data } = decodeIngest(message.payload);
     // The stream's clock may step back; ids must not.
     this.mark = Math.max(this.mark, message.timeMs);
+    const position = { epoch: this.epoch, sequence: message.sequence };
+    const acceptedMs = message.timeMs;
+    if (event === undefined) {
+      return { id: messageId(this.mark, message.sequence, this.partition), position, acceptedMs, operation, data };
+    }
     const id = event.eagerId ?? messageId(this.mark, message.sequence, this.partition);
     // A later message must get a greater id than this one (publish-api §6).
     if (event.eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(event.eagerId) + 1);
-    return {
-      id,
-      position: { epoch: this.epoch, sequence: message.sequence },
-      acceptedMs: message.timeMs,
-      event,
-      data,
-    };
+    return { id, position, acceptedMs, event, data };
   }
 }

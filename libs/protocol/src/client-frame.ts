@@ -1,13 +1,36 @@
 import { ErrorCode, ProtocolError } from './errors';
 import { isUlid } from './message-id';
 import { channelNameProblem, eventNameProblem, RESERVED_PREFIX } from './names';
-import { dataText, parseJsonObject, refuseScheduling, typedMember } from './publish-request';
+import { JsonObject, parseJsonObject, typedMember } from './json-text-members';
+import { dataText, REACTION_EVENT, requiredStorageKey, STORAGE_SET_EVENT } from './publish-request';
+import { ReactionRequest, reactionRequest } from './reaction-request';
+import { scheduledMs } from './schedule-expression';
 
 /** What a client asked for over its socket (websocket-protocol §3). `channel` may still be an alias. */
 export type ClientFrame =
   | { readonly kind: 'subscribe'; readonly channel: string; readonly token?: string; readonly after?: string }
   | { readonly kind: 'unsubscribe'; readonly channel: string }
-  | { readonly kind: 'message'; readonly channel: string; readonly event: string; readonly data: string }
+  | {
+      readonly kind: 'message';
+      readonly channel: string;
+      readonly event: string;
+      /** JSON text. */
+      readonly data: string;
+      /** When it is due, ms since 1970; absent = now. */
+      readonly dueMs?: number;
+    }
+  | {
+      readonly kind: 'storageSet';
+      readonly channel: string;
+      readonly key: string;
+      /** JSON text. */
+      readonly data: string;
+      readonly dueMs?: number;
+    }
+  | { readonly kind: 'storageGet'; readonly channel: string; readonly key: string }
+  | ({ readonly kind: 'reaction'; readonly channel: string } & ReactionRequest)
+  /** Without a channel: the connection's. */
+  | { readonly kind: 'umdUpdate'; readonly channel?: string; readonly token: string }
   | { readonly kind: 'ping' }
   | { readonly kind: 'pong' }
   | { readonly kind: 'heartbeat' };
@@ -22,16 +45,6 @@ export class ClientFrameError extends ProtocolError {
     super(code, message);
   }
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-/** Understood, but their features are not available yet. */
-const LATER_EVENTS = new Set([
-  'hotsock.channelStorageSet',
-  'hotsock.channelStorageGet',
-  'hotsock.messageReaction',
-  'hotsock.umdUpdate',
-]);
 
 /**
  * Parses one frame of a client.
@@ -66,20 +79,46 @@ function clientFrame(text: string, object: JsonObject): ClientFrame {
       return { kind: 'subscribe', channel: requiredName(object), ...subscribeOptions(object.data) };
     case 'hotsock.unsubscribe':
       return { kind: 'unsubscribe', channel: requiredName(object) };
+    case STORAGE_SET_EVENT:
+      return storageSet(text, object);
+    case 'hotsock.channelStorageGet':
+      return { kind: 'storageGet', channel: requiredName(object), key: requiredStorageKey(object) };
+    case REACTION_EVENT:
+      return { kind: 'reaction', channel: requiredName(object), ...reactionRequest(dataText(text)) };
+    case 'hotsock.umdUpdate':
+      return umdUpdate(object);
     default:
       return message(text, object, event);
   }
 }
 
 function message(text: string, object: JsonObject, event: string): ClientFrame {
-  if (LATER_EVENTS.has(event)) throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} is not available yet`);
   if (event.startsWith(RESERVED_PREFIX)) throw new ProtocolError('UNKNOWN_EVENT', `event: ${event} is not known`);
   const problem = eventNameProblem(event);
   if (problem !== undefined) throw new ProtocolError('INVALID_EVENT', problem);
   const channel = requiredName(object);
-  const data = dataText(text);
-  refuseScheduling(object);
-  return { kind: 'message', channel, event, data };
+  return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+}
+
+function storageSet(text: string, object: JsonObject): ClientFrame {
+  const channel = requiredName(object);
+  const key = requiredStorageKey(object);
+  return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+}
+
+function umdUpdate(object: JsonObject): ClientFrame {
+  const channel = object.channel == null ? undefined : requiredName(object);
+  return { kind: 'umdUpdate', channel, token: umdToken(object.data) };
+}
+
+function umdToken(data: unknown): string {
+  if (data == null) throw new ProtocolError('MISSING_FIELD', 'data.token is required');
+  if (typeof data !== 'object' || Array.isArray(data))
+    throw new ProtocolError('INVALID_TYPE', 'data must be an object');
+  const { token } = data as { token?: unknown };
+  if (token == null) throw new ProtocolError('MISSING_FIELD', 'data.token is required');
+  if (typeof token !== 'string') throw new ProtocolError('INVALID_UMD_TOKEN', 'data.token must be a string');
+  return token;
 }
 
 /** A channel name or an alias; both follow the same rule (tokens-and-claims §6). */

@@ -43,6 +43,8 @@ export interface SubscribedFrame {
   readonly alias?: string;
   readonly identity: Identity;
   readonly autoSubscribed?: boolean;
+  /** JSON text of the member list, for presence channels only. */
+  readonly membersJson?: string;
   /** Answer to a resume (websocket-protocol §12). */
   readonly resume?: { readonly complete: boolean };
 }
@@ -53,7 +55,13 @@ export function subscribedFrame(frame: SubscribedFrame): string {
     ...(frame.resume === undefined ? {} : { resume: frame.resume }),
   };
   const meta = aliasedMetaJson(frame.alias, frame.identity);
-  return `{"event":"hotsock.subscribed","channel":${JSON.stringify(frame.channel)},"data":${JSON.stringify(data)},"meta":${meta}}`;
+  const dataJson = withMembers(JSON.stringify(data), frame.membersJson);
+  return `{"event":"hotsock.subscribed","channel":${JSON.stringify(frame.channel)},"data":${dataJson},"meta":${meta}}`;
+}
+
+function withMembers(objectJson: string, membersJson: string | undefined): string {
+  if (membersJson === undefined) return objectJson;
+  return `${objectJson.slice(0, -1)}${objectJson === '{}' ? '' : ','}"members":${membersJson}}`;
 }
 
 export function unsubscribedFrame(channel: string, alias: string | undefined, identity: Identity): string {
@@ -80,6 +88,47 @@ export function messageFrame(message: {
   readonly metaJson: string | undefined;
 }): string {
   return messageHead(message.id, message.event, message.channel) + message.dataJson + messageTail(message.metaJson);
+}
+
+export type MemberEvent = 'memberAdded' | 'memberUpdated' | 'memberRemoved';
+
+/**
+ * A change of a presence channel's members (websocket-protocol §4).
+ *
+ * @param memberJson JSON text `{"uid","umd"}` of whom it concerns
+ * @param membersJson JSON text of the whole list after the change
+ */
+export function memberFrame(event: MemberEvent, channel: string, memberJson: string, membersJson: string): string {
+  return `{"event":"hotsock.${event}","channel":${JSON.stringify(channel)},"data":{"member":${memberJson},"members":${membersJson}}}`;
+}
+
+/** A changed storage entry; `dataJson` is `null` when it was cleared. */
+export function storageUpdatedFrame(channel: string, key: string, dataJson: string, metaJson: string): string {
+  return storageFrame('hotsock.channelStorageUpdated', channel, key, dataJson, metaJson);
+}
+
+/** Answer to a read of a storage entry; both `null` when there is none. */
+export function storageDataFrame(channel: string, key: string, entry?: { dataJson: string; metaJson: string }): string {
+  return storageFrame('hotsock.channelStorageData', channel, key, entry?.dataJson ?? 'null', entry?.metaJson ?? 'null');
+}
+
+function storageFrame(event: string, channel: string, key: string, dataJson: string, metaJson: string): string {
+  return `{"event":"${event}","channel":${JSON.stringify(channel)},"key":${JSON.stringify(key)},"data":${dataJson},"meta":${metaJson}}`;
+}
+
+/** A reaction that was added to or removed from a message. */
+export function reactionFrame(reaction: {
+  readonly id: string;
+  readonly channel: string;
+  readonly messageId: string;
+  readonly reaction: string;
+  readonly action: 'add' | 'remove';
+  readonly metaJson: string;
+}): string {
+  const { id, channel, messageId, action } = reaction;
+  const event = `hotsock.messageReaction${action === 'add' ? 'Added' : 'Removed'}`;
+  const data = JSON.stringify({ messageId, reaction: reaction.reaction, action });
+  return messageFrame({ id, event, channel, dataJson: data, metaJson: reaction.metaJson });
 }
 
 export const KEEP_ALIVE_FRAME = '{"event":"hotsock.keepAlive","data":{}}';

@@ -1,6 +1,9 @@
+import { IngestOperation, operationOf } from './ingest-operation';
+
 /**
  * What travels on the ingest streams: one line of JSON about the message, then the publisher's `data` as written.
- * Keys are short because every message carries them; the line is JSON so that a newer node may add to it.
+ * Keys are short because every message carries them; the line is JSON so that a newer node may add to it. What is no
+ * message is an operation (`ingest-operation.ts`), whose line has a `kind`.
  */
 
 /** Who published: `trigger` of backend events (pubsub-events §3.5). */
@@ -67,16 +70,20 @@ export function encodeIngestEvent(event: IngestEvent, data: string): Buffer {
   return Buffer.from(`${JSON.stringify(line)}\n${data}`, 'utf8');
 }
 
-/**
- * @returns the event and the bytes of its data (a view into `payload`)
- * @throws Error when the payload was not written by `encodeIngestEvent`
- */
-export function decodeIngestEvent(payload: Uint8Array): { event: IngestEvent; data: Buffer } {
+/** A message or an operation, and the bytes of its data (a view into the payload). */
+export type IngestRecord =
+  | { readonly event: IngestEvent; readonly operation?: undefined; readonly data: Buffer }
+  | { readonly event?: undefined; readonly operation: IngestOperation; readonly data: Buffer };
+
+/** @throws Error when the payload was written neither by `encodeIngestEvent` nor by `encodeIngestOperation` */
+export function decodeIngest(payload: Uint8Array): IngestRecord {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const newline = bytes.indexOf(0x0a);
   if (newline < 0) throw new Error('not an ingest event: no first line');
   const line = JSON.parse(bytes.toString('utf8', 0, newline)) as Partial<IngestLine> | null;
   if (typeof line?.c !== 'string' || typeof line.e !== 'string' || typeof line.r !== 'string' || line.t === undefined) {
+    const operation = line === null ? undefined : operationOf(line);
+    if (operation !== undefined) return { operation, data: bytes.subarray(newline + 1) };
     throw new Error('not an ingest event: its first line lacks a member');
   }
   const event: IngestEvent = {
@@ -96,4 +103,11 @@ export function decodeIngestEvent(payload: Uint8Array): { event: IngestEvent; da
     acknowledgeTo: line.a,
   };
   return { event, data: bytes.subarray(newline + 1) };
+}
+
+/** A message; throws like `decodeIngest`, and on operations. */
+export function decodeIngestEvent(payload: Uint8Array): { event: IngestEvent; data: Buffer } {
+  const { event, data } = decodeIngest(payload);
+  if (event === undefined) throw new Error('not an ingest event but an operation');
+  return { event, data };
 }

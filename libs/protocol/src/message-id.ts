@@ -63,3 +63,24 @@ export function idTimeMs(id: string): number {
 export function firstIdOf(timeMs: number): string {
   return timeText(Math.max(0, Math.floor(timeMs))) + '0'.repeat(16);
 }
+
+/** The partition in the tail of an upper-case id of ours. */
+export function partitionOfId(id: string): number {
+  let partition = 0;
+  for (const character of id.slice(-PARTITION_CHARACTERS)) partition = partition * 32 + ALPHABET.indexOf(character);
+  return partition;
+}
+
+/** Characters at the beginning of the tail that no sequence ever reaches (a million million million events). */
+const INDEX_CHARACTERS = 4;
+
+/**
+ * A further id for what one event causes more than one of (backend events): a ULID of its own, the same at every
+ * repeat. Index 0 gives the id itself.
+ *
+ * @param id from `messageId`
+ * @param index below 32^4
+ */
+export function derivedId(id: string, index: number): string {
+  return id.slice(0, 10) + base32(index, INDEX_CHARACTERS) + id.slice(10 + INDEX_CHARACTERS);
+}

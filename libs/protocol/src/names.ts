@@ -18,8 +18,8 @@ export function characters(text: string): number {
   return count;
 }
 
-/** No name has more UTF-16 units than twice its characters, so a long string need not be counted. */
-function longerThan(text: string, max: number): boolean {
+/** Whether a text has more characters than `max`. None has more UTF-16 units than twice its characters, so a long one need not be counted. */
+export function longerThan(text: string, max: number): boolean {
   return text.length > max && (text.length > max * 2 || characters(text) > max);
 }
 

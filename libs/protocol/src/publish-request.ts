@@ -1,8 +1,25 @@
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from './errors';
 import { elementTexts, exceedsCompactBytes, jsonType, memberText, tooDeep, withArticle } from './json-text';
-import { MAX_BATCH_DOCUMENTS, MAX_DATA_BYTES, MAX_JSON_DEPTH, MAX_STORE_SECONDS } from './limits';
-import { channelNameProblem, deduplicationIdProblem, eventNameProblem, RESERVED_PREFIX } from './names';
+import { asObject, JsonObject, parseJson, parseJsonObject, typedMember } from './json-text-members';
+import {
+  MAX_BATCH_DOCUMENTS,
+  MAX_DATA_BYTES,
+  MAX_JSON_DEPTH,
+  MAX_STORE_SECONDS,
+  MAX_UID_CHARACTERS,
+  MAX_UMD_BYTES,
+} from './limits';
+import {
+  channelNameProblem,
+  deduplicationIdProblem,
+  eventNameProblem,
+  longerThan,
+  RESERVED_PREFIX,
+  storageKeyProblem,
+} from './names';
+import { ReactionRequest, reactionRequest } from './reaction-request';
+import { scheduledMs } from './schedule-expression';
 
 /** A message as a publisher asked for it: valid, not yet sequenced (publish-api §3). */
 export interface PublishRequest {
@@ -13,11 +30,22 @@ export interface PublishRequest {
   readonly deduplicationId?: string;
   readonly eagerIdGeneration: boolean;
   readonly emitPubSubEvent: boolean;
-  /** Seconds to keep the message; 0 = not stored, -1 = for ever. */
+  /** Seconds to keep the message or the storage entry; 0 = not stored, -1 = for ever. */
   readonly store: number;
+  /** Storage entry that is set, for `hotsock.channelStorageSet`. */
+  readonly key?: string;
+  /** For `hotsock.messageReaction`. */
+  readonly reaction?: ServerReaction;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
+/** A reaction that a server asks for, in the name of a user or in its own (publish-api §8). */
+export interface ServerReaction extends ReactionRequest {
+  readonly uid: string | null;
+  /** JSON text. */
+  readonly umdJson: string;
+}
 
 /** Expected JSON type of each known member, in the order in which failures are reported (publish-api §3, §9). */
 const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean' | 'number'])[] = [
@@ -40,52 +68,6 @@ const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean'
 export function bodyText(body: Uint8Array): string {
   if (!isUtf8(body)) throw new ProtocolError('MALFORMED_MESSAGE', 'the body must be JSON in UTF-8');
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
-}
-
-function parseJson(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ProtocolError('MALFORMED_MESSAGE', `${what} must be valid JSON`);
-  }
-}
-
-/**
- * Parses text that must hold one JSON object.
- *
- * @param what how error texts call it, e.g. `the body`
- * @throws ProtocolError `MALFORMED_MESSAGE`
- */
-export function parseJsonObject(text: string, what: string): JsonObject {
-  return asObject(parseJson(text, what), what);
-}
-
-function asObject(value: unknown, what: string): JsonObject {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `${what} must be a JSON object, got ${withArticle(jsonType(value))}`);
-  }
-  return value as JsonObject;
-}
-
-/**
- * A member that must be of one JSON type; missing and `null` give `undefined`.
- *
- * @throws ProtocolError `INVALID_TYPE`
- */
-export function typedMember(object: JsonObject, name: string, type: 'string'): string | undefined;
-export function typedMember(object: JsonObject, name: string, type: 'boolean'): boolean | undefined;
-export function typedMember(object: JsonObject, name: string, type: 'number'): number | undefined;
-export function typedMember(object: JsonObject, name: string, type: string): unknown;
-export function typedMember(object: JsonObject, name: string, type: string): unknown {
-  const value = object[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== type) {
-    throw new ProtocolError(
-      'INVALID_TYPE',
-      `${name} must be ${withArticle(type)}, got ${withArticle(jsonType(value))}`,
-    );
-  }
-  return value;
 }
 
 /** The channel name of a request; throws `MISSING_FIELD` or `INVALID_CHANNEL`. */
@@ -119,27 +101,45 @@ export function dataText(text: string): string {
   return slice.text;
 }
 
-/** Refuses the members of features that this version does not offer, so that none is accepted silently. */
-export function refuseScheduling(object: JsonObject): void {
-  if (typedMember(object, 'scheduleExpression', 'string') !== undefined) {
-    throw new ProtocolError('NOT_IMPLEMENTED', 'scheduleExpression: scheduled messages are not available yet');
-  }
-}
+export const STORAGE_SET_EVENT = 'hotsock.channelStorageSet';
+export const REACTION_EVENT = 'hotsock.messageReaction';
 
-/** Reserved events a server may publish (publish-api §8); their features are not available yet. */
-const SERVER_RESERVED_EVENTS = new Set(['hotsock.channelStorageSet', 'hotsock.messageReaction']);
-
-/** Refuses reserved event names; `allowed` are those with a meaning at this door. */
-export function refuseReservedEvent(event: string, allowed: ReadonlySet<string>): void {
-  if (!event.startsWith(RESERVED_PREFIX)) return;
-  if (allowed.has(event)) throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} is not available yet`);
+/** Refuses reserved event names but `allowed`, which have a meaning at this door (publish-api §8). */
+export function refuseReservedEvent(event: string, allowed: readonly string[]): void {
+  if (!event.startsWith(RESERVED_PREFIX) || allowed.includes(event)) return;
   throw new ProtocolError('INVALID_EVENT', `event must not start with ${RESERVED_PREFIX}`);
 }
 
-function storeSeconds(object: JsonObject): number {
-  const store = typedMember(object, 'store', 'number') ?? 0;
-  if (!Number.isInteger(store) || store < -1 || store > MAX_STORE_SECONDS) {
-    throw new ProtocolError('INVALID_STORE', `store must be an integer: 0, -1, or 1 to ${MAX_STORE_SECONDS} seconds`);
+/** The storage key of a request; throws `INVALID_STORAGE_KEY`. */
+export function requiredStorageKey(object: JsonObject): string {
+  const key = typedMember(object, 'key', 'string');
+  const problem = key === undefined ? 'key is required' : storageKeyProblem(key);
+  if (key === undefined || problem !== undefined) throw new ProtocolError('INVALID_STORAGE_KEY', problem ?? '');
+  return key;
+}
+
+function serverReaction(data: string): ServerReaction {
+  const request = reactionRequest(data);
+  const { uid } = JSON.parse(data) as { uid?: unknown };
+  if (uid != null && typeof uid !== 'string') throw new ProtocolError('INVALID_REACTION', 'data.uid must be a string');
+  const umd = memberText(data, 'umd')?.text ?? 'null';
+  if (longerThan(uid ?? '', MAX_UID_CHARACTERS)) {
+    throw new ProtocolError('INVALID_REACTION', `data.uid must be at most ${MAX_UID_CHARACTERS} characters`);
+  }
+  if (exceedsCompactBytes(umd, MAX_UMD_BYTES)) {
+    throw new ProtocolError('INVALID_REACTION', `data.umd must be at most ${MAX_UMD_BYTES} bytes of compact JSON`);
+  }
+  return { ...request, uid: uid == null || uid === '' ? null : uid, umdJson: umd };
+}
+
+/** A message is not stored unless told so; a storage entry is kept for ever unless told otherwise, and 0 makes no sense. */
+function storeSeconds(object: JsonObject, isStorage: boolean): number {
+  const store = typedMember(object, 'store', 'number') ?? (isStorage ? -1 : 0);
+  if (!Number.isInteger(store) || store < -1 || store > MAX_STORE_SECONDS || (isStorage && store === 0)) {
+    throw new ProtocolError(
+      'INVALID_STORE',
+      `store must be an integer: ${isStorage ? '' : '0, '}-1, or 1 to ${MAX_STORE_SECONDS} seconds`,
+    );
   }
   return store;
 }
@@ -158,10 +158,10 @@ function publishRequest(text: string, object: JsonObject): PublishRequest {
   if (object.event == null || object.event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
   const channel = requiredChannel(object);
   const event = requiredEvent(object);
-  if (event.startsWith(RESERVED_PREFIX) && !SERVER_RESERVED_EVENTS.has(event)) {
-    refuseReservedEvent(event, SERVER_RESERVED_EVENTS);
-  }
+  refuseReservedEvent(event, [STORAGE_SET_EVENT, REACTION_EVENT]);
+  const isStorage = event === STORAGE_SET_EVENT;
   const data = dataText(text);
+  const reaction = event === REACTION_EVENT ? serverReaction(data) : undefined;
   const request = {
     channel,
     event,
@@ -169,11 +169,14 @@ function publishRequest(text: string, object: JsonObject): PublishRequest {
     deduplicationId: deduplicationId(object),
     eagerIdGeneration: object.eagerIdGeneration === true,
     emitPubSubEvent: object.emitPubSubEvent === true,
-    store: storeSeconds(object),
+    store: storeSeconds(object, isStorage),
   };
-  refuseReservedEvent(event, SERVER_RESERVED_EVENTS);
-  refuseScheduling(object);
-  return request;
+  const key = isStorage ? requiredStorageKey(object) : undefined;
+  const dueMs = scheduledMs(object, Date.now());
+  if (reaction !== undefined && dueMs !== undefined) {
+    throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
+  }
+  return { ...request, key, reaction, dueMs };
 }
 
 /**

@@ -1,5 +1,6 @@
 export { openDatabase, type Database, type DatabaseOptions } from './database';
 export { withBatch } from './batch';
+export * from './channel-state';
 export { ensureEventIndex } from './event-index';
 export { appendMessages, type LogRow } from './message-log';
 export { claimDeduplicationIds, type DeduplicationEntry } from './deduplication';

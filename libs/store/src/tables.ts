@@ -41,6 +41,49 @@ export interface Tables {
   readonly sequencer_lease: { readonly node_id: string; readonly expires_at: Date };
   readonly single_use_token: { readonly jti_digest: string; readonly expires_at: Date };
   readonly gateway_lease: { readonly gateway_id: number; readonly node_id: string; readonly expires_at: Date };
+  readonly presence_connection: {
+    readonly channel: string;
+    readonly connection_id: string;
+    readonly partition: number;
+    readonly gateway_id: number;
+    readonly uid: string;
+    readonly umd: string;
+    readonly member_order: number;
+    readonly counted: boolean;
+  };
+  readonly subscription_count: {
+    readonly channel: string;
+    readonly gateway_id: number;
+    readonly partition: number;
+    readonly count: number;
+  };
+  readonly channel_storage: {
+    readonly channel: string;
+    readonly key: string;
+    readonly partition: number;
+    readonly data: string;
+    readonly meta: string;
+    readonly expires_ms: number | null;
+    readonly emit_event: boolean;
+    readonly origin: string;
+  };
+  readonly message_reaction: {
+    readonly channel: string;
+    readonly message_id: string;
+    readonly reaction: string;
+    readonly uid: string;
+    readonly partition: number;
+    readonly id: string;
+    readonly umd: string;
+    readonly expires_ms: number | null;
+    readonly origin: string;
+  };
+  readonly schedule: {
+    readonly schedule_id: string;
+    readonly partition: number;
+    readonly due_ms: number;
+    readonly payload: string;
+  };
   readonly schema_migration: { readonly version: number; readonly name: string; readonly applied_at: Generated<Date> };
 }
 

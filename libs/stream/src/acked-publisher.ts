@@ -112,6 +112,10 @@ export class AckedPublisher {
     return this.pending.size;
   }
 
+  get unconfirmedBytes(): number {
+    return this.pendingBytes;
+  }
+
   /** Gives up the publish that has waited longest; its promise rejects. */
   dropOldest(): void {
     const [token] = this.pending.keys();

@@ -1,0 +1,99 @@
+import type { IngestOperation } from '@hearth/protocol';
+import type { ChannelState } from './channel-state';
+import { NOTHING, Outcome, SequencedOf, SequencedOperation } from './outcome';
+import { applyJoin, applyLeave, applyUmd } from './presence';
+import { applyReaction, reactionKey } from './reactions';
+import type { ReactionKey, StorageKey } from './rows';
+import { applyCancel, applySchedule } from './schedules';
+import { applyStorage, applyStorageExpiry } from './storage';
+import { applySubscriptions } from './subscriptions';
+
+/** Settings that decide about outcomes; the same on all nodes. */
+export interface ChannelRules {
+  /** Most bytes of a presence channel's member list (channels-presence-storage §3.1). */
+  readonly presenceMaxBytes: number;
+}
+
+/** What must be known before operations can be applied; each once. */
+export interface Needs {
+  readonly presence: readonly string[];
+  readonly counts: readonly string[];
+  readonly storage: readonly StorageKey[];
+  readonly reactions: readonly ReactionKey[];
+  readonly schedules: readonly string[];
+}
+
+/** What the operations need that `state` does not know. */
+export function missingFor(operations: readonly IngestOperation[], state: ChannelState): Needs {
+  const presence = new Set<string>();
+  const counts = new Set<string>();
+  const storage: StorageKey[] = [];
+  const reactions: ReactionKey[] = [];
+  const schedules = new Set<string>();
+  for (const operation of operations) {
+    switch (operation.kind) {
+      case 'join':
+      case 'leave':
+      case 'umd':
+        presence.add(operation.channel);
+        break;
+      case 'subscriptions':
+        for (const { channel } of operation.changes) counts.add(channel);
+        break;
+      case 'storage':
+      case 'storageExpiry':
+        storage.push({ channel: operation.channel, key: operation.key });
+        break;
+      case 'reaction':
+        reactions.push(reactionKey(operation));
+        break;
+      case 'schedule':
+      case 'fire':
+      case 'cancel':
+        schedules.add(operation.scheduleId);
+        break;
+      case 'barrier':
+        break;
+    }
+  }
+  return {
+    presence: state.presence.missing([...presence]),
+    counts: state.counts.missing([...counts]),
+    storage: state.storage.missing(storage),
+    reactions: state.reactions.missing(reactions),
+    schedules: state.schedules
+      .missing([...schedules].map((scheduleId) => ({ scheduleId })))
+      .map((key) => key.scheduleId),
+  };
+}
+
+/**
+ * Applies one operation to what is known about channels. Everything `missingFor` names must have been learned.
+ *
+ * `fire` is none of these: it becomes what was scheduled before anything is applied (`takeDue`).
+ */
+export function applyOperation(sequenced: SequencedOperation, state: ChannelState, rules: ChannelRules): Outcome {
+  switch (sequenced.operation.kind) {
+    case 'join':
+      return applyJoin(sequenced as SequencedOf<'join'>, state, rules);
+    case 'leave':
+      return applyLeave(sequenced as SequencedOf<'leave'>, state);
+    case 'umd':
+      return applyUmd(sequenced as SequencedOf<'umd'>, state, rules);
+    case 'subscriptions':
+      return applySubscriptions(sequenced as SequencedOf<'subscriptions'>, state);
+    case 'storage':
+      return applyStorage(sequenced as SequencedOf<'storage'>, state);
+    case 'storageExpiry':
+      return applyStorageExpiry(sequenced as SequencedOf<'storageExpiry'>, state);
+    case 'reaction':
+      return applyReaction(sequenced as SequencedOf<'reaction'>, state);
+    case 'schedule':
+      return applySchedule(sequenced as SequencedOf<'schedule'>, state);
+    case 'cancel':
+      return applyCancel(sequenced as SequencedOf<'cancel'>, state);
+    case 'fire':
+    case 'barrier':
+      return NOTHING;
+  }
+}

@@ -1,0 +1,90 @@
+import type { RowChange } from './rows';
+
+/**
+ * As `StateTable`, for rows that are only used all of a channel together: the connections of a presence channel, the
+ * counts of a channel by gateway.
+ */
+export class GroupedTable<Key extends { readonly channel: string }, Row extends Key> {
+  /** Rows of known channels, by key; those longest unused first. */
+  private readonly channels = new Map<string, Map<string, Row>>();
+  private changed = new Map<string, RowChange<Key, Row>>();
+  /** Changes that the database does not have yet, by channel. */
+  private readonly unsaved = new Map<string, number>();
+
+  constructor(
+    private readonly textOf: (key: Key) => string,
+    /** Most channels to remember; those with changes that are not in the database yet come on top. */
+    private readonly capacity: number,
+  ) {}
+
+  /** Those of the channels about which nothing is known. */
+  missing(channels: readonly string[]): string[] {
+    return channels.filter((channel) => {
+      const rows = this.channels.get(channel);
+      if (rows === undefined) return true;
+      this.channels.delete(channel);
+      this.channels.set(channel, rows);
+      return false;
+    });
+  }
+
+  /** @param rows all rows of these channels in the database */
+  learn(channels: readonly string[], rows: readonly Row[]): void {
+    for (const channel of channels) this.channels.set(channel, new Map());
+    for (const row of rows) this.rowsOf(row.channel).set(this.textOf(row), row);
+  }
+
+  /** All rows of a channel. */
+  of(channel: string): IterableIterator<Row> {
+    return this.rowsOf(channel).values();
+  }
+
+  get(key: Key): Row | undefined {
+    return this.rowsOf(key.channel).get(this.textOf(key));
+  }
+
+  put(row: Row): void {
+    const text = this.textOf(row);
+    this.rowsOf(row.channel).set(text, row);
+    this.changed.set(text, { key: row, row });
+  }
+
+  drop(key: Key): void {
+    const text = this.textOf(key);
+    this.rowsOf(key.channel).delete(text);
+    this.changed.set(text, { key, row: undefined });
+  }
+
+  /** What changed since the last call; call `saved` with it once the database has it. */
+  takeChanges(): ReadonlyMap<string, RowChange<Key, Row>> {
+    const { changed } = this;
+    this.changed = new Map();
+    for (const { key } of changed.values()) this.unsaved.set(key.channel, (this.unsaved.get(key.channel) ?? 0) + 1);
+    this.forgetOldest();
+    return changed;
+  }
+
+  saved(changes: ReadonlyMap<string, RowChange<Key, Row>>): void {
+    for (const { key } of changes.values()) {
+      const left = (this.unsaved.get(key.channel) ?? 1) - 1;
+      if (left === 0) this.unsaved.delete(key.channel);
+      else this.unsaved.set(key.channel, left);
+    }
+  }
+
+  private rowsOf(channel: string): Map<string, Row> {
+    const rows = this.channels.get(channel);
+    if (rows === undefined) throw new Error(`used before it was loaded: ${channel}`);
+    return rows;
+  }
+
+  private forgetOldest(): void {
+    let excess = this.channels.size - this.unsaved.size - this.capacity;
+    if (excess <= 0) return;
+    for (const channel of this.channels.keys()) {
+      if (this.unsaved.has(channel)) continue;
+      this.channels.delete(channel);
+      if (--excess <= 0) return;
+    }
+  }
+}

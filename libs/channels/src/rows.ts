@@ -1,0 +1,70 @@
+/**
+ * What is kept about channels besides their messages, as rows of tables. Texts whose names end in `Json`, and `data`,
+ * `meta` and `origin`, are JSON text. Times are ms since 1970.
+ */
+
+export interface PresenceRow {
+  readonly channel: string;
+  readonly connectionId: string;
+  readonly gatewayId: number;
+  readonly uid: string;
+  readonly umdJson: string;
+  /** Rises with the first joining of the uid. */
+  readonly memberOrder: number;
+  readonly counted: boolean;
+}
+
+export interface CountRow {
+  readonly channel: string;
+  readonly gatewayId: number;
+  readonly count: number;
+}
+
+export interface StorageRow {
+  readonly channel: string;
+  readonly key: string;
+  readonly data: string;
+  readonly meta: string;
+  readonly expiresMs: number | null;
+  readonly emitEvent: boolean;
+  readonly origin: string;
+}
+
+export interface ReactionRow {
+  readonly channel: string;
+  readonly messageId: string;
+  readonly reaction: string;
+  readonly uid: string | null;
+  readonly id: string;
+  readonly umdJson: string;
+  readonly expiresMs: number | null;
+  readonly origin: string;
+}
+
+export interface ScheduleRow {
+  readonly scheduleId: string;
+  readonly dueMs: number;
+  /** An ingest payload. */
+  readonly payload: string;
+}
+
+/** A row as it shall be; `undefined` = it is gone. */
+export interface RowChange<Key, Row extends Key> {
+  readonly key: Key;
+  readonly row: Row | undefined;
+}
+
+export type PresenceKey = Pick<PresenceRow, 'channel' | 'connectionId'>;
+export type CountKey = Pick<CountRow, 'channel' | 'gatewayId'>;
+export type StorageKey = Pick<StorageRow, 'channel' | 'key'>;
+export type ReactionKey = Pick<ReactionRow, 'channel' | 'messageId' | 'reaction' | 'uid'>;
+export type ScheduleKey = Pick<ScheduleRow, 'scheduleId'>;
+
+/** Rows that changed, each once. */
+export interface StateChanges {
+  readonly presence: readonly RowChange<PresenceKey, PresenceRow>[];
+  readonly counts: readonly RowChange<CountKey, CountRow>[];
+  readonly storage: readonly RowChange<StorageKey, StorageRow>[];
+  readonly reactions: readonly RowChange<ReactionKey, ReactionRow>[];
+  readonly schedules: readonly RowChange<ScheduleKey, ScheduleRow>[];
+}

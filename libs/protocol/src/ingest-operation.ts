@@ -1,0 +1,189 @@
+import type { Trigger } from './ingest-event';
+
+/**
+ * What else than messages travels on the ingest streams: changes of what a channel is. They take their place in the
+ * partition's order like messages, and the sequencer applies them in that order, so every observer sees one history.
+ *
+ * `umdJson` and `meta` are JSON text. Times are ms since 1970.
+ */
+
+/** How a request came; told in backend events (pubsub-events §3.5 to §3.7). */
+export interface OperationOrigin {
+  readonly trigger: Trigger;
+  /** UUID. */
+  readonly requestId: string;
+  /** Client requests only. */
+  readonly connectionId?: string;
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
+}
+
+/** A connection enters a presence channel (channels-presence-storage §3). */
+export interface JoinOperation {
+  readonly kind: 'join';
+  readonly channel: string;
+  readonly connectionId: string;
+  readonly gatewayId: number;
+  /** Not empty. */
+  readonly uid: string;
+  readonly umdJson: string;
+  /** Claim `omitFromSubCount`: does not count. */
+  readonly uncounted?: boolean;
+}
+
+/** A connection has left a presence channel. One that is not there changes nothing. */
+export interface LeaveOperation {
+  readonly kind: 'leave';
+  readonly channel: string;
+  readonly connectionId: string;
+}
+
+/** The metadata of a presence channel's subscription changes (§7). One that is not there changes nothing. */
+export interface UmdOperation {
+  readonly kind: 'umd';
+  readonly channel: string;
+  readonly connectionId: string;
+  readonly umdJson: string;
+}
+
+/** One subscription to a standard channel that began or ended on a gateway. */
+export interface SubscriptionChange {
+  readonly channel: string;
+  readonly connectionId: string;
+  readonly uid: string | null;
+  readonly umdJson: string;
+  /** false: it ended. */
+  readonly subscribed: boolean;
+  /** Counted subscriptions of the channel on this gateway after the change; absolute, so that a repeat does no harm. */
+  readonly count: number;
+}
+
+/**
+ * Subscriptions to standard channels of one partition that began or ended on a gateway, in their order (§2, §4). With no
+ * detail for events, only the last count of each channel matters.
+ */
+export interface SubscriptionsOperation {
+  readonly kind: 'subscriptions';
+  readonly partition: number;
+  readonly gatewayId: number;
+  readonly changes: readonly SubscriptionChange[];
+}
+
+/** Sets or clears a storage entry; the value is the data beside it, JSON text (§5). */
+export interface StorageOperation extends OperationOrigin {
+  readonly kind: 'storage';
+  readonly channel: string;
+  readonly key: string;
+  /** Seconds; -1 = for ever. */
+  readonly store: number;
+  readonly emitPubSubEvent: boolean;
+  /** JSON text `{"uid","umd"}` of the writer. */
+  readonly meta: string;
+  readonly deduplicationId?: string;
+}
+
+/** A storage entry is past its time; it is removed if it still is the one with this end. */
+export interface StorageExpiryOperation {
+  readonly kind: 'storageExpiry';
+  readonly channel: string;
+  readonly key: string;
+  readonly expiresMs: number;
+}
+
+/** Adds or removes a reaction (§6.2). That the message exists, and permissions, were checked at the door. */
+export interface ReactionOperation extends OperationOrigin {
+  readonly kind: 'reaction';
+  readonly channel: string;
+  readonly messageId: string;
+  readonly reaction: string;
+  readonly action: 'add' | 'remove';
+  /** `null`: the one anonymous user of servers. */
+  readonly uid: string | null;
+  readonly umdJson: string;
+  /** The reacting connection gets its copy too. */
+  readonly echo?: boolean;
+  readonly emitPubSubEvent: boolean;
+  /** End of the message; absent = never. */
+  readonly expiresMs?: number;
+  readonly deduplicationId?: string;
+}
+
+/** Parks a message or storage write until its time; what is parked is the data: a whole ingest payload (publish-api §7). */
+export interface ScheduleOperation {
+  readonly kind: 'schedule';
+  readonly channel: string;
+  /** ULID whose tail holds the partition (`newScheduleId`). */
+  readonly scheduleId: string;
+  readonly dueMs: number;
+}
+
+/** The time of a schedule has come. One that is not there any more changes nothing. */
+export interface FireOperation {
+  readonly kind: 'fire';
+  readonly partition: number;
+  readonly scheduleId: string;
+}
+
+/** Takes a schedule back. */
+export interface CancelOperation {
+  readonly kind: 'cancel';
+  readonly partition: number;
+  readonly scheduleId: string;
+}
+
+/** Changes nothing: its answer says that everything before it can be read from Postgres. */
+export interface BarrierOperation {
+  readonly kind: 'barrier';
+  readonly partition: number;
+}
+
+type Operation =
+  | JoinOperation
+  | LeaveOperation
+  | UmdOperation
+  | SubscriptionsOperation
+  | StorageOperation
+  | StorageExpiryOperation
+  | ReactionOperation
+  | ScheduleOperation
+  | FireOperation
+  | CancelOperation
+  | BarrierOperation;
+
+export type IngestOperation = Operation & {
+  /** Subject to answer to, once its effect can be read from Postgres. */
+  readonly acknowledgeTo?: string;
+};
+
+export type OperationKind = IngestOperation['kind'];
+export type OperationOf<Kind extends OperationKind> = Extract<IngestOperation, { kind: Kind }>;
+
+/** Every kind, for whoever reads what an older or newer node wrote. */
+const KINDS: Readonly<Record<OperationKind, true>> = {
+  join: true,
+  leave: true,
+  umd: true,
+  subscriptions: true,
+  storage: true,
+  storageExpiry: true,
+  reaction: true,
+  schedule: true,
+  fire: true,
+  cancel: true,
+  barrier: true,
+};
+
+/** @param data JSON text, for kinds that carry some */
+export function encodeIngestOperation(operation: IngestOperation, data = ''): Buffer {
+  return Buffer.from(`${JSON.stringify(operation)}\n${data}`, 'utf8');
+}
+
+/** What the first line of an ingest payload says; `undefined` when it is not an operation of ours. */
+export function operationOf(line: object): IngestOperation | undefined {
+  const { kind } = line as { kind?: unknown };
+  return typeof kind === 'string' && Object.hasOwn(KINDS, kind) ? (line as IngestOperation) : undefined;
+}
+
+/** Answer to an operation that was sent with `acknowledgeTo`. */
+export type OperationReply =
+  { readonly done: true } | { readonly error: { readonly code: string; readonly message: string } };
