@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { comparePositions, decodeDeliverRecord, encodeDeliverRecord } from './deliver-record';
-import { decodeIngestEvent, encodeIngestEvent, IngestEvent } from './ingest-event';
+import { comparePositions, decodeDeliverRecord, DeliverNotice, encodeDeliverRecord } from './deliver-record';
+import { decodeIngest, decodeIngestEvent, encodeIngestEvent, IngestEvent } from './ingest-event';
+import { encodeIngestOperation, IngestOperation } from './ingest-operation';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
 const optionalText = fc.option(text, { nil: undefined });
@@ -49,7 +50,47 @@ describe('ingest events', () => {
   });
 });
 
+describe('ingest operations', () => {
+  const operation: IngestOperation = { kind: 'cancel', partition: 3, scheduleId: 's', acknowledgeTo: '_INBOX.x' };
+
+  it('come back as they were sent, with their data byte for byte', () => {
+    const { operation: decoded, data } = decodeIngest(encodeIngestOperation(operation, '{"a":\n1.0}'));
+    expect(decoded).toEqual(operation);
+    expect(data.toString()).toBe('{"a":\n1.0}');
+  });
+
+  it('are no messages', () => {
+    expect(() => decodeIngestEvent(encodeIngestOperation(operation))).toThrow('an operation');
+  });
+
+  it.each(['{"kind":"explode"}\n', '{"kind":"__proto__"}\n', '{"kind":1}\n'])(
+    'are refused when unknown: %j',
+    (payload) => {
+      expect(() => decodeIngest(Buffer.from(payload))).toThrow();
+    },
+  );
+});
+
 describe('deliver records', () => {
+  it.each<[string, DeliverNotice]>([
+    ['a change of members', { kind: 'presence' }],
+    [
+      'an entering member',
+      {
+        kind: 'presence',
+        joined: { connectionId: 'q83vEjRWeJCrze8=', members: Buffer.from('[{"uid":"é","umd":null}]') },
+      },
+    ],
+    ['a storage entry', { kind: 'storage', key: 'a:b c%~日' }],
+  ])('come back with their notice: %s', (_what, notice) => {
+    const position = { epoch: 1, sequence: 2 };
+    const record = { position, previous: undefined, id: '01JA3S0TNEC2QBYMZRBMCEXGNW', notice };
+    for (const frame of ['', '{"event":"x"}']) {
+      const sent = { ...record, exceptConnectionId: undefined, frame: Buffer.from(frame) };
+      expect(decodeDeliverRecord(encodeDeliverRecord(sent))).toEqual(sent);
+    }
+  });
+
   it('come back as they were sent', () => {
     const position = fc.record({ epoch: fc.nat(), sequence: fc.nat() });
     fc.assert(
@@ -72,9 +113,12 @@ describe('deliver records', () => {
     );
   });
 
-  it.each(['', 'x\n', '1.1 - id\n{}', '1 - id -\n{}'])('refuses what it did not write: %j', (payload) => {
-    expect(() => decodeDeliverRecord(Buffer.from(payload))).toThrow();
-  });
+  it.each(['', 'x\n', '1.1 - id\n{}', '1 - id -\n{}', '1.1 - id - X\n{}', '1.1 - id - J:c:9\n{}'])(
+    'refuses what it did not write: %j',
+    (payload) => {
+      expect(() => decodeDeliverRecord(Buffer.from(payload))).toThrow();
+    },
+  );
 
   it('orders positions by epoch, then by sequence', () => {
     expect(comparePositions({ epoch: 1, sequence: 9 }, { epoch: 2, sequence: 1 })).toBeLessThan(0);
