@@ -3,16 +3,17 @@ import {
   ALGORITHM,
   canonicalRequest,
   scopeText,
-  sha256Hex,
   signature,
   signingKey,
   type CredentialScope,
 } from '../../sigv4/src/canonical-request';
+import { hmacSha256, type Hmac } from '../../sigv4/src/hmac';
+import { sha256Hex } from '../../sigv4/src/sha256';
 import type { AwsCredentials } from './credentials';
 
 /** Signs `POST` requests to one address (publish-api §10.2). */
 export class RequestSigner {
-  private kept?: { readonly of: string; readonly key: Buffer };
+  private kept?: { readonly of: string; readonly key: Hmac };
 
   constructor(
     private readonly url: URL,
@@ -32,7 +33,10 @@ export class RequestSigner {
     };
     const names = Object.keys(signed).sort();
     const path = this.url.pathname;
-    const canonical = canonicalRequest({ method: 'POST', path, query: '', headers: signed, payloadHash }, names);
+    const canonical = canonicalRequest(
+      { method: 'POST', path, query: '', headers: new Map(Object.entries(signed)), payloadHash },
+      names,
+    );
     const scope = { date: amzDate.slice(0, 8), region: this.region, service: 'lambda' };
     const authorization = [
       `${ALGORITHM} Credential=${credentials.accessKeyId}/${scopeText(scope)}`,
@@ -44,9 +48,9 @@ export class RequestSigner {
   }
 
   /** The key of the day, until the day or the secret changes. */
-  private key(secretAccessKey: string, scope: CredentialScope): Buffer {
+  private key(secretAccessKey: string, scope: CredentialScope): Hmac {
     const of = `${scope.date}/${secretAccessKey}`;
-    if (this.kept?.of !== of) this.kept = { of, key: signingKey(secretAccessKey, scope) };
+    if (this.kept?.of !== of) this.kept = { of, key: hmacSha256(signingKey(secretAccessKey, scope)) };
     return this.kept.key;
   }
 }

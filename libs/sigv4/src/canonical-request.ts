@@ -1,5 +1,7 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { Hmac } from './hmac';
 import { remember } from './remember';
+import { sha256Hex } from './sha256';
 
 /** The parts of an HTTP request that AWS Signature Version 4 signs. */
 export interface SignableRequest {
@@ -8,8 +10,8 @@ export interface SignableRequest {
   readonly path: string;
   /** As on the wire, without `?`; empty when there is none. */
   readonly query: string;
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** By lower-case name; a `Map` is one. */
+  readonly headers: { get(name: string): string | undefined };
   /** SHA-256 of the body, hex. */
   readonly payloadHash: string;
 }
@@ -30,26 +32,20 @@ export const ALGORITHM = 'AWS4-HMAC-SHA256';
  * @param signedHeaders lower-case names, sorted
  */
 export function canonicalRequest(request: SignableRequest, signedHeaders: readonly string[]): string {
-  const headers = signedHeaders.map((name) => `${name}:${canonicalValue(request.headers[name] ?? '')}\n`);
-  return [
-    request.method,
-    canonicalPath(request.path),
-    canonicalQuery(request.query),
-    headers.join(''),
-    signedHeaders.join(';'),
-    request.payloadHash,
-  ].join('\n');
+  let headers = '';
+  for (const name of signedHeaders) headers += `${name}:${canonicalValue(request.headers.get(name) ?? '')}\n`;
+  const { method, path, query, payloadHash } = request;
+  return `${method}\n${canonicalPath(path)}\n${canonicalQuery(query)}\n${headers}\n${signedHeaders.join(';')}\n${payloadHash}`;
 }
 
 /**
  * The signature of a canonical request, hex.
  *
  * @param amzDate `YYYYMMDDTHHMMSSZ`
- * @param key from `signingKey`, for the same scope
+ * @param hmac of the `signingKey` for the same scope
  */
-export function signature(canonical: string, amzDate: string, scope: CredentialScope, key: Buffer): string {
-  const toSign = [ALGORITHM, amzDate, scopeText(scope), sha256Hex(canonical)].join('\n');
-  return createHmac('sha256', key).update(toSign).digest('hex');
+export function signature(canonical: string, amzDate: string, scope: CredentialScope, hmac: Hmac): string {
+  return hmac(`${ALGORITHM}\n${amzDate}\n${scopeText(scope)}\n${sha256Hex(canonical)}`);
 }
 
 /** The key of one day, region and service; worth keeping, for it costs four HMACs. */
@@ -62,10 +58,6 @@ export function signingKey(secretAccessKey: string, { date, region, service }: C
 
 export function scopeText({ date, region, service }: CredentialScope): string {
   return `${date}/${region}/${service}/aws4_request`;
-}
-
-export function sha256Hex(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
 }
 
 /**

@@ -1,15 +1,20 @@
-import { canonicalRequest, sha256Hex, SignableRequest, signature, signingKey } from './canonical-request';
+import { canonicalRequest, SignableRequest, signature, signingKey } from './canonical-request';
+import { hmacSha256 } from './hmac';
+import { sha256Hex } from './sha256';
 
 /** Examples that AWS has published: the documentation's request to IAM, and its Signature Version 4 test suite. */
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 const amzDate = '20150830T123600Z';
 const nothing = sha256Hex('');
 const suite = { date: '20150830', region: 'us-east-1', service: 'service' };
-const headers = { host: 'example.amazonaws.com', 'x-amz-date': amzDate };
+const headers = new Map([
+  ['host', 'example.amazonaws.com'],
+  ['x-amz-date', amzDate],
+]);
 
-function signedBy(request: SignableRequest, scope = suite): string {
-  const canonical = canonicalRequest(request, Object.keys(request.headers).sort());
-  return signature(canonical, amzDate, scope, signingKey(secret, scope));
+function signedBy(request: SignableRequest & { headers: ReadonlyMap<string, string> }, scope = suite): string {
+  const canonical = canonicalRequest(request, [...request.headers.keys()].sort());
+  return signature(canonical, amzDate, scope, hmacSha256(signingKey(secret, scope)));
 }
 
 describe('what AWS has published', () => {
@@ -19,11 +24,11 @@ describe('what AWS has published', () => {
       method: 'GET',
       path: '/',
       query: 'Action=ListUsers&Version=2010-05-08',
-      headers: {
-        'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
-        host: 'iam.amazonaws.com',
-        'x-amz-date': amzDate,
-      },
+      headers: new Map([
+        ['content-type', 'application/x-www-form-urlencoded; charset=utf-8'],
+        ['host', 'iam.amazonaws.com'],
+        ['x-amz-date', amzDate],
+      ]),
       payloadHash: nothing,
     };
     expect(sha256Hex(canonicalRequest(request, ['content-type', 'host', 'x-amz-date']))).toBe(

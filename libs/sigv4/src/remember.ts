@@ -6,7 +6,7 @@ const MAX_CHARACTERS = 1_024;
  * A pure function that keeps its last results: a backend sends the same path, key and header names with every request,
  * and nothing but the signature changes. What is thrown is not kept.
  */
-export function remember<T extends object | string>(compute: (text: string) => T): (text: string) => T {
+export function remember<T extends object | string | number>(compute: (text: string) => T): (text: string) => T {
   const known = new Map<string, T>();
   return (text) => {
     const kept = known.get(text);

@@ -1,4 +1,5 @@
 import { CredentialScope, scopeText, signingKey } from './canonical-request';
+import { Hmac, hmacSha256 } from './hmac';
 
 /** A backend signs with one key, region and day; this many leaves room for all that an installation can have. */
 const MAX_KEPT = 256;
@@ -10,19 +11,28 @@ const MAX_KEPT = 256;
  * proved right is kept, so strangers who make up regions drive nobody else's key out.
  */
 export class SigningKeys {
-  private readonly kept = new Map<string, Buffer>();
+  private readonly kept = new Map<string, Hmac>();
 
   constructor(private readonly max = MAX_KEPT) {}
 
-  /** The key of this secret and scope, kept or made. */
-  of(secretAccessKey: string, scope: CredentialScope): Buffer {
-    return this.kept.get(nameOf(secretAccessKey, scope)) ?? signingKey(secretAccessKey, scope);
+  /**
+   * Lets the key of this secret and scope, kept or made, prove itself; one that is right is kept.
+   *
+   * @param isRight whether this key has signed the request
+   * @returns what `isRight` says
+   */
+  proves(secretAccessKey: string, scope: CredentialScope, isRight: (key: Hmac) => boolean): boolean {
+    const name = `${scopeText(scope)} ${secretAccessKey}`;
+    const kept = this.kept.get(name);
+    if (kept !== undefined) return isRight(kept);
+    const key = hmacSha256(signingKey(secretAccessKey, scope));
+    if (!isRight(key)) return false;
+    this.keep(name, key);
+    return true;
   }
 
-  /** Keeps a key that has proved right; the oldest one makes room. */
-  keep(secretAccessKey: string, scope: CredentialScope, key: Buffer): void {
-    const name = nameOf(secretAccessKey, scope);
-    if (this.kept.has(name)) return;
+  /** The oldest one makes room. */
+  private keep(name: string, key: Hmac): void {
     const [oldest] = this.kept.keys();
     if (oldest !== undefined && this.kept.size >= this.max) this.kept.delete(oldest);
     this.kept.set(name, key);
@@ -31,8 +41,4 @@ export class SigningKeys {
   get size(): number {
     return this.kept.size;
   }
-}
-
-function nameOf(secretAccessKey: string, scope: CredentialScope): string {
-  return `${scopeText(scope)} ${secretAccessKey}`;
 }

@@ -7,8 +7,11 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { Authorization, parseAuthorization } from './authorization';
-import { canonicalRequest, sha256Hex, signature } from './canonical-request';
+import { canonicalRequest, signature } from './canonical-request';
+import { Hmac } from './hmac';
 import { ReceivedHeaders, receivedHeaders } from './received-headers';
+import { remember } from './remember';
+import { sha256Hex } from './sha256';
 import { SignatureError } from './signature-error';
 import { SigningKeys } from './signing-keys';
 
@@ -34,7 +37,7 @@ export interface SignedRequest extends Authorization {
   readonly method: string;
   readonly path: string;
   readonly query: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: ReceivedHeaders;
   /** `YYYYMMDDTHHMMSSZ` */
   readonly amzDate: string;
   /** The same, in milliseconds since 1970. */
@@ -49,7 +52,7 @@ export interface SignedRequest extends Authorization {
  */
 export function readSignedRequest({ method = '', url = '', rawHeaders }: ReceivedHead): SignedRequest {
   const headers = receivedHeaders(rawHeaders);
-  const { authorization, 'x-amz-date': amzDate } = headers.values;
+  const authorization = headers.get('authorization');
   if (authorization === undefined || authorization.trim() === '') {
     throw new SignatureError(
       'MissingAuthenticationTokenException',
@@ -59,9 +62,8 @@ export function readSignedRequest({ method = '', url = '', rawHeaders }: Receive
   if (headers.repeated.has('authorization')) throw incomplete('there is more than one Authorization header');
   const { accessKeyId, scope, signedHeaders, signature: given } = parseAuthorization(authorization);
   refuseRepeated(headers, signedHeaders);
+  const amzDate = headers.get('x-amz-date');
   if (amzDate === undefined) throw incomplete('the header x-amz-date is missing');
-  const signedAtMs = timeOf(amzDate);
-  if (signedAtMs === undefined) throw incomplete('x-amz-date must be a time such as 20250131T235959Z');
   const at = url.indexOf('?');
   // Member by member: a spread with more behind it costs more than all the rest of this function.
   return {
@@ -72,9 +74,9 @@ export function readSignedRequest({ method = '', url = '', rawHeaders }: Receive
     method,
     path: at < 0 ? url : url.slice(0, at),
     query: at < 0 ? '' : url.slice(at + 1),
-    headers: headers.values,
+    headers,
     amzDate,
-    signedAtMs,
+    signedAtMs: timeOf(amzDate),
   };
 }
 
@@ -90,10 +92,10 @@ export function checkSignedRequest(request: SignedRequest, rules: SignatureRules
   if (scope.date !== amzDate.slice(0, 8)) throw invalid('the day in Credential must be that of x-amz-date');
   checkTime(signedAtMs, nowMs, rules.clockSkewSeconds);
   for (const name of ['host', ...rules.mustSign]) {
-    const needed = name === 'host' || headers[name] !== undefined;
+    const needed = name === 'host' || headers.get(name) !== undefined;
     if (needed && !signedHeaders.includes(name)) throw invalid(`the header ${name} must be among the signed ones`);
   }
-  const lost = signedHeaders.find((name) => headers[name] === undefined);
+  const lost = signedHeaders.find((name) => headers.get(name) === undefined);
   if (lost !== undefined) throw invalid(`the header ${lost} was signed, but did not arrive`);
 }
 
@@ -111,18 +113,17 @@ export function verifySignedRequest(
 ): void {
   const { method, path, query, headers, scope } = request;
   const payloadHash = sha256Hex(body);
-  const announced = headers['x-amz-content-sha256'];
+  const announced = headers.get('x-amz-content-sha256');
   if (announced !== undefined && announced !== payloadHash) {
     throw invalid('x-amz-content-sha256 is not the SHA-256 of the body that arrived');
   }
-  const key = keys.of(secretAccessKey, scope);
   const canonical = canonicalRequest({ method, path, query, headers, payloadHash }, request.signedHeaders);
-  if (!equal(signature(canonical, request.amzDate, scope, key), request.signature)) {
+  const isRight = (key: Hmac): boolean => equal(signature(canonical, request.amzDate, scope, key), request.signature);
+  if (!keys.proves(secretAccessKey, scope, isRight)) {
     throw invalid(
       'the signature is not that of this request: check the secret access key, and that every proxy on the way leaves Host, path and body as they are',
     );
   }
-  keys.keep(secretAccessKey, scope, key);
 }
 
 /** The messages begin as AWS's do: by "Signature expired" an SDK recognises that its clock is wrong, and corrects it. */
@@ -143,21 +144,31 @@ function refuseRepeated({ repeated }: ReceivedHeaders, signedHeaders: readonly s
   if (name !== undefined) throw invalid(`the header ${name} came more than once`);
 }
 
-/** Milliseconds since 1970 of `YYYYMMDDTHHMMSSZ`; `undefined` for anything else, the 30th of February included. */
-function timeOf(amzDate: string): number | undefined {
-  if (!/^\d{8}T\d{6}Z$/.test(amzDate)) return undefined;
+/**
+ * Milliseconds since 1970 of `YYYYMMDDTHHMMSSZ`. Requests of the same second say the same.
+ *
+ * @throws SignatureError for anything else, the 30th of February included
+ */
+const timeOf = remember((amzDate) => {
   const at = (from: number, to: number): number => Number(amzDate.slice(from, to));
   const [year, month, day, hour, minute, second] = [at(0, 4), at(4, 6), at(6, 8), at(9, 11), at(11, 13), at(13, 15)];
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
   // What is too large has been carried over to the next larger unit, so it was no time.
   const isReal = new Date(time).getUTCDate() === day && month <= 12 && hour < 24 && minute < 60 && second < 60;
-  return isReal ? time : undefined;
-}
+  if (isReal && /^\d{8}T\d{6}Z$/.test(amzDate)) return time;
+  throw incomplete('x-amz-date must be a time such as 20250131T235959Z');
+});
+
+/** Hexadecimal digits of a SHA-256. */
+const SIGNATURE_CHARACTERS = 64;
+const [expectedBytes, givenBytes] = [Buffer.alloc(SIGNATURE_CHARACTERS), Buffer.alloc(SIGNATURE_CHARACTERS)];
 
 /** Both are compared as digests would be: the time says nothing about how much of them is equal. */
 function equal(expected: string, given: string): boolean {
-  const [a, b] = [Buffer.from(expected, 'latin1'), Buffer.from(given, 'latin1')];
-  return a.length === b.length && timingSafeEqual(a, b);
+  if (given.length !== SIGNATURE_CHARACTERS) return false;
+  expectedBytes.write(expected, 'latin1');
+  givenBytes.write(given, 'latin1');
+  return timingSafeEqual(expectedBytes, givenBytes);
 }
 
 function incomplete(message: string): SignatureError {
