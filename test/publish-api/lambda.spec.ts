@@ -43,7 +43,7 @@ function as(type: string): Partial<ToSign> {
 
 function expectError(answer: WireAnswer, status: number, name: string): void {
   expect([answer.status, answer.headers['x-amzn-errortype']]).toEqual([status, name]);
-  expect(answer.headers['content-type']).toMatch(/^application\/json\b/);
+  expect(answer.headers['content-type']).toBe('application/json');
   expect(answer.headers['x-amzn-requestid']).toMatch(UUID);
   expect(answer.headers).not.toHaveProperty('x-amz-function-error');
 }
@@ -56,7 +56,7 @@ describe('an invocation (publish-api §10)', () => {
     const answer = await invoke({ channel, event: 'e' }, type === undefined ? {} : as(type));
     expect([answer.status, answer.text]).toEqual([200, `{"channel":"${channel}","event":"e"}`]);
     expect(answer.headers).toMatchObject({
-      'content-type': expect.stringMatching(/^application\/json\b/),
+      'content-type': 'application/json',
       'x-amz-executed-version': '$LATEST',
       'x-amzn-requestid': expect.stringMatching(UUID),
     });

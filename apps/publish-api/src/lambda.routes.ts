@@ -75,7 +75,7 @@ export class LambdaRoutes implements OnModuleInit {
     const { awsAccessKeys } = this.live.current;
     if (awsAccessKeys === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
     const requestId = randomUUID();
-    reply.header('x-amzn-requestid', requestId);
+    reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
       const body = await this.authenticBody(request.raw, awsAccessKeys);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);
@@ -98,7 +98,7 @@ export class LambdaRoutes implements OnModuleInit {
     return body;
   }
 
-  private async invoke(type: unknown, body: Buffer, requestId: string): Promise<Outcome> {
+  private invoke(type: unknown, body: Buffer, requestId: string): Outcome | Promise<Outcome> {
     switch (type) {
       case undefined:
       case 'RequestResponse':
@@ -159,6 +159,11 @@ export class LambdaRoutes implements OnModuleInit {
     reply.header('x-amzn-errortype', error.name).header('content-type', 'application/json');
     return reply.code(error.status).send(error.body);
   }
+}
+
+/** The text is JSON already. Without a serializer Fastify adds a charset to its type, which JSON and Lambda have none of. */
+function asIs(text: unknown): string {
+  return text as string;
 }
 
 function send(reply: FastifyReply, { status, result, isFunctionError }: Outcome): FastifyReply {
