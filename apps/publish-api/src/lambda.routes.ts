@@ -7,6 +7,7 @@ import {
   readSignedRequest,
   SignatureError,
   SignatureRules,
+  SignedRequest,
   SigningKeys,
   verifySignedRequest,
 } from '@hearth/sigv4';
@@ -77,7 +78,9 @@ export class LambdaRoutes implements OnModuleInit {
     const requestId = randomUUID();
     reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
-      const body = await this.authenticBody(request.raw, awsAccessKeys);
+      const { signed, secret } = this.checkedHead(request.raw, awsAccessKeys);
+      const body = await readBody(request.raw, this.config.maxBodyBytes);
+      verifySignedRequest(signed, body, secret, this.signingKeys);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);
       const document = body.length === 0 ? EMPTY_DOCUMENT : body;
       return send(reply, await this.invoke(request.headers[INVOCATION_TYPE], document, requestId));
@@ -86,16 +89,17 @@ export class LambdaRoutes implements OnModuleInit {
     }
   }
 
-  /** The body of a request that one of the access keys has signed (publish-api §10.2). */
-  private async authenticBody(request: IncomingMessage, accessKeys: ReadonlyMap<string, string>): Promise<Buffer> {
+  /** What is signed, and the secret it must be signed with: all that can be refused unread (publish-api §10.2). */
+  private checkedHead(
+    request: IncomingMessage,
+    accessKeys: ReadonlyMap<string, string>,
+  ): { signed: SignedRequest; secret: string } {
     const signed = readSignedRequest(request);
     const secret = accessKeys.get(signed.accessKeyId);
     if (secret === undefined)
       throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');
     checkSignedRequest(signed, this.rules, Date.now());
-    const body = await readBody(request, this.config.maxBodyBytes);
-    verifySignedRequest(signed, body, secret, this.signingKeys);
-    return body;
+    return { signed, secret };
   }
 
   private invoke(type: unknown, body: Buffer, requestId: string): Outcome | Promise<Outcome> {
