@@ -157,7 +157,7 @@ describe('bad input is answered and never ends the connection (§6)', () => {
       'NOT_IMPLEMENTED',
       'c',
     ],
-    ['a feature of a later version', '{"event":"hotsock.messageReaction","channel":"c"}', 'NOT_IMPLEMENTED', 'c'],
+    ['a reaction without its members', '{"event":"hotsock.messageReaction","channel":"c"}', 'INVALID_REACTION', 'c'],
     ['a channel that may not be published to', '{"event":"x","channel":"c"}', 'PUBLISH_PERMISSION_DENIED', 'c'],
     ['a channel that is not subscribed', '{"event":"hotsock.unsubscribe","channel":"c"}', 'NOT_SUBSCRIBED', 'c'],
     [
