@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, IngestEvent, metaJson, ProtocolError } from '@hearth/protocol';
-import { Metrics } from '@hearth/service';
+import { Metrics, traced, Tracing } from '@hearth/service';
 import { IngestPublisher } from '@hearth/stream';
 import { monotonicFactory } from 'ulid';
 import { realChannel, Requester } from './permissions';
@@ -37,6 +37,7 @@ export class ClientPublish {
   constructor(
     private readonly ingest: Pick<IngestPublisher, 'publish'>,
     private readonly metrics: Metrics,
+    private readonly tracing: Tracing,
   ) {}
 
   /**
@@ -49,7 +50,9 @@ export class ClientPublish {
     const channel = realChannel(message.channel, requester);
     const id = eagerId ? this.nextId() : null;
     const event = this.ingestEvent(requester, channel, message.event, origin);
-    const durable = this.ingest.publish(id === null ? event : { ...event, eagerId: id }, message.data).then(
+    const span = this.tracing.begin('client.publish', event.requestId);
+    const queued = this.ingest.publish(id === null ? event : { ...event, eagerId: id }, message.data);
+    const durable = traced(span, queued).then(
       () => {
         // What comes over HTTP is counted where the request arrived.
         if (origin.trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();

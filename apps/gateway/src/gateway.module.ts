@@ -7,7 +7,7 @@ import {
   OnApplicationShutdown,
 } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/service';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, Tracing } from '@hearth/service';
 import { Database } from '@hearth/store';
 import { IngestPublisher, StreamConnection } from '@hearth/stream';
 import { ClientApiController } from './client-api.controller';
@@ -64,11 +64,12 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     metrics: Metrics,
     @Inject(GATEWAY_PARTS) { stream, database, ingest }: GatewayParts,
     private readonly lease: GatewayLease,
+    tracing: Tracing,
   ) {
     const maxBacklogBytes = config.wsMaxBacklogBytes;
     const tokens = new Tokens(config, database);
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
-    this.publishing = new ClientPublish(ingest, metrics);
+    this.publishing = new ClientPublish(ingest, metrics, tracing);
     const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
       {

@@ -10,6 +10,9 @@ import {
   rawBody,
   SourceIp,
   sourceIpReader,
+  Span,
+  traced,
+  Tracing,
   userAgentOf,
 } from '@hearth/service';
 import {
@@ -21,8 +24,9 @@ import {
   StreamUnavailableError,
 } from '@hearth/stream';
 import { Database, HistoryPage, listMessages, StoredMessage } from '@hearth/store';
+import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { connectionCredentials, parseListMessages, parsePublishMessage } from './client-request';
+import { connectionCredentials, ListMessagesRequest, parseListMessages, parsePublishMessage } from './client-request';
 import { allowOrigins } from './cors';
 
 /** Connections that the process has opened for the client HTTP API. */
@@ -64,6 +68,7 @@ export class ConnectionController implements OnModuleInit {
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly metrics: Metrics,
+    private readonly tracing: Tracing,
   ) {
     this.sourceIp = sourceIpReader(config);
   }
@@ -76,9 +81,9 @@ export class ConnectionController implements OnModuleInit {
   @HttpCode(200)
   async listMessages(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     const credentials = connectionCredentials(request.raw.url ?? '');
-    const { channel: name, ...page } = parseListMessages(rawBody(request));
-    const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listMessages', channel: name });
-    const messages = await this.readPage({ channel, sinceMs, ...page });
+    const question = parseListMessages(rawBody(request));
+    const span = this.tracing.begin('history.listMessages', randomUUID());
+    const { channel, messages } = await traced(span, this.visiblePage(credentials, question, span));
     void reply.header('content-type', 'application/json');
     return `{"messages":[${messages.map((message) => historyEntry(channel, message)).join(',')}]}`;
   }
@@ -100,6 +105,18 @@ export class ConnectionController implements OnModuleInit {
     this.metrics.accepted.of('client').inc();
     void reply.header('content-type', 'application/json');
     return JSON.stringify({ id, event: message.event, channel });
+  }
+
+  /** The page as far as the connection may see it; `channel` is the real name. */
+  private async visiblePage(
+    credentials: ConnectionCredentials,
+    { channel: name, ...page }: ListMessagesRequest,
+    span: Span | undefined,
+  ): Promise<{ channel: string; messages: StoredMessage[] }> {
+    const question = { operation: 'listMessages', channel: name } as const;
+    const { channel, sinceMs } = await traced(span?.child('history.gateway'), this.askGateway(credentials, question));
+    const messages = await traced(span?.child('history.read'), this.readPage({ channel, sinceMs, ...page }));
+    return { channel, messages };
   }
 
   /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, Trigger } from '@hearth/protocol';
+import { traced, Tracing } from '@hearth/service';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
@@ -28,7 +29,10 @@ export class Publisher {
   /** Ids of one node rise even within a millisecond (publish-api §6). */
   private readonly nextId = monotonicFactory();
 
-  constructor(@Inject(INGEST) private readonly ingest: IngestPublisher) {}
+  constructor(
+    @Inject(INGEST) private readonly ingest: IngestPublisher,
+    private readonly tracing: Tracing,
+  ) {}
 
   /**
    * @returns when the message is durably queued
@@ -40,10 +44,12 @@ export class Publisher {
       throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} with these members is not available yet`);
     }
     const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
+    const requestId = source.requestId ?? randomUUID();
+    const span = this.tracing.begin('publish', requestId);
     try {
-      await this.ingest.publish(
+      const durable = this.ingest.publish(
         {
-          requestId: source.requestId ?? randomUUID(),
+          requestId,
           trigger: source.trigger,
           sourceIp: source.sourceIp,
           userAgent: source.userAgent,
@@ -56,6 +62,7 @@ export class Publisher {
         },
         request.data,
       );
+      await traced(span, durable);
     } catch (error) {
       if (!(error instanceof StreamUnavailableError)) throw error;
       throw new ProtocolError(

@@ -186,10 +186,9 @@ export const VARIABLES = {
     reloadable: true,
   }),
   tracesSampleRate: variable('HEARTH_TRACES_SAMPLE_RATE', decimal(0, 100), '1', {
-    meaning: 'Percent of traces written to the log.',
+    meaning: 'Percent of requests whose spans are written to the log; needs `INFO` or `DEBUG`.',
     services: ALL,
     reloadable: true,
-    later: true,
   }),
   messageEventIndex: variable('HEARTH_MESSAGE_EVENT_INDEX', flag(), 'false', {
     meaning: 'Keep an index of stored messages by channel, event and time. See `docs/deploy.md`.',

@@ -17,4 +17,5 @@ export { redactUrl } from './redaction';
 export { watchSecrets, type SecretsWatch } from './reloadable';
 export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-module';
 export { sourceIpReader, type SourceIp } from './source-ip';
+export { Span, traced, Tracing } from './tracing';
 export { userAgentOf } from './user-agent';

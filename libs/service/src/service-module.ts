@@ -5,6 +5,7 @@ import type { HearthConfig } from './config';
 import { LiveSettings } from './live-settings';
 import type { Logger } from './logger';
 import { Metrics } from './metrics';
+import { Tracing } from './tracing';
 
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
 export const CONFIG = Symbol('HearthConfig');
@@ -18,7 +19,7 @@ export interface ServiceContext {
   readonly admin: AdminServer;
 }
 
-/** Gives every provider of a process its configuration, logger, metrics, live settings and API keys. */
+/** Gives every provider of a process its configuration, logger, metrics, live settings, API keys and tracing. */
 @Global()
 @Module({})
 export class ServiceModule {
@@ -29,6 +30,7 @@ export class ServiceModule {
       { provide: Metrics, useValue: context.metrics },
       { provide: LiveSettings, useValue: context.config.live },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
+      { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },
     ];
     return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };
   }
