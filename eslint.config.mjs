@@ -21,6 +21,16 @@ export default tseslint.config(
     },
   },
   {
+    files: ['apps/gateway/console/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['document', 'location', 'navigator', 'sessionStorage', 'atob', 'TextDecoder', 'URLSearchParams']
+          .concat('WebSocket', 'EventTarget', 'CustomEvent', 'DocumentFragment', 'Option', 'clearTimeout')
+          .map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+  {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

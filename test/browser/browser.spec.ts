@@ -1,67 +1,36 @@
-import { randomBytes } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { createDatabase } from '../support/database';
-import { startNats, type TestNats } from '../support/nats';
-import { type AppProcess, startApp } from '../support/process';
-import { dataDirPrefix } from '../support/servers';
-import { signToken } from '../support/tokens';
-import { type Browser, findChromium, startChromium } from './chromium';
+import { type Browser, describeInBrowser, startChromium } from './chromium';
+import { type Installation, startInstallation } from './installation';
 
-const executable = findChromium();
-if (executable === undefined && process.env.CI === undefined) {
-  process.stderr.write('no chromium here (apt-get install chromium): the browser spec is skipped\n');
-}
-/** In CI a missing browser is a failure, because nobody would notice a spec that never runs. */
-const describeInBrowser = executable === undefined && process.env.CI === undefined ? describe.skip : describe;
-
-const API_KEY = 'browser-spec-key';
-const SECRET = randomBytes(32);
 /** Not a header that any page may send: the browser asks with a preflight first. */
 const PREFLIGHTED = { 'content-type': 'application/json' };
 
-describeInBrowser('a page of another origin', () => {
-  let nats: TestNats;
-  let database: Awaited<ReturnType<typeof createDatabase>>;
-  let hearth: AppProcess;
+describeInBrowser('a page of another origin', (executable) => {
+  let installation: Installation;
   let site: Server;
   let siteUrl: string;
   let browser: Browser;
-  const dataDir = join(tmpdir(), `${dataDirPrefix}${randomBytes(6).toString('hex')}`);
 
   beforeAll(async () => {
-    if (executable === undefined) throw new Error('no chromium here: install it (apt-get install chromium)');
-    [nats, database] = await Promise.all([startNats(), createDatabase()]);
+    installation = await startInstallation();
     const html = await readFile(join(__dirname, 'page.html'));
     site = createServer((_, response) => response.setHeader('content-type', 'text/html').end(html));
     await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
     siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
-    const env = {
-      HEARTH_NATS_URL: nats.url,
-      HEARTH_DATABASE_URL: database.url,
-      HEARTH_DATA_DIR: dataDir,
-      HEARTH_SIGNING_KEY_1_ENCODED: SECRET.toString('base64'),
-      HEARTH_HTTP_API_KEY_1: API_KEY,
-      HEARTH_DRAIN_SECONDS: '0',
-    };
-    hearth = await startApp('hearth', env, { readyWithinMs: 60_000 });
     browser = await startChromium(executable);
   }, 120_000);
 
   afterAll(async () => {
     await browser?.close();
-    await hearth?.stop();
     site?.close();
-    await Promise.all([nats?.stop(), database?.drop()]);
-    await rm(dataDir, { recursive: true, force: true });
+    await installation?.stop();
   });
 
   const claims = {
-    scope: 'connect',
     uid: 'browser',
     umd: { name: 'Zoë' },
     channels: {
@@ -77,19 +46,11 @@ describeInBrowser('a page of another origin', () => {
 
   async function openPage(channel: string): Promise<Page> {
     const page = await browser.open(siteUrl);
-    await run(page, 'open', hearth.wsUrl, hearth.httpUrl, signToken(claims, { secret: SECRET }));
+    const { hearth } = installation;
+    await run(page, 'open', hearth.wsUrl, hearth.httpUrl, installation.token(claims));
     await run(page, 'send', { event: 'hotsock.subscribe', channel });
     await frame(page, 'frame.event === "hotsock.subscribed"');
     return page;
-  }
-
-  async function publish(document: object): Promise<void> {
-    const response = await fetch(`${hearth.httpUrl}/publish`, {
-      method: 'POST',
-      body: JSON.stringify(document),
-      headers: { authorization: `Bearer ${API_KEY}` },
-    });
-    expect(response.status).toBe(202);
   }
 
   it('chats with plain WebSocket and fetch', async () => {
@@ -106,7 +67,7 @@ describeInBrowser('a page of another origin', () => {
     expect(published).toEqual({ status: 202, type: 'cors', body: { id: null, event: 'by-fetch', channel } });
     expect(await frame(other, 'frame.event === "by-fetch"')).toMatchObject({ data: [1] });
 
-    await publish({ channel, event: 'by-server', data: 'news', store: 600 });
+    await installation.publish({ channel, event: 'by-server', data: 'news', store: 600 });
     for (const each of [page, other]) {
       expect(await frame(each, 'frame.event === "by-server"')).toMatchObject({ channel, data: 'news' });
     }
@@ -149,7 +110,7 @@ describeInBrowser('a page of another origin', () => {
   it('learns that a token is not accepted', async () => {
     const page = await browser.open(siteUrl);
     const code = await page.evaluate(
-      `new Promise((resolve) => { new WebSocket('${hearth.wsUrl}?token=nonsense').onclose = ({ code }) => resolve(code); })`,
+      `new Promise((resolve) => { new WebSocket('${installation.hearth.wsUrl}?token=nonsense').onclose = ({ code }) => resolve(code); })`,
     );
     expect(code).toBe(1006);
   });

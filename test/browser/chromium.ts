@@ -7,9 +7,24 @@ import { chromium, type Page } from 'playwright-core';
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** The installed browser, or `undefined` where there is none. */
-export function findChromium(): string | undefined {
+function findChromium(): string | undefined {
   const folders = ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)];
   return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+}
+
+/** `describe` where chromium is. Where it is not: skipped, but a failure in CI, because nobody would notice otherwise. */
+export function describeInBrowser(name: string, tests: (executable: string) => void): void {
+  const executable = findChromium();
+  if (executable !== undefined) return describe(name, () => tests(executable));
+  if (process.env.CI !== undefined) {
+    return describe(name, () =>
+      it('has a browser', () => {
+        throw new Error('no chromium here: install it (apt-get install chromium)');
+      }),
+    );
+  }
+  process.stderr.write(`Skipped: ${name}. chromium is not installed (apt-get install chromium).\n`);
+  describe.skip(name, () => tests(''));
 }
 
 function isExecutable(path: string): boolean {
@@ -25,7 +40,7 @@ function isExecutable(path: string): boolean {
 export interface Browser {
   /** Opens a page; what goes wrong in it is collected in `problems`. */
   open(url: string): Promise<Page>;
-  readonly problems: readonly string[];
+  readonly problems: string[];
   close(): Promise<void>;
 }
 

@@ -218,6 +218,14 @@ describeWithNginx('what docker-compose.yml starts', () => {
     await client.close();
   });
 
+  it('serves the web console', async () => {
+    for (const path of ['/console', '/console/main.js']) {
+      const response = await fetch(`${stack.edge.httpUrl}${path}`);
+      expect([path, response.status]).toEqual([path, 200]);
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    }
+  });
+
   it('takes a client for what the edge says it is, and not for what it says itself', async () => {
     const sent = async (event: string, localAddress: string) => {
       const token = connectToken('c3', { messages: { '*': { publish: true, store: 60 } } });

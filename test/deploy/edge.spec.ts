@@ -50,6 +50,8 @@ describeWithNginx('the edge', () => {
     ['/?token=a.b.c', 'gateway'],
     ['/v1', 'gateway'],
     ['/v1/?token=a.b.c', 'gateway'],
+    ['/console?wssUrl=wss%3A%2F%2Fexample.com%2Fv1', 'gateway'],
+    ['/console/main.js', 'gateway'],
     ['/socket.io/?EIO=4&transport=polling', 'gateway'],
   ])('passes %s on to %s, byte for byte', async (path, service) => {
     const answer = await ask(edge.port, path, { method: 'POST', body: '{}' });
@@ -58,15 +60,23 @@ describeWithNginx('the edge', () => {
     expect(all).toContain(path);
   });
 
-  it.each(['/nothing', '/v2', '/v1/x', '/metrics', '/healthz', '/readyz', '/info', '/publishing', '/edge-error/404'])(
-    'knows nothing at %s',
-    async (path) => {
-      const { status, headers, body } = await ask(edge.port, path);
-      expect(status).toBe(404);
-      expect(headers['content-type']).toBe('application/json');
-      expect(errorOf(body)).toEqual({ code: 'NOT_FOUND', message: expect.any(String) });
-    },
-  );
+  it.each([
+    '/nothing',
+    '/v2',
+    '/v1/x',
+    '/metrics',
+    '/healthz',
+    '/readyz',
+    '/info',
+    '/publishing',
+    '/consoles',
+    '/edge-error/404',
+  ])('knows nothing at %s', async (path) => {
+    const { status, headers, body } = await ask(edge.port, path);
+    expect(status).toBe(404);
+    expect(headers['content-type']).toBe('application/json');
+    expect(errorOf(body)).toEqual({ code: 'NOT_FOUND', message: expect.any(String) });
+  });
 
   it('says who the client is and keeps the host it asked for, port included', async () => {
     const headers = {

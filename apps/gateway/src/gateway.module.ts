@@ -13,6 +13,7 @@ import { IngestPublisher, StreamConnection } from '@hearth/stream';
 import { ClientApiController } from './client-api.controller';
 import { ClientGateway } from './client.gateway';
 import { ClientPublish } from './client-publish';
+import { ConsoleRoutes } from './console.routes';
 import { ConnectionTimes } from './connection-clock';
 import { Connections } from './connections';
 import { GatewayLease } from './gateway-lease';
@@ -126,6 +127,7 @@ export class GatewayModule {
         { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
         ClientGateway,
         UpgradeRequired,
+        ConsoleRoutes,
       ],
     };
   }

@@ -45,6 +45,9 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
     `curl "${outputs.httpApiUrl}connection/listMessages?connectionId=$CONNECTION_ID&connectionSecret=$CONNECTION_SECRET" \\`,
     `  -d '{"channel":"${CHANNEL}"}'`,
   );
+  if (outputs.webConsoleUrl !== undefined) {
+    step('Or watch it in a browser: open the console and paste the token of step 1.', outputs.webConsoleUrl);
+  }
   if (generated?.awsAccessKey !== undefined) {
     step(
       `Or publish with any AWS SDK: invoke ${outputs.publishFunctionArn}`,

@@ -432,8 +432,7 @@ export const VARIABLES = {
   }),
   consoleEnabled: variable('HEARTH_CONSOLE_ENABLED', flag(), 'true', {
     meaning: 'Web console at `/console`.',
-    services: PUBLISH,
-    later: true,
+    services: HTTP,
   }),
   compatVersion: variable('HEARTH_COMPAT_VERSION', pattern(/^\d+\.\d+\.\d+$/, 'a version such as 1.13.5'), '1.13.5', {
     meaning: 'Value of `metadata.hotsockVersion`.',

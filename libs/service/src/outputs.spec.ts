@@ -30,6 +30,10 @@ describe('the outputs', () => {
     });
   });
 
+  it('name the web console unless it is switched off', () => {
+    expect(outputs({ HEARTH_CONSOLE_ENABLED: 'false' }).webConsoleUrl).toBeUndefined();
+  });
+
   it('hold no secret', () => {
     const env = {
       HEARTH_HTTP_API_KEY_1: 'PLANTED',

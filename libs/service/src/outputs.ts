@@ -16,7 +16,8 @@ export interface Outputs {
   readonly eventsStream: string;
   readonly eventsSubjectPrefix: string;
   readonly eventsEnabled: boolean;
-  readonly webConsoleUrl: string;
+  /** Absent where the console is switched off. */
+  readonly webConsoleUrl?: string;
   readonly version: string;
   readonly compatVersion: string;
 }
@@ -36,7 +37,9 @@ export function outputsOf(config: HearthConfig, port = config.port): Outputs {
     eventsStream: config.eventsStream,
     eventsSubjectPrefix: config.eventsSubjectPrefix,
     eventsEnabled: config.live.current.eventsEnabled,
-    webConsoleUrl: `${httpApiUrl}console?wssUrl=${encodeURIComponent(webSocketUrl)}`,
+    webConsoleUrl: config.consoleEnabled
+      ? `${httpApiUrl}console?wssUrl=${encodeURIComponent(webSocketUrl)}`
+      : undefined,
     version: VERSION,
     compatVersion: config.compatVersion,
   };
