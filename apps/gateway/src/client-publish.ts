@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ErrorCode, IngestEvent, metaJson, ProtocolError } from '@hearth/protocol';
-import { Metrics, traced, Tracing } from '@hearth/service';
+import { Logger, Metrics, traced, Tracing } from '@hearth/service';
 import { IngestPublisher } from '@hearth/stream';
 import { monotonicFactory } from 'ulid';
 import { realChannel, Requester } from './permissions';
@@ -38,6 +38,7 @@ export class ClientPublish {
     private readonly ingest: Pick<IngestPublisher, 'publish'>,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
+    private readonly logger: Logger,
   ) {}
 
   /**
@@ -50,6 +51,11 @@ export class ClientPublish {
     const channel = realChannel(message.channel, requester);
     const id = eagerId ? this.nextId() : null;
     const event = this.ingestEvent(requester, channel, message.event, origin);
+    // Asked first, so that at other levels no message pays for it.
+    if (this.logger.level === 'debug') {
+      const { requestId } = event;
+      this.logger.debug({ requestId, connectionId: requester.id, publish: message }, 'a message was sent by a client');
+    }
     const span = this.tracing.begin('client.publish', event.requestId);
     const queued = this.ingest.publish(id === null ? event : { ...event, eagerId: id }, message.data);
     const durable = traced(span, queued).then(

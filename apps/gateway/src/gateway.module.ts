@@ -70,7 +70,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     const maxBacklogBytes = config.wsMaxBacklogBytes;
     const tokens = new Tokens(config, database);
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
-    this.publishing = new ClientPublish(ingest, metrics, tracing);
+    this.publishing = new ClientPublish(ingest, metrics, tracing, logger);
     const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
       {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, Trigger } from '@hearth/protocol';
-import { traced, Tracing } from '@hearth/service';
+import { Logger, LOGGER, traced, Tracing } from '@hearth/service';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
@@ -32,6 +32,7 @@ export class Publisher {
   constructor(
     @Inject(INGEST) private readonly ingest: IngestPublisher,
     private readonly tracing: Tracing,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
@@ -45,6 +46,9 @@ export class Publisher {
     }
     const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
     const requestId = source.requestId ?? randomUUID();
+    // Asked first, so that at other levels no message pays for it.
+    if (this.logger.level === 'debug')
+      this.logger.debug({ requestId, publish: request }, 'a message was sent by a backend');
     const span = this.tracing.begin('publish', requestId);
     try {
       const durable = this.ingest.publish(

@@ -5,7 +5,7 @@ import { Testbed } from './testbed';
 let testbed: Testbed;
 
 beforeAll(async () => {
-  testbed = await Testbed.start({ HEARTH_TRACES_SAMPLE_RATE: '100' });
+  testbed = await Testbed.start({ HEARTH_TRACES_SAMPLE_RATE: '100', HEARTH_LOG_LEVEL: 'DEBUG' });
 }, 90_000);
 afterAll(() => testbed?.stop());
 
@@ -49,5 +49,18 @@ it('tells of what failed that it did', async () => {
   await eventually(() => {
     const failed = spansOf('history').filter(({ status }) => status === 'error');
     expect(failed.map(({ spanName }) => spanName).sort()).toEqual(['history.gateway', 'history.listMessages']);
+  });
+});
+
+it('at DEBUG tells what was published, with its data, and even then no secret', async () => {
+  const client = await testbed.connect({ channels: { open: { messages: { '*': { broadcast: true } } } } });
+  await testbed.publish({ channel: 'open', event: 'e', data: 'payload-of-a-backend' });
+  const sent = await client.call('publishMessage', { channel: 'open', event: 'e', data: 'payload-of-a-client' });
+  expect(sent.status).toBe(202);
+  await eventually(() => {
+    const output = testbed.apps.flatMap(({ lines }) => lines).join('\n');
+    expect(output).toContain('payload-of-a-backend');
+    expect(output).toContain('payload-of-a-client');
+    expect(output).not.toContain(client.secret);
   });
 });
