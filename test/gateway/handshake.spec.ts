@@ -44,6 +44,15 @@ describe('who may connect (websocket-protocol §1.1)', () => {
     await client.close();
   });
 
+  it('accepts the paths it is told to, and then no others', async () => {
+    const gateway = await testbed.anotherGateway({ wsPaths: ['/socket'] });
+    const open = (path: string) => WsClient.open(gateway.httpUrl.replace('http', 'ws') + path, connectToken());
+    const client = await open('/socket');
+    expect(await client.connected()).toMatchObject({ event: 'hotsock.connected' });
+    await client.close();
+    await expect(open('/v1')).rejects.toMatchObject({ status: 404 });
+  });
+
   it.each(['/', '/v1', '/v1/'])('accepts the path %s', async (path) => {
     const client = await connect(testbed.gateway.wsUrl.replace('/v1', path), connectToken());
     expect(await client.close()).toEqual({ code: 1000, reason: '' });

@@ -108,7 +108,8 @@ export class FrameLog {
     full.tabIndex = 0;
     full.append(prettyJson(text));
     const buttons = element('div', 'buttons');
-    buttons.append(button('Copy', () => navigator.clipboard.writeText(text)));
+    // Browsers have a clipboard only for pages over https and of this machine.
+    if (navigator.clipboard !== undefined) buttons.append(button('Copy', () => navigator.clipboard.writeText(text)));
     if (typeof frame?.id === 'string' && typeof frame.channel === 'string') {
       buttons.append(button('React to it', () => this.onReact(frame)));
     }
