@@ -6,4 +6,5 @@ export * from './event-publisher';
 export * from './gateway-rpc';
 export * from './ingest-publisher';
 export * from './ingest-reader';
+export * from './stream-position';
 export * from './streams';

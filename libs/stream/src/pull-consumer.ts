@@ -1,4 +1,4 @@
-import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, nanos, Subscription } from 'nats';
+import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, MsgHdrs, nanos, Subscription } from 'nats';
 import { StreamConnection } from './connection';
 
 /** A message as a stream holds it. */
@@ -8,6 +8,7 @@ export interface StreamMessage {
   readonly timeNs: string;
   readonly timeMs: number;
   readonly subject: string;
+  readonly headers: MsgHdrs | undefined;
   readonly payload: Uint8Array;
   /** Messages that the stream holds after this one for this consumer. */
   readonly pending: number;
@@ -160,6 +161,7 @@ export class PullConsumer {
       timeNs: place.timeNs,
       timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
       subject: message.subject,
+      headers: message.headers,
       payload: message.data,
       pending: place.pending,
     });

@@ -1,0 +1,82 @@
+import type { Position } from '@hearth/protocol';
+import { NatsError } from 'nats';
+import type { StreamConnection } from './connection';
+import type { StartAt } from './pull-consumer';
+
+/** How far a stream was read, with what is needed to notice that it is no longer the one it was read from. */
+export interface StreamPosition extends Position {
+  /** Time of the message at `sequence`, ns since 1970; empty when none was read in this epoch. */
+  readonly timeNs: string;
+  /** When the stream was created, as the server tells it; empty before the first read. */
+  readonly streamCreated: string;
+}
+
+/** Where to go on reading. */
+export interface StreamStart {
+  readonly position: StreamPosition;
+  readonly startAt: StartAt;
+  /** Why a new epoch began; absent when the stream continues. */
+  readonly epochReason?: string;
+}
+
+/**
+ * Compares a stream with the position it was read to.
+ *
+ * A stream that was wiped or re-created, or that lost its tail in a power failure, gives out sequences again which the
+ * reader has already passed. That must be a new epoch, never "already read".
+ */
+export async function findStart(
+  connection: StreamConnection,
+  stream: string,
+  last: StreamPosition,
+): Promise<StreamStart> {
+  const info = await (await connection.manager()).streams.info(stream);
+  const created = String(info.created);
+
+  const newEpoch = (startAt: StartAt, epochReason: string): StreamStart => ({
+    position: { epoch: last.epoch + 1, sequence: 0, timeNs: '', streamCreated: created },
+    startAt,
+    epochReason,
+  });
+
+  if (last.streamCreated === '') {
+    return { position: { ...last, streamCreated: created }, startAt: 'first' };
+  }
+  if (last.streamCreated !== created) return newEpoch('first', 'the stream was created anew');
+  if (info.state.last_seq < last.sequence) {
+    // What remains had been read; the sequences after it will be given out again.
+    return newEpoch({ sequence: info.state.last_seq + 1 }, 'the stream lost its tail');
+  }
+  const timeNs = last.timeNs === '' ? undefined : await storedTimeNs(connection, stream, last.sequence);
+  if (timeNs !== undefined && timeNs !== last.timeNs) {
+    return newEpoch(
+      { timeMs: Math.ceil(Number(last.timeNs) / 1_000_000) },
+      'the stream lost its tail and has been written to since',
+    );
+  }
+  return { position: last, startAt: { sequence: last.sequence + 1 } };
+}
+
+/** Time of a message in ns since 1970, `undefined` when the stream no longer holds it. */
+async function storedTimeNs(
+  connection: StreamConnection,
+  stream: string,
+  sequence: number,
+): Promise<string | undefined> {
+  const manager = await connection.manager();
+  try {
+    const message = await manager.streams.getMessage(stream, { seq: sequence });
+    return nanosecondsOf(message.timestamp);
+  } catch (error) {
+    if (error instanceof NatsError && error.api_error?.code === 404) return undefined;
+    throw error;
+  }
+}
+
+/** RFC 3339 with up to nine fractional digits as decimal nanoseconds, which `Date` cannot hold. */
+function nanosecondsOf(timestamp: string): string {
+  const match = /^(.+?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(timestamp);
+  if (match === null) throw new Error(`not a timestamp: ${timestamp}`);
+  const seconds = Date.parse(`${match[1]}${match[3]}`) / 1_000;
+  return `${seconds}${(match[2] ?? '').padEnd(9, '0')}`;
+}
