@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from './eventually';
 import { freePort } from './free-port';
 
-export type AppName = 'hearth' | 'publish-api' | 'sequencer' | 'gateway' | 'history';
+export type AppName = 'hearth' | 'publish-api' | 'sequencer' | 'gateway' | 'history' | 'webhooks';
 
 export interface Exit {
   readonly code: number | null;

@@ -24,7 +24,8 @@ const DATA_TYPES = {
 /** `type` without the leading `hotsock.` (pubsub-events §2). */
 export type BackendEventName = keyof typeof DATA_TYPES;
 
-export const BACKEND_EVENT_NAMES = Object.keys(DATA_TYPES) as BackendEventName[];
+/** `hotsock.connected`, … */
+export const BACKEND_EVENT_TYPES: readonly string[] = Object.keys(DATA_TYPES).map((name) => `hotsock.${name}`);
 
 /** Values are strings; what is unknown is left out, never `null` (§1). */
 export type EventMetadata = Readonly<Record<string, string | undefined>>;

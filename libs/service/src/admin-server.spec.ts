@@ -81,6 +81,30 @@ describe('the admin port', () => {
     expect([head.status, head.text]).toEqual([200, '']);
   });
 
+  it('serves the paths that a service adds', async () => {
+    admin.addRoute({
+      method: 'GET',
+      path: /^\/things\/(\w+)$/,
+      answer: async ([name], query) => ({ status: 200, body: { name, page: query.get('page') } }),
+    });
+    admin.addRoute({ method: 'POST', path: /^\/things$/, answer: async () => ({ status: 202, body: {} }) });
+    const thing = await get('/things/a?page=2');
+    expect([thing.status, JSON.parse(thing.text)]).toEqual([200, { name: 'a', page: '2' }]);
+    expect((await get('/things', { method: 'POST' })).status).toBe(202);
+    const wrong = await get('/things', { method: 'PUT' });
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
+    expect((await get('/things/a/b')).status).toBe(404);
+  });
+
+  it('does nothing that a web page asks for', async () => {
+    let done = 0;
+    const answer = async () => ({ status: 200, body: { done: ++done } });
+    admin.addRoute({ method: 'POST', path: /^\/do$/, answer });
+    const headers = { origin: 'https://example.com' };
+    expect((await get('/do', { method: 'POST', headers })).status).toBe(403);
+    expect(done).toBe(0);
+  });
+
   it('tells when its port is taken', async () => {
     const { port } = new URL(url);
     const second = new AdminServer({

@@ -6,6 +6,20 @@ import { redactText } from './redaction';
 /** Resolves when the thing is usable, rejects with the reason when it is not. */
 export type ReadinessCheck = () => Promise<unknown>;
 
+/** A path that a service adds to the admin port. */
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST';
+  /** Matches the whole path; its groups are the parameters. */
+  readonly path: RegExp;
+  readonly answer: (parameters: readonly string[], query: URLSearchParams) => Promise<AdminAnswer>;
+}
+
+/** `body` is sent as JSON. */
+export interface AdminAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
 export interface AdminServerOptions {
   readonly host: string;
   /** `0` = any free port. */
@@ -21,11 +35,12 @@ const CHECK_TIMEOUT_MS = 2_000;
 
 /**
  * The admin port (configuration §3): `/healthz` (the process is up), `/readyz` (every check passes and we are not
- * draining), `/metrics`, `/info`. It has its own HTTP server, apart from the public one, so that it answers while
+ * draining), `/metrics`, `/info`, and what a service adds. It has its own HTTP server, apart from the public one, so that it answers while
  * that one is overloaded or closing, and cannot be reached from outside by accident.
  */
 export class AdminServer {
   readonly #checks = new Map<string, ReadinessCheck>();
+  readonly #routes: AdminRoute[] = [];
   readonly #server: Server;
   #draining = false;
 
@@ -36,6 +51,10 @@ export class AdminServer {
   /** Adds a check that `/readyz` runs; `name` becomes a member of its answer. */
   addCheck(name: string, check: ReadinessCheck): void {
     this.#checks.set(name, check);
+  }
+
+  addRoute(route: AdminRoute): void {
+    this.#routes.push(route);
   }
 
   /** Resolves with the bound address. Rejects when the port is taken. */
@@ -64,14 +83,29 @@ export class AdminServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const [path = '/', query] = (request.url ?? '/').split('?', 2);
     try {
-      const [status, type, body] = await this.contentOf(path, request.method ?? '');
-      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow: 'GET, HEAD' });
+      const [status, type, body, allow = 'GET, HEAD'] =
+        (await this.routed(request, path, new URLSearchParams(query))) ??
+        (await this.contentOf(path, request.method ?? ''));
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow });
       response.end(request.method === 'HEAD' ? undefined : body);
     } catch (error) {
       response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
     }
+  }
+
+  /** The answer of an added route; undefined when there is none for this path. */
+  private async routed({ method, headers }: IncomingMessage, path: string, query: URLSearchParams) {
+    const routes = this.#routes.filter((route) => route.path.test(path));
+    if (routes.length === 0) return undefined;
+    const allow = routes.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
+    const route = routes.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
+    if (route === undefined) return content(405, TEXT, 'method not allowed\n', allow);
+    // Any web page may have a browser on this machine send a POST here; then the browser names the page.
+    if (method === 'POST' && headers.origin !== undefined) return content(403, TEXT, 'not for web pages\n', allow);
+    const { status, body } = await route.answer(route.path.exec(path)?.slice(1) ?? [], query);
+    return content(status, JSON_TYPE, pretty(body), allow);
   }
 
   private async contentOf(path: string, method: string): Promise<Content> {
@@ -93,7 +127,9 @@ export class AdminServer {
   }
 }
 
-type Content = readonly [status: number, type: string, body: string];
+type Content = readonly [status: number, type: string, body: string, allow?: string];
+
+const content = (...parts: Content): Content => parts;
 
 const PATHS = new Set(['/healthz', '/readyz', '/metrics', '/info']);
 const TEXT = 'text/plain; charset=utf-8';

@@ -1,3 +1,4 @@
+import { BACKEND_EVENT_TYPES } from '@hearth/protocol';
 import {
   accessKeys,
   choice,
@@ -12,11 +13,12 @@ import {
   readableFile,
   text,
   url,
+  webhookSecrets,
   type Kind,
 } from './variable-kinds';
 
 /** The single services; `hearth` is all of them in one process. */
-export const SINGLE_SERVICES = ['publish-api', 'sequencer', 'gateway', 'history'] as const;
+export const SINGLE_SERVICES = ['publish-api', 'sequencer', 'gateway', 'history', 'webhooks'] as const;
 export type ServiceName = 'hearth' | (typeof SINGLE_SERVICES)[number];
 
 /** One row of the table: all that is known about one environment variable. */
@@ -61,9 +63,11 @@ const HTTP: readonly ServiceName[] = ['publish-api', 'gateway', 'history'];
 const GATEWAY: readonly ServiceName[] = ['gateway'];
 const PUBLISH: readonly ServiceName[] = ['publish-api'];
 const SEQUENCER: readonly ServiceName[] = ['sequencer'];
-const STORE: readonly ServiceName[] = ['sequencer', 'gateway', 'history'];
+const STORE: readonly ServiceName[] = ['sequencer', 'gateway', 'history', 'webhooks'];
 /** Whoever starts may be the one to create the streams. */
 const STREAM: readonly ServiceName[] = ['publish-api', 'sequencer', 'gateway'];
+const EVENTS: readonly ServiceName[] = [...STREAM, 'webhooks'];
+const WEBHOOKS: readonly ServiceName[] = ['webhooks'];
 
 const METHODS = choice(
   ...(['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
@@ -160,25 +164,62 @@ export const VARIABLES = {
     'HEARTH_EVENTS_STREAM',
     pattern(/^[\w-]{1,255}$/, 'letters, digits, - and _, at most 255'),
     'HEARTH_EVENTS',
-    { meaning: 'JetStream stream of the pub/sub events.', services: STREAM },
+    { meaning: 'JetStream stream of the pub/sub events.', services: EVENTS },
   ),
   eventsSubjectPrefix: variable(
     'HEARTH_EVENTS_SUBJECT_PREFIX',
     pattern(/^[\w-]+(\.[\w-]+)*$/, 'a NATS subject without wildcards'),
     'hearth.events.v1',
-    { meaning: 'First part of the subjects of pub/sub events.', services: STREAM },
+    { meaning: 'First part of the subjects of pub/sub events.', services: EVENTS },
   ),
   eventsMaxAgeSeconds: variable('HEARTH_EVENTS_MAX_AGE_SECONDS', integer(0, 3_650 * DAY), '604800', {
     meaning: 'How long the events stream keeps an event; `0` = no limit.',
-    services: STREAM,
+    services: EVENTS,
   }),
   eventsMaxBytes: variable('HEARTH_EVENTS_MAX_BYTES', integer(-1, TEBIBYTE), '-1', {
     meaning: 'Size of the events stream; `-1` = no limit.',
-    services: STREAM,
+    services: EVENTS,
   }),
   eventsReplicas: variable('HEARTH_EVENTS_REPLICAS', integer(1, 5), '1', {
     meaning: 'Copies of the events stream in a NATS cluster.',
-    services: STREAM,
+    services: EVENTS,
+  }),
+  webhookUrls: variable(
+    'HEARTH_WEBHOOK_URLS',
+    listOf((one) => hasScheme(one, ['http', 'https']), 'a comma-separated list of http:// or https:// URLs'),
+    '',
+    {
+      meaning: 'URLs that get the pub/sub events as webhooks. See `docs/webhooks.md`.',
+      services: WEBHOOKS,
+      secret: true,
+    },
+  ),
+  webhookSecrets: variable('HEARTH_WEBHOOK_SECRETS', webhookSecrets(), '', {
+    meaning: 'What webhooks are signed with, each with every secret; several for a rotation. Needed with URLs.',
+    services: WEBHOOKS,
+    secret: true,
+    reloadable: true,
+  }),
+  webhookTypes: variable(
+    'HEARTH_WEBHOOK_TYPES',
+    listOf(
+      (type) => BACKEND_EVENT_TYPES.includes(type),
+      'a comma-separated list of event types such as hotsock.messagePublished',
+    ),
+    '',
+    { meaning: 'Types of events that are sent as webhooks; unset = all.', services: WEBHOOKS },
+  ),
+  webhookAllowPrivate: variable('HEARTH_WEBHOOK_ALLOW_PRIVATE', flag(), 'false', {
+    meaning: 'Send webhooks to private, loopback and link-local addresses, too.',
+    services: WEBHOOKS,
+  }),
+  webhookTimeoutMs: variable('HEARTH_WEBHOOK_TIMEOUT_MS', integer(100, 120_000), '15000', {
+    meaning: 'Time for one attempt, from the look-up of the name to the answer.',
+    services: WEBHOOKS,
+  }),
+  webhookMaxAttempts: variable('HEARTH_WEBHOOK_MAX_ATTEMPTS', integer(1, 10_000), '150', {
+    meaning: 'Attempts before an event becomes a dead letter, after 1 s, 2 s, 4 s … 10 minutes; 150 take about a day.',
+    services: WEBHOOKS,
   }),
   logLevel: variable('HEARTH_LOG_LEVEL', choice('DEBUG', 'INFO', 'WARN', 'ERROR'), 'INFO', {
     meaning: 'Least severe level that is written; `DEBUG` may log payloads.',

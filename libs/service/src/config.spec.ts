@@ -144,6 +144,13 @@ describe('a value', () => {
     ['HEARTH_AWS_ACCESS_KEYS', 'AKID:one,AKID:two'],
     ['HEARTH_AWS_ACCESS_KEYS', ','],
     ['HEARTH_AWS_ACCOUNT_ID', '1'],
+    ['HEARTH_WEBHOOK_SECRETS', 'whsec_'],
+    ['HEARTH_WEBHOOK_SECRETS', Buffer.alloc(32).toString('base64')],
+    ['HEARTH_WEBHOOK_SECRETS', `whsec_${Buffer.alloc(23).toString('base64')}`],
+    ['HEARTH_WEBHOOK_SECRETS', `whsec_${Buffer.alloc(65).toString('base64')}`],
+    ['HEARTH_WEBHOOK_SECRETS', `whsec_${Buffer.alloc(32).toString('base64').slice(0, -1)}`],
+    ['HEARTH_WEBHOOK_TYPES', 'messagePublished'],
+    ['HEARTH_WEBHOOK_URLS', 'example.com/hook'],
     ['HEARTH_COMPAT_VERSION', 'new'],
     ['HEARTH_TLS_CERT_FILE', '/nowhere/cert.pem'],
   ])('%s=%s is refused, and the message says what is allowed', (name, value) => {
@@ -312,7 +319,7 @@ describe('keys', () => {
         ...['signingKey1Method', 'signingKey1Id', 'signingKey1Encoded'],
         ...['signingKey2Method', 'signingKey2Id', 'signingKey2Encoded'],
         ...['tokenAudience', 'tokenIssuer', 'apiKey1', 'apiKey2', 'moreApiKeys', 'awsAccessKeys'],
-        ...['logLevel', 'tracesSampleRate', 'eventsEnabled'],
+        ...['logLevel', 'tracesSampleRate', 'eventsEnabled', 'webhookSecrets'],
       ].sort(),
     );
   });

@@ -71,6 +71,12 @@ function warningsOf(env: Environment, service: ServiceName, live: LiveSettings):
   if (runs('publish-api') && live.current.apiKeys.length === 0) {
     warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every HTTP publish will be refused');
   }
+  if (service === 'webhooks' && !isGiven(env, VARIABLES.webhookUrls)) {
+    warnings.push('No URL is set (HEARTH_WEBHOOK_URLS): there is nothing to do');
+  }
+  if (runs('webhooks') && isGiven(env, VARIABLES.webhookUrls) && !live.current.eventsEnabled) {
+    warnings.push('HEARTH_EVENTS_ENABLED is off: there are no events to send to HEARTH_WEBHOOK_URLS');
+  }
   return warnings;
 }
 

@@ -1,4 +1,4 @@
-export { AdminServer, type ReadinessCheck } from './admin-server';
+export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } from './admin-server';
 export { ApiKeys, bearerToken } from './api-keys';
 export { loadConfig, required, type HearthConfig } from './config';
 export { ConfigError } from './config-error';

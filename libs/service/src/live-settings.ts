@@ -1,6 +1,6 @@
 import { VARIABLES, type Variable, type VariableKey, type VariableValues } from './config-variables';
 import { ConfigError, gather } from './config-error';
-import { filesOf, readVariables, type Environment } from './environment';
+import { filesOf, isGiven, readVariables, type Environment } from './environment';
 import type { SigningKey } from '@hearth/claims';
 import { signingKeysOf } from './signing-keys';
 
@@ -23,13 +23,20 @@ export type LiveKey =
   | 'eventsEnabled'
   | 'logLevel'
   | 'tracesSampleRate'
-  | 'awsAccessKeys';
+  | 'awsAccessKeys'
+  | 'webhookSecrets';
 
 /** One consistent set of the settings that may change. */
 export interface LiveValues extends Readonly<
   Pick<
     VariableValues,
-    'tokenAudience' | 'tokenIssuer' | 'eventsEnabled' | 'logLevel' | 'tracesSampleRate' | 'awsAccessKeys'
+    | 'tokenAudience'
+    | 'tokenIssuer'
+    | 'eventsEnabled'
+    | 'logLevel'
+    | 'tracesSampleRate'
+    | 'awsAccessKeys'
+    | 'webhookSecrets'
   >
 > {
   /** The signing keys that are set, slot 1 before slot 2. Empty: every token is refused. */
@@ -69,8 +76,12 @@ function readLiveValues(env: Environment): LiveValues {
   const { values, problems: wrongValues } = readVariables(env, LIVE_KEYS);
   const problems = [...wrongValues];
   const signingKeys = gather(problems, () => signingKeysOf(values));
+  if (values.webhookSecrets?.length === 0 && isGiven(env, VARIABLES.webhookUrls)) {
+    problems.push(`${VARIABLES.webhookSecrets.name}: is required with ${VARIABLES.webhookUrls.name}`);
+  }
   if (signingKeys === undefined || problems.length > 0) throw new ConfigError(problems);
-  const { tokenAudience, tokenIssuer, eventsEnabled, logLevel, tracesSampleRate, awsAccessKeys } = values;
+  const { tokenAudience, tokenIssuer, eventsEnabled, logLevel, tracesSampleRate, awsAccessKeys, webhookSecrets } =
+    values;
   const apiKeys = [values.apiKey1, values.apiKey2, ...values.moreApiKeys].filter((key) => key !== undefined);
   return Object.freeze({
     signingKeys,
@@ -81,5 +92,6 @@ function readLiveValues(env: Environment): LiveValues {
     logLevel,
     tracesSampleRate,
     awsAccessKeys,
+    webhookSecrets,
   });
 }

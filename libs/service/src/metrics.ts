@@ -56,6 +56,17 @@ export class Metrics {
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
   readonly sequencerLag = this.gauges('hearth_sequencer_lag', 'Events waiting in the ingest stream', 'partition');
+  readonly webhooksDelivered = this.counters('hearth_webhooks_delivered_total', 'Webhooks delivered', 'target');
+  readonly webhooksFailed = this.counters('hearth_webhooks_failed_total', 'Failed attempts to deliver', 'target');
+  readonly webhooksDead = this.counters('hearth_webhooks_dead_letters_total', 'Events given up', 'target');
+  readonly webhooksMissed = this.counters(
+    'hearth_webhooks_missed_total',
+    'Events that left the events stream before they were read',
+    'target',
+  );
+  readonly webhooksWaiting = this.gauges('hearth_webhooks_waiting', 'Events put aside after a failure', 'target');
+  readonly webhooksLag = this.gauges('hearth_webhooks_lag', 'Events of the stream not yet delivered', 'target');
+  readonly webhooksPaused = this.gauges('hearth_webhooks_paused', 'Whether the URL asked not to be called', 'target');
   readonly appendBatchSeconds = new Histogram({
     name: 'hearth_append_batch_seconds',
     help: 'Time to commit one batch',

@@ -124,6 +124,17 @@ export function accessKeys(): Kind<AccessKeys> {
   };
 }
 
+/** Comma-separated secrets of Standard Webhooks: `whsec_` and the Base64 of 24 to 64 bytes. */
+export function webhookSecrets(): Kind<readonly string[]> {
+  return listOf((secret) => {
+    const [, encoded] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+    if (encoded === undefined) return false;
+    const bytes = Buffer.from(encoded, 'base64');
+    // Decoding drops what does not fit: such a text would mean another secret to the receiver.
+    return bytes.toString('base64') === encoded && bytes.length >= 24 && bytes.length <= 64;
+  }, 'a comma-separated list of whsec_ and the Base64 of 24 to 64 bytes');
+}
+
 /** The address ranges as one matcher. Input has passed `cidrList`. */
 export function blockList(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();

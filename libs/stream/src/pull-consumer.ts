@@ -8,7 +8,7 @@ export interface StreamMessage {
   readonly timeNs: string;
   readonly timeMs: number;
   readonly subject: string;
-  readonly headers: MsgHdrs | undefined;
+  readonly headers?: MsgHdrs;
   readonly payload: Uint8Array;
   /** Messages that the stream holds after this one for this consumer. */
   readonly pending: number;
