@@ -22,6 +22,37 @@ export { releaseSequencer, renewSequencerLease } from './sequencer-lease';
 export { claimGatewayId, releaseGatewayLease, renewGatewayLease } from './gateway-lease';
 export { consumeSingleUse } from './single-use';
 export { listMessages, type HistoryPage, type StoredMessage } from './history';
+export {
+  claimTarget,
+  dropUnusedTargets,
+  ensureTarget,
+  releaseTarget,
+  renewTarget,
+  TargetLostError,
+  type TargetClaim,
+  type TargetPosition,
+} from './webhook-targets';
+export {
+  dropReadAgain,
+  endWaiting,
+  firstWaiting,
+  noteAttempt,
+  putToWait,
+  waitingLanes,
+  type EventToWait,
+  type WaitingEvent,
+  type WaitingLane,
+  type WebhookEvent,
+} from './webhook-waiting';
+export {
+  expireDeadLetters,
+  findDeadLetter,
+  giveUp,
+  listDeadLetters,
+  requestRetry,
+  reviveDeadLetters,
+  type DeadLetter,
+} from './webhook-dead-letters';
 export { expireRows, scheduleExpiryWithPgCron } from './expiry';
 export { assertSchemaIsCurrent, migrate, SchemaError, type MigrateOptions } from './migrations';
 export { projectRoot, readMigrations, type Migration } from './migration-files';

@@ -1,0 +1,151 @@
+import { sql } from 'kysely';
+import type { Db } from './tables';
+import { TargetLostError, type TargetClaim } from './webhook-targets';
+import type { WebhookEvent } from './webhook-waiting';
+
+/** An event that was given up, as it is shown. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly target: string;
+  readonly eventId: string;
+  readonly type: string;
+  readonly channel: string | null;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly waitingSince: Date;
+  readonly givenUpAt: Date;
+  readonly retryRequestedAt: Date | null;
+  /** UTF-8 JSON, as it was sent. */
+  readonly payload: Buffer;
+}
+
+const DEAD_LETTER = sql<DeadLetter>`
+  select id, target, event_id as "eventId", type, channel, attempts, last_error as "lastError",
+         waiting_since as "waitingSince", given_up_at as "givenUpAt", retry_requested_at as "retryRequestedAt", payload
+    from webhook_dead_letter`;
+
+/**
+ * Makes an event a dead letter and takes it off the list of those that wait, if it is there.
+ *
+ * @param id a new ULID
+ * @throws TargetLostError when another process has the target; nothing was written then
+ */
+export async function giveUp(
+  db: Db,
+  claim: TargetClaim,
+  id: string,
+  event: WebhookEvent,
+  attempts: number,
+  lastError: string,
+): Promise<void> {
+  const { rows } = await sql`
+    with fence as (
+      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
+    ), gone as (
+      delete from webhook_waiting w using fence
+       where w.target = fence.target and w.lane = ${event.lane}
+         and w.stream_epoch = ${event.streamEpoch} and w.seq = ${event.sequence}
+      returning w.waiting_since
+    ), added as (
+      insert into webhook_dead_letter as d
+        (id, target, lane, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error, waiting_since)
+      select ${id}, fence.target, ${event.lane}, ${event.streamEpoch}::int8, ${event.sequence}::int8, ${event.id},
+             ${event.type}, ${event.channel ?? null}, ${Buffer.from(event.payload)}::bytea, ${attempts}::int4,
+             ${lastError}, coalesce((select waiting_since from gone), now())
+        from fence
+      on conflict (target, event_id) do update
+        set attempts = excluded.attempts, last_error = excluded.last_error, given_up_at = excluded.given_up_at
+    )
+    select target from fence`.execute(db);
+  if (rows.length === 0) throw new TargetLostError(claim);
+}
+
+/**
+ * Dead letters, the latest first.
+ *
+ * @param before only those that were given up before the one with this id
+ */
+export async function listDeadLetters(
+  db: Db,
+  { target, before, limit }: { readonly target?: string; readonly before?: string; readonly limit: number },
+): Promise<DeadLetter[]> {
+  const { rows } = await sql<DeadLetter>`${DEAD_LETTER}
+    where (${target ?? null}::text is null or target = ${target ?? null})
+      and (${before ?? null}::text is null or id < ${before ?? null})
+    order by id desc limit ${limit}`.execute(db);
+  return rows;
+}
+
+export async function findDeadLetter(db: Db, id: string): Promise<DeadLetter | undefined> {
+  return (await sql<DeadLetter>`${DEAD_LETTER} where id = ${id}`.execute(db)).rows[0];
+}
+
+/** Asks for dead letters to be sent again: one, or all of a target, or all. Returns how many are meant. */
+export async function requestRetry(
+  db: Db,
+  which: { readonly id: string } | { readonly target: string | undefined },
+): Promise<number> {
+  const condition =
+    'id' in which
+      ? sql`id = ${which.id}`
+      : sql`(${which.target ?? null}::text is null or target = ${which.target ?? null})`;
+  const { rows } = await sql<{ count: number }>`
+    with asked as (
+      update webhook_dead_letter set retry_requested_at = coalesce(retry_requested_at, now())
+       where ${condition} returning 1
+    )
+    select count(*)::int4 as count from asked`.execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+/**
+ * Has dead letters for which a retry was asked wait again, at their old places in their lanes, at most `limit`.
+ *
+ * @returns the lane and the size of each
+ * @throws TargetLostError when another process has the target; nothing was written then
+ */
+export async function reviveDeadLetters(
+  db: Db,
+  claim: TargetClaim,
+  limit: number,
+): Promise<{ readonly lane: string; readonly bytes: number }[]> {
+  const { rows } = await sql<{ lane: string | null; bytes: number | null }>`
+    with fence as (
+      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
+    ), revived as (
+      delete from webhook_dead_letter
+       where id in (select d.id from webhook_dead_letter d join fence using (target)
+                     where d.retry_requested_at is not null order by d.id limit ${limit})
+      returning *
+    ), added as (
+      insert into webhook_waiting
+        (target, lane, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error)
+      select target, lane, stream_epoch, seq, event_id, type, channel, payload, 0, last_error from revived
+      on conflict do nothing
+      returning lane, octet_length(payload) as bytes
+    )
+    select added.lane, added.bytes from fence left join added on true`.execute(db);
+  if (rows.length === 0) throw new TargetLostError(claim);
+  return rows.flatMap(({ lane, bytes }) => (lane === null || bytes === null ? [] : [{ lane, bytes }]));
+}
+
+/**
+ * Deletes dead letters with an id below `beforeId`, and the oldest ones of more than `most`, at most `batch` of each.
+ * Returns how many went because they were too many: those an operator may still have wanted.
+ */
+export async function expireDeadLetters(
+  db: Db,
+  { beforeId, most, batch }: { readonly beforeId: string; readonly most: number; readonly batch: number },
+): Promise<number> {
+  await sql`
+    delete from webhook_dead_letter where id in (
+      select id from webhook_dead_letter
+       where id < ${beforeId} order by id limit ${batch})`.execute(db);
+  const { rows } = await sql`
+    delete from webhook_dead_letter where id in (
+      select id from webhook_dead_letter
+       where id <= (select id from webhook_dead_letter order by id desc offset ${most} limit 1)
+       order by id limit ${batch})
+    returning id`.execute(db);
+  return rows.length;
+}
