@@ -14,11 +14,12 @@ import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
 import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
+import { WebhooksModule } from '../../webhooks/src/webhooks.module';
 import { startEmbeddedServers } from './embedded';
 import { GeneratedKeys, withInstallationKeys } from './installation-keys';
 import { welcomeText } from './welcome';
 
-/** All four services in one process on one port, with the servers they need unless others are given. */
+/** All services in one process on one port, with the servers they need unless others are given. */
 class HearthModule {}
 
 let generated: GeneratedKeys | undefined;
@@ -75,6 +76,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
           PublishApiModule.register(ingest),
           HistoryModule.register({ stream, database }),
           GatewayModule.register({ stream, database, ingest }),
+          ...(config.webhookUrls.length === 0 ? [] : [WebhooksModule.register({ stream, database, admin })]),
         ],
       },
       config,

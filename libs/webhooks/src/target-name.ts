@@ -6,5 +6,5 @@ import { createHash } from 'node:crypto';
  */
 export function targetName(url: string): string {
   const { host, href } = new URL(url);
-  return `${host}#${createHash('sha256').update(href).digest('hex').slice(0, 8)}`;
+  return `${host}~${createHash('sha256').update(href).digest('hex').slice(0, 8)}`;
 }

@@ -1,0 +1,56 @@
+import type { AdminAnswer, AdminServer } from '@hearth/service';
+import { findDeadLetter, listDeadLetters, requestRetry, type Database, type DeadLetter } from '@hearth/store';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 500;
+const UNKNOWN: AdminAnswer = { status: 404, body: { error: 'no such dead letter' } };
+
+/** Dead letters on the admin port: look at them, and have them sent again. */
+export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void {
+  admin.addRoute({
+    method: 'GET',
+    path: /^\/webhooks\/dead-letters$/,
+    answer: async (_, query) => {
+      const limit = limitOf(query.get('limit'));
+      const target = query.get('target') ?? undefined;
+      const letters = await listDeadLetters(db, { target, before: query.get('before') ?? undefined, limit });
+      const next = letters.length < limit ? null : (letters.at(-1)?.id ?? null);
+      return { status: 200, body: { deadLetters: letters.map(summaryOf), next } };
+    },
+  });
+  admin.addRoute({
+    method: 'GET',
+    path: /^\/webhooks\/dead-letters\/(\w+)$/,
+    answer: async ([id = '']) => {
+      const letter = await findDeadLetter(db, id);
+      if (letter === undefined) return UNKNOWN;
+      return { status: 200, body: { ...summaryOf(letter), payload: letter.payload.toString('utf8') } };
+    },
+  });
+  admin.addRoute({
+    method: 'POST',
+    path: /^\/webhooks\/dead-letters\/(\w+)\/retry$/,
+    answer: async ([id = '']) => {
+      const requested = await requestRetry(db, { id });
+      return requested === 0 ? UNKNOWN : { status: 202, body: { requested } };
+    },
+  });
+  admin.addRoute({
+    method: 'POST',
+    path: /^\/webhooks\/dead-letters\/retry$/,
+    answer: async (_, query) => {
+      const requested = await requestRetry(db, { target: query.get('target') ?? undefined });
+      return { status: 202, body: { requested } };
+    },
+  });
+}
+
+/** Payloads are what users wrote: they are shown one at a time, to whoever asks for one. */
+function summaryOf({ payload, ...summary }: DeadLetter): object {
+  return { ...summary, bytes: payload.length };
+}
+
+function limitOf(text: string | null): number {
+  const limit = Number(text ?? DEFAULT_LIMIT);
+  return Number.isInteger(limit) && limit > 0 ? Math.min(limit, MAX_LIMIT) : DEFAULT_LIMIT;
+}

@@ -1,0 +1,105 @@
+import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
+import { ensureEventStream } from '@hearth/stream';
+import { targetName } from '@hearth/webhooks';
+import { targetMetrics } from './target-metrics';
+import { LEASE_MS, TargetWorker, type WorkerParts } from './target-worker';
+import type { Metrics } from '@hearth/service';
+
+const RENEW_EVERY_MS = LEASE_MS / 5;
+
+/**
+ * Shares the URLs among the processes: whoever comes first sends to a URL, the others stand by and take over when it
+ * stops or its lease ends. The database decides.
+ *
+ * While Postgres is away nobody sends: the owner cannot know whether it still is the owner.
+ */
+export class TargetOwnership {
+  /** URLs by the names of their targets. */
+  private readonly urls: ReadonlyMap<string, string>;
+  private readonly known = new Set<string>();
+  private readonly workers = new Map<string, TargetWorker>();
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private stopping = false;
+
+  constructor(
+    private readonly parts: WorkerParts,
+    private readonly metrics: Metrics,
+  ) {
+    this.urls = new Map(parts.config.webhookUrls.map((url) => [targetName(url), url]));
+  }
+
+  /** Names of the targets, in the order of the configuration. */
+  get targets(): readonly string[] {
+    return [...this.urls.keys()];
+  }
+
+  /** Begins to claim targets; returns after the first attempt. */
+  async start(): Promise<void> {
+    await this.tick();
+    this.timer = setInterval(() => {
+      this.running = this.running.then(() => this.tick());
+    }, RENEW_EVERY_MS);
+  }
+
+  /** Finishes what is at hand, within `patienceMs`, and gives all targets back. */
+  async stop(patienceMs: number): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.timer);
+    await this.running;
+    const stopped = await Promise.allSettled([...this.workers.values()].map((worker) => worker.stop(patienceMs)));
+    for (const result of stopped) {
+      if (result.status === 'rejected') {
+        this.parts.logger.warn({ err: result.reason as unknown }, 'a webhook target was not given back');
+      }
+    }
+  }
+
+  private async tick(): Promise<void> {
+    if (this.stopping) return;
+    await Promise.all([...this.urls].map(([target, url]) => this.look(target, url)));
+  }
+
+  private async look(target: string, url: string): Promise<void> {
+    const worker = this.workers.get(target);
+    try {
+      if (worker === undefined) await this.claim(target, url);
+      else await worker.renew();
+    } catch (error) {
+      if (error instanceof TargetLostError) await this.drop(target);
+      else this.parts.logger.warn({ err: error, target }, 'a webhook target could not be claimed or kept');
+    }
+  }
+
+  private async claim(target: string, url: string): Promise<void> {
+    const { database, config, logger } = this.parts;
+    if (!this.known.has(target)) await this.makeKnown(target);
+    const claimedAt = performance.now();
+    const claimed = await claimTarget(database.db, target, config.nodeId, LEASE_MS);
+    if (claimed === undefined) return;
+    logger.info({ target }, 'sending webhooks');
+    const metrics = targetMetrics(this.metrics, target);
+    const onLost = (): void => void this.drop(target);
+    const { claim, position } = claimed;
+    this.workers.set(target, new TargetWorker(this.parts, url, claim, position, claimedAt, metrics, onLost));
+  }
+
+  /** A new target gets what is published from now on. */
+  private async makeKnown(target: string): Promise<void> {
+    const { database, stream, config } = this.parts;
+    const manager = await stream.manager();
+    await ensureEventStream(manager, config);
+    const { created, state } = await manager.streams.info(config.eventsStream);
+    const position = { epoch: 0, sequence: state.last_seq, timeNs: '', streamCreated: String(created) };
+    await ensureTarget(database.db, target, position);
+    this.known.add(target);
+  }
+
+  private async drop(target: string): Promise<void> {
+    const worker = this.workers.get(target);
+    if (worker === undefined) return;
+    this.workers.delete(target);
+    this.parts.logger.warn({ target }, 'another process sends webhooks to this target now');
+    await worker.fence();
+  }
+}

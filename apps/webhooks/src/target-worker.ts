@@ -1,0 +1,134 @@
+import type { HearthConfig, LiveSettings, Logger } from '@hearth/service';
+import {
+  dropReadAgain,
+  releaseTarget,
+  renewTarget,
+  reviveDeadLetters,
+  waitingLanes,
+  type Database,
+  type TargetClaim,
+  type TargetPosition,
+} from '@hearth/store';
+import type { StreamConnection } from '@hearth/stream';
+import { CONCURRENCY, Delivery } from './delivery';
+import { EventReader } from './event-reader';
+import type { TargetMetrics } from './target-metrics';
+import { WebhookSender } from './webhook-sender';
+
+/** What the workers of a process share. */
+export interface WorkerParts {
+  readonly stream: StreamConnection;
+  readonly database: Database;
+  readonly config: HearthConfig;
+  readonly live: Pick<LiveSettings, 'current'>;
+  readonly logger: Logger;
+}
+
+/** A process that has not renewed its claim for so long counts as gone. */
+export const LEASE_MS = 5_000;
+/** The clocks of two machines run at slightly different speeds. */
+const LEASE_MARGIN_MS = 500;
+/** What may wait in Postgres for one target; when it is full, the stream is not read on. */
+const MAX_WAITING_EVENTS = 100_000;
+const MAX_WAITING_BYTES = 256 * 1_048_576;
+/** Dead letters that are sent again, taken at a time. */
+const REVIVED_AT_ONCE = 100;
+
+/** Sends the events of the stream to one URL, as long as the claim is ours. */
+export class TargetWorker {
+  private readonly delivery: Delivery;
+  private readonly reader: EventReader;
+  private validUntil: number;
+  private ended = false;
+
+  /**
+   * @param claimedAt `performance.now()` when the claim was asked for
+   * @param onLost another process has the target
+   */
+  constructor(
+    private readonly parts: WorkerParts,
+    url: string,
+    private readonly claim: TargetClaim,
+    position: TargetPosition,
+    claimedAt: number,
+    private readonly metrics: TargetMetrics,
+    onLost: () => void,
+  ) {
+    const { config, live, logger, database, stream } = parts;
+    this.validUntil = claimedAt + LEASE_MS - LEASE_MARGIN_MS;
+    this.delivery = new Delivery({
+      claim,
+      database,
+      sender: new WebhookSender(url, config, CONCURRENCY, () => live.current.webhookSecrets),
+      maxAttempts: config.webhookMaxAttempts,
+      metrics,
+      logger,
+      maySend: () => performance.now() < this.validUntil,
+      onSettled: (event) => this.reader.settle(event),
+      onLost,
+    });
+    this.reader = new EventReader(
+      {
+        target: claim.target,
+        stream,
+        config,
+        metrics,
+        logger,
+        hasRoom: () => {
+          const { events, bytes } = this.delivery.waiting;
+          return events < MAX_WAITING_EVENTS && bytes < MAX_WAITING_BYTES;
+        },
+        onBegin: async (readAgain) => {
+          if (readAgain !== undefined) await dropReadAgain(database.db, claim, readAgain);
+          this.delivery.load(await waitingLanes(database.db, claim.target));
+        },
+        onEvent: (event) => this.delivery.add(event),
+      },
+      position,
+    );
+    this.reader.start();
+  }
+
+  /**
+   * Keeps the claim, saves the position, and looks after what does not happen by itself; called each second.
+   *
+   * @throws TargetLostError when another process has the target
+   */
+  async renew(): Promise<void> {
+    const { database } = this.parts;
+    const askedAt = performance.now();
+    await renewTarget(database.db, this.claim, LEASE_MS, this.reader.position);
+    this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
+    this.delivery.revive(await reviveDeadLetters(database.db, this.claim, REVIVED_AT_ONCE));
+    if (this.reader.isFull) this.delivery.relieve();
+    this.reader.roomMade();
+    this.delivery.pump();
+    await this.report();
+  }
+
+  /** Ends what is under way, within `patienceMs`, saves the position and gives the target back. */
+  async stop(patienceMs: number): Promise<void> {
+    await this.end(patienceMs);
+    await releaseTarget(this.parts.database.db, this.claim, this.reader.position);
+  }
+
+  /** Stops at once: the target is somebody else's. */
+  async fence(): Promise<void> {
+    await this.end(0);
+  }
+
+  private async end(patienceMs: number): Promise<void> {
+    if (this.ended) return;
+    this.ended = true;
+    await Promise.all([this.reader.stop(), this.delivery.stop(patienceMs)]);
+    for (const level of [this.metrics.waiting, this.metrics.lag, this.metrics.paused]) level.set(0);
+  }
+
+  private async report(): Promise<void> {
+    const waiting = this.delivery.waiting.events;
+    const behind = await this.reader.behind();
+    if (this.ended) return;
+    this.metrics.waiting.set(waiting);
+    if (behind !== undefined) this.metrics.lag.set(behind + this.reader.unsettled + waiting);
+  }
+}

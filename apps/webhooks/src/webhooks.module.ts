@@ -1,0 +1,86 @@
+import {
+  DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+} from '@nestjs/common';
+import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/service';
+import { StreamConnection } from '@hearth/stream';
+import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
+import { encodeTime } from 'ulid';
+import { addDeadLetterRoutes } from './dead-letter.routes';
+import { TargetOwnership } from './target-ownership';
+
+/** What the process has opened for webhooks. */
+export interface WebhooksConnections {
+  readonly stream: StreamConnection;
+  readonly database: Database;
+  readonly admin: AdminServer;
+}
+
+export const WEBHOOKS_CONNECTIONS = Symbol('WebhooksConnections');
+
+/** At shutdown. An attempt that is broken off is made again by the next process, so there is no need to wait longer. */
+const PATIENCE_MS = 2_000;
+const CLEAN_EVERY_MS = 600_000;
+/** Dead letters, and what waits for a URL that is no longer configured. */
+const KEEP_DAYS = 30;
+const DAY_MS = 86_400_000;
+/** A receiver that is gone for good must not fill the disk. */
+const MAX_DEAD_LETTERS = 100_000;
+const EXPIRE_AT_ONCE = 10_000;
+
+/** Sends the backend events to the configured URLs, and keeps those that could not be delivered. */
+@Injectable()
+export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly ownership: TargetOwnership;
+  private cleaning: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(WEBHOOKS_CONNECTIONS) private readonly connections: WebhooksConnections,
+    live: LiveSettings,
+    metrics: Metrics,
+  ) {
+    this.ownership = new TargetOwnership({ ...connections, config, live, logger }, metrics);
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    addDeadLetterRoutes(this.connections.admin, this.connections.database);
+    this.logger.info({ targets: this.ownership.targets }, 'webhook targets');
+    await this.ownership.start();
+    await this.clean();
+    this.cleaning = setInterval(() => void this.clean(), CLEAN_EVERY_MS);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.cleaning);
+    await this.ownership.stop(Math.min(this.config.drainSeconds * 1_000, PATIENCE_MS));
+  }
+
+  private async clean(): Promise<void> {
+    const { db } = this.connections.database;
+    try {
+      // The smallest ULID of that time.
+      const beforeId = encodeTime(Date.now() - KEEP_DAYS * DAY_MS).padEnd(26, '0');
+      const tooMany = await expireDeadLetters(db, { beforeId, most: MAX_DEAD_LETTERS, batch: EXPIRE_AT_ONCE });
+      if (tooMany > 0) this.logger.error({ tooMany }, 'the oldest dead letters were deleted: there are too many');
+      await dropUnusedTargets(db, KEEP_DAYS);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'old dead letters could not be deleted, next try on schedule');
+    }
+  }
+}
+
+@Module({})
+export class WebhooksModule {
+  static register(connections: WebhooksConnections): DynamicModule {
+    return {
+      module: WebhooksModule,
+      providers: [{ provide: WEBHOOKS_CONNECTIONS, useValue: connections }, Webhooks],
+    };
+  }
+}

@@ -1,0 +1,165 @@
+import { eventually } from '../support/eventually';
+import { OTHER_SECRET, type Receiver, SECRET } from './receiver';
+import { metricOf, range, Testbed } from './testbed';
+
+let testbed: Testbed;
+let receiver: Receiver;
+
+beforeEach(async () => {
+  testbed = await Testbed.open();
+  receiver = await testbed.receiver();
+});
+afterEach(async () => {
+  const forged = testbed.receivers.flatMap((one) => one.forged);
+  await testbed.close();
+  expect(forged).toEqual([]);
+}, 60_000);
+
+describe('a webhook', () => {
+  it('is the event as it is on the stream, signed', async () => {
+    await testbed.start(receiver.url);
+    const { id, text } = await testbed.emit('a.b', 1, { data: { big: '👋', deep: [[]] } });
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
+    const [delivery] = receiver.deliveries;
+    expect(delivery).toMatchObject({ id, body: text, path: '/hook' });
+    expect(delivery?.headers).toMatchObject({
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(text)),
+      'user-agent': expect.stringMatching(/^Hearth\/\d/),
+      'webhook-signature': expect.stringMatching(/^v1,[A-Za-z0-9+/]{43}=$/),
+    });
+  });
+
+  it('is signed with every secret, so that a receiver may know the old or the new one', async () => {
+    await testbed.start(receiver.url, { HEARTH_WEBHOOK_SECRETS: `${OTHER_SECRET},${SECRET}` });
+    await testbed.emit('c', 1);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
+    receiver.secret = OTHER_SECRET;
+    await testbed.emit('c', 2);
+    await eventually(() => expect(receiver.accepted).toHaveLength(2));
+    expect(receiver.deliveries[1]?.headers['webhook-signature']).toMatch(/^v1,\S+ v1,\S+$/);
+  });
+
+  it('goes to every URL, and one that fails holds up no other', async () => {
+    const broken = await testbed.receiver();
+    broken.behaviour = () => 500;
+    await testbed.start([broken.url, receiver.url]);
+    for (const n of range(20)) await testbed.emit('c', n);
+    await eventually(() => expect(receiver.numbers('c')).toEqual(range(20)));
+    expect(broken.numbers('c')).toEqual([]);
+    expect(broken.deliveries.length).toBeGreaterThan(0);
+  });
+
+  it('is sent for the wanted types only', async () => {
+    await testbed.start(receiver.url, { HEARTH_WEBHOOK_TYPES: 'hotsock.memberAdded, hotsock.connected' });
+    await testbed.emit('c', 1);
+    await testbed.emitEvent('channelMember', 'memberAdded', { channel: 'c' }, { n: 2 }, 'c');
+    await testbed.emitEvent('connection', 'connected', {}, { id: 'AAAA', n: 3 });
+    await eventually(() => expect(receiver.accepted).toHaveLength(2));
+    expect(receiver.accepted.map(({ type }) => type).sort()).toEqual(['hotsock.connected', 'hotsock.memberAdded']);
+  });
+
+  it('is not sent for what was published before its URL was first configured', async () => {
+    await testbed.emit('c', 1);
+    await testbed.start(receiver.url);
+    await testbed.emit('c', 2);
+    await eventually(() => expect(receiver.numbers('c')).toEqual([2]));
+  });
+
+  it('goes over connections that stay open', async () => {
+    await testbed.start(receiver.url);
+    for (const n of range(50)) await testbed.emit('c', n);
+    await eventually(() => expect(receiver.numbers('c')).toEqual(range(50)));
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('is delivered with the status, however long the answer would be', async () => {
+    receiver.behaviour = (delivery, response) => {
+      delivery.status = 200;
+      response.writeHead(200);
+      const endless = setInterval(() => response.write(Buffer.alloc(65_536)), 1);
+      response.once('close', () => clearInterval(endless));
+      return undefined;
+    };
+    await testbed.start(receiver.url);
+    for (const n of range(3)) await testbed.emit('c', n);
+    await eventually(() => expect(receiver.numbers('c')).toEqual(range(3)));
+  });
+});
+
+describe('the events of one channel', () => {
+  it('are delivered in order, also when some fail, and other channels go on meanwhile', async () => {
+    let fails = true;
+    receiver.behaviour = ({ channel }) => (channel === 'bad' && fails ? 500 : 200);
+    const process = await testbed.start(receiver.url);
+    for (const n of range(30)) {
+      await testbed.emit('bad', n);
+      await testbed.emit('good', n);
+    }
+    await eventually(() => expect(receiver.numbers('good')).toEqual(range(30)));
+    // Nothing overtakes the one that fails.
+    expect(new Set(receiver.deliveries.filter(({ channel }) => channel === 'bad').map(({ n }) => n))).toEqual(
+      new Set([0]),
+    );
+    await eventually(async () => expect(await metricOf(process, 'waiting')).toBe(30));
+    fails = false;
+    await testbed.emit('bad', 30);
+    await eventually(() => expect(receiver.numbers('bad')).toEqual(range(31)), 20_000);
+    await eventually(async () => expect(await metricOf(process, 'waiting')).toBe(0));
+    expect(await metricOf(process, 'delivered_total')).toBe(61);
+    expect(await metricOf(process, 'failed_total')).toBeGreaterThan(0);
+    expect((await testbed.sql.query('select 1 from webhook_waiting')).rows).toEqual([]);
+  }, 60_000);
+
+  it('are repeated with the same id and a signature of their own', async () => {
+    receiver.behaviour = () => (receiver.deliveries.length < 3 ? 503 : 204);
+    await testbed.start(receiver.url);
+    const { id } = await testbed.emit('c', 1);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1), 20_000);
+    expect(receiver.deliveries.map((delivery) => delivery.id)).toEqual([id, id, id]);
+    const [first, , third] = receiver.deliveries;
+    expect(Number(third?.timestamp)).toBeGreaterThan(Number(first?.timestamp));
+    expect(third?.headers['webhook-signature']).not.toBe(first?.headers['webhook-signature']);
+  });
+
+  it('stay in order when answers are random failures', async () => {
+    // Not Math.random: a failure of this test must be the same the next time.
+    let state = 1;
+    const random = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+    receiver.behaviour = () => (random() < 0.05 ? 500 : 200);
+    await testbed.start(receiver.url);
+    const channels = range(40).map((c) => `c${c}`);
+    for (const n of range(20)) await Promise.all(channels.map((channel) => testbed.emit(channel, n)));
+    await eventually(() => {
+      for (const channel of channels) expect(receiver.numbers(channel)).toEqual(range(20));
+    }, 45_000);
+  }, 60_000);
+
+  it('that hang do not hold up those of others', async () => {
+    receiver.behaviour = ({ channel }) => (channel === 'slow' ? undefined : 200);
+    await testbed.start(receiver.url, { HEARTH_WEBHOOK_TIMEOUT_MS: '20000' });
+    // More than is kept in memory.
+    await Promise.all(range(1_500).map((n) => testbed.emit('slow', n)));
+    await Promise.all(range(50).map((n) => testbed.emit('quick', n)));
+    await eventually(() => expect(receiver.numbers('quick')).toEqual(range(50)), 15_000);
+    expect(receiver.deliveries.filter(({ channel }) => channel === 'slow')).toHaveLength(1);
+  }, 60_000);
+});
+
+describe('the events of one connection', () => {
+  it('are delivered in order, and independently of others', async () => {
+    const connectionOf = ({ body }: { body: string }) => (JSON.parse(body) as { data: { id: string } }).data.id;
+    let fails = true;
+    receiver.behaviour = (delivery) => (connectionOf(delivery) === 'bad' && fails ? 500 : 200);
+    await testbed.start(receiver.url);
+    for (const id of ['bad', 'good']) {
+      for (const [n, typeName] of ['connected', 'connectionUpdated', 'disconnected'].entries())
+        await testbed.emitEvent('connection', typeName, {}, { id, n });
+    }
+    const delivered = (id: string) => receiver.accepted.filter((one) => connectionOf(one) === id).map(({ n }) => n);
+    await eventually(() => expect(delivered('good')).toEqual([0, 1, 2]));
+    expect(delivered('bad')).toEqual([]);
+    fails = false;
+    await eventually(() => expect(delivered('bad')).toEqual([0, 1, 2]));
+  });
+});
