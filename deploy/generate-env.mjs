@@ -1,7 +1,7 @@
 // Makes the settings file of `docker compose`: a copy of .env.example with every empty secret filled in.
 //   node deploy/generate-env.mjs [path, default .env]
 // An existing file is never overwritten: its passwords are those the database was made with.
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -17,6 +17,7 @@ const SECRETS = {
   HEARTH_SIGNING_KEY_1_ENCODED: () => Buffer.from(password()).toString('base64'),
   // The id has the form of AWS's own: some programs look at it.
   HEARTH_AWS_ACCESS_KEYS: () => `AKIA${characters('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16)}:${password()}`,
+  HEARTH_WEBHOOK_SECRETS: () => `whsec_${randomBytes(32).toString('base64')}`,
   POSTGRES_PASSWORD: password,
   DATABASE_OWNER_PASSWORD: password,
   DATABASE_SERVICE_PASSWORD: password,

@@ -11,7 +11,7 @@ import { parseEnvFile, projectFolder, readComposeFile, type ComposeService } fro
 import { describeWithNginx } from './edge';
 import { generateSettings, startLocalStack, type LocalStack } from './local-stack';
 
-const ours = ['publish-api', 'sequencer', 'gateway', 'history'];
+const ours = ['publish-api', 'sequencer', 'gateway', 'history', 'webhooks'];
 
 describe('docker-compose.yml', () => {
   let settings: Record<string, string>;
@@ -74,6 +74,7 @@ describe('docker-compose.yml', () => {
     expect(holders('HEARTH_HTTP_API_KEY_1')).toEqual(['publish-api']);
     expect(holders('HEARTH_AWS_ACCESS_KEYS')).toEqual(['publish-api']);
     expect(holders('HEARTH_SIGNING_KEY_1_ENCODED')).toEqual(['gateway']);
+    expect(holders('HEARTH_WEBHOOK_SECRETS')).toEqual(['webhooks']);
     expect(holders('DATABASE_OWNER_PASSWORD').sort()).toEqual(['migrate', 'postgres']);
     expect(holders('POSTGRES_PASSWORD')).toEqual(['postgres']);
   });
@@ -89,7 +90,7 @@ describe('docker-compose.yml', () => {
     for (const { depends_on = {} } of Object.values(services)) {
       expect(Object.keys(services)).toEqual(expect.arrayContaining(Object.keys(depends_on)));
     }
-    for (const name of ['sequencer', 'gateway', 'history']) {
+    for (const name of ['sequencer', 'gateway', 'history', 'webhooks']) {
       expect(services[name]?.depends_on).toMatchObject({
         migrate: { condition: 'service_completed_successfully' },
         nats: { condition: 'service_healthy' },
@@ -272,7 +273,7 @@ describeWithNginx('what docker-compose.yml starts', () => {
     expect(stack.edge.accessLog().some(({ path }) => path === '/v1')).toBe(true);
     expect(written).not.toMatch(/eyJ[\w-]+\.eyJ|connectionSecret=\w|token=eyJ/);
     for (const [name, value] of Object.entries(stack.settings)) {
-      if (/KEY_1$|KEY_2$|ACCESS_KEYS$|ENCODED|PASSWORD|TOKEN$/.test(name) && value !== '')
+      if (/KEY_1$|KEY_2$|ACCESS_KEYS$|ENCODED|PASSWORD|SECRETS$|TOKEN$/.test(name) && value !== '')
         expect(written).not.toContain(value);
     }
   });

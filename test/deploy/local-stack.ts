@@ -61,6 +61,7 @@ export async function startLocalStack(): Promise<LocalStack> {
     const sequencers = [await start('sequencer'), await start('sequencer')];
     const gateways = [await start('gateway'), await start('gateway')];
     const history = await start('history');
+    const webhooks = await start('webhooks');
     const edge = opened(
       await startEdge(service(compose, 'edge'), {
         publishApi: [addressOf(publishApi)],
@@ -69,7 +70,7 @@ export async function startLocalStack(): Promise<LocalStack> {
       }),
       (it) => it.stop(),
     );
-    const all = [publishApi, ...sequencers, ...gateways, history];
+    const all = [publishApi, ...sequencers, ...gateways, history, webhooks];
     return { edge, postgres, gateways, all, migrateOutput, settings, stop };
   } catch (error) {
     await stop();
