@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eventually } from '../support/eventually';
 import { OTHER_SECRET, type Receiver, SECRET } from './receiver';
 import { metricOf, range, Testbed } from './testbed';
@@ -38,6 +41,32 @@ describe('a webhook', () => {
     await testbed.emit('c', 2);
     await eventually(() => expect(receiver.accepted).toHaveLength(2));
     expect(receiver.deliveries[1]?.headers['webhook-signature']).toMatch(/^v1,\S+ v1,\S+$/);
+  });
+
+  it('is signed with a changed secret without a restart; none at all is a mistake, and the old one stays', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hearth-test-secrets-'));
+    const file = join(folder, 'secrets');
+    await writeFile(file, OTHER_SECRET);
+    const webhooks = await testbed.start(receiver.url, {
+      HEARTH_WEBHOOK_SECRETS: '',
+      HEARTH_WEBHOOK_SECRETS_FILE: file,
+    });
+    receiver.secret = OTHER_SECRET;
+    await testbed.emit('c', 1);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
+    const reload = async (secrets: string, line: string) => {
+      await writeFile(file, secrets);
+      process.kill(webhooks.pid, 'SIGHUP');
+      await eventually(() => expect(webhooks.lines.join('\n')).toContain(line));
+    };
+    await reload(SECRET, 'Settings were read again');
+    receiver.secret = SECRET;
+    await testbed.emit('c', 2);
+    await eventually(() => expect(receiver.accepted).toHaveLength(2));
+    await reload('', 'HEARTH_WEBHOOK_SECRETS: is required with HEARTH_WEBHOOK_URLS');
+    await testbed.emit('c', 3);
+    await eventually(() => expect(receiver.accepted).toHaveLength(3));
+    await rm(folder, { recursive: true });
   });
 
   it('goes to every URL, and one that fails holds up no other', async () => {
@@ -91,7 +120,7 @@ describe('the events of one channel', () => {
   it('are delivered in order, also when some fail, and other channels go on meanwhile', async () => {
     let fails = true;
     receiver.behaviour = ({ channel }) => (channel === 'bad' && fails ? 500 : 200);
-    const process = await testbed.start(receiver.url);
+    const webhooks = await testbed.start(receiver.url);
     for (const n of range(30)) {
       await testbed.emit('bad', n);
       await testbed.emit('good', n);
@@ -101,13 +130,13 @@ describe('the events of one channel', () => {
     expect(new Set(receiver.deliveries.filter(({ channel }) => channel === 'bad').map(({ n }) => n))).toEqual(
       new Set([0]),
     );
-    await eventually(async () => expect(await metricOf(process, 'waiting')).toBe(30));
+    await eventually(async () => expect(await metricOf(webhooks, 'waiting')).toBe(30));
     fails = false;
     await testbed.emit('bad', 30);
     await eventually(() => expect(receiver.numbers('bad')).toEqual(range(31)), 20_000);
-    await eventually(async () => expect(await metricOf(process, 'waiting')).toBe(0));
-    expect(await metricOf(process, 'delivered_total')).toBe(61);
-    expect(await metricOf(process, 'failed_total')).toBeGreaterThan(0);
+    await eventually(async () => expect(await metricOf(webhooks, 'waiting')).toBe(0));
+    expect(await metricOf(webhooks, 'delivered_total')).toBe(61);
+    expect(await metricOf(webhooks, 'failed_total')).toBeGreaterThan(0);
     expect((await testbed.sql.query('select 1 from webhook_waiting')).rows).toEqual([]);
   }, 60_000);
 

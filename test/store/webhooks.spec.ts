@@ -1,0 +1,162 @@
+import {
+  claimTarget,
+  dropReadAgain,
+  dropUnusedTargets,
+  endWaiting,
+  ensureTarget,
+  expireDeadLetters,
+  firstWaiting,
+  giveUp,
+  listDeadLetters,
+  openDatabase,
+  putToWait,
+  releaseTarget,
+  renewTarget,
+  requestRetry,
+  reviveDeadLetters,
+  TargetLostError,
+  waitingLanes,
+  type Database,
+  type TargetClaim,
+  type WebhookEvent,
+} from '@hearth/store';
+import { sql } from 'kysely';
+import type { ScratchDatabase } from '../../db/scratch-database';
+import { createDatabase } from '../support/database';
+
+const START = { epoch: 0, sequence: 7, timeNs: '', streamCreated: 'then' };
+
+let server: ScratchDatabase;
+let database: Database;
+let db: Database['db'];
+beforeAll(async () => {
+  server = await createDatabase();
+  database = openDatabase(server.url, { applicationName: 'test' });
+  ({ db } = database);
+});
+afterAll(async () => {
+  await database.close();
+  await server.drop();
+});
+beforeEach(async () => {
+  await sql`truncate webhook_target, webhook_waiting, webhook_dead_letter`.execute(db);
+  await ensureTarget(db, 't', START);
+});
+
+async function claim(nodeId: string, ttlMs = 60_000): Promise<TargetClaim> {
+  const claimed = await claimTarget(db, 't', nodeId, ttlMs);
+  if (claimed === undefined) throw new Error('not claimed');
+  return claimed.claim;
+}
+
+const event = (sequence: number, more: Partial<WebhookEvent> = {}): WebhookEvent => ({
+  lane: 'c',
+  streamEpoch: 0,
+  sequence,
+  id: `e${sequence}`,
+  type: 'hotsock.messagePublished',
+  channel: 'c',
+  payload: Buffer.from('{}'),
+  ...more,
+});
+const wait = (by: TargetClaim, ...events: WebhookEvent[]) =>
+  putToWait(
+    db,
+    by,
+    events.map((one) => ({ event: one, attempts: 1, lastError: 'why' })),
+  );
+
+describe('a webhook target', () => {
+  it('has one owner, until its lease ends or it is given back', async () => {
+    const first = await claimTarget(db, 't', 'a', 60_000);
+    expect(first).toEqual({ claim: { target: 't', epoch: 1 }, position: START });
+    expect(await claimTarget(db, 't', 'b', 60_000)).toBeUndefined();
+    const position = { ...START, sequence: 9, timeNs: '5' };
+    await releaseTarget(db, first!.claim, position);
+    expect(await claimTarget(db, 't', 'b', 0)).toEqual({ claim: { target: 't', epoch: 2 }, position });
+    expect(await claimTarget(db, 't', 'c', 60_000)).toEqual({ claim: { target: 't', epoch: 3 }, position });
+  });
+
+  it('keeps its position when it is made known again', async () => {
+    await ensureTarget(db, 't', { ...START, sequence: 99 });
+    expect((await claimTarget(db, 't', 'a', 60_000))?.position).toEqual(START);
+  });
+
+  it('takes nothing from a former owner', async () => {
+    const former = await claim('a', 0);
+    const owner = await claim('b');
+    await expect(renewTarget(db, former, 60_000, { ...START, sequence: 99 })).rejects.toThrow(TargetLostError);
+    await expect(wait(former, event(1))).rejects.toThrow(TargetLostError);
+    await expect(giveUp(db, former, '1', event(1), 1, 'why')).rejects.toThrow(TargetLostError);
+    await expect(reviveDeadLetters(db, former, 10)).rejects.toThrow(TargetLostError);
+    await releaseTarget(db, former, { ...START, sequence: 99 });
+    await renewTarget(db, owner, 0, START);
+    expect(await waitingLanes(db, 't')).toEqual([]);
+    expect(await listDeadLetters(db, { limit: 10 })).toEqual([]);
+    expect((await claimTarget(db, 't', 'c', 0))?.position).toEqual(START);
+  });
+
+  it('that nobody has had for long is forgotten, with what waits for it', async () => {
+    await wait(await claim('a'), event(1));
+    expect(await dropUnusedTargets(db, 30)).toBe(0);
+    await sql`update webhook_target set updated_at = now() - interval '31 days'`.execute(db);
+    expect(await dropUnusedTargets(db, 30)).toBe(1);
+    expect(await waitingLanes(db, 't')).toEqual([]);
+  });
+});
+
+describe('events that wait', () => {
+  it('have their turn by their place in the stream, in each lane by itself', async () => {
+    const owner = await claim('a');
+    await wait(owner, event(9), event(10), event(8, { lane: 'd' }));
+    await wait(owner, event(2, { streamEpoch: 1 }), event(9, { id: 'again' }));
+    const order: string[] = [];
+    for (let next; (next = await firstWaiting(db, 't', 'c')) !== undefined;) {
+      order.push(next.id);
+      await endWaiting(db, owner, next);
+    }
+    expect(order).toEqual(['e9', 'e10', 'e2']);
+    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'd', count: 1, bytes: 2 }]);
+  });
+
+  it('do not wait twice when they are read again', async () => {
+    const owner = await claim('a');
+    await wait(owner, event(7), event(8), event(9, { streamEpoch: 1 }), event(10));
+    await dropReadAgain(db, owner, { streamEpoch: 0, from: 8, to: 9 });
+    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'c', count: 3, bytes: 6 }]);
+  });
+});
+
+describe('dead letters', () => {
+  it('wait again at their old places when a retry was asked for', async () => {
+    const owner = await claim('a');
+    await wait(owner, event(1), event(2));
+    await giveUp(db, owner, 'A', event(1), 3, 'gone');
+    await giveUp(db, owner, 'B', event(3), 3, 'gone');
+    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'c', count: 1, bytes: 2 }]);
+    expect(await reviveDeadLetters(db, owner, 10)).toEqual([]);
+    expect(await requestRetry(db, { id: 'A' })).toBe(1);
+    expect(await requestRetry(db, { target: 'other' })).toBe(0);
+    expect(await reviveDeadLetters(db, owner, 10)).toEqual([{ lane: 'c', bytes: 2 }]);
+    expect(await firstWaiting(db, 't', 'c')).toMatchObject({ id: 'e1', attempts: 0 });
+    expect((await listDeadLetters(db, { limit: 10 })).map(({ id }) => id)).toEqual(['B']);
+  });
+
+  it('are one for each event, however often it was given up', async () => {
+    const owner = await claim('a');
+    await giveUp(db, owner, 'A', event(1), 3, 'once');
+    await giveUp(db, owner, 'B', event(1), 4, 'twice');
+    expect(await listDeadLetters(db, { limit: 10 })).toMatchObject([{ id: 'A', attempts: 4, lastError: 'twice' }]);
+  });
+
+  it('go when they are old, and the oldest when there are too many', async () => {
+    const owner = await claim('a');
+    for (const [index, id] of ['A', 'B', 'C', 'D', 'E'].entries()) await giveUp(db, owner, id, event(index), 1, 'why');
+    const left = async () => (await listDeadLetters(db, { limit: 10 })).map(({ id }) => id);
+    expect(await expireDeadLetters(db, { beforeId: 'B', most: 10, batch: 10 })).toBe(0);
+    expect(await left()).toEqual(['E', 'D', 'C', 'B']);
+    expect(await expireDeadLetters(db, { beforeId: '', most: 2, batch: 1 })).toBe(1);
+    expect(await expireDeadLetters(db, { beforeId: '', most: 2, batch: 10 })).toBe(1);
+    expect(await left()).toEqual(['E', 'D']);
+  });
+});

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Installation } from '../start/hearth-process';
+import { eventually } from '../support/eventually';
+import { freePort } from '../support/free-port';
+import { Receiver, SECRET } from './receiver';
+
+const installation = new Installation();
+let receiver: Receiver;
+beforeAll(async () => void (receiver = await Receiver.start()));
+afterAll(async () => {
+  await installation.remove();
+  await receiver.stop();
+}, 60_000);
+
+describe('the all-in-one', () => {
+  it('sends what was published as webhooks, over a restart too', async () => {
+    const port = await freePort();
+    const settings = {
+      HEARTH_PORT: String(port),
+      HEARTH_EVENTS_ENABLED: 'true',
+      HEARTH_WEBHOOK_URLS: receiver.url,
+      HEARTH_WEBHOOK_SECRETS: SECRET,
+      HEARTH_WEBHOOK_ALLOW_PRIVATE: 'true',
+    };
+    const publish = async (data: number) => {
+      const { httpApiKey1 } = JSON.parse(readFileSync(join(installation.dataDir, 'keys.json'), 'utf8')) as {
+        httpApiKey1: string;
+      };
+      const response = await fetch(`http://127.0.0.1:${port}/publish`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${httpApiKey1}` },
+        body: JSON.stringify({ channel: 'my-channel', event: 'greeting', data, emitPubSubEvent: true }),
+      });
+      expect(response.status).toBe(202);
+    };
+    const first = await installation.start(settings);
+    await publish(1);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
+    expect(JSON.parse(receiver.deliveries[0]?.body ?? '')).toMatchObject({
+      source: 'hotsock.v1',
+      type: 'hotsock.messagePublished',
+      metadata: { channel: 'my-channel', event: 'greeting', trigger: 'server.http' },
+      data: { channel: 'my-channel', event: 'greeting', data: 1 },
+    });
+    receiver.behaviour = () => 500;
+    await publish(2);
+    await eventually(() => expect(receiver.deliveries.length).toBeGreaterThan(1));
+    expect(await first.end('SIGTERM')).toBe(0);
+    receiver.behaviour = () => 200;
+    await installation.start(settings);
+    await publish(3);
+    await eventually(() => expect(receiver.accepted).toHaveLength(3));
+    const delivered = receiver.accepted.map(({ body }) => (JSON.parse(body) as { data: { data: number } }).data.data);
+    expect(delivered).toEqual([1, 2, 3]);
+    expect(receiver.forged).toEqual([]);
+  }, 120_000);
+});
