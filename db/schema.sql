@@ -148,6 +148,64 @@ create table subscription_count (
 
 CREATE INDEX subscription_count_gateway_idx ON public.subscription_count USING btree (partition, gateway_id);
 
+create table webhook_dead_letter (
+  id text collate "C" not null,
+  target text collate "C" not null,
+  lane text collate "C" not null,
+  stream_epoch bigint not null,
+  seq bigint not null,
+  event_id text not null,
+  type text not null,
+  channel text,
+  payload bytea not null,
+  attempts integer not null,
+  last_error text,
+  waiting_since timestamp with time zone not null,
+  given_up_at timestamp with time zone not null default now(),
+  retry_requested_at timestamp with time zone,
+  constraint webhook_dead_letter_pkey PRIMARY KEY (id),
+  constraint webhook_dead_letter_target_event_id_key UNIQUE (target, event_id)
+);
+
+CREATE INDEX webhook_dead_letter_retry_idx ON public.webhook_dead_letter USING btree (target, id) WHERE (retry_requested_at IS NOT NULL);
+
+create table webhook_target (
+  target text collate "C" not null,
+  owner text,
+  lease_until timestamp with time zone not null default now(),
+  epoch bigint not null default 0,
+  stream_epoch bigint not null default 0,
+  seq bigint not null default 0,
+  stream_time text not null default ''::text,
+  stream_created text not null default ''::text,
+  updated_at timestamp with time zone not null default now(),
+  constraint webhook_target_pkey PRIMARY KEY (target)
+) with (
+  fillfactor=20,
+  autovacuum_vacuum_scale_factor=0,
+  autovacuum_vacuum_threshold=500
+);
+
+create table webhook_waiting (
+  target text collate "C" not null,
+  lane text collate "C" not null,
+  stream_epoch bigint not null,
+  seq bigint not null,
+  event_id text not null,
+  type text not null,
+  channel text,
+  payload bytea not null,
+  attempts integer not null,
+  last_error text,
+  waiting_since timestamp with time zone not null default now(),
+  constraint webhook_waiting_pkey PRIMARY KEY (target, lane, stream_epoch, seq),
+  constraint webhook_waiting_target_fkey FOREIGN KEY (target) REFERENCES webhook_target(target) ON DELETE CASCADE
+) with (
+  autovacuum_vacuum_scale_factor=0.02,
+  autovacuum_vacuum_insert_scale_factor=0.05,
+  autovacuum_analyze_scale_factor=0.02
+);
+
 CREATE OR REPLACE FUNCTION public.expire_rows(batch integer DEFAULT 1000, max_batches integer DEFAULT 100)
  RETURNS bigint
  LANGUAGE plpgsql
