@@ -90,7 +90,7 @@ describe('docker-compose.yml', () => {
     for (const { depends_on = {} } of Object.values(services)) {
       expect(Object.keys(services)).toEqual(expect.arrayContaining(Object.keys(depends_on)));
     }
-    for (const name of ['sequencer', 'gateway', 'history', 'webhooks']) {
+    for (const name of ours) {
       expect(services[name]?.depends_on).toMatchObject({
         migrate: { condition: 'service_completed_successfully' },
         nats: { condition: 'service_healthy' },

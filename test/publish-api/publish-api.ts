@@ -13,6 +13,8 @@ export const KEY_2 = 'k2YtVbN5cMxZ1aSdF3gHjK7lQwEr4uIoPz8Xv6Bn';
 export function startPublishApi(nats: TestNats, env: Readonly<Record<string, string>> = {}): Promise<AppProcess> {
   const all = {
     HEARTH_NATS_URL: nats.url,
+    // Nobody is there: accepting messages needs no Postgres.
+    HEARTH_DATABASE_URL: 'postgres://127.0.0.1:1/nowhere',
     HEARTH_PARTITIONS: String(PARTITIONS),
     HEARTH_HTTP_API_KEY_1: KEY_1,
     HEARTH_HTTP_API_KEY_2: KEY_2,

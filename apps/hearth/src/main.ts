@@ -73,7 +73,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
         imports: [
           ServiceModule.of(context),
           SequencerModule.register({ stream, database, databaseUrl: servers.databaseUrl }),
-          PublishApiModule.register(ingest),
+          PublishApiModule.register(ingest, database),
           HistoryModule.register({ stream, database }),
           GatewayModule.register({ stream, database, ingest }),
           ...(config.webhookUrls.length === 0 ? [] : [WebhooksModule.register({ stream, database, admin })]),

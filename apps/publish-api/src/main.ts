@@ -1,9 +1,13 @@
 import 'reflect-metadata';
-import { createHttpApp, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { PublishApiModule } from './publish-api.module';
 
-/** publish-api on its own: needs NATS only. */
+/**
+ * publish-api on its own. It only reads from Postgres, and not for messages: those are accepted while Postgres is away,
+ * which is therefore no reason to be not ready.
+ */
 void runService({
   name: 'publish-api',
   start: async (context) => {
@@ -11,9 +15,14 @@ void runService({
     const stream = await StreamConnection.open(config, 'publish-api', logger);
     await ensureStreams(await stream.manager(), config);
     const ingest = new IngestPublisher(stream, config);
+    const database = openDatabase(required(config, 'databaseUrl'), {
+      applicationName: 'hearth-publish-api',
+      max: config.databasePool,
+      log: (line) => logger.warn(line),
+    });
     admin.addCheck('nats', () => stream.ping());
     const app = await createHttpApp(
-      { module: PublishApiModule, imports: [ServiceModule.of(context), PublishApiModule.register(ingest)] },
+      { module: PublishApiModule, imports: [ServiceModule.of(context), PublishApiModule.register(ingest, database)] },
       config,
       logger,
     );
@@ -23,6 +32,7 @@ void runService({
         await app.close();
         ingest.close();
         await stream.close();
+        await database.close();
       },
     };
   },

@@ -1,16 +1,26 @@
 import { DynamicModule, Module } from '@nestjs/common';
+import type { Database } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
 import { INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
 import { PublishRoutes } from './publish.routes';
 
+/** For what must be read; accepting a message never does. */
+export const DATABASE = Symbol('Database');
+
 /** Server-side HTTP API of one process. */
 @Module({})
 export class PublishApiModule {
-  static register(ingest: IngestPublisher): DynamicModule {
+  static register(ingest: IngestPublisher, database: Database): DynamicModule {
     return {
       module: PublishApiModule,
-      providers: [{ provide: INGEST, useValue: ingest }, Publisher, PublishRoutes, LambdaRoutes],
+      providers: [
+        { provide: INGEST, useValue: ingest },
+        { provide: DATABASE, useValue: database },
+        Publisher,
+        PublishRoutes,
+        LambdaRoutes,
+      ],
     };
   }
 }

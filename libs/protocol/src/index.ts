@@ -15,4 +15,5 @@ export * from './publish-request';
 export * from './reaction-request';
 export * from './schedule-expression';
 export * from './schedule-id';
+export * from './schedule-operation';
 export * from './subjects';

@@ -63,7 +63,6 @@ const HTTP: readonly ServiceName[] = ['publish-api', 'gateway', 'history'];
 const GATEWAY: readonly ServiceName[] = ['gateway'];
 const PUBLISH: readonly ServiceName[] = ['publish-api'];
 const SEQUENCER: readonly ServiceName[] = ['sequencer'];
-const STORE: readonly ServiceName[] = ['sequencer', 'gateway', 'history', 'webhooks'];
 /** Whoever starts may be the one to create the streams. */
 const STREAM: readonly ServiceName[] = ['publish-api', 'sequencer', 'gateway'];
 const EVENTS: readonly ServiceName[] = [...STREAM, 'webhooks'];
@@ -367,12 +366,12 @@ export const VARIABLES = {
     'us-east-1',
     {
       meaning: 'Region in advertised ARNs.',
-      services: PUBLISH,
+      services: ['publish-api', 'gateway'],
     },
   ),
   awsAccountId: variable('HEARTH_AWS_ACCOUNT_ID', pattern(/^\d{12}$/, '12 digits'), '000000000000', {
     meaning: 'Account in advertised ARNs.',
-    services: PUBLISH,
+    services: ['publish-api', 'gateway'],
   }),
   awsAccessKeys: variable('HEARTH_AWS_ACCESS_KEYS', accessKeys(), '', {
     defaultNote: 'generated',
@@ -388,8 +387,7 @@ export const VARIABLES = {
   }),
   scheduleGroup: variable('HEARTH_SCHEDULE_GROUP', pattern(/^[\w.-]{1,64}$/, 'letters, digits, . - and _'), 'Hearth', {
     meaning: 'Group in `scheduleArn`.',
-    services: ['publish-api', 'history', 'gateway'],
-    later: true,
+    services: ['publish-api', 'gateway'],
   }),
   natsUrls: variable(
     'HEARTH_NATS_URL',
@@ -433,13 +431,13 @@ export const VARIABLES = {
   }),
   databaseUrl: optional('HEARTH_DATABASE_URL', url('postgres', 'postgresql'), {
     defaultNote: 'own server',
-    meaning: 'Postgres. All-in-one: unset starts an own embedded one. Single services but publish-api need it.',
-    services: STORE,
+    meaning: 'Postgres. All-in-one: unset starts an own embedded one. Single services need it.',
+    services: ALL,
     secret: true,
   }),
   databasePool: variable('HEARTH_DATABASE_POOL', integer(1, 1_000), '10', {
     meaning: 'Database connections of one process.',
-    services: STORE,
+    services: ALL,
   }),
   expirySeconds: variable('HEARTH_EXPIRY_SECONDS', integer(1, DAY), '10', {
     meaning: 'Interval of deleting expired rows where pg_cron does not do it.',

@@ -210,8 +210,8 @@ describe('a service', () => {
 
   it.each([
     ['hearth', {}, []],
-    ['publish-api', nats, []],
-    ['publish-api', {}, ['HEARTH_NATS_URL']],
+    ['publish-api', { ...nats, ...database }, []],
+    ['publish-api', database, ['HEARTH_NATS_URL']],
     ['sequencer', nats, ['HEARTH_DATABASE_URL']],
     ['gateway', {}, ['HEARTH_NATS_URL', 'HEARTH_DATABASE_URL']],
     ['history', { ...nats, ...database }, []],
@@ -222,7 +222,7 @@ describe('a service', () => {
   it('that verifies tokens starts without a signing key, with a warning', () => {
     expect(loadConfig({ ...nats, ...database }, 'gateway').warnings).toEqual([expect.stringContaining('signing key')]);
     expect(loadConfig({ ...nats, ...database }, 'history').warnings).toEqual([]);
-    expect(loadConfig(nats, 'publish-api').warnings).toEqual([expect.stringContaining('API key')]);
+    expect(loadConfig({ ...nats, ...database }, 'publish-api').warnings).toEqual([expect.stringContaining('API key')]);
   });
 
   it('is told which setting the code cannot do without', () => {
@@ -256,7 +256,10 @@ describe('X_FILE', () => {
   });
 
   it('satisfies what a service requires', () => {
-    const env = { HEARTH_NATS_URL_FILE: file('nats', 'nats://localhost') };
+    const env = {
+      HEARTH_NATS_URL_FILE: file('nats', 'nats://localhost'),
+      HEARTH_DATABASE_URL_FILE: file('database', 'postgres://localhost/hearth'),
+    };
     expect(problemsOf(env, 'publish-api')).toEqual([]);
   });
 

@@ -55,8 +55,10 @@ function missing(env: Environment, service: ServiceName): string[] {
   const need = (key: VariableKey, why: string) => {
     if (!isSet(key)) problems.push(`${VARIABLES[key].name}: ${why}`);
   };
-  if (service !== 'hearth') need('natsUrls', `is required by ${service}`);
-  if (service !== 'hearth' && service !== 'publish-api') need('databaseUrl', `is required by ${service}`);
+  if (service !== 'hearth') {
+    need('natsUrls', `is required by ${service}`);
+    need('databaseUrl', `is required by ${service}`);
+  }
   if (isSet('tlsCertFile')) need('tlsKeyFile', 'is required with HEARTH_TLS_CERT_FILE');
   if (isSet('tlsKeyFile')) need('tlsCertFile', 'is required with HEARTH_TLS_KEY_FILE');
   return problems;
