@@ -1,12 +1,9 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import type { Database } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
-import { INGEST, Publisher } from './publisher';
+import { DATABASE, INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
 import { PublishRoutes } from './publish.routes';
-
-/** For what must be read; accepting a message never does. */
-export const DATABASE = Symbol('Database');
 
 /** Server-side HTTP API of one process. */
 @Module({})

@@ -22,6 +22,8 @@ export interface Accepted {
 }
 
 export const INGEST = Symbol('IngestPublisher');
+/** For what must be read; accepting a message needs none of it. */
+export const DATABASE = Symbol('Database');
 
 /** Accepts messages of backends, whichever door they used. */
 @Injectable()
