@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { encodeTime } from 'ulid';
 import { HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
+import { reactionsOfCandidate, type ReactionDetail } from './reactions';
 import type { Db } from './tables';
 
 export interface HistoryPage {
@@ -15,8 +16,10 @@ export interface HistoryPage {
   readonly reverse?: boolean;
   /** At most 100, the default. */
   readonly limit?: number;
-  /** Most bytes of the messages serialised as JSON; 1 MiB by default. */
+  /** Most bytes of the messages serialised as JSON, with their reactions; 1 MiB by default. */
   readonly maxBytes?: number;
+  /** What is read of reactions; nothing by default. */
+  readonly reactions?: ReactionDetail;
 }
 
 export interface StoredMessage {
@@ -27,6 +30,8 @@ export interface StoredMessage {
   readonly data: string;
   /** JSON text of `{"uid","umd"}`, or `null` for a server message. */
   readonly meta: string | null;
+  /** JSON text of the member `reactions` (§3.3); `null` for a message without, and when they were not asked for. */
+  readonly reactions: string | null;
 }
 
 /** The largest time a ULID can carry. */
@@ -34,6 +39,7 @@ const LATEST_ULID_MS = 2 ** 48 - 1;
 const ULID_CHARACTERS = 26;
 /** Of a serialised message, what is the same for all, and the comma to the next. */
 const FRAME_BYTES = '{"id":"","event":"","channel":"","data":,"meta":},'.length + ULID_CHARACTERS;
+const REACTIONS_BYTES = ',"reactions":'.length;
 /** Stands in the answer for the `meta` of a server message (client-http-api §3.2). */
 const ANONYMOUS_META_BYTES = '{"uid":null,"umd":null}'.length;
 
@@ -47,16 +53,19 @@ export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMes
   const direction = page.reverse === true ? sql`desc` : sql`asc`;
   const limit = Math.min(page.limit ?? HISTORY_PAGE_MESSAGES, HISTORY_PAGE_MESSAGES);
   const { rows } = await sql<StoredMessage>`
-    select id, channel, event, data, meta from (
-      select *, row_number() over in_order as number, sum(bytes) over in_order as bytes_so_far from (
-        select id, channel, event, data, meta,
-               ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
-                 + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int) as bytes
-          from message_log
-         where channel = ${page.channel} and id >= ${firstIdOf(page.sinceMs)} and ${beyondCursor(page)}
-           and (expires_at is null or expires_at > now())
-         order by id ${direction} limit ${limit}
-      ) as candidate
+    select id, channel, event, data, meta, reactions from (
+      select *, row_number() over in_order as number,
+             sum(bytes + coalesce(octet_length(reactions) + ${REACTIONS_BYTES}::int, 0)) over in_order as bytes_so_far
+        from (
+          select id, channel, event, data, meta,
+                 ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
+                   + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int) as bytes
+            from message_log
+           where channel = ${page.channel} and id >= ${firstIdOf(page.sinceMs)} and ${beyondCursor(page)}
+             and (expires_at is null or expires_at > now())
+           order by id ${direction} limit ${limit}
+        ) as candidate
+        cross join lateral (${reactionsOfCandidate(page.reactions)}) as reacted
       window in_order as (order by id ${direction})
     ) as measured
     where number = 1 or bytes_so_far <= ${page.maxBytes ?? HISTORY_PAGE_BYTES}::int8

@@ -53,6 +53,8 @@ export {
   reviveDeadLetters,
   type DeadLetter,
 } from './webhook-dead-letters';
+export { findMessage, type FoundMessage } from './message-target';
+export { listReactions, type ListedReaction, type ReactionDetail } from './reactions';
 export { expireRows, scheduleExpiryWithPgCron } from './expiry';
 export { assertSchemaIsCurrent, migrate, SchemaError, type MigrateOptions } from './migrations';
 export { projectRoot, readMigrations, type Migration } from './migration-files';
