@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { ErrorCode, IngestEvent, metaJson, ProtocolError } from '@hearth/protocol';
+import { IngestEvent, metaJson, ProtocolError, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/protocol';
 import { Logger, Metrics, traced, Tracing } from '@hearth/service';
 import { IngestPublisher } from '@hearth/stream';
 import { monotonicFactory } from 'ulid';
-import { realChannel, Requester } from './permissions';
+import { maySchedule, realChannel, Requester } from './permissions';
 
 /** A message as a client asked for it; its data has been checked. */
 export interface ClientMessage {
@@ -12,6 +12,8 @@ export interface ClientMessage {
   readonly event: string;
   /** JSON text. */
   readonly data: string;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
 }
 
 /** How it came. */
@@ -26,19 +28,24 @@ export interface AcceptedMessage {
   readonly channel: string;
   /** The promised id, `null` when none was asked for. */
   readonly id: string | null;
+  /** Of a scheduled message. */
+  readonly scheduleArn?: string;
   /** Resolves once the message is durable; rejects with `SERVICE_UNAVAILABLE` when it was not accepted. */
   readonly durable: Promise<void>;
 }
+
+type Refusal = 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED' | 'SCHEDULE_PERMISSION_DENIED';
 
 /** Messages of clients, from their sockets and over HTTP, on their way to the sequencer. */
 export class ClientPublish {
   private readonly nextId = monotonicFactory();
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'publish'>,
+    private readonly ingest: Pick<IngestPublisher, 'publish' | 'operate' | 'partitionOf'>,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
     private readonly logger: Logger,
+    private readonly naming: ScheduleNaming,
   ) {}
 
   /**
@@ -49,19 +56,35 @@ export class ClientPublish {
    */
   publish(requester: Requester, message: ClientMessage, origin: ClientOrigin, eagerId = false): AcceptedMessage {
     const channel = realChannel(message.channel, requester);
-    const id = eagerId ? this.nextId() : null;
-    const event = this.ingestEvent(requester, channel, message.event, origin);
+    const event = this.ingestEvent(requester, channel, message, origin, eagerId ? this.nextId() : undefined);
     // Asked first, so that at other levels no message pays for it.
     if (this.logger.level === 'debug') {
       const { requestId } = event;
       this.logger.debug({ requestId, connectionId: requester.id, publish: message }, 'a message was sent by a client');
     }
-    const span = this.tracing.begin('client.publish', event.requestId);
-    const queued = this.ingest.publish(id === null ? event : { ...event, eagerId: id }, message.data);
-    const durable = traced(span, queued).then(
+    const { dueMs, data } = message;
+    if (dueMs !== undefined) return this.schedule(event, data, dueMs);
+    return { channel, id: event.eagerId ?? null, durable: this.counted(this.ingest.publish(event, data), event) };
+  }
+
+  /** Parks the message until it is due (publish-api §7); whether it is allowed was decided now. */
+  private schedule(event: IngestEvent, data: string, dueMs: number): AcceptedMessage {
+    const { channel } = event;
+    const scheduled = scheduleOf(event, data, dueMs, this.ingest.partitionOf(channel), Date.now());
+    const durable = this.ingest.operate(scheduled.operation, scheduled.data);
+    return {
+      channel,
+      id: scheduled.eagerId ?? null,
+      scheduleArn: scheduleArn(this.naming, scheduled.scheduleId),
+      durable: this.counted(durable, event),
+    };
+  }
+
+  private counted(queued: Promise<void>, { trigger, requestId }: IngestEvent): Promise<void> {
+    return traced(this.tracing.begin('client.publish', requestId), queued).then(
       () => {
         // What comes over HTTP is counted where the request arrived.
-        if (origin.trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
+        if (trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
       },
       (error: unknown) => {
         this.metrics.publishRefused.of('SERVICE_UNAVAILABLE').inc();
@@ -70,15 +93,23 @@ export class ClientPublish {
         });
       },
     );
-    return { channel, id, durable };
   }
 
-  private ingestEvent(requester: Requester, channel: string, event: string, origin: ClientOrigin): IngestEvent {
+  private ingestEvent(
+    requester: Requester,
+    channel: string,
+    { event, dueMs }: ClientMessage,
+    origin: ClientOrigin,
+    eagerId: string | undefined,
+  ): IngestEvent {
     const subscription = requester.subscription(channel);
     const grants = subscription?.grants ?? requester.grants;
     const decision = grants.publishDecision(channel, event, subscription !== undefined);
     if (decision !== 'allow') throw this.refusal(decision, channel, event);
-    const { echo, emitPubSubEvent, store } = grants.messageDirectives(channel, event);
+    const { echo, emitPubSubEvent, store, scheduleBefore } = grants.messageDirectives(channel, event);
+    if (dueMs !== undefined && !maySchedule(dueMs, scheduleBefore)) {
+      throw this.refusal('SCHEDULE_PERMISSION_DENIED', channel, event);
+    }
     return {
       requestId: randomUUID(),
       channel,
@@ -86,6 +117,7 @@ export class ClientPublish {
       trigger: origin.trigger,
       store,
       emitPubSubEvent,
+      eagerId,
       meta: metaJson(subscription?.identity ?? requester.identity),
       connectionId: requester.id,
       echo,
@@ -94,13 +126,19 @@ export class ClientPublish {
     };
   }
 
-  private refusal(code: ErrorCode, channel: string, event: string): ProtocolError {
+  private refusal(code: Refusal, channel: string, event: string): ProtocolError {
     this.metrics.publishRefused.of(code).inc();
-    return new ProtocolError(
-      code,
-      code === 'NOT_SUBSCRIBED'
-        ? `channel: publishing to ${channel} needs a subscription`
-        : `event: publishing ${event} to ${channel} is not granted`,
-    );
+    return new ProtocolError(code, reasonFor(code, channel, event));
+  }
+}
+
+function reasonFor(code: Refusal, channel: string, event: string): string {
+  switch (code) {
+    case 'NOT_SUBSCRIBED':
+      return `channel: publishing to ${channel} needs a subscription`;
+    case 'SCHEDULE_PERMISSION_DENIED':
+      return `scheduleExpression: scheduling ${event} in ${channel} for that instant is not granted`;
+    case 'PUBLISH_PERMISSION_DENIED':
+      return `event: publishing ${event} to ${channel} is not granted`;
   }
 }

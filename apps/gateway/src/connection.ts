@@ -14,6 +14,7 @@ import {
 } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
 import { ClientOrigin, ClientPublish } from './client-publish';
+import { ClientReactions } from './client-reactions';
 import { ClientSocket, FrameReceiver } from './client-socket';
 import { ConnectionClock, ConnectionTimes } from './connection-clock';
 import { newConnectionSecret } from './credentials';
@@ -38,6 +39,7 @@ export interface ConnectionParts {
   readonly rights: ResumeRights;
   readonly tokens: Tokens;
   readonly publish: ClientPublish;
+  readonly reactions: ClientReactions;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly times: ConnectionTimes;
@@ -247,9 +249,10 @@ export class Connection implements FrameReceiver, Requester {
         return void this.answerNothing(answerId);
       case 'pong':
         return void this.answerNothing(answerId);
+      case 'reaction':
+        return this.parts.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
       case 'storageSet':
       case 'storageGet':
-      case 'reaction':
       case 'umdUpdate':
         throw new ProtocolError('NOT_IMPLEMENTED', `event: ${frame.kind} is not available yet`);
     }
@@ -326,16 +329,13 @@ export class Connection implements FrameReceiver, Requester {
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
-    if (frame.dueMs !== undefined) {
-      throw new ProtocolError('NOT_IMPLEMENTED', 'scheduleExpression: scheduled messages are not available yet');
-    }
-    const { channel, durable } = this.parts.publish.publish(this, frame, this.origin);
+    const { channel, scheduleArn, durable } = this.parts.publish.publish(this, frame, this.origin);
     this.inFlight++;
     durable.then(
       () => {
         this.landed();
         if (answerId === undefined || this.hasEnded) return;
-        this.socket.answer(answerId, JSON.stringify({ id: null, event: frame.event, channel }));
+        this.socket.answer(answerId, JSON.stringify({ id: null, event: frame.event, channel, scheduleArn }));
       },
       (error: unknown) => {
         this.landed();

@@ -10,10 +10,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, Tracing } from '@hearth/service';
 import { Database } from '@hearth/store';
 import { IngestPublisher, StreamConnection } from '@hearth/stream';
-import { ClientApiController } from './client-api.controller';
+import { ClientApiController, INGEST } from './client-api.controller';
 import { ClientGateway } from './client.gateway';
 import { ClientPublish } from './client-publish';
 import { ConsoleRoutes } from './console.routes';
+import { ClientReactions } from './client-reactions';
 import { ConnectionTimes } from './connection-clock';
 import { Connections } from './connections';
 import { GatewayLease } from './gateway-lease';
@@ -29,9 +30,9 @@ import { UpgradeRequired } from './upgrade-required';
 /** What a process has opened for its gateway. */
 export interface GatewayParts {
   readonly stream: StreamConnection;
-  /** For the gateway's number and for single-use tokens. */
+  /** For the gateway's number, for single-use tokens and for the messages that clients react to. */
   readonly database: Pick<Database, 'db'>;
-  readonly ingest: Pick<IngestPublisher, 'publish'>;
+  readonly ingest: IngestPublisher;
 }
 
 const GATEWAY_PARTS = Symbol('GatewayParts');
@@ -55,6 +56,7 @@ function timesOf(config: HearthConfig): ConnectionTimes {
 class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly hub: Hub;
   readonly publishing: ClientPublish;
+  readonly reactions: ClientReactions;
   readonly connections: Connections;
   readonly handshake: Handshake;
   readonly rpc: GatewayRpcStrategy;
@@ -70,7 +72,8 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     const maxBacklogBytes = config.wsMaxBacklogBytes;
     const tokens = new Tokens(config, database);
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
-    this.publishing = new ClientPublish(ingest, metrics, tracing, logger);
+    this.publishing = new ClientPublish(ingest, metrics, tracing, logger, config);
+    this.reactions = new ClientReactions(ingest, database, metrics);
     const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
       {
@@ -78,6 +81,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
         joining: new Joining(this.hub, tokens, resume),
         rights: resume.rights,
         publish: this.publishing,
+        reactions: this.reactions,
         times: timesOf(config),
         tokens,
         metrics,
@@ -125,6 +129,8 @@ export class GatewayModule {
         Gateway,
         { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
         { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
+        { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
+        { provide: INGEST, useValue: parts.ingest },
         ClientGateway,
         UpgradeRequired,
         ConsoleRoutes,

@@ -89,6 +89,15 @@ export async function subscribeToken(token: string, requester: Requester, tokens
   }
 }
 
+/**
+ * Whether something may be scheduled for an instant (tokens-and-claims §4.3, §4.4).
+ *
+ * @param scheduleBefore the claim: the latest allowed instant, Unix seconds
+ */
+export function maySchedule(dueMs: number, scheduleBefore: number | undefined): boolean {
+  return scheduleBefore !== undefined && dueMs <= scheduleBefore * 1_000;
+}
+
 /** Oldest instant that `historyStart` makes visible, ms since 1970; `undefined` without it. */
 export function historyStartMs(channel: string, grants: Grants): number | undefined {
   const historyStart = grants.historyStart(channel);

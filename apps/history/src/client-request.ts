@@ -5,6 +5,8 @@ import {
   parseJsonObject,
   ProtocolError,
   REACTION_EVENT,
+  ReactionRequest,
+  reactionRequest,
   refuseReservedEvent,
   requiredChannel,
   requiredEvent,
@@ -21,6 +23,14 @@ export interface ListMessagesRequest {
   readonly after?: string;
   readonly before?: string;
   readonly reverse: boolean;
+  readonly expandReactions: boolean;
+}
+
+export interface ListReactionsRequest {
+  /** May be an alias. */
+  readonly channel: string;
+  /** ULID, upper case. */
+  readonly messageId: string;
 }
 
 export interface PublishMessageRequest {
@@ -32,6 +42,8 @@ export interface PublishMessageRequest {
   readonly eagerIdGeneration: boolean;
   /** When it is due, ms since 1970; absent = now. */
   readonly dueMs?: number;
+  /** For `hotsock.messageReaction`. */
+  readonly reaction?: ReactionRequest;
 }
 
 /**
@@ -61,10 +73,23 @@ export function parseListMessages(body: Uint8Array): ListMessagesRequest {
   const after = cursor(object, 'after');
   const before = cursor(object, 'before');
   const reverse = typedMember(object, 'reverse', 'boolean') ?? false;
-  if (typedMember(object, 'expandReactions', 'boolean') === true) {
-    throw new ProtocolError('NOT_IMPLEMENTED', 'expandReactions: reactions are not available yet');
-  }
-  return { channel, reverse, after: reverse ? undefined : after, before: reverse ? before : undefined };
+  const expandReactions = typedMember(object, 'expandReactions', 'boolean') ?? false;
+  return {
+    channel,
+    reverse,
+    after: reverse ? undefined : after,
+    before: reverse ? before : undefined,
+    expandReactions,
+  };
+}
+
+/** @throws ProtocolError naming the first offending member */
+export function parseListReactions(body: Uint8Array): ListReactionsRequest {
+  const object = parseJsonObject(textOf(body), 'the body');
+  const channel = requiredChannel(object);
+  const messageId = cursor(object, 'messageId');
+  if (messageId === undefined) throw new ProtocolError('MISSING_FIELD', 'messageId is required');
+  return { channel, messageId };
 }
 
 function cursor(object: Readonly<Record<string, unknown>>, name: string): string | undefined {
@@ -84,8 +109,9 @@ export function parsePublishMessage(body: Uint8Array): PublishMessageRequest {
   const data = dataText(text);
   const eagerIdGeneration = typedMember(object, 'eagerIdGeneration', 'boolean') ?? false;
   const dueMs = scheduledMs(object, Date.now());
-  if (dueMs !== undefined || event === REACTION_EVENT) {
-    throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} and scheduling are not available yet`);
+  const reaction = event === REACTION_EVENT ? reactionRequest(data) : undefined;
+  if (reaction !== undefined && dueMs !== undefined) {
+    throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
   }
-  return { channel, event, data, eagerIdGeneration, dueMs };
+  return { channel, event, data, eagerIdGeneration, dueMs, reaction };
 }

@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req, Res } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { gatewayIdOf, messageFrame, ProtocolError } from '@hearth/protocol';
+import { gatewayIdOf, idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
 import {
   CONFIG,
   HearthConfig,
@@ -23,10 +23,16 @@ import {
   StreamConnection,
   StreamUnavailableError,
 } from '@hearth/stream';
-import { Database, HistoryPage, listMessages, StoredMessage } from '@hearth/store';
+import { Database, Db, findMessage, ListedReaction, listMessages, listReactions, StoredMessage } from '@hearth/store';
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { connectionCredentials, ListMessagesRequest, parseListMessages, parsePublishMessage } from './client-request';
+import {
+  connectionCredentials,
+  ListMessagesRequest,
+  parseListMessages,
+  parseListReactions,
+  parsePublishMessage,
+} from './client-request';
 import { allowOrigins } from './cors';
 
 /** Connections that the process has opened for the client HTTP API. */
@@ -41,20 +47,13 @@ export const HISTORY_CONNECTIONS = Symbol('HistoryConnections');
 const SERVER_META = '{"uid":null,"umd":null}';
 
 /**
- * The client HTTP API (client-http-api §1–§4). It keeps nothing about connections: who may see or publish what is
+ * The client HTTP API (client-http-api §1–§5). It keeps nothing about connections: who may see or publish what is
  * asked of the gateway that owns the connection, on whatever node that is.
  */
 @Controller('connection')
 export class ConnectionController implements OnModuleInit {
-  /** Endpoints of the protocol whose features this version does not offer (client-http-api §5–§8). */
-  @Post([
-    'listReactions',
-    'channelStorageGet',
-    'channelStorageSet',
-    'channelStorageList',
-    'getChannelInfo',
-    'umdUpdate',
-  ])
+  /** Endpoints of the protocol whose features this version does not offer (client-http-api §6–§8). */
+  @Post(['channelStorageGet', 'channelStorageSet', 'channelStorageList', 'getChannelInfo', 'umdUpdate'])
   notOffered(@Req() request: FastifyRequest): never {
     connectionCredentials(request.raw.url ?? '');
     throw new ProtocolError('NOT_IMPLEMENTED', 'this endpoint is not available yet');
@@ -83,9 +82,39 @@ export class ConnectionController implements OnModuleInit {
     const credentials = connectionCredentials(request.raw.url ?? '');
     const question = parseListMessages(rawBody(request));
     const span = this.tracing.begin('history.listMessages', randomUUID());
-    const { channel, messages } = await traced(span, this.visiblePage(credentials, question, span));
+    const messages = await traced(span, this.visiblePage(credentials, question, span));
+    const empty = question.expandReactions ? '{}' : undefined;
     void reply.header('content-type', 'application/json');
-    return `{"messages":[${messages.map((message) => historyEntry(channel, message)).join(',')}]}`;
+    return `{"messages":[${messages.map((message) => historyEntry(message, message.reactions ?? empty)).join(',')}]}`;
+  }
+
+  @Post('listReactions')
+  @HttpCode(200)
+  async listReactions(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    const credentials = connectionCredentials(request.raw.url ?? '');
+    const { channel: name, messageId } = parseListReactions(rawBody(request));
+    const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listReactions', channel: name });
+    const reactions = await this.read((db) => this.visibleReactions(db, channel, messageId, sinceMs));
+    void reply.header('content-type', 'application/json');
+    return `{"reactions":[${reactions.map(reactionEntry).join(',')}]}`;
+  }
+
+  /** @param sinceMs oldest visible instant, ms since 1970 */
+  private async visibleReactions(
+    db: Db,
+    channel: string,
+    messageId: string,
+    sinceMs: number,
+  ): Promise<ListedReaction[]> {
+    // The gateway has seen to it that everything accepted before can be read.
+    const settled = () => Promise.resolve();
+    if (idTimeMs(messageId) < sinceMs || (await findMessage(db, channel, messageId, settled)) === undefined) {
+      throw new ProtocolError('MESSAGE_NOT_FOUND', `messageId: there is no such message in ${channel}`);
+    }
+    return listReactions(db, channel, messageId);
   }
 
   @Post('publishMessage')
@@ -95,35 +124,37 @@ export class ConnectionController implements OnModuleInit {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
     const credentials = connectionCredentials(request.raw.url ?? '');
-    const message = parsePublishMessage(rawBody(request));
-    const { id, channel } = await this.askGateway(credentials, {
-      operation: 'publishMessage',
-      ...message,
-      sourceIp: this.sourceIp(request.raw),
-      userAgent: userAgentOf(request.raw),
-    });
+    const { reaction, ...message } = parsePublishMessage(rawBody(request));
+    const origin = { sourceIp: this.sourceIp(request.raw), userAgent: userAgentOf(request.raw) };
+    const accepted =
+      reaction === undefined
+        ? await this.askGateway(credentials, { operation: 'publishMessage', ...message, ...origin })
+        : await this.askGateway(credentials, { operation: 'react', channel: message.channel, ...reaction, ...origin });
+    const { channel, id, scheduleArn } = { id: null, scheduleArn: undefined, ...accepted };
     this.metrics.accepted.of('client').inc();
     void reply.header('content-type', 'application/json');
-    return JSON.stringify({ id, event: message.event, channel });
+    return JSON.stringify({ id, event: message.event, channel, scheduleArn });
   }
 
-  /** The page as far as the connection may see it; `channel` is the real name. */
+  /** The page as far as the connection may see it. */
   private async visiblePage(
     credentials: ConnectionCredentials,
-    { channel: name, ...page }: ListMessagesRequest,
+    { channel: name, expandReactions, ...page }: ListMessagesRequest,
     span: Span | undefined,
-  ): Promise<{ channel: string; messages: StoredMessage[] }> {
+  ): Promise<StoredMessage[]> {
     const question = { operation: 'listMessages', channel: name } as const;
     const { channel, sinceMs } = await traced(span?.child('history.gateway'), this.askGateway(credentials, question));
-    const messages = await traced(span?.child('history.read'), this.readPage({ channel, sinceMs, ...page }));
-    return { channel, messages };
+    const reactions = expandReactions ? 'items' : 'count';
+    const messages = this.read((db) => listMessages(db, { channel, sinceMs, ...page, reactions }));
+    return traced(span?.child('history.read'), messages);
   }
 
   /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */
-  private async readPage(page: HistoryPage): Promise<StoredMessage[]> {
+  private async read<T>(query: (db: Db) => Promise<T>): Promise<T> {
     try {
-      return await listMessages(this.connections.database.db, page);
+      return await query(this.connections.database.db);
     } catch (error) {
+      if (error instanceof ProtocolError) throw error;
       this.logger.error({ err: error }, 'History could not be read');
       throw new ProtocolError('SERVICE_UNAVAILABLE', 'history cannot be read at the moment, try again', {
         cause: error,
@@ -146,6 +177,15 @@ export class ConnectionController implements OnModuleInit {
   }
 }
 
-function historyEntry(channel: string, { id, event, data, meta }: StoredMessage): string {
-  return messageFrame({ id, event, channel, dataJson: data, metaJson: meta ?? SERVER_META });
+/** @param reactions JSON text of the member; `undefined` = it is left out */
+function historyEntry(message: StoredMessage, reactions: string | undefined): string {
+  const { id, event, channel, data, meta } = message;
+  const entry = messageFrame({ id, event, channel, dataJson: data, metaJson: meta ?? SERVER_META });
+  return reactions === undefined ? entry : `${entry.slice(0, -1)},"reactions":${reactions}}`;
+}
+
+/** `umd` is left out where there is none (client-http-api §5). */
+function reactionEntry({ reaction, uidJson, umdJson }: ListedReaction): string {
+  const umd = umdJson === 'null' ? '' : `,"umd":${umdJson}`;
+  return `{"reaction":${JSON.stringify(reaction)},"uid":${uidJson}${umd}}`;
 }

@@ -96,7 +96,7 @@ export class PublishRoutes implements OnModuleInit {
   private async publishBatch(body: Buffer, source: PublishSource): Promise<unknown[]> {
     const requests = parsePublishBatch(body);
     this.refuseOversized(requests);
-    const accepted = await Promise.all(requests.map((one) => this.publisher.publish(one, source)));
+    const accepted = await this.publisher.publishAll(requests, source);
     this.metrics.accepted.of('batch').inc(accepted.length);
     return accepted;
   }

@@ -1,6 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ProtocolError, PublishRequest, Trigger } from '@hearth/protocol';
-import { Logger, LOGGER, traced, Tracing } from '@hearth/service';
+import {
+  IngestEvent,
+  OperationOrigin,
+  ProtocolError,
+  PublishRequest,
+  scheduleArn,
+  scheduleOf,
+  ServerReaction,
+  Trigger,
+} from '@hearth/protocol';
+import type { ScheduleNaming } from '@hearth/protocol';
+import { CONFIG, Logger, LOGGER, traced, Tracing } from '@hearth/service';
+import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
@@ -19,11 +30,16 @@ export interface Accepted {
   readonly id?: string;
   readonly channel: string;
   readonly event: string;
+  /** Of what was scheduled. */
+  readonly scheduleArn?: string;
 }
 
 export const INGEST = Symbol('IngestPublisher');
 /** For what must be read; accepting a message needs none of it. */
 export const DATABASE = Symbol('Database');
+
+/** What a request becomes on the ingest stream once everything about it has been checked. */
+type Checked = PublishRequest & { readonly target?: FoundMessage };
 
 /** Accepts messages of backends, whichever door they used. */
 @Injectable()
@@ -33,52 +49,132 @@ export class Publisher {
 
   constructor(
     @Inject(INGEST) private readonly ingest: IngestPublisher,
+    @Inject(DATABASE) private readonly database: Pick<Database, 'db'>,
+    @Inject(CONFIG) private readonly naming: ScheduleNaming,
     private readonly tracing: Tracing,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
-   * @returns when the message is durably queued
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when it is not
+   * @returns when the message is durably queued; for a reaction, when it can be read
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when it is not, `MESSAGE_NOT_FOUND`
    */
-  async publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
-    const { channel, event } = request;
-    if (request.key !== undefined || request.reaction !== undefined || request.dueMs !== undefined) {
-      throw new ProtocolError('NOT_IMPLEMENTED', `event: ${event} with these members is not available yet`);
+  publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
+    if (request.reaction === undefined) return this.accept(request, source);
+    return this.withTarget(request).then((checked) => this.accept(checked, source));
+  }
+
+  /**
+   * Publishes all of them or none, those of one channel in their order.
+   *
+   * @throws ProtocolError as `publish`, with the `index` of the request at fault
+   */
+  async publishAll(requests: readonly PublishRequest[], source: PublishSource): Promise<Accepted[]> {
+    const isReacting = requests.some(({ reaction }) => reaction !== undefined);
+    const checked = isReacting ? await this.withTargets(requests) : requests;
+    return Promise.all(checked.map((request) => this.accept(request, source)));
+  }
+
+  /** Calls for one channel are queued in their order. */
+  private async accept(request: Checked, source: PublishSource): Promise<Accepted> {
+    if (request.key !== undefined) {
+      throw new ProtocolError('NOT_IMPLEMENTED', `event: ${request.event} with these members is not available yet`);
     }
-    const eagerId = request.eagerIdGeneration ? this.nextId() : undefined;
-    const requestId = source.requestId ?? randomUUID();
+    const origin = originOf(source);
+    const { requestId } = origin;
     // Asked first, so that at other levels no message pays for it.
     if (this.logger.level === 'debug')
       this.logger.debug({ requestId, publish: request }, 'a message was sent by a backend');
     const span = this.tracing.begin('publish', requestId);
     try {
-      const durable = this.ingest.publish(
-        {
-          requestId,
-          trigger: source.trigger,
-          sourceIp: source.sourceIp,
-          userAgent: source.userAgent,
-          channel,
-          event,
-          store: request.store,
-          emitPubSubEvent: request.emitPubSubEvent,
-          deduplicationId: request.deduplicationId,
-          eagerId,
-        },
-        request.data,
-      );
-      await traced(span, durable);
+      return await traced(span, this.queue(request, origin));
     } catch (error) {
-      if (!(error instanceof StreamUnavailableError)) throw error;
-      throw new ProtocolError(
-        'SERVICE_UNAVAILABLE',
-        `the message was not confirmed, try again with the same deduplicationId: ${error.message}`,
-        {
-          cause: error,
-        },
-      );
+      throw error instanceof StreamUnavailableError ? unavailable('the message was not confirmed', error) : error;
     }
-    return eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
   }
+
+  private queue(request: Checked, origin: OperationOrigin): Promise<Accepted> {
+    const { channel, event, reaction, dueMs, data } = request;
+    if (reaction !== undefined) return this.react(request, reaction, origin);
+    const message = this.messageOf(request, origin);
+    if (dueMs !== undefined) return this.schedule(message, data, dueMs);
+    const { eagerId } = message;
+    const accepted = eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
+    return this.ingest.publish(message, data).then(() => accepted);
+  }
+
+  private messageOf(request: PublishRequest, origin: OperationOrigin): IngestEvent {
+    return {
+      ...origin,
+      channel: request.channel,
+      event: request.event,
+      store: request.store,
+      emitPubSubEvent: request.emitPubSubEvent,
+      deduplicationId: request.deduplicationId,
+      eagerId: request.eagerIdGeneration ? this.nextId() : undefined,
+    };
+  }
+
+  /** Parks it until it is due (publish-api §7). */
+  private async schedule(target: IngestEvent, data: string, dueMs: number): Promise<Accepted> {
+    const { channel, event } = target;
+    const scheduled = scheduleOf(target, data, dueMs, this.ingest.partitionOf(channel), Date.now());
+    await this.ingest.operate(scheduled.operation, scheduled.data);
+    const accepted = { channel, event, scheduleArn: scheduleArn(this.naming, scheduled.scheduleId) };
+    return scheduled.eagerId === undefined ? accepted : { id: scheduled.eagerId, ...accepted };
+  }
+
+  /** Reacts in the name of a user, or as the one anonymous user of servers (publish-api §8). */
+  private async react(request: Checked, reaction: ServerReaction, origin: OperationOrigin): Promise<Accepted> {
+    const { channel, event, emitPubSubEvent, deduplicationId, target } = request;
+    await this.ingest.perform({
+      kind: 'reaction',
+      ...origin,
+      ...reaction,
+      channel,
+      emitPubSubEvent,
+      deduplicationId,
+      expiresMs: target?.expiresMs ?? undefined,
+    });
+    return { channel, event };
+  }
+
+  private withTargets(requests: readonly PublishRequest[]): Promise<Checked[]> {
+    return Promise.all(
+      requests.map(async (request, index) => {
+        try {
+          return await this.withTarget(request);
+        } catch (error) {
+          const { code, message, cause } = error as ProtocolError;
+          throw new ProtocolError(code, message, { index, cause });
+        }
+      }),
+    );
+  }
+
+  /** Finds what a reaction is for. */
+  private async withTarget(request: PublishRequest): Promise<Checked> {
+    const { channel, reaction } = request;
+    if (reaction === undefined) return request;
+    let target: FoundMessage | undefined;
+    try {
+      target = await findMessage(this.database.db, channel, reaction.messageId, () => this.ingest.barrier(channel));
+    } catch (error) {
+      throw unavailable('data.messageId cannot be looked up', error);
+    }
+    if (target !== undefined) return { ...request, target };
+    throw new ProtocolError('MESSAGE_NOT_FOUND', `data.messageId: there is no such message stored in ${channel}`);
+  }
+}
+
+function originOf(source: PublishSource): OperationOrigin {
+  const { trigger, requestId = randomUUID(), sourceIp, userAgent } = source;
+  return { trigger, requestId, sourceIp, userAgent };
+}
+
+function unavailable(what: string, cause: unknown): ProtocolError {
+  const reason = cause instanceof StreamUnavailableError ? `: ${cause.message}` : '';
+  return new ProtocolError('SERVICE_UNAVAILABLE', `${what}, try again with the same deduplicationId${reason}`, {
+    cause,
+  });
 }

@@ -1,4 +1,4 @@
-import { gatewaySubject, ProtocolError, ErrorCode } from '@hearth/protocol';
+import { gatewaySubject, ProtocolError, ErrorCode, ReactionRequest } from '@hearth/protocol';
 import { ErrorCode as NatsErrorCode, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
 
@@ -17,9 +17,18 @@ export type GatewayRequest =
       /** JSON text. */
       readonly data: string;
       readonly eagerIdGeneration: boolean;
+      /** When it is due, ms since 1970; absent = now. */
+      readonly dueMs?: number;
       readonly sourceIp?: string;
       readonly userAgent?: string;
-    };
+    }
+  | ({
+      readonly operation: 'react';
+      readonly channel: string;
+      readonly sourceIp?: string;
+      readonly userAgent?: string;
+    } & ReactionRequest)
+  | { readonly operation: 'listReactions'; readonly channel: string };
 
 export interface ConnectionCredentials {
   readonly connectionId: string;
@@ -29,7 +38,16 @@ export interface ConnectionCredentials {
 export type GatewayAnswer =
   /** The channel's real name and the oldest visible instant, ms since 1970. */
   | { readonly operation: 'listMessages'; readonly channel: string; readonly sinceMs: number }
-  | { readonly operation: 'publishMessage'; readonly channel: string; readonly id: string | null };
+  | {
+      readonly operation: 'publishMessage';
+      readonly channel: string;
+      readonly id: string | null;
+      readonly scheduleArn?: string;
+    }
+  /** It can be read. */
+  | { readonly operation: 'react'; readonly channel: string }
+  /** As for `listMessages`; everything accepted before can be read. */
+  | { readonly operation: 'listReactions'; readonly channel: string; readonly sinceMs: number };
 
 export type AnswerTo<R extends GatewayRequest> = Extract<GatewayAnswer, { operation: R['operation'] }>;
 
