@@ -4,6 +4,8 @@ import type { IngestPublisher } from '@hearth/stream';
 import { DATABASE, INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
 import { PublishRoutes } from './publish.routes';
+import { ScheduleCancelling } from './schedule-cancelling';
+import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
 @Module({})
@@ -11,12 +13,14 @@ export class PublishApiModule {
   static register(ingest: IngestPublisher, database: Database): DynamicModule {
     return {
       module: PublishApiModule,
+      controllers: [SchedulesController],
       providers: [
         { provide: INGEST, useValue: ingest },
         { provide: DATABASE, useValue: database },
         Publisher,
         PublishRoutes,
         LambdaRoutes,
+        ScheduleCancelling,
       ],
     };
   }

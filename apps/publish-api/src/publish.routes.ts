@@ -9,7 +9,6 @@ import {
 } from '@hearth/protocol';
 import {
   ApiKeys,
-  bearerToken,
   CONFIG,
   HearthConfig,
   Metrics,
@@ -20,6 +19,7 @@ import {
 } from '@hearth/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { requireApiKey } from './api-key';
 import { Publisher, PublishSource } from './publisher';
 
 /**
@@ -68,23 +68,13 @@ export class PublishRoutes implements OnModuleInit {
     publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
   ): Promise<FastifyReply> {
     try {
-      this.authorize(request.raw);
+      requireApiKey(request.raw.headers, this.keys);
       const accepted = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
       this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'INTERNAL_ERROR').inc();
       throw error;
     }
-  }
-
-  /** @throws ProtocolError unless the caller has a valid key (publish-api §2) */
-  private authorize({ headers }: IncomingMessage): void {
-    const key = bearerToken(headers);
-    if (key !== undefined && this.keys.accepts(key)) return;
-    throw new ProtocolError(
-      'UNAUTHORIZED',
-      key === undefined ? 'the Authorization header must be "Bearer <API key>"' : 'the API key is not valid',
-    );
   }
 
   private async publishOne(body: Buffer, source: PublishSource): Promise<unknown> {

@@ -4,15 +4,19 @@ import {
   ChannelState,
   missingFor,
   Outcome,
+  ScheduleRow,
   SequencedOperation,
   takeDue,
   UnsavedChanges,
 } from '@hearth/channels';
-import type { BackendEvent } from '@hearth/protocol';
+import type { BackendEvent, OperationKind, OperationOf } from '@hearth/protocol';
 import { Database, loadCounts, loadPresence, loadReactions, loadSchedules, loadStorage } from '@hearth/store';
 import { eventsOf, messagePublished } from './backend-events';
 import type { Deliverable } from './fan-out';
+import type { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, Sequencing } from './sequencing';
+
+const SCHEDULE_KINDS: ReadonlySet<OperationKind> = new Set(['schedule', 'fire', 'cancel']);
 
 /** What came of a batch. */
 export interface AppliedBatch {
@@ -36,22 +40,52 @@ export interface Answer {
  */
 export class ChannelOperations {
   private readonly state = new ChannelState();
+  /** What came of the operations of a batch that have been applied already. */
+  private readonly settled = new Map<SequencedOperation, Outcome>();
 
   constructor(
     private readonly database: Pick<Database, 'db'>,
     private readonly rules: ChannelRules,
+    private readonly timer: Pick<ScheduleTimer, 'accepted' | 'early' | 'gone'>,
     private readonly onFailure: (operation: SequencedOperation, error: unknown) => void,
   ) {}
 
-  /** Puts what schedules parked in the place of the operations that fire them; one that is gone or not due vanishes. */
-  async unparkDue(batch: readonly Sequenced[], sequencing: Sequencing): Promise<readonly Sequenced[]> {
-    if (!batch.some(({ operation }) => operation?.kind === 'fire')) return batch;
+  /** Schedules that the database does not have yet. */
+  unsavedSchedules(): Iterable<ScheduleRow> {
+    return this.state.schedules.unsavedRows();
+  }
+
+  /**
+   * Applies what concerns schedules, in its order, and puts what they parked in the place of the operations that fire
+   * them; one that is gone or not due vanishes. This comes before anything else of a batch, because what is fired is
+   * committed with it; nothing but these operations looks at schedules, so their order is all that matters.
+   */
+  async settleSchedules(batch: readonly Sequenced[], sequencing: Sequencing): Promise<readonly Sequenced[]> {
+    if (!batch.some((one) => isOperation(one) && SCHEDULE_KINDS.has(one.operation.kind))) return batch;
     await this.load(batch);
     return batch.flatMap((one) => {
-      if (!isOperation(one) || one.operation.kind !== 'fire') return [one];
-      const due = takeDue(one.operation, one.acceptedMs, this.state);
-      return due === undefined ? [] : [sequencing.unpark(one, due.payload)];
+      if (!isOperation(one) || !SCHEDULE_KINDS.has(one.operation.kind)) return [one];
+      if (one.operation.kind === 'fire') return this.fired(one, one.operation, sequencing);
+      this.settled.set(one, this.applyOne(one));
+      return [one];
     });
+  }
+
+  private fired(one: SequencedOperation, operation: OperationOf<'fire'>, sequencing: Sequencing): Sequenced[] {
+    const waiting = this.state.schedules.get(operation);
+    const due = takeDue(operation, one.acceptedMs, this.state);
+    if (due === undefined) {
+      if (waiting !== undefined) this.timer.early(waiting.scheduleId, waiting.dueMs - one.acceptedMs);
+      return [];
+    }
+    this.timer.gone(due);
+    try {
+      return [sequencing.unpark(one, due.payload)];
+    } catch (error) {
+      // Nothing of ours parks what it could not read; should it happen, it must not stop a partition.
+      this.onFailure(one, error);
+      return [];
+    }
   }
 
   /** Loads what the operations of a batch need; may be repeated. */
@@ -94,7 +128,7 @@ export class ChannelOperations {
         if (one.event.emitPubSubEvent) events.push(messagePublished(one));
         continue;
       }
-      const outcome = dropped.has(one) ? {} : this.applyOne(one);
+      const outcome = dropped.has(one) ? {} : (this.settled.get(one) ?? this.applyOne(one));
       if (outcome.record !== undefined) {
         deliverables.push({ id: one.id, position: one.position, record: outcome.record });
       }
@@ -102,6 +136,7 @@ export class ChannelOperations {
       const { acknowledgeTo } = one.operation;
       if (acknowledgeTo !== undefined) answers.push({ to: acknowledgeTo, refusal: outcome.refusal });
     }
+    this.settled.clear();
     return { deliverables, events, answers, changes: UnsavedChanges.take(this.state) };
   }
 
@@ -110,12 +145,14 @@ export class ChannelOperations {
     changes.markSaved(this.state);
   }
 
-  private applyOne(operation: SequencedOperation): Outcome {
+  private applyOne(sequenced: SequencedOperation): Outcome {
+    const { operation } = sequenced;
     try {
-      return applyOperation(operation, this.state, this.rules);
+      if (operation.kind === 'schedule') this.timer.accepted(operation);
+      return applyOperation(sequenced, this.state, this.rules);
     } catch (error) {
       // A mistake of ours in one operation must not stop a partition.
-      this.onFailure(operation, error);
+      this.onFailure(sequenced, error);
       return { refusal: { code: 'INTERNAL_ERROR', message: 'an internal error occurred' } };
     }
   }

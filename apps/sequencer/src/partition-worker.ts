@@ -7,7 +7,7 @@ import {
   purgeIngest,
   StreamMessage,
 } from '@hearth/stream';
-import { FencedError, FencedPosition, PartitionState, releasePartition } from '@hearth/store';
+import { FencedError, FencedPosition, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
 import type { UnsavedChanges } from '@hearth/channels';
 import type { BackendEvent, OperationReply } from '@hearth/protocol';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { messagePublished } from './backend-events';
 import { Answer, ChannelOperations } from './channel-operations';
 import { Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
+import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
 
@@ -76,6 +77,7 @@ export class PartitionWorker {
   /** Operations whose effects are safe but not saved yet. */
   private answers: Answer[] = [];
   private readonly operations: ChannelOperations;
+  private readonly timer: ScheduleTimer;
   /** The commit or save under way: one at a time, so that positions reach the database in order. */
   private writing: Promise<unknown> = Promise.resolve();
   private isSaving = false;
@@ -101,9 +103,16 @@ export class PartitionWorker {
     this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
     this.safe = { position: this.position, markMs: claim.timeMs };
     this.savedSequence = claim.seq;
-    this.operations = new ChannelOperations(parts.database, parts.channelRules, ({ id, operation }, error) => {
-      parts.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
-    });
+    this.timer = this.scheduleTimer();
+    this.operations = new ChannelOperations(
+      parts.database,
+      parts.channelRules,
+      this.timer,
+      ({ id, operation }, error) => {
+        parts.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
+      },
+    );
+    this.timer.start();
     this.stopped = this.run();
   }
 
@@ -125,6 +134,7 @@ export class PartitionWorker {
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
   async stop(): Promise<void> {
     this.stopping = true;
+    this.timer.stop();
     this.reader?.close();
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
@@ -219,7 +229,7 @@ export class PartitionWorker {
 
   /** A batch with more in it than messages. */
   private async processOperations(sequenced: readonly Sequenced[]): Promise<Processed> {
-    const batch = await this.untilDone(() => this.operations.unparkDue(sequenced, this.sequencing));
+    const batch = await this.untilDone(() => this.operations.settleSchedules(sequenced, this.sequencing));
     const duplicates = await this.commit(batch);
     await this.untilDone(() => this.operations.load(batch));
     const { deliverables, events, answers, changes } = this.operations.apply(batch, duplicates);
@@ -372,9 +382,21 @@ export class PartitionWorker {
   fence(): void {
     if (this.stopping) return;
     this.stopping = true;
+    this.timer.stop();
     this.reader?.close();
     this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
+  }
+
+  private scheduleTimer(): ScheduleTimer {
+    const { partition } = this;
+    const { database, ingest, logger } = this.parts;
+    return new ScheduleTimer({
+      unsaved: () => this.operations.unsavedSchedules(),
+      load: (untilMs, after, limit) => loadDueSchedules(database.db, partition, untilMs, after, limit),
+      fire: (scheduleId, id) => ingest.operate({ kind: 'fire', partition, scheduleId }, '', id),
+      onFailure: (error, what) => logger.warn({ partition, err: error }, what),
+    });
   }
 
   private sequencingFrom(position: IngestPosition, markMs: number): Sequencing {

@@ -24,9 +24,9 @@ describe('a schedule (publish-api §7)', () => {
   it('fires once, not before its time', () => {
     const state = nothingScheduled();
     applySchedule(schedule, state);
-    expect(takeDue(fire, DUE_MS - 1, state)).toBeUndefined();
-    expect(takeDue(fire, DUE_MS, state)?.payload).toBe('p');
-    expect(takeDue(fire, DUE_MS + 1, state)).toBeUndefined();
+    expect(takeDue(fire, DUE_MS, state)).toBeUndefined();
+    expect(takeDue(fire, DUE_MS + 1, state)?.payload).toBe('p');
+    expect(takeDue(fire, DUE_MS + 2, state)).toBeUndefined();
   });
 
   it('does not fire once it is cancelled, and cannot be cancelled again', () => {
@@ -34,13 +34,13 @@ describe('a schedule (publish-api §7)', () => {
     applySchedule(schedule, state);
     expect(applyCancel(cancel, state)).toEqual({});
     expect(applyCancel(cancel, state).refusal?.code).toBe('NOT_FOUND');
-    expect(takeDue(fire, DUE_MS, state)).toBeUndefined();
+    expect(takeDue(fire, DUE_MS + 1, state)).toBeUndefined();
   });
 
   it('cannot be cancelled once it has fired', () => {
     const state = nothingScheduled();
     applySchedule(schedule, state);
-    takeDue(fire, DUE_MS, state);
+    takeDue(fire, DUE_MS + 1, state);
     expect(applyCancel(cancel, state).refusal?.code).toBe('NOT_FOUND');
   });
 });

@@ -23,8 +23,10 @@ export function applyCancel({ operation }: SequencedOf<'cancel'>, state: Channel
 }
 
 /**
- * Takes what a schedule parked, if it still waits and its time has come by the stream's clock: so nothing fires early,
+ * Takes what a schedule parked, if it still waits and its time has passed by the stream's clock: so nothing fires early,
  * however wrong the clock of whoever said it was time, and nothing fires twice, however often it is said.
+ *
+ * Passed, not come: a promised id has the due instant as its time, and later messages must get greater ids.
  */
 export function takeDue(
   { scheduleId }: OperationOf<'fire'>,
@@ -32,7 +34,7 @@ export function takeDue(
   state: ChannelState,
 ): ScheduleRow | undefined {
   const row = state.schedules.get({ scheduleId });
-  if (row === undefined || row.dueMs > acceptedMs) return undefined;
+  if (row === undefined || row.dueMs >= acceptedMs) return undefined;
   state.schedules.drop({ scheduleId });
   return row;
 }

@@ -50,6 +50,14 @@ export class StateTable<Key, Row extends Key> {
     this.change(key, undefined);
   }
 
+  /** Rows that the database does not have yet, or not as they are. */
+  *unsavedRows(): Iterable<Row> {
+    for (const text of new Set([...this.unsaved.keys(), ...this.changed.keys()])) {
+      const row = this.rows.get(text);
+      if (row !== undefined) yield row;
+    }
+  }
+
   /** What changed since the last call; call `saved` with it once the database has it. */
   takeChanges(): ReadonlyMap<string, RowChange<Key, Row>> {
     const { changed } = this;

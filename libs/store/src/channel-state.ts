@@ -74,6 +74,29 @@ export function loadSchedules(db: Db, scheduleIds: readonly string[]): Promise<S
   return schedulesOf(db, [scheduleIds]);
 }
 
+const dueSchedules = prepared<Pick<ScheduleRow, 'scheduleId' | 'dueMs'>>(
+  'due_schedules',
+  `select schedule_id as "scheduleId", due_ms as "dueMs" from schedule
+    where partition = $1::int4 and due_ms <= $2::int8 and due_ms >= $3::int8
+      and (due_ms, schedule_id) > ($3::int8, $4::text)
+    order by due_ms, schedule_id limit $5::int4`,
+);
+
+/**
+ * A page of a partition's schedules that are due until an instant, in the order in which they are due.
+ *
+ * @param after the last one of the page before
+ */
+export function loadDueSchedules(
+  db: Db,
+  partition: number,
+  untilMs: number,
+  after: Pick<ScheduleRow, 'scheduleId' | 'dueMs'>,
+  limit: number,
+): Promise<Pick<ScheduleRow, 'scheduleId' | 'dueMs'>[]> {
+  return dueSchedules(db, [partition, untilMs, after.dueMs, after.scheduleId, limit]);
+}
+
 function withUid<Row extends { readonly uid: string | null }>({ uidJson, ...row }: Row & { uidJson: string }): Row {
   return { ...row, uid: JSON.parse(uidJson) as Row['uid'] } as unknown as Row;
 }
