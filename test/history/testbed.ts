@@ -136,10 +136,34 @@ export class Testbed {
   async publish(...documents: object[]): Promise<void> {
     for (let from = 0; from < documents.length; from += 100) {
       const batch = documents.slice(from, from + 100);
-      const url = `${this.app('publish-api').httpUrl}/publish/batch`;
-      const { status, text } = await post(url, batch, { authorization: `Bearer ${API_KEY}` });
+      const { status, text } = await this.publishBatch(batch);
       if (status !== 202) throw new Error(`publish: ${status} ${text}`);
     }
+  }
+
+  /** Publishes as a backend, and gives whatever the answer is. */
+  publishOne(document: object): Promise<Answer> {
+    return post(`${this.app('publish-api').httpUrl}/publish`, document, { authorization: `Bearer ${API_KEY}` });
+  }
+
+  publishBatch(documents: readonly object[]): Promise<Answer> {
+    return post(`${this.app('publish-api').httpUrl}/publish/batch`, documents, { authorization: `Bearer ${API_KEY}` });
+  }
+
+  /** Cancels a schedule; its name goes into the path as it is. */
+  async cancel(
+    name: string,
+    headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` },
+  ): Promise<Answer> {
+    const url = `${this.app('publish-api').httpUrl}/schedules/${name}`;
+    const response = await fetch(url, { method: 'DELETE', headers });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: text === '' ? undefined : JSON.parse(text),
+    };
   }
 
   /** Publishes as a backend and waits until all of it is in history. @returns ids in order */
