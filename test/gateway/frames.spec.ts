@@ -152,9 +152,9 @@ describe('bad input is answered and never ends the connection (§6)', () => {
       'c',
     ],
     [
-      'a schedule',
-      '{"event":"x","channel":"c","scheduleExpression":"at(2030-01-01T00:00:00)"}',
-      'NOT_IMPLEMENTED',
+      'a schedule that is none',
+      '{"event":"x","channel":"c","scheduleExpression":"rate(1 minute)"}',
+      'INVALID_SCHEDULE',
       'c',
     ],
     ['a reaction without its members', '{"event":"hotsock.messageReaction","channel":"c"}', 'INVALID_REACTION', 'c'],

@@ -59,11 +59,6 @@ describe('listMessages', () => {
     expect([status, json.error.code]).toEqual([400, 'INVALID_TYPE']);
     expect(json.error.message).toContain(field);
   });
-
-  it('does not pretend to know reactions', async () => {
-    const { status, json } = await client.call('listMessages', { channel: 'c', expandReactions: true });
-    expect([status, json.error.code]).toEqual([501, 'NOT_IMPLEMENTED']);
-  });
 });
 
 describe('publishMessage', () => {
@@ -79,8 +74,18 @@ describe('publishMessage', () => {
     [400, 'INVALID_TYPE', 'eagerIdGeneration', { event: 'e', eagerIdGeneration: 'yes' }],
     [400, 'INVALID_TYPE', 'scheduleExpression', { event: 'e', scheduleExpression: 1 }],
     [413, 'DATA_TOO_LARGE', 'data', { event: 'e', data: 'x'.repeat(32_767) }],
-    [501, 'NOT_IMPLEMENTED', 'scheduleExpression', { event: 'e', scheduleExpression: 'at(2040-01-01T00:00:00)' }],
-    [501, 'NOT_IMPLEMENTED', 'event', { event: 'hotsock.messageReaction', data: { messageId: 'x' } }],
+    [400, 'INVALID_SCHEDULE', 'scheduleExpression', { event: 'e', scheduleExpression: 'at(2020-01-01T00:00:00)' }],
+    [400, 'INVALID_REACTION', 'messageId', { event: 'hotsock.messageReaction', data: { messageId: 'x' } }],
+    [
+      400,
+      'INVALID_SCHEDULE',
+      'reactions',
+      {
+        event: 'hotsock.messageReaction',
+        data: { messageId: '01J9ZK3V7Q8W2X5Y6ABCDEFGHJ', reaction: 'x', action: 'add' },
+        scheduleExpression: 'at(2040-01-01T00:00:00)',
+      },
+    ],
   ])('answers %d %s and names %s', async (status, code, field, more) => {
     const { status: got, json } = await client.call('publishMessage', { channel: 'c', ...more });
     expect([got, json.error.code]).toEqual([status, code]);

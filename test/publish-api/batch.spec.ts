@@ -56,7 +56,7 @@ describe('POST /publish/batch (publish-api §1, §9)', () => {
     [400, 'INVALID_TYPE', 'a wrong type', { channel: 'c', event: 'e', store: '1' }],
     [400, 'MALFORMED_MESSAGE', 'no object', 7],
     [413, 'DATA_TOO_LARGE', 'too much data', { channel: 'c', event: 'e', data: 'x'.repeat(32_767) }],
-    [501, 'NOT_IMPLEMENTED', 'a schedule', { channel: 'c', event: 'e', scheduleExpression: 'at(2040-01-01T00:00:00)' }],
+    [400, 'INVALID_SCHEDULE', 'the past', { channel: 'c', event: 'e', scheduleExpression: 'at(2020-01-01T00:00:00)' }],
   ])('queues nothing when one document is wrong (%d %s), and says which', async (status, code, _, bad) => {
     const channel = `none-${code}`;
     for (const index of [0, 41, 99]) {

@@ -115,15 +115,14 @@ describe('what a message document may hold (publish-api §3, §12.2, §12.7)', (
     expect((await post(all.url, body)).status).toBe(202);
   });
 
-  it.each<[string, object]>([
-    ['a schedule', { scheduleExpression: 'at(2040-01-01T00:00:00)' }],
-    ['a schedule that is no schedule', { scheduleExpression: 'rate(1 minute)' }],
-    ['channel storage', { event: 'hotsock.channelStorageSet', key: 'k', data: 1 }],
-    ['a reaction', { event: 'hotsock.messageReaction', data: { messageId: 'x', reaction: 'y', action: 'add' } }],
-  ])('never accepts %s silently', async (_, more) => {
-    const answer = await post(all.url, { ...base, ...more, channel: 'unavailable' });
-    expect([answer.status, errorOf(answer).code]).toEqual([501, 'NOT_IMPLEMENTED']);
-    expect(await all.queue.of('unavailable')).toEqual([]);
+  it.each<[string, string, object]>([
+    ['INVALID_SCHEDULE', 'a schedule that is none', { scheduleExpression: 'rate(1 minute)' }],
+    ['INVALID_SCHEDULE', 'a schedule of the past', { scheduleExpression: 'at(2020-01-01T00:00:00)' }],
+    ['INVALID_REACTION', 'a reaction to nothing', { event: 'hotsock.messageReaction', data: { reaction: 'y' } }],
+  ])('refuses with %s %s', async (code, _, more) => {
+    const answer = await post(all.url, { ...base, ...more, channel: 'refused' });
+    expect([answer.status, errorOf(answer).code]).toEqual([400, code]);
+    expect(await all.queue.of('refused')).toEqual([]);
   });
 
   it.each<[first: string, what: string, document: object]>([
