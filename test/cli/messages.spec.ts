@@ -65,6 +65,15 @@ describe('hearth publish and hearth subscribe', () => {
     expect(messages).toHaveLength(3);
   });
 
+  it('schedule a message, and say what the schedule is called', async () => {
+    const at = ['--at', '2040-01-31T09:00:00', '--timezone', 'Europe/Berlin'];
+    expect((await hearth(['publish', 'a', 'later', ...at], { env })).stdout).toMatch(
+      /^Scheduled later for a: arn:aws:scheduler:\S+\/\w{26}\n$/,
+    );
+    const past = await hearth(['publish', 'a', 'later', '--at', '2020-01-31T09:00:00'], { env });
+    expect([past.code, past.stderr]).toEqual([1, expect.stringContaining('scheduleExpression')]);
+  });
+
   it('take data from a file and from stdin, and pass every option on', async () => {
     const file = join(folder, 'data.json');
     await writeFile(file, '[false, 0, ""]');

@@ -1,4 +1,11 @@
-import { Config, ConfigurationError, PublishError, Publisher, type PublishInput } from '@hearth/server-sdk';
+import {
+  Config,
+  ConfigurationError,
+  PublishError,
+  Publisher,
+  type PublishInput,
+  type PublishResponse,
+} from '@hearth/server-sdk';
 import { type HearthConfig, outputsOf } from '@hearth/service';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
@@ -9,6 +16,8 @@ interface PublishOptions {
   readonly dataFile?: string;
   readonly store?: string;
   readonly deduplicationId?: string;
+  readonly at?: string;
+  readonly timezone?: string;
   readonly eagerId?: true;
   readonly emitPubSubEvent?: true;
   readonly url?: string;
@@ -30,6 +39,8 @@ export function publishCommand(): Command {
     .option('--data-file <file>', 'JSON from a file')
     .option('--store <seconds>', 'keep it in the history this long; -1 for ever')
     .option('--deduplication-id <id>', 'of several with this id within 5 minutes only the first is delivered')
+    .option('--at <time>', 'deliver it then, such as 2026-01-31T09:00:00')
+    .option('--timezone <name>', 'time zone of --at, such as Europe/Berlin (default: UTC)')
     .option('--eager-id', 'ask for the id of the message')
     .option('--emit-pub-sub-event', 'also emit a backend event')
     .optionsGroup('Where to')
@@ -63,17 +74,20 @@ async function publish(
   const publisher = new Publisher(publisherConfig(await installationSettings(), options));
   try {
     const answer = (await publisher.publishMessage(input)).text();
-    const { id } = JSON.parse(answer) as { id?: string };
-    process.stdout.write(
-      options.json === true
-        ? `${answer}\n`
-        : `Published ${event} to ${channel}${id === undefined ? '' : ` as ${id}`}\n`,
-    );
+    process.stdout.write(`${options.json === true ? answer : outcome(answer)}\n`);
   } catch (error) {
     if (error instanceof PublishError) throw new RefusedError(error.message, { cause: error });
     if (error instanceof ConfigurationError) throw new UsageError(inFlags(error), { cause: error });
     throw error;
   }
+}
+
+function outcome(answer: string): string {
+  const { channel, event, id, scheduleArn } = JSON.parse(answer) as PublishResponse;
+  const named = id == null ? '' : ` as ${id}`;
+  return scheduleArn === undefined
+    ? `Published ${event} to ${channel}${named}`
+    : `Scheduled ${event} for ${channel}${named}: ${scheduleArn}`;
 }
 
 /** The library's complaint about an option, as one about the flag that it came from. */
@@ -83,7 +97,7 @@ function inFlags({ option, message }: ConfigurationError): string {
 }
 
 function publishInput(channel: string, event: string, data: string | undefined, options: PublishOptions): PublishInput {
-  const { deduplicationId, eagerId, emitPubSubEvent, store } = options;
+  const { deduplicationId, eagerId, emitPubSubEvent, store, at, timezone } = options;
   if (store !== undefined && !/^-?\d{1,15}$/.test(store)) throw new UsageError('--store must be a whole number');
   return {
     channel,
@@ -93,6 +107,8 @@ function publishInput(channel: string, event: string, data: string | undefined, 
     eagerIdGeneration: eagerId,
     emitPubSubEvent,
     store: store === undefined ? undefined : Number(store),
+    scheduleExpression: at === undefined ? undefined : `at(${at})`,
+    scheduleExpressionTimezone: timezone,
   };
 }
 
