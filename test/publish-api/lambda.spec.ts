@@ -201,7 +201,11 @@ describe('a message that is not valid', () => {
     ['a reserved event', { channel: 'c', event: 'hotsock.x' }, 'INVALID_EVENT'],
     ['too much data', { channel: 'c', event: 'e', data: 'x'.repeat(32_767) }, 'DATA_TOO_LARGE'],
     ['a store below -1', { channel: 'c', event: 'e', store: -2 }, 'INVALID_STORE'],
-    ['a schedule of the past', { channel: 'c', event: 'e', scheduleExpression: 'at(1999-01-01T00:00:00)' }, 'INVALID_SCHEDULE'],
+    [
+      'a schedule of the past',
+      { channel: 'c', event: 'e', scheduleExpression: 'at(1999-01-01T00:00:00)' },
+      'INVALID_SCHEDULE',
+    ],
   ])('is an error of the function: %s', async (_what, message, code) => {
     const answer = await invoke(message);
     expect([answer.status, answer.headers['x-amz-function-error']]).toEqual([200, 'Unhandled']);
