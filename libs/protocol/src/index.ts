@@ -6,6 +6,7 @@ export * from './errors';
 export * from './frames';
 export * from './ingest-event';
 export * from './ingest-operation';
+export * from './json-equality';
 export * from './json-text';
 export * from './json-text-members';
 export * from './limits';

@@ -19,14 +19,15 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
 }
 
-function skipSpace(text: string, from: number): number {
+/** Index of the first character from `from` that is no white space. */
+export function skipSpace(text: string, from: number): number {
   let i = from;
   while (isSpace(text.charCodeAt(i))) i++;
   return i;
 }
 
 /** Index just after the closing quote of the string that opens at `from`. */
-function endOfString(text: string, from: number): number {
+export function endOfString(text: string, from: number): number {
   let quote = text.indexOf('"', from + 1);
   for (;;) {
     let backslashes = 0;
