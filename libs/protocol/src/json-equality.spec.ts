@@ -56,7 +56,10 @@ describe('two JSON texts mean the same', () => {
         { maxDepth: 3 },
         fc.constantFrom(null, true, false, 0, 1, -1.5, '', 'a', '"', '\\', '{', ','),
         fc.array(tie('any'), { maxLength: 2 }),
-        fc.dictionary(fc.constantFrom('a', 'b', '"', '\\', '__proto__'), tie('any'), { maxKeys: 2, noNullPrototype: true }),
+        fc.dictionary(fc.constantFrom('a', 'b', '"', '\\', '__proto__'), tie('any'), {
+          maxKeys: 2,
+          noNullPrototype: true,
+        }),
       ),
     })).any;
     fc.assert(
