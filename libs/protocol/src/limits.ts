@@ -23,3 +23,8 @@ export const MAX_JSON_DEPTH = 512;
 /** One page of history: messages, and bytes of serialised messages (client-http-api §3.2). */
 export const HISTORY_PAGE_MESSAGES = 100;
 export const HISTORY_PAGE_BYTES = 1_048_576;
+/** One page of storage entries: entries, and bytes of serialised entries (client-http-api §6). */
+export const STORAGE_PAGE_ENTRIES = 100;
+export const STORAGE_PAGE_BYTES = 1_048_576;
+/** Keys that one request for storage entries may name. */
+export const MAX_STORAGE_KEYS = 100;

@@ -55,6 +55,7 @@ export {
 } from './webhook-dead-letters';
 export { findMessage, type FoundMessage } from './message-target';
 export { listReactions, type ListedReaction, type ReactionDetail } from './reactions';
+export * from './storage-entries';
 export { expireRows, scheduleExpiryWithPgCron } from './expiry';
 export { assertSchemaIsCurrent, migrate, SchemaError, type MigrateOptions } from './migrations';
 export { projectRoot, readMigrations, type Migration } from './migration-files';
