@@ -12,12 +12,17 @@ import {
 import { ClientSocket } from './client-socket';
 import { FrameBatch } from './frame-batch';
 
+/** Where the frames of a subscriber go. */
+export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
+
 /** A connection's place in a channel. */
 export interface Subscriber {
   readonly connectionId: string;
-  readonly socket: ClientSocket;
+  readonly socket: Outlet;
   /** Where the channel keeps it; the channel's business only. */
   slot: number;
+  /** Whether it shall be told of a changed storage entry now. Asked once for each change, in order. */
+  takesStorage(key: string, change: DeliverRecord): boolean;
   /** Called when it does not read what it is sent. */
   cutOff(): void;
 }
@@ -170,6 +175,8 @@ export class Channel {
     if (count === 0) return;
     const batch = new FrameBatch(records.map(({ frame }) => frame));
     const leftOut = this.leftOut(records);
+    const hasStorage = records.some(({ notice }) => notice?.kind === 'storage');
+    let hidden = 0;
     const slow: Subscriber[] = [];
     // Begin with another subscriber each time, so that nobody is always the last to hear.
     this.rotation = (this.rotation + 1) % count;
@@ -177,10 +184,16 @@ export class Channel {
       const subscriber = this.subscribers[i];
       if (subscriber === undefined) break;
       if (subscriber.socket.backlogBytes > this.parts.maxBacklogBytes) slow.push(subscriber);
-      else subscriber.socket.write(batch, leftOut?.get(subscriber.connectionId));
+      else if (!hasStorage) subscriber.socket.write(batch, leftOut?.get(subscriber.connectionId));
+      else {
+        const notForIt = withoutStorage(subscriber, records, leftOut?.get(subscriber.connectionId));
+        hidden += notForIt.length;
+        // Who gets nothing is not written to: an empty write would count as traffic.
+        if (notForIt.length < records.length) subscriber.socket.write(batch, notForIt);
+      }
       i = i + 1 === count ? 0 : i + 1;
     }
-    this.parts.metrics.delivered.inc(batch.length * (count - slow.length));
+    this.parts.metrics.delivered.inc(batch.length * (count - slow.length) - hidden);
     for (const subscriber of slow) subscriber.cutOff();
   }
 
@@ -382,6 +395,19 @@ export class Channel {
     });
     return leftOut;
   }
+}
+
+/** Positions in the batch that a subscriber must not get, ascending: those given, and storage it is not to be told of. */
+function withoutStorage(
+  subscriber: Subscriber,
+  records: readonly DeliverRecord[],
+  leftOut: readonly number[] = [],
+): readonly number[] {
+  return [...records.keys()].filter((index) => {
+    const record = records[index];
+    if (record?.notice?.kind !== 'storage') return leftOut.includes(index);
+    return !subscriber.takesStorage(record.notice.key, record) || leftOut.includes(index);
+  });
 }
 
 function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {

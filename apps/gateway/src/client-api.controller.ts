@@ -8,10 +8,10 @@ import { ClientReactions } from './client-reactions';
 import { Connections } from './connections';
 import { realChannel, visibleSinceMs } from './permissions';
 
-type CallOf<Operation extends GatewayRequest['operation']> = GatewayCall & {
+export type CallOf<Operation extends GatewayRequest['operation']> = GatewayCall & {
   readonly request: Extract<GatewayRequest, { operation: Operation }>;
 };
-interface Answered {
+export interface Answered {
   readonly answer: GatewayAnswer;
 }
 
@@ -19,7 +19,7 @@ export const INGEST = Symbol('IngestPublisher');
 
 /** Leaves errors as they are for the transport; Nest's own filter would turn each into "Internal server error". */
 @Catch()
-class KeepErrors implements ExceptionFilter {
+export class KeepErrors implements ExceptionFilter {
   catch(error: unknown, _host: ArgumentsHost): Observable<never> {
     return throwError(() => error);
   }

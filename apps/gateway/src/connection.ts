@@ -15,6 +15,7 @@ import {
 import { Logger, Metrics } from '@hearth/service';
 import { ClientOrigin, ClientPublish } from './client-publish';
 import { ClientReactions } from './client-reactions';
+import { ClientStorage } from './client-storage';
 import { ClientSocket, FrameReceiver } from './client-socket';
 import { ConnectionClock, ConnectionTimes } from './connection-clock';
 import { newConnectionSecret } from './credentials';
@@ -22,6 +23,7 @@ import { FrameQueue } from './frame-queue';
 import { Entrance, Joining } from './joining';
 import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
 import { ResumeRights } from './resume';
+import { SnapshotParts, StorageSnapshot } from './storage-snapshot';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Subscriptions } from './subscriptions';
 import { Tokens } from './tokens';
@@ -40,6 +42,8 @@ export interface ConnectionParts {
   readonly tokens: Tokens;
   readonly publish: ClientPublish;
   readonly reactions: ClientReactions;
+  readonly storage: ClientStorage;
+  readonly snapshots: SnapshotParts;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly times: ConnectionTimes;
@@ -252,7 +256,9 @@ export class Connection implements FrameReceiver, Requester {
       case 'reaction':
         return this.parts.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
       case 'storageSet':
+        return this.setStorage(frame, answerId);
       case 'storageGet':
+        return this.getStorage(frame, answerId);
       case 'umdUpdate':
         throw new ProtocolError('NOT_IMPLEMENTED', `event: ${frame.kind} is not available yet`);
     }
@@ -314,7 +320,9 @@ export class Connection implements FrameReceiver, Requester {
       this.answer(frame, request.answerId);
       if (missed?.frames !== undefined) this.socket.write(missed.frames);
     };
-    this.subscriptions.add(new Subscription(this, channel, terms), welcome, request.after);
+    const subscription = new Subscription(this, channel, terms);
+    this.subscriptions.add(subscription, welcome, request.after);
+    if (terms.grants.mayObserveStorage(channel.name)) StorageSnapshot.begin(subscription, this.parts.snapshots);
   }
 
   private unsubscribe(name: string, answerId: number | undefined): void {
@@ -330,16 +338,40 @@ export class Connection implements FrameReceiver, Requester {
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
     const { channel, scheduleArn, durable } = this.parts.publish.publish(this, frame, this.origin);
+    const answer = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
+    return this.letFly(durable, frame.channel, answer, answerId);
+  }
+
+  private setStorage(frame: FrameOf<'storageSet'>, answerId: number | undefined): Promise<void> | undefined {
+    const { done } = this.parts.storage.set(this, frame, this.origin);
+    return this.letFly(done, frame.channel, () => undefined, answerId);
+  }
+
+  private async getStorage(frame: FrameOf<'storageGet'>, answerId: number | undefined): Promise<void> {
+    const answer = await this.parts.storage.get(this, frame.channel, frame.key);
+    if (!this.hasEnded) this.answer(answer, answerId);
+  }
+
+  /**
+   * Goes on while something is on its way to the stream, unless there is too much of it.
+   *
+   * @param channel as the client sent it
+   */
+  private letFly(
+    durable: Promise<void>,
+    channel: string,
+    answer: () => string | undefined,
+    answerId: number | undefined,
+  ): Promise<void> | undefined {
     this.inFlight++;
     durable.then(
       () => {
         this.landed();
-        if (answerId === undefined || this.hasEnded) return;
-        this.socket.answer(answerId, JSON.stringify({ id: null, event: frame.event, channel, scheduleArn }));
+        if (answerId !== undefined && !this.hasEnded) this.socket.answer(answerId, answer());
       },
       (error: unknown) => {
         this.landed();
-        this.refuse(error, frame.channel, answerId);
+        this.refuse(error, channel, answerId);
       },
     );
     if (this.inFlight < MAX_IN_FLIGHT) return undefined;

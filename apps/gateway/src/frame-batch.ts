@@ -88,6 +88,11 @@ export class FrameBatch {
     return this.payloads.length;
   }
 
+  /** Bytes of the frames themselves. */
+  get payloadBytes(): number {
+    return this.payloads.reduce((sum, { length }) => sum + length, 0);
+  }
+
   /** For native sockets. */
   get webSocket(): EncodedFrames {
     return (this.native ??= webSocketFrames(this.payloads));

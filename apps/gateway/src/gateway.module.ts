@@ -13,6 +13,7 @@ import { IngestPublisher, StreamConnection } from '@hearth/stream';
 import { ClientApiController, INGEST } from './client-api.controller';
 import { ClientGateway } from './client.gateway';
 import { ClientPublish } from './client-publish';
+import { ClientStorage } from './client-storage';
 import { ConsoleRoutes } from './console.routes';
 import { ClientReactions } from './client-reactions';
 import { ConnectionTimes } from './connection-clock';
@@ -24,13 +25,15 @@ import { Hub } from './hub';
 import { Joining } from './joining';
 import { RealtimeAdapter } from './realtime.adapter';
 import { Resume } from './resume';
+import { StorageApiController } from './storage-api.controller';
+import { StorageReader } from './storage-reader';
 import { Tokens } from './tokens';
 import { UpgradeRequired } from './upgrade-required';
 
 /** What a process has opened for its gateway. */
 export interface GatewayParts {
   readonly stream: StreamConnection;
-  /** For the gateway's number, for single-use tokens and for the messages that clients react to. */
+  /** For the gateway's number, single-use tokens, storage entries and the messages that clients react to. */
   readonly database: Pick<Database, 'db'>;
   readonly ingest: IngestPublisher;
 }
@@ -57,6 +60,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly hub: Hub;
   readonly publishing: ClientPublish;
   readonly reactions: ClientReactions;
+  readonly storage: ClientStorage;
   readonly connections: Connections;
   readonly handshake: Handshake;
   readonly rpc: GatewayRpcStrategy;
@@ -74,6 +78,8 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
     this.publishing = new ClientPublish(ingest, metrics, tracing, logger, config);
     this.reactions = new ClientReactions(ingest, database, metrics);
+    const reader = new StorageReader(ingest, database, maxBacklogBytes);
+    this.storage = new ClientStorage(ingest, reader, config);
     const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
       {
@@ -82,6 +88,8 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
         rights: resume.rights,
         publish: this.publishing,
         reactions: this.reactions,
+        storage: this.storage,
+        snapshots: { reader, maxBacklogBytes, logger },
         times: timesOf(config),
         tokens,
         metrics,
@@ -117,7 +125,7 @@ export class GatewayModule {
   static register(parts: GatewayParts): DynamicModule {
     return {
       module: GatewayModule,
-      controllers: [ClientApiController],
+      controllers: [ClientApiController, StorageApiController],
       providers: [
         { provide: GATEWAY_PARTS, useValue: parts },
         {
@@ -131,6 +139,7 @@ export class GatewayModule {
         { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
         { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
         { provide: INGEST, useValue: parts.ingest },
+        { provide: ClientStorage, useFactory: ({ storage }: Gateway) => storage, inject: [Gateway] },
         ClientGateway,
         UpgradeRequired,
         ConsoleRoutes,

@@ -174,8 +174,9 @@ class Collection {
     return this.last !== undefined && comparePositions(this.last.position, position) >= 0;
   }
 
-  /** A live message. */
+  /** A live message; a change of members or storage is told anew, never again. */
   add(record: DeliverRecord): void {
+    if (record.notice !== undefined) return;
     this.live.push(record);
     if (this.live.length > MAX_MESSAGES) this.live.shift();
   }
@@ -206,7 +207,7 @@ class Collection {
     if (record.id <= this.request.after) this.isWhole = true;
     else if (!isLinked) this.isWhole = false;
     this.last = record;
-    if (record.id <= this.request.after) return;
+    if (record.id <= this.request.after || record.notice !== undefined) return;
     this.stored.push(record);
     if (this.stored.length <= MAX_MESSAGES) return;
     this.stored.shift();

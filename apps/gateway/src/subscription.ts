@@ -1,6 +1,8 @@
 import { Claims, Grants, Identity } from '@hearth/claims';
-import { Channel, Subscriber } from './channel';
+import { DeliverRecord } from '@hearth/protocol';
+import { Channel, Outlet, Subscriber } from './channel';
 import { ClientSocket } from './client-socket';
+import type { StorageSnapshot } from './storage-snapshot';
 
 /** What a subscription takes over from whoever made it. */
 export interface SubscriptionTerms {
@@ -15,8 +17,12 @@ export interface SubscriptionTerms {
 /** One connection's subscription to one channel. */
 export class Subscription implements Subscriber {
   slot = -1;
-  /** The connection's; kept here because every message of the channel needs it. */
-  readonly socket: ClientSocket;
+  /** The connection's, unless frames are held back; kept here because every message of the channel needs it. */
+  socket: Outlet;
+  /** False once it has ended. */
+  isActive = true;
+  /** The storage entries that it gets at its beginning, when it may observe any. */
+  snapshot: StorageSnapshot | undefined;
   readonly alias: string | undefined;
   readonly identity: Identity;
   readonly grants: Grants;
@@ -36,6 +42,15 @@ export class Subscription implements Subscriber {
 
   get connectionId(): string {
     return this.connection.id;
+  }
+
+  /** Whether the claims let it observe a storage key of its channel (tokens-and-claims §4.4). */
+  observes(key: string): boolean {
+    return this.grants.storage(this.channel.name, key).observe;
+  }
+
+  takesStorage(key: string, change: DeliverRecord): boolean {
+    return this.observes(key) && (this.snapshot === undefined || this.snapshot.takes(key, change));
   }
 
   cutOff(): void {

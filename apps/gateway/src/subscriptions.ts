@@ -37,6 +37,7 @@ export class Subscriptions {
   /** Ends a subscription; nothing of its channel is sent after this. */
   remove(subscription: Subscription): void {
     const { channel, alias, identity } = subscription;
+    subscription.isActive = false;
     this.byChannel?.delete(channel.name);
     if (alias !== undefined) this.realNames?.delete(alias);
     this.rights.left(identity.uid, channel);

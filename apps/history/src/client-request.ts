@@ -1,7 +1,11 @@
 import {
   bodyText,
+  checkedStorageKey,
+  checkedStorageKeys,
   dataText,
   isUlid,
+  JsonObject,
+  jsonType,
   parseJsonObject,
   ProtocolError,
   REACTION_EVENT,
@@ -10,12 +14,14 @@ import {
   refuseReservedEvent,
   requiredChannel,
   requiredEvent,
+  requiredStorageKey,
   scheduledMs,
   typedMember,
+  withArticle,
 } from '@hearth/protocol';
 import type { ConnectionCredentials } from '@hearth/stream';
 
-/** Requests of the client HTTP API, parsed from what the client sent (client-http-api §1–§4). */
+/** Requests of the client HTTP API, parsed from what the client sent (client-http-api §1–§4, §6). */
 
 export interface ListMessagesRequest {
   /** May be an alias. */
@@ -114,4 +120,60 @@ export function parsePublishMessage(body: Uint8Array): PublishMessageRequest {
     throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
   }
   return { channel, event, data, eagerIdGeneration, dueMs, reaction };
+}
+
+export interface StorageKeyRequest {
+  /** May be an alias. */
+  readonly channel: string;
+  readonly key: string;
+}
+
+/** @throws ProtocolError naming the first offending member */
+export function parseStorageGet(body: Uint8Array): StorageKeyRequest {
+  return storageKey(parseJsonObject(textOf(body), 'the body'));
+}
+
+export interface StorageSetRequest extends StorageKeyRequest {
+  /** JSON text as sent. */
+  readonly data: string;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
+}
+
+/** @throws ProtocolError naming the first offending member */
+export function parseStorageSet(body: Uint8Array): StorageSetRequest {
+  const text = textOf(body);
+  const object = parseJsonObject(text, 'the body');
+  return { ...storageKey(object), data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+}
+
+function storageKey(object: JsonObject): StorageKeyRequest {
+  return { channel: requiredChannel(object), key: requiredStorageKey(object) };
+}
+
+export interface StorageListRequest {
+  /** May be an alias. */
+  readonly channel: string;
+  readonly keys?: readonly string[];
+  readonly after?: string;
+}
+
+/** @throws ProtocolError naming the first offending member */
+export function parseStorageList(body: Uint8Array): StorageListRequest {
+  const object = parseJsonObject(textOf(body), 'the body');
+  const channel = requiredChannel(object);
+  const keys = object.keys == null ? undefined : checkedStorageKeys(stringArray(object.keys, 'keys'));
+  const after = typedMember(object, 'after', 'string');
+  return { channel, keys, after: after === undefined || after === '' ? undefined : checkedStorageKey(after) };
+}
+
+function stringArray(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value)) {
+    throw new ProtocolError('INVALID_TYPE', `${name} must be an array, got ${withArticle(jsonType(value))}`);
+  }
+  const other: unknown = value.find((element) => typeof element !== 'string');
+  if (value.some((element) => typeof element !== 'string')) {
+    throw new ProtocolError('INVALID_TYPE', `${name} must hold strings, got ${withArticle(jsonType(other))}`);
+  }
+  return value as string[];
 }

@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req, Res } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { gatewayIdOf, idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
+import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
 import {
   CONFIG,
   HearthConfig,
@@ -15,17 +15,11 @@ import {
   Tracing,
   userAgentOf,
 } from '@hearth/service';
-import {
-  AnswerTo,
-  callGateway,
-  ConnectionCredentials,
-  GatewayRequest,
-  StreamConnection,
-  StreamUnavailableError,
-} from '@hearth/stream';
+import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import { Database, Db, findMessage, ListedReaction, listMessages, listReactions, StoredMessage } from '@hearth/store';
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { askGateway } from './ask-gateway';
 import {
   connectionCredentials,
   ListMessagesRequest,
@@ -52,8 +46,8 @@ const SERVER_META = '{"uid":null,"umd":null}';
  */
 @Controller('connection')
 export class ConnectionController implements OnModuleInit {
-  /** Endpoints of the protocol whose features this version does not offer (client-http-api §6–§8). */
-  @Post(['channelStorageGet', 'channelStorageSet', 'channelStorageList', 'getChannelInfo', 'umdUpdate'])
+  /** Endpoints of the protocol whose features this version does not offer (client-http-api §7, §8). */
+  @Post(['getChannelInfo', 'umdUpdate'])
   notOffered(@Req() request: FastifyRequest): never {
     connectionCredentials(request.raw.url ?? '');
     throw new ProtocolError('NOT_IMPLEMENTED', 'this endpoint is not available yet');
@@ -162,18 +156,8 @@ export class ConnectionController implements OnModuleInit {
     }
   }
 
-  private async askGateway<R extends GatewayRequest>(
-    credentials: ConnectionCredentials,
-    question: R,
-  ): Promise<AnswerTo<R>> {
-    const gatewayId = gatewayIdOf(credentials.connectionId);
-    if (gatewayId === undefined) throw new ProtocolError('UNAUTHORIZED', 'connectionId: no such connection');
-    try {
-      return await callGateway(this.connections.stream, gatewayId, credentials, question, this.config.httpTimeoutMs);
-    } catch (error) {
-      if (!(error instanceof StreamUnavailableError)) throw error;
-      throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
-    }
+  private askGateway<R extends GatewayRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
+    return askGateway(this.connections.stream, credentials, question, this.config.httpTimeoutMs);
   }
 }
 

@@ -11,6 +11,7 @@ import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } fro
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
+import { StorageExpiry } from './storage-expiry';
 
 /** Connections that the process has opened for the sequencer. */
 export interface SequencerConnections {
@@ -28,6 +29,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly events: EventPublisher;
   private readonly ingest: IngestPublisher;
   private readonly ownership: PartitionOwnership;
+  private readonly storageExpiry: StorageExpiry;
   private expiry: NodeJS.Timeout | undefined;
   private preparation: NodeJS.Timeout | undefined;
 
@@ -63,10 +65,17 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
       },
       config.partitions,
     );
+    this.storageExpiry = new StorageExpiry({
+      database,
+      ingest: this.ingest,
+      logger,
+      ownedPartitions: () => this.ownership.owned,
+    });
   }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.ownership.start();
+    this.storageExpiry.start();
     await this.prepare();
   }
 
@@ -74,6 +83,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.preparation);
     clearInterval(this.expiry);
+    this.storageExpiry.stop();
     await this.ownership.stop();
     this.publisher.close();
     this.ingest.close();

@@ -139,6 +139,21 @@ export class Grants {
     return resolved;
   }
 
+  /** Whether there may be keys of the channel that are observable; `storage` decides about each. */
+  mayObserveStorage(channel: string): boolean {
+    return this.channel(channel).matches.all.some(({ entry: { storage } }) =>
+      [...storage.exact.values(), ...storage.patterns.map(({ entry }) => entry)].some(({ observe }) => observe),
+    );
+  }
+
+  /** All keys of the channel that may be read; `undefined` when patterns decide, so that they cannot be listed. */
+  readableStorageKeys(channel: string): readonly string[] | undefined {
+    const tables = this.channel(channel).matches.all.map(({ entry }) => entry.storage);
+    if (tables.some(({ patterns }) => patterns.some(({ entry }) => entry.get))) return undefined;
+    const keys = new Set(tables.flatMap(({ exact }) => [...exact.keys()]));
+    return [...keys].filter((key) => this.storage(channel, key).get);
+  }
+
   private channelBoolean(channel: string, read: (entry: ChannelEntry) => boolean | undefined): boolean | undefined {
     return resolveBoolean(this.channel(channel).matches.all, read);
   }

@@ -112,6 +112,11 @@ export function storageDataFrame(channel: string, key: string, entry?: { dataJso
   return storageFrame('hotsock.channelStorageData', channel, key, entry?.dataJson ?? 'null', entry?.metaJson ?? 'null');
 }
 
+/** An entry in a list of them (client-http-api §6, publish-api §11). */
+export function storageItem(entry: { readonly key: string; readonly data: string; readonly meta: string }): string {
+  return `{"key":${JSON.stringify(entry.key)},"data":${entry.data},"meta":${entry.meta}}`;
+}
+
 function storageFrame(event: string, channel: string, key: string, dataJson: string, metaJson: string): string {
   return `{"event":"${event}","channel":${JSON.stringify(channel)},"key":${JSON.stringify(key)},"data":${dataJson},"meta":${metaJson}}`;
 }

@@ -6,6 +6,7 @@ import {
   MAX_BATCH_DOCUMENTS,
   MAX_DATA_BYTES,
   MAX_JSON_DEPTH,
+  MAX_STORAGE_KEYS,
   MAX_STORE_SECONDS,
   MAX_UID_CHARACTERS,
   MAX_UMD_BYTES,
@@ -113,9 +114,23 @@ export function refuseReservedEvent(event: string, allowed: readonly string[]): 
 /** The storage key of a request; throws `INVALID_STORAGE_KEY`. */
 export function requiredStorageKey(object: JsonObject): string {
   const key = typedMember(object, 'key', 'string');
-  const problem = key === undefined ? 'key is required' : storageKeyProblem(key);
-  if (key === undefined || problem !== undefined) throw new ProtocolError('INVALID_STORAGE_KEY', problem ?? '');
+  if (key === undefined) throw new ProtocolError('INVALID_STORAGE_KEY', 'key is required');
+  return checkedStorageKey(key);
+}
+
+/** A string that must be a storage key; throws `INVALID_STORAGE_KEY`. */
+export function checkedStorageKey(key: string): string {
+  const problem = storageKeyProblem(key);
+  if (problem !== undefined) throw new ProtocolError('INVALID_STORAGE_KEY', problem);
   return key;
+}
+
+/** Storage keys of one request, of which there may be 100; throws `INVALID_STORAGE_KEY`. */
+export function checkedStorageKeys(keys: readonly string[]): readonly string[] {
+  if (keys.length > MAX_STORAGE_KEYS) {
+    throw new ProtocolError('INVALID_STORAGE_KEY', `keys must be at most ${MAX_STORAGE_KEYS}`);
+  }
+  return keys.map(checkedStorageKey);
 }
 
 function serverReaction(data: string): ServerReaction {

@@ -1,6 +1,7 @@
 import { gatewaySubject, ProtocolError, ErrorCode, ReactionRequest } from '@hearth/protocol';
 import { ErrorCode as NatsErrorCode, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
+import type { StorageAnswer, StorageRequest } from './storage-rpc';
 
 /**
  * Requests to the gateway that owns a connection. The connection id names the gateway, so no row per connection is
@@ -9,6 +10,7 @@ import { StreamConnection, StreamUnavailableError } from './connection';
 
 /** What a client asks for over HTTP (client-http-api). */
 export type GatewayRequest =
+  | StorageRequest
   | { readonly operation: 'listMessages'; readonly channel: string }
   | {
       readonly operation: 'publishMessage';
@@ -36,6 +38,7 @@ export interface ConnectionCredentials {
 }
 
 export type GatewayAnswer =
+  | StorageAnswer
   /** The channel's real name and the oldest visible instant, ms since 1970. */
   | { readonly operation: 'listMessages'; readonly channel: string; readonly sinceMs: number }
   | {

@@ -7,4 +7,5 @@ export * from './gateway-rpc';
 export * from './ingest-publisher';
 export * from './ingest-reader';
 export * from './stream-position';
+export * from './storage-rpc';
 export * from './streams';

@@ -1,0 +1,61 @@
+import type { Logger } from '@hearth/service';
+import { Database, endedStorageEntries } from '@hearth/store';
+import type { IngestPublisher } from '@hearth/stream';
+
+/** Readers do not see an entry that has ended; this is how long its event may be late. */
+const LOOK_EVERY_MS = 2_000;
+/** Entries of one partition in one round: some ten ms of its time. */
+const ENTRIES_AT_ONCE = 200;
+/** Rounds without a pause; the stream's clock, which decides, may be behind the database's. */
+const ROUNDS = 20;
+
+export interface StorageExpiryParts {
+  readonly database: Pick<Database, 'db'>;
+  readonly ingest: Pick<IngestPublisher, 'perform'>;
+  readonly logger: Logger;
+  /** Partitions that this process works on at the moment. */
+  readonly ownedPartitions: () => readonly number[];
+}
+
+/**
+ * Finds storage entries whose time has passed, and asks for their removal in the order of their channels
+ * (channels-presence-storage §5.2). Whether they still are what they were is decided there; so two that ask for the same
+ * do no harm.
+ */
+export class StorageExpiry {
+  private timer: NodeJS.Timeout | undefined;
+  private looking = false;
+
+  constructor(private readonly parts: StorageExpiryParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private async look(): Promise<void> {
+    // While the round before waits to be applied, the database still has its entries.
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      for (let round = 0; round < ROUNDS && (await this.endSome()); round++);
+    } catch (error) {
+      this.parts.logger.warn({ err: error }, 'storage entries that have ended stay a little longer');
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  /** @returns whether there may be more */
+  private async endSome(): Promise<boolean> {
+    const { database, ingest, ownedPartitions } = this.parts;
+    const partitions = ownedPartitions();
+    if (partitions.length === 0) return false;
+    const ended = await endedStorageEntries(database.db, partitions, ENTRIES_AT_ONCE);
+    await Promise.all(ended.map((entry) => ingest.perform({ kind: 'storageExpiry', ...entry })));
+    return ended.length >= ENTRIES_AT_ONCE;
+  }
+}
