@@ -121,6 +121,13 @@ export class Testbed {
     return this.app('history');
   }
 
+  /** Asks the server-side HTTP API. */
+  async get(path: string, headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` }): Promise<Answer> {
+    const response = await fetch(`${this.app('publish-api').httpUrl}${path}`, { headers });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
+  }
+
   /** Starts one more service; stopped with the rest. */
   async add(name: AppName, env: Readonly<Record<string, string>> = {}): Promise<AppProcess> {
     const app = await startApp(name, { ...this.env, ...env }, { readyWithinMs: 60_000 });

@@ -7,6 +7,7 @@ import {
   scheduleArn,
   scheduleOf,
   ServerReaction,
+  StorageOperation,
   Trigger,
 } from '@hearth/protocol';
 import type { ScheduleNaming } from '@hearth/protocol';
@@ -15,6 +16,7 @@ import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
+import { storageWrite } from './storage-write';
 
 /** By which door a message came in. */
 export interface PublishSource {
@@ -77,9 +79,6 @@ export class Publisher {
 
   /** Calls for one channel are queued in their order. */
   private async accept(request: Checked, source: PublishSource): Promise<Accepted> {
-    if (request.key !== undefined) {
-      throw new ProtocolError('NOT_IMPLEMENTED', `event: ${request.event} with these members is not available yet`);
-    }
     const origin = originOf(source);
     const { requestId } = origin;
     // Asked first, so that at other levels no message pays for it.
@@ -94,10 +93,11 @@ export class Publisher {
   }
 
   private queue(request: Checked, origin: OperationOrigin): Promise<Accepted> {
-    const { channel, event, reaction, dueMs, data } = request;
+    const { channel, event, key, reaction, dueMs, data } = request;
     if (reaction !== undefined) return this.react(request, reaction, origin);
+    if (key !== undefined) return this.setStorage(request, key, origin);
     const message = this.messageOf(request, origin);
-    if (dueMs !== undefined) return this.schedule(message, data, dueMs);
+    if (dueMs !== undefined) return this.schedule(message, event, data, dueMs);
     const { eagerId } = message;
     const accepted = eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
     return this.ingest.publish(message, data).then(() => accepted);
@@ -116,12 +116,26 @@ export class Publisher {
   }
 
   /** Parks it until it is due (publish-api §7). */
-  private async schedule(target: IngestEvent, data: string, dueMs: number): Promise<Accepted> {
-    const { channel, event } = target;
+  private async schedule(
+    target: IngestEvent | StorageOperation,
+    event: string,
+    data: string,
+    dueMs: number,
+  ): Promise<Accepted> {
+    const { channel } = target;
     const scheduled = scheduleOf(target, data, dueMs, this.ingest.partitionOf(channel), Date.now());
     await this.ingest.operate(scheduled.operation, scheduled.data);
     const accepted = { channel, event, scheduleArn: scheduleArn(this.naming, scheduled.scheduleId) };
     return scheduled.eagerId === undefined ? accepted : { id: scheduled.eagerId, ...accepted };
+  }
+
+  /** Sets or clears a storage entry, now or when it is due (publish-api §8). */
+  private async setStorage(request: PublishRequest, key: string, origin: OperationOrigin): Promise<Accepted> {
+    const { channel, event, data, dueMs } = request;
+    const write = storageWrite(request, key, origin);
+    if (dueMs !== undefined) return this.schedule(write, event, data, dueMs);
+    await this.ingest.operate(write, data);
+    return { channel, event };
   }
 
   /** Reacts in the name of a user, or as the one anonymous user of servers (publish-api §8). */
