@@ -1,4 +1,4 @@
-import { decodeIngestEvent, IngestEvent, ingestStream, partitionOf } from '@hearth/protocol';
+import { decodeIngest, IngestEvent, ingestStream, partitionOf } from '@hearth/protocol';
 import { openIngestReader, PullConsumer, StreamConnection } from '@hearth/stream';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
@@ -159,8 +159,9 @@ export class Queue {
       const messages = await reader.next(1_000);
       if (messages.length === 0) return;
       for (const { payload } of messages) {
-        const { event, data } = decodeIngestEvent(payload);
-        this.events.push({ ...event, data: data.toString('utf8') });
+        const { event, data } = decodeIngest(payload);
+        // What is no message is looked at where its effect can be seen.
+        if (event !== undefined) this.events.push({ ...event, data: data.toString('utf8') });
       }
       this.wake();
     }

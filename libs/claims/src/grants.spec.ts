@@ -369,6 +369,31 @@ describe('storage', () => {
     expect(subject.storage('a', 'k').set).toBe(false);
     expect(subject.publishDecision('a', 'e', true)).toBe('PUBLISH_PERMISSION_DENIED');
   });
+
+  it('is known to be observable when any key may be', async () => {
+    const subject = await grants(
+      {
+        exact: { storage: { k: { observe: true } } },
+        'pattern.*': { storage: { 'k*': { observe: true }, kk: { observe: false } } },
+        none: { storage: { k: { get: true, set: true, observe: false } } },
+      },
+      { both: { storage: { k: { observe: true } } } },
+    );
+    const channels = ['exact', 'pattern.1', 'none', 'both', 'other'];
+    expect(channels.map((channel) => subject.mayObserveStorage(channel))).toEqual([true, true, false, true, false]);
+  });
+
+  it('names all keys that may be read, unless patterns decide', async () => {
+    const get = { get: true };
+    const subject = await grants({
+      a: { storage: { k: get, l: { set: true }, m: get } },
+      'a*': { storage: { n: get, 'x*': { set: true }, m: { get: false } } },
+      'b*': { storage: { k: get, 'x*': get } },
+    });
+    expect(subject.readableStorageKeys('a')).toEqual(['k', 'n']);
+    expect(subject.readableStorageKeys('b')).toBeUndefined();
+    expect(subject.readableStorageKeys('c')).toEqual([]);
+  });
 });
 
 describe('a reaction', () => {
