@@ -37,7 +37,7 @@ export interface AcceptedWrite {
 /** Channel storage for clients, over their sockets and over HTTP (channels-presence-storage §5). */
 export class ClientStorage {
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'operate' | 'perform' | 'partitionOf'>,
+    private readonly ingest: Pick<IngestPublisher, 'accept' | 'perform' | 'partitionOf'>,
     private readonly reader: StorageReader,
     private readonly naming: ScheduleNaming,
   ) {}
@@ -53,7 +53,7 @@ export class ClientStorage {
     const channel = realChannel(write.channel, requester);
     const directives = allowed('set', requester, channel, key);
     const operation = storageOperation(requester, channel, key, directives, origin);
-    const send = untilReadable ? 'perform' : 'operate';
+    const send = untilReadable ? 'perform' : 'accept';
     if (dueMs === undefined) return { channel, done: accepted(this.ingest[send](operation, data)) };
     refuseSchedule(directives, key, dueMs);
     const parked = scheduleOf(operation, data, dueMs, this.ingest.partitionOf(channel), Date.now());

@@ -124,7 +124,7 @@ export class Publisher {
   ): Promise<Accepted> {
     const { channel } = target;
     const scheduled = scheduleOf(target, data, dueMs, this.ingest.partitionOf(channel), Date.now());
-    await this.ingest.operate(scheduled.operation, scheduled.data);
+    await this.ingest.accept(scheduled.operation, scheduled.data);
     const accepted = { channel, event, scheduleArn: scheduleArn(this.naming, scheduled.scheduleId) };
     return scheduled.eagerId === undefined ? accepted : { id: scheduled.eagerId, ...accepted };
   }
@@ -134,7 +134,7 @@ export class Publisher {
     const { channel, event, data, dueMs } = request;
     const write = storageWrite(request, key, origin);
     if (dueMs !== undefined) return this.schedule(write, event, data, dueMs);
-    await this.ingest.operate(write, data);
+    await this.ingest.accept(write, data);
     return { channel, event };
   }
 

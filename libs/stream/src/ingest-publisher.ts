@@ -88,6 +88,15 @@ export class IngestPublisher {
     if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
   }
 
+  /**
+   * Makes an operation that a publisher asked for durable, and waits as long as `publish` does.
+   *
+   * @throws as `perform`
+   */
+  accept(operation: IngestOperation, data: string): Promise<void> {
+    return this.settings.publishAck === 'log' ? this.perform(operation, data) : this.operate(operation, data);
+  }
+
   /** Resolves once everything accepted before for this channel can be read from Postgres. */
   barrier(channel: string): Promise<void> {
     return this.perform({ kind: 'barrier', partition: this.partitionOf(channel) });
