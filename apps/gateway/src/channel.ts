@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { comparePositions, DeliverRecord, Position } from '@hearth/protocol';
+import { comparePositions, DeliverNotice, DeliverRecord, Position } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
 import {
   DeliverSubscriber,
@@ -26,6 +26,8 @@ export interface Subscriber {
   /** Called when it does not read what it is sent. */
   cutOff(): void;
 }
+
+type PresenceNotice = Extract<DeliverNotice, { kind: 'presence' }>;
 
 /** What the channels of a gateway share. */
 export interface ChannelParts {
@@ -99,6 +101,8 @@ export class Channel {
   private openSequence = 0;
   /** Subscribers that have seen messages elsewhere that have not come here yet: the last one's id, by connection. */
   private ahead: Map<string, string> | undefined;
+  /** Connections that are about to enter this presence channel, by id. */
+  private entering: Map<string, (membersJson: string) => void> | undefined;
   private rotation = 0;
 
   constructor(
@@ -153,6 +157,17 @@ export class Channel {
         if (this.watchers?.size === 0) this.watchers = undefined;
       },
     };
+  }
+
+  /**
+   * Calls `enter` with the member list at the record that says that the connection has entered: what came before it was
+   * for the others only, and what comes after it is for the connection too.
+   *
+   * @returns `cancel` gives whether the record had not come yet; it is not waited for any more
+   */
+  expect(connectionId: string, enter: (membersJson: string) => void): { cancel(): boolean } {
+    (this.entering ??= new Map()).set(connectionId, enter);
+    return { cancel: () => this.entering?.delete(connectionId) === true };
   }
 
   /** Gives back what `Hub.use` took. */
@@ -293,8 +308,16 @@ export class Channel {
   private accept(record: DeliverRecord): void {
     this.moveTo(record);
     for (const watcher of this.watchers ?? []) watcher(record);
-    if (this.subscribers.length === 0) return;
+    if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
+    if (this.subscribers.length === 0 || record.frame.length === 0) return;
     if (this.pending.push(record) === 1) this.parts.flushSoon(this);
+  }
+
+  private letIn(joined: PresenceNotice['joined']): void {
+    const enter = joined === undefined ? undefined : this.entering?.get(joined.connectionId);
+    if (joined === undefined || enter === undefined) return;
+    this.entering?.delete(joined.connectionId);
+    enter(joined.members.toString('utf8'));
   }
 
   private moveTo({ position, id }: DeliverRecord): void {

@@ -1,12 +1,14 @@
 import { ProtocolError } from '@hearth/protocol';
-import { GatewayAnswer, GatewayCall, GatewayRequest, IngestPublisher } from '@hearth/stream';
-import { ArgumentsHost, Catch, Controller, ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
+import { GatewayAnswer, GatewayCall, GatewayRequest } from '@hearth/stream';
+import { ArgumentsHost, Catch, Controller, ExceptionFilter, UseFilters } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import { Observable, throwError } from 'rxjs';
+import { Attendance } from './attendance';
 import { ClientPublish } from './client-publish';
 import { ClientReactions } from './client-reactions';
 import { Connections } from './connections';
-import { realChannel, visibleSinceMs } from './permissions';
+import { realChannel, requireGetInfo, visibleSinceMs } from './permissions';
+import { UmdUpdates } from './umd-updates';
 
 export type CallOf<Operation extends GatewayRequest['operation']> = GatewayCall & {
   readonly request: Extract<GatewayRequest, { operation: Operation }>;
@@ -14,8 +16,6 @@ export type CallOf<Operation extends GatewayRequest['operation']> = GatewayCall 
 export interface Answered {
   readonly answer: GatewayAnswer;
 }
-
-export const INGEST = Symbol('IngestPublisher');
 
 /** Leaves errors as they are for the transport; Nest's own filter would turn each into "Internal server error". */
 @Catch()
@@ -33,7 +33,8 @@ export class ClientApiController {
     private readonly connections: Connections,
     private readonly publishing: ClientPublish,
     private readonly reactions: ClientReactions,
-    @Inject(INGEST) private readonly ingest: IngestPublisher,
+    private readonly umd: UmdUpdates,
+    private readonly attendance: Attendance,
   ) {}
 
   /** Which channel is meant, and how far back its history is visible. */
@@ -73,15 +74,25 @@ export class ClientApiController {
       throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
     }
     const sinceMs = visibleSinceMs(channel, connection);
-    await this.untilReadable(channel);
+    await this.attendance.upToDate(channel);
     return { answer: { operation: 'listReactions', channel, sinceMs } };
   }
 
-  private async untilReadable(channel: string): Promise<void> {
-    try {
-      await this.ingest.barrier(channel);
-    } catch (error) {
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'it cannot be read at the moment, try again', { cause: error });
-    }
+  /** Which channel is meant; answers once everything that was accepted before can be read from Postgres. */
+  @MessagePattern('getChannelInfo')
+  async getChannelInfo(@Payload() { credentials, request }: CallOf<'getChannelInfo'>): Promise<Answered> {
+    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+    const channel = realChannel(request.channel, connection);
+    requireGetInfo(channel, connection);
+    await this.attendance.upToDate(channel);
+    return { answer: { operation: 'getChannelInfo', channel } };
+  }
+
+  /** Changes user metadata of the connection or of one of its subscriptions. */
+  @MessagePattern('umdUpdate')
+  async umdUpdate(@Payload() { credentials, request }: CallOf<'umdUpdate'>): Promise<Answered> {
+    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+    await this.umd.update(connection, request);
+    return { answer: { operation: 'umdUpdate' } };
   }
 }

@@ -4,6 +4,7 @@ import {
   ClientFrameError,
   connectedFrame,
   errorFrame,
+  isPresenceChannel,
   KEEP_ALIVE_FRAME,
   parseClientFrame,
   PONG_FRAME,
@@ -13,11 +14,13 @@ import {
   utcSeconds,
 } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
+import { Attendance } from './attendance';
 import { ClientOrigin, ClientPublish } from './client-publish';
 import { ClientReactions } from './client-reactions';
 import { ClientStorage } from './client-storage';
 import { ClientSocket, FrameReceiver } from './client-socket';
 import { ConnectionClock, ConnectionTimes } from './connection-clock';
+import { ConnectionEvents, DescribedConnection } from './connection-events';
 import { newConnectionSecret } from './credentials';
 import { FrameQueue } from './frame-queue';
 import { Entrance, Joining } from './joining';
@@ -27,6 +30,7 @@ import { SnapshotParts, StorageSnapshot } from './storage-snapshot';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Subscriptions } from './subscriptions';
 import { Tokens } from './tokens';
+import { UmdHolder, UmdUpdates } from './umd-updates';
 
 /** How a connection came about. */
 export interface Opening {
@@ -38,6 +42,9 @@ export interface Opening {
 /** What the connections of a gateway share. */
 export interface ConnectionParts {
   readonly joining: Joining;
+  readonly attendance: Attendance;
+  readonly events: ConnectionEvents;
+  readonly umd: UmdUpdates;
   readonly rights: ResumeRights;
   readonly tokens: Tokens;
   readonly publish: ClientPublish;
@@ -62,6 +69,12 @@ interface JoinRequest {
   readonly autoSubscribed?: boolean;
 }
 
+/** A channel that an `autoSubscribe` entry has opened. */
+interface OpenedChannel {
+  readonly allowed: AllowedSubscription;
+  readonly entrance: Entrance;
+}
+
 /** Messages of one connection on their way to the stream; the next one waits until there is room. */
 const MAX_IN_FLIGHT = 256;
 
@@ -75,11 +88,12 @@ const MAX_IN_FLIGHT = 256;
  *
  * A mistake of the client never ends it: every refused frame is answered with `hotsock.error` (§6, §7).
  */
-export class Connection implements FrameReceiver, Requester {
+export class Connection implements FrameReceiver, Requester, UmdHolder, DescribedConnection {
   readonly secret = newConnectionSecret();
   /** Claims of the connect token. */
   readonly connect: Claims;
-  readonly identity: Identity;
+  readonly connectedAtMs = Date.now();
+  identity: Identity;
   readonly grants: Grants;
 
   private readonly subscriptions: Subscriptions;
@@ -106,9 +120,17 @@ export class Connection implements FrameReceiver, Requester {
     this.connect = claims;
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
-    this.subscriptions = new Subscriptions(parts.rights);
+    this.subscriptions = new Subscriptions(parts.rights, parts.attendance);
     this.clock = new ConnectionClock(claims, parts.times, Date.now());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
+  }
+
+  get sourceIp(): string | undefined {
+    return this.origin.sourceIp;
+  }
+
+  get userAgent(): string | undefined {
+    return this.origin.userAgent;
   }
 
   get activeAliases(): ReadonlyMap<string, string> {
@@ -123,6 +145,20 @@ export class Connection implements FrameReceiver, Requester {
     return this.subscriptions.get(channel);
   }
 
+  get allSubscriptions(): readonly Subscription[] {
+    return this.subscriptions.all;
+  }
+
+  /** Its metadata has really changed; existing subscriptions keep theirs. */
+  changeIdentity(identity: Identity): void {
+    this.identity = identity;
+    this.parts.events.updated(this);
+  }
+
+  complain(error: ProtocolError, channel: string): void {
+    this.refuse(error, channel, undefined);
+  }
+
   /** Sends the first frame and begins. The connection must already be findable by its credentials. */
   start(): void {
     this.send(
@@ -133,6 +169,7 @@ export class Connection implements FrameReceiver, Requester {
         connectionExpiresAt: utcSeconds(this.clock.expiresAtMs),
       }),
     );
+    this.parts.events.connected(this);
     const channels = autoSubscriptions(this.connect);
     if (channels.length === 0) this.isBusy = false;
     else void this.autoSubscribe(channels).finally(() => this.processWaiting());
@@ -180,7 +217,9 @@ export class Connection implements FrameReceiver, Requester {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.parts.ended(this);
+    const left = this.subscriptions.all;
     this.subscriptions.clear();
+    this.parts.events.disconnected(this, () => this.parts.attendance.applied(left));
     this.waiting = undefined;
     this.onRoom?.();
   }
@@ -255,12 +294,12 @@ export class Connection implements FrameReceiver, Requester {
         return void this.answerNothing(answerId);
       case 'reaction':
         return this.parts.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
+      case 'umdUpdate':
+        return this.parts.umd.update(this, frame).then(() => this.answerNothing(answerId));
       case 'storageSet':
         return this.setStorage(frame, answerId);
       case 'storageGet':
         return this.getStorage(frame, answerId);
-      case 'umdUpdate':
-        throw new ProtocolError('NOT_IMPLEMENTED', `event: ${frame.kind} is not available yet`);
     }
   }
 
@@ -281,11 +320,19 @@ export class Connection implements FrameReceiver, Requester {
     const opened = await Promise.allSettled(channels.map((channel) => this.openForAutoSubscribe(channel)));
     for (const [index, result] of opened.entries()) {
       if (result.status === 'rejected') this.refuse(result.reason, channels[index], undefined);
-      else this.enter(result.value.entrance, result.value.allowed, { autoSubscribed: true });
+      else await this.autoEnter(result.value, channels[index]);
     }
   }
 
-  private async openForAutoSubscribe(channel: string): Promise<{ allowed: AllowedSubscription; entrance: Entrance }> {
+  private async autoEnter({ entrance, allowed }: OpenedChannel, channel: string | undefined): Promise<void> {
+    try {
+      await this.enter(entrance, allowed, { autoSubscribed: true });
+    } catch (error) {
+      this.refuse(error, channel, undefined);
+    }
+  }
+
+  private async openForAutoSubscribe(channel: string): Promise<OpenedChannel> {
     const allowed = allowSubscription(channel, this, undefined);
     return { allowed, entrance: await this.parts.joining.open(allowed, undefined) };
   }
@@ -303,17 +350,43 @@ export class Connection implements FrameReceiver, Requester {
   private join(allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
     const entrance = this.parts.joining.open(allowed, request.after);
     if (entrance instanceof Promise) return entrance.then((open) => this.enter(open, allowed, request));
-    return void this.enter(entrance, allowed, request);
+    return this.enter(entrance, allowed, request);
   }
 
-  private enter({ channel, enter, giveUp }: Entrance, { terms }: AllowedSubscription, request: JoinRequest): void {
-    if (this.hasEnded) return giveUp();
+  /** A standard channel is entered at once, a presence channel when its owner says so. */
+  private enter(entrance: Entrance, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
+    const { channel } = entrance;
+    if (this.hasEnded) return void entrance.giveUp();
+    if (!isPresenceChannel(channel.name)) return void this.begin(entrance, allowed, request);
+    const { identity, grants } = allowed.terms;
+    const { presence } = this.parts.attendance;
+    const entering = { connectionId: this.id, identity, counted: !grants.omitFromSubCount(channel.name) };
+    return presence
+      .join(channel, entering, (membersJson) => {
+        if (!this.hasEnded) return this.begin(entrance, allowed, request, membersJson);
+        entrance.giveUp();
+        presence.leave(channel.name, this.id);
+      })
+      .catch((error: unknown) => {
+        entrance.giveUp();
+        throw error;
+      });
+  }
+
+  /** @param membersJson presence channels only */
+  private begin(
+    { channel, enter }: Entrance,
+    { terms }: AllowedSubscription,
+    request: JoinRequest,
+    membersJson?: string,
+  ): void {
     const missed = enter();
     const frame = subscribedFrame({
       channel: channel.name,
       alias: terms.alias,
       identity: terms.identity,
       autoSubscribed: request.autoSubscribed,
+      membersJson,
       resume: missed === undefined ? undefined : { complete: missed.complete },
     });
     const welcome = (): void => {

@@ -2,18 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@hearth/service';
 import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
 
-/** A gateway that has not renewed its lease for so long counts as gone. */
-const LEASE_MS = 30_000;
-const RENEW_MS = LEASE_MS / 3;
+/** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */
+const LEASE_MS = 15_000;
+const RENEW_MS = 3_000;
 const RETRY_MS = 1_000;
 
 /**
  * The number by which other nodes find this gateway's connections; it is part of their ids. It is leased in Postgres,
- * so that no two gateways have the same.
+ * so that no two gateways have the same, and so that somebody notices when this one dies and removes its subscriptions.
  *
- * A gateway that cannot renew goes on: nothing but the client HTTP API depends on the number, and a 24-bit random number
- * is hardly ever given out again. If another gateway does have it, requests for our connections would reach that one,
- * so then we take a new number and end the connections that carry the old; their clients come back at once.
+ * A gateway that cannot renew goes on. If its lease was ended meanwhile, it has been taken for dead and its
+ * subscriptions are being removed; then it takes a new number and ends the connections that carry the old. Their clients
+ * come back at once.
  */
 export class GatewayLease {
   private lostListener: () => void = () => undefined;
@@ -69,7 +69,7 @@ export class GatewayLease {
       if (await renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS)) return;
       const lost = this.current;
       this.current = await claimGatewayId(this.database.db, this.nodeId, LEASE_MS);
-      this.logger.error({ lost, gatewayId: this.current }, 'another gateway has our number: taking a new one');
+      this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
       this.lostListener();
     } catch (error) {
       this.logger.warn({ err: error }, 'the gateway number could not be renewed, trying again');

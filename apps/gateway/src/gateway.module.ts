@@ -7,27 +7,33 @@ import {
   OnApplicationShutdown,
 } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, Tracing } from '@hearth/service';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, Tracing, VERSION } from '@hearth/service';
 import { Database } from '@hearth/store';
-import { IngestPublisher, StreamConnection } from '@hearth/stream';
-import { ClientApiController, INGEST } from './client-api.controller';
+import { EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { Attendance } from './attendance';
+import { Barriers } from './barriers';
+import { ClientApiController } from './client-api.controller';
 import { ClientGateway } from './client.gateway';
 import { ClientPublish } from './client-publish';
 import { ClientStorage } from './client-storage';
 import { ConsoleRoutes } from './console.routes';
 import { ClientReactions } from './client-reactions';
 import { ConnectionTimes } from './connection-clock';
+import { ConnectionEvents } from './connection-events';
 import { Connections } from './connections';
 import { GatewayLease } from './gateway-lease';
 import { GatewayRpcStrategy } from './gateway-rpc.strategy';
 import { Handshake } from './handshake';
 import { Hub } from './hub';
 import { Joining } from './joining';
+import { Presence } from './presence';
 import { RealtimeAdapter } from './realtime.adapter';
 import { Resume } from './resume';
 import { StorageApiController } from './storage-api.controller';
 import { StorageReader } from './storage-reader';
+import { SubscriptionReports } from './subscription-reports';
 import { Tokens } from './tokens';
+import { UmdUpdates } from './umd-updates';
 import { UpgradeRequired } from './upgrade-required';
 
 /** What a process has opened for its gateway. */
@@ -64,6 +70,10 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly connections: Connections;
   readonly handshake: Handshake;
   readonly rpc: GatewayRpcStrategy;
+  readonly umd: UmdUpdates;
+  readonly attendance: Attendance;
+  private readonly publisher: EventPublisher;
+  private readonly events: ConnectionEvents;
 
   constructor(
     @Inject(CONFIG) config: HearthConfig,
@@ -78,13 +88,31 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
     this.publishing = new ClientPublish(ingest, metrics, tracing, logger, config);
     this.reactions = new ClientReactions(ingest, database, metrics);
-    const reader = new StorageReader(ingest, database, maxBacklogBytes);
+    const barriers = new Barriers(ingest);
+    const reader = new StorageReader(ingest, barriers, database, maxBacklogBytes);
     this.storage = new ClientStorage(ingest, reader, config);
+    this.umd = new UmdUpdates(tokens, ingest);
+    const wantsEvents = (): boolean => config.live.current.eventsEnabled;
+    const dropped = (events: number): void => {
+      metrics.eventsDropped.inc(events);
+      logger.error({ events }, 'backend events were dropped: NATS takes none');
+    };
+    this.attendance = new Attendance(
+      new Presence(ingest, config.httpTimeoutMs),
+      new SubscriptionReports(ingest, wantsEvents, dropped),
+      barriers,
+      ingest,
+    );
+    this.publisher = new EventPublisher(stream, config, VERSION, () => dropped(1));
+    this.events = new ConnectionEvents(this.publisher, wantsEvents);
     const resume = new Resume(stream, maxBacklogBytes, logger);
     this.connections = new Connections(
       {
         hub: this.hub,
         joining: new Joining(this.hub, tokens, resume),
+        attendance: this.attendance,
+        events: this.events,
+        umd: this.umd,
         rights: resume.rights,
         publish: this.publishing,
         reactions: this.reactions,
@@ -110,11 +138,14 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
   /** Clients leave while the rest of the process still works, so that what they sent last is still accepted. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.connections.drain();
+    await this.attendance.settle();
+    await this.events.settle();
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.connections.stop();
     this.hub.stop();
+    this.publisher.close();
     await this.lease.release();
   }
 }
@@ -136,9 +167,10 @@ export class GatewayModule {
         },
         Gateway,
         { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
+        { provide: Attendance, useFactory: ({ attendance }: Gateway) => attendance, inject: [Gateway] },
+        { provide: UmdUpdates, useFactory: ({ umd }: Gateway) => umd, inject: [Gateway] },
         { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
         { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
-        { provide: INGEST, useValue: parts.ingest },
         { provide: ClientStorage, useFactory: ({ storage }: Gateway) => storage, inject: [Gateway] },
         ClientGateway,
         UpgradeRequired,

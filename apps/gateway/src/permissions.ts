@@ -61,16 +61,10 @@ export function allowSubscription(name: string, requester: Requester, token: Cla
     throw new ProtocolError('SUBSCRIBE_PERMISSION_DENIED', `channel: subscribing to ${channel} is not granted`);
   }
   const identity = token === undefined ? requester.identity : subscriptionIdentity(requester.identity, token);
-  if (isPresenceChannel(channel)) refusePresence(channel, identity);
-  return { channel, terms: { alias: aliasOf(channel, requester.connect, token), identity, grants }, token };
-}
-
-/** Member lists are not available yet; a presence channel without them would be a silent half. */
-function refusePresence(channel: string, identity: Identity): never {
-  if (identity.uid === null) {
+  if (isPresenceChannel(channel) && identity.uid === null) {
     throw new ProtocolError('PRESENCE_CHANNEL_USER_ID_REQUIRED', `channel: ${channel} needs a token with a uid`);
   }
-  throw new ProtocolError('NOT_IMPLEMENTED', `channel: presence channels such as ${channel} are not available yet`);
+  return { channel, terms: { alias: aliasOf(channel, requester.connect, token), identity, grants }, token };
 }
 
 /**
@@ -116,4 +110,11 @@ export function visibleSinceMs(channel: string, requester: Requester): number {
   if (subscription !== undefined) return Math.min(granted ?? Infinity, subscription.subscribedAtMs);
   if (granted !== undefined) return granted;
   throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
+}
+
+/** @throws ProtocolError `GET_INFO_PERMISSION_DENIED` unless the requester may see who is subscribed to a channel */
+export function requireGetInfo(channel: string, requester: Requester): void {
+  const grants = requester.subscription(channel)?.grants ?? requester.grants;
+  if (grants.getInfo(channel)) return;
+  throw new ProtocolError('GET_INFO_PERMISSION_DENIED', `channel: information about ${channel} is not granted`);
 }

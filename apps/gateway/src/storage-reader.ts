@@ -1,6 +1,7 @@
 import { ProtocolError, STORAGE_PAGE_BYTES } from '@hearth/protocol';
 import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
+import type { Barriers } from './barriers';
 import { SharedRuns } from './shared-runs';
 
 /** Entries of one page of a snapshot: what a channel normally has fits in one. */
@@ -8,12 +9,12 @@ const PAGE_ENTRIES = 1_000;
 
 /** Storage entries of channels. A read sees every write that was accepted before it was asked for. */
 export class StorageReader {
-  private readonly barriers = new SharedRuns<void>();
   private readonly firstPages = new SharedRuns<PlacedStoragePage>();
   private readonly pageBytes: number;
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'barrier' | 'partitionOf'>,
+    private readonly ingest: Pick<IngestPublisher, 'partitionOf'>,
+    private readonly barriers: Barriers,
     private readonly database: Pick<Database, 'db'>,
     maxBacklogBytes: number,
   ) {
@@ -60,7 +61,7 @@ export class StorageReader {
   }
 
   private barrier(channel: string): Promise<void> {
-    return this.barriers.run(String(this.ingest.partitionOf(channel)), () => this.ingest.barrier(channel));
+    return this.barriers.pass(this.ingest.partitionOf(channel));
   }
 }
 

@@ -1,5 +1,5 @@
 import { Claims, Grants, Identity } from '@hearth/claims';
-import { DeliverRecord } from '@hearth/protocol';
+import { DeliverRecord, gatewayIdOf } from '@hearth/protocol';
 import { Channel, Outlet, Subscriber } from './channel';
 import { ClientSocket } from './client-socket';
 import type { StorageSnapshot } from './storage-snapshot';
@@ -24,8 +24,11 @@ export class Subscription implements Subscriber {
   /** The storage entries that it gets at its beginning, when it may observe any. */
   snapshot: StorageSnapshot | undefined;
   readonly alias: string | undefined;
-  readonly identity: Identity;
+  /** Its umd may be updated (channels-presence-storage §7). */
+  identity: Identity;
   readonly grants: Grants;
+  /** Whether it counts in `subscriptionsCount` (channels-presence-storage §2.1). */
+  readonly counted: boolean;
   /** Start of the window of history it may see, ms since 1970 (client-http-api §3.1). */
   readonly subscribedAtMs = Date.now();
 
@@ -38,10 +41,16 @@ export class Subscription implements Subscriber {
     this.alias = terms.alias;
     this.identity = terms.identity;
     this.grants = terms.grants;
+    this.counted = !terms.grants.omitFromSubCount(channel.name);
   }
 
   get connectionId(): string {
     return this.connection.id;
+  }
+
+  /** The number of this gateway that the connection carries. */
+  get gatewayId(): number {
+    return gatewayIdOf(this.connection.id) ?? 0;
   }
 
   /** Whether the claims let it observe a storage key of its channel (tokens-and-claims §4.4). */

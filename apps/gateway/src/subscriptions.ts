@@ -1,3 +1,4 @@
+import type { Attendance } from './attendance';
 import { ResumeRights } from './resume';
 import { Subscription } from './subscription';
 
@@ -8,7 +9,14 @@ export class Subscriptions {
   private byChannel: Map<string, Subscription> | undefined;
   private realNames: Map<string, string> | undefined;
 
-  constructor(private readonly rights: ResumeRights) {}
+  constructor(
+    private readonly rights: ResumeRights,
+    private readonly attendance: Attendance,
+  ) {}
+
+  get all(): readonly Subscription[] {
+    return [...(this.byChannel?.values() ?? [])];
+  }
 
   /** Aliases of the subscriptions, to their real names. */
   get aliases(): ReadonlyMap<string, string> {
@@ -32,6 +40,7 @@ export class Subscriptions {
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
     this.rights.entered(identity.uid, channel.name, subscribedAtMs);
     channel.add(subscription, welcome, seenId);
+    this.attendance.began(subscription);
   }
 
   /** Ends a subscription; nothing of its channel is sent after this. */
@@ -42,6 +51,7 @@ export class Subscriptions {
     if (alias !== undefined) this.realNames?.delete(alias);
     this.rights.left(identity.uid, channel);
     channel.remove(subscription);
+    this.attendance.ended(subscription);
   }
 
   clear(): void {

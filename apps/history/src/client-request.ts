@@ -98,6 +98,20 @@ export function parseListReactions(body: Uint8Array): ListReactionsRequest {
   return { channel, messageId };
 }
 
+/** @throws ProtocolError naming the first offending member */
+export function parseGetChannelInfo(body: Uint8Array): { readonly channel: string } {
+  return { channel: requiredChannel(parseJsonObject(textOf(body), 'the body')) };
+}
+
+/** @throws ProtocolError naming the first offending member; a token that is no text is no token */
+export function parseUmdUpdate(body: Uint8Array): { readonly channel?: string; readonly token: string } {
+  const object = parseJsonObject(textOf(body), 'the body');
+  const { token } = object;
+  if (token == null) throw new ProtocolError('MISSING_FIELD', 'token is required');
+  if (typeof token !== 'string') throw new ProtocolError('INVALID_UMD_TOKEN', 'token must be a string');
+  return object.channel == null ? { token } : { token, channel: requiredChannel(object) };
+}
+
 function cursor(object: Readonly<Record<string, unknown>>, name: string): string | undefined {
   const value = typedMember(object, name, 'string');
   if (value === undefined) return undefined;

@@ -16,16 +16,27 @@ import {
   userAgentOf,
 } from '@hearth/service';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
-import { Database, Db, findMessage, ListedReaction, listMessages, listReactions, StoredMessage } from '@hearth/store';
+import {
+  Database,
+  Db,
+  findMessage,
+  ListedReaction,
+  listMessages,
+  listReactions,
+  readChannelInfo,
+  StoredMessage,
+} from '@hearth/store';
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { askGateway } from './ask-gateway';
 import {
   connectionCredentials,
   ListMessagesRequest,
+  parseGetChannelInfo,
   parseListMessages,
   parseListReactions,
   parsePublishMessage,
+  parseUmdUpdate,
 } from './client-request';
 import { allowOrigins } from './cors';
 
@@ -41,18 +52,11 @@ export const HISTORY_CONNECTIONS = Symbol('HistoryConnections');
 const SERVER_META = '{"uid":null,"umd":null}';
 
 /**
- * The client HTTP API (client-http-api §1–§5). It keeps nothing about connections: who may see or publish what is
+ * The client HTTP API (client-http-api §1–§5, §7, §8). It keeps nothing about connections: who may see or publish what is
  * asked of the gateway that owns the connection, on whatever node that is.
  */
 @Controller('connection')
 export class ConnectionController implements OnModuleInit {
-  /** Endpoints of the protocol whose features this version does not offer (client-http-api §7, §8). */
-  @Post(['getChannelInfo', 'umdUpdate'])
-  notOffered(@Req() request: FastifyRequest): never {
-    connectionCredentials(request.raw.url ?? '');
-    throw new ProtocolError('NOT_IMPLEMENTED', 'this endpoint is not available yet');
-  }
-
   private readonly sourceIp: SourceIp;
 
   constructor(
@@ -141,6 +145,30 @@ export class ConnectionController implements OnModuleInit {
     const reactions = expandReactions ? 'items' : 'count';
     const messages = this.read((db) => listMessages(db, { channel, sinceMs, ...page, reactions }));
     return traced(span?.child('history.read'), messages);
+  }
+
+  @Post('getChannelInfo')
+  @HttpCode(200)
+  async getChannelInfo(
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    const credentials = connectionCredentials(request.raw.url ?? '');
+    const question = parseGetChannelInfo(rawBody(request));
+    const { channel } = await this.askGateway(credentials, { operation: 'getChannelInfo', ...question });
+    const { subscriptionsCount, membersJson } = await this.read((db) => readChannelInfo(db, channel));
+    void reply.header('content-type', 'application/json');
+    const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
+    return `{"channel":${JSON.stringify(channel)},"subscriptionsCount":${subscriptionsCount}${members}}`;
+  }
+
+  @Post('umdUpdate')
+  @HttpCode(200)
+  async umdUpdate(@Req() request: FastifyRequest): Promise<object> {
+    const credentials = connectionCredentials(request.raw.url ?? '');
+    const update = parseUmdUpdate(rawBody(request));
+    await this.askGateway(credentials, { operation: 'umdUpdate', ...update });
+    return {};
   }
 
   /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */

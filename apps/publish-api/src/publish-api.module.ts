@@ -2,6 +2,7 @@ import { DynamicModule, Module } from '@nestjs/common';
 import type { Database } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
 import { ChannelStorageController } from './channel-storage.controller';
+import { ChannelsController } from './channels.controller';
 import { DATABASE, INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
 import { PublishRoutes } from './publish.routes';
@@ -14,7 +15,7 @@ export class PublishApiModule {
   static register(ingest: IngestPublisher, database: Database): DynamicModule {
     return {
       module: PublishApiModule,
-      controllers: [ChannelStorageController, SchedulesController],
+      controllers: [ChannelsController, ChannelStorageController, SchedulesController],
       providers: [
         { provide: INGEST, useValue: ingest },
         { provide: DATABASE, useValue: database },

@@ -9,8 +9,10 @@ import {
 import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/service';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
+import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
+import type { SequencerParts } from './sequencer-parts';
 import { StorageExpiry } from './storage-expiry';
 
 /** Connections that the process has opened for the sequencer. */
@@ -30,6 +32,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly ingest: IngestPublisher;
   private readonly ownership: PartitionOwnership;
   private readonly storageExpiry: StorageExpiry;
+  private readonly reaper: GatewayReaper;
   private expiry: NodeJS.Timeout | undefined;
   private preparation: NodeJS.Timeout | undefined;
 
@@ -48,23 +51,22 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
       logger.error('a backend event was dropped: the events stream takes none');
     });
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
-    this.ownership = new PartitionOwnership(
-      {
-        nodeId: config.nodeId,
-        stream,
-        streamSettings: config,
-        publisher: this.publisher,
-        events: this.events,
-        ingest: this.ingest,
-        channelRules: { presenceMaxBytes: config.presenceMaxBytes },
-        database,
-        groupCommit: new GroupCommit(database, deduplication, metrics),
-        live,
-        metrics,
-        logger,
-      },
-      config.partitions,
-    );
+    const parts: SequencerParts = {
+      nodeId: config.nodeId,
+      stream,
+      streamSettings: config,
+      publisher: this.publisher,
+      events: this.events,
+      ingest: this.ingest,
+      channelRules: { presenceMaxBytes: config.presenceMaxBytes },
+      database,
+      groupCommit: new GroupCommit(database, deduplication, metrics),
+      live,
+      metrics,
+      logger,
+    };
+    this.ownership = new PartitionOwnership(parts, config.partitions);
+    this.reaper = new GatewayReaper(parts, () => this.ownership.owned);
     this.storageExpiry = new StorageExpiry({
       database,
       ingest: this.ingest,
@@ -76,6 +78,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   async onApplicationBootstrap(): Promise<void> {
     await this.ownership.start();
     this.storageExpiry.start();
+    this.reaper.start();
     await this.prepare();
   }
 
@@ -84,6 +87,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     clearTimeout(this.preparation);
     clearInterval(this.expiry);
     this.storageExpiry.stop();
+    await this.reaper.stop();
     await this.ownership.stop();
     this.publisher.close();
     this.ingest.close();

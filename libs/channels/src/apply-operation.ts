@@ -38,7 +38,9 @@ export function missingFor(operations: readonly IngestOperation[], state: Channe
         presence.add(operation.channel);
         break;
       case 'subscriptions':
-        for (const { channel } of operation.changes) counts.add(channel);
+        // A total is told in events only.
+        if (operation.events !== true) break;
+        for (const { channel, count } of operation.changes) if (count !== undefined) counts.add(channel);
         break;
       case 'storage':
       case 'storageExpiry':

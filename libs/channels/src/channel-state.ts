@@ -1,4 +1,6 @@
+import { CountTable } from './count-table';
 import { GroupedTable } from './grouped-table';
+import { MemberList } from './member-list';
 import type {
   CountKey,
   CountRow,
@@ -102,14 +104,23 @@ export class ChannelState {
     ({ channel, connectionId }) => channel + SEPARATOR + connectionId,
     CAPACITY,
   );
-  readonly counts = new GroupedTable<CountKey, CountRow>(
-    ({ channel, gatewayId }) => channel + SEPARATOR + String(gatewayId),
-    CAPACITY,
-  );
+  readonly counts = new CountTable(CAPACITY);
   readonly storage = new StateTable<StorageKey, StorageRow>(({ channel, key }) => channel + SEPARATOR + key, CAPACITY);
   readonly reactions = new StateTable<ReactionKey, ReactionRow>(
     ({ channel, messageId, reaction, uid }) => [channel, messageId, reaction, JSON.stringify(uid)].join(SEPARATOR),
     CAPACITY,
   );
   readonly schedules = new StateTable<ScheduleKey, ScheduleRow>(({ scheduleId }) => scheduleId, CAPACITY);
+  /** Made of the rows when first needed; they go when the table forgets the channel. */
+  private readonly memberLists = new WeakMap<ReadonlyMap<string, PresenceRow>, MemberList>();
+
+  /** The members of a presence channel; whoever changes its rows changes them too. */
+  membersOf(channel: string): MemberList {
+    const rows = this.presence.of(channel);
+    const known = this.memberLists.get(rows);
+    if (known !== undefined) return known;
+    const list = new MemberList(rows.values());
+    this.memberLists.set(rows, list);
+    return list;
+  }
 }

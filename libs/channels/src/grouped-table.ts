@@ -1,8 +1,8 @@
 import type { RowChange } from './rows';
 
 /**
- * As `StateTable`, for rows that are only used all of a channel together: the connections of a presence channel, the
- * counts of a channel by gateway.
+ * As `StateTable`, for rows that are only used all of a channel together: the connections of a presence
+ * channel.
  */
 export class GroupedTable<Key extends { readonly channel: string }, Row extends Key> {
   /** Rows of known channels, by key; those longest unused first. */
@@ -34,9 +34,9 @@ export class GroupedTable<Key extends { readonly channel: string }, Row extends 
     for (const row of rows) this.rowsOf(row.channel).set(this.textOf(row), row);
   }
 
-  /** All rows of a channel. */
-  of(channel: string): IterableIterator<Row> {
-    return this.rowsOf(channel).values();
+  /** All rows of a channel; the same object for as long as the channel is remembered. */
+  of(channel: string): ReadonlyMap<string, Row> {
+    return this.rowsOf(channel);
   }
 
   get(key: Key): Row | undefined {

@@ -46,26 +46,31 @@ export interface UmdOperation {
   readonly umdJson: string;
 }
 
-/** One subscription to a standard channel that began or ended on a gateway. */
+/** A subscription to a standard channel that began or ended on a gateway, or several of them in one. */
 export interface SubscriptionChange {
   readonly channel: string;
-  readonly connectionId: string;
-  readonly uid: string | null;
-  readonly umdJson: string;
-  /** false: it ended. */
-  readonly subscribed: boolean;
-  /** Counted subscriptions of the channel on this gateway after the change; absolute, so that a repeat does no harm. */
-  readonly count: number;
+  /**
+   * Counted subscriptions of the channel on this gateway after the change; absolute, so that a repeat does no harm.
+   * Absent: the count is what it was (claim `omitFromSubCount`).
+   */
+  readonly count?: number;
+  /** What events tell; absent where only the count is known, or nobody wants events. */
+  readonly subscription?: {
+    readonly connectionId: string;
+    readonly uid: string | null;
+    readonly umdJson: string;
+    /** It ended. */
+    readonly ended?: boolean;
+  };
 }
 
-/**
- * Subscriptions to standard channels of one partition that began or ended on a gateway, in their order (§2, §4). With no
- * detail for events, only the last count of each channel matters.
- */
+/** Changes of subscriptions to standard channels of one partition, on one gateway, in their order (§2, §4). */
 export interface SubscriptionsOperation {
   readonly kind: 'subscriptions';
   readonly partition: number;
   readonly gatewayId: number;
+  /** Whether backend events shall come of it. Without them a count is written without being read. */
+  readonly events?: boolean;
   readonly changes: readonly SubscriptionChange[];
 }
 

@@ -8,17 +8,17 @@ const GATEWAY_IDS = 2 ** 24;
 const ATTEMPTS = 10;
 
 /**
- * Takes a random 24-bit id that no living gateway has, for `ttlMs` from now by the database's clock. Random, so that a
- * connection id from before a restart does not name the gateway that came after.
+ * Takes a random 24-bit id that no gateway has, for `ttlMs` from now by the database's clock. Random, so that a
+ * connection id from before a restart does not name the gateway that came after. The id of a dead gateway is free once
+ * `endExpiredLeases` has ended its lease.
  */
 export async function claimGatewayId(db: Db, nodeId: string, ttlMs: number): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const gatewayId = randomInt(GATEWAY_IDS);
     const { rows } = await sql`
-      insert into gateway_lease as g (gateway_id, node_id, expires_at)
+      insert into gateway_lease (gateway_id, node_id, expires_at)
       values (${gatewayId}, ${nodeId}, now() + ${ttlMs}::float8 * interval '1 millisecond')
-      on conflict (gateway_id) do update set node_id = excluded.node_id, expires_at = excluded.expires_at
-        where g.expires_at <= now()
+      on conflict do nothing
       returning gateway_id`.execute(db);
     if (rows.length > 0) return gatewayId;
   }
@@ -26,8 +26,8 @@ export async function claimGatewayId(db: Db, nodeId: string, ttlMs: number): Pro
 }
 
 /**
- * Renews the lease, also one that has expired, as long as nobody else took the id. False when it is lost: the gateway
- * must then take another one, and end the connections that carry the old.
+ * Renews the lease, also one that has expired, as long as nobody ended it. False when it is lost: the gateway counts as
+ * dead, its subscriptions are being removed, and it must take another id and end the connections that carry the old.
  */
 export async function renewGatewayLease(db: Db, gatewayId: number, nodeId: string, ttlMs: number): Promise<boolean> {
   const { rows } = await sql`
@@ -40,4 +40,17 @@ export async function renewGatewayLease(db: Db, gatewayId: number, nodeId: strin
 /** Gives the id back; does nothing when another node has it by now. */
 export async function releaseGatewayLease(db: Db, gatewayId: number, nodeId: string): Promise<void> {
   await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', nodeId).execute();
+}
+
+/**
+ * Ends the leases that expired more than `graceMs` ago: from this moment their gateways are dead, whatever they do. Call
+ * it only while Postgres has been answering for longer than that, or it takes an outage of Postgres for the death of all.
+ *
+ * @returns the ids of the dead
+ */
+export async function endExpiredLeases(db: Db, graceMs: number): Promise<number[]> {
+  const { rows } = await sql<{ gatewayId: number }>`
+    delete from gateway_lease where expires_at < now() - ${graceMs}::float8 * interval '1 millisecond'
+    returning gateway_id as "gatewayId"`.execute(db);
+  return rows.map(({ gatewayId }) => gatewayId);
 }

@@ -30,7 +30,10 @@ export type GatewayRequest =
       readonly sourceIp?: string;
       readonly userAgent?: string;
     } & ReactionRequest)
-  | { readonly operation: 'listReactions'; readonly channel: string };
+  | { readonly operation: 'listReactions'; readonly channel: string }
+  | { readonly operation: 'getChannelInfo'; readonly channel: string }
+  /** Without a channel: the connection's own metadata. */
+  | { readonly operation: 'umdUpdate'; readonly channel?: string; readonly token: string };
 
 export interface ConnectionCredentials {
   readonly connectionId: string;
@@ -50,7 +53,10 @@ export type GatewayAnswer =
   /** It can be read. */
   | { readonly operation: 'react'; readonly channel: string }
   /** As for `listMessages`; everything accepted before can be read. */
-  | { readonly operation: 'listReactions'; readonly channel: string; readonly sinceMs: number };
+  | { readonly operation: 'listReactions'; readonly channel: string; readonly sinceMs: number }
+  /** The channel's real name; what is to be told of it can be read from Postgres now. */
+  | { readonly operation: 'getChannelInfo'; readonly channel: string }
+  | { readonly operation: 'umdUpdate' };
 
 export type AnswerTo<R extends GatewayRequest> = Extract<GatewayAnswer, { operation: R['operation'] }>;
 

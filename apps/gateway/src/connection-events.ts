@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { BackendEventName, Identity } from '@hearth/protocol';
+import type { EventPublisher } from '@hearth/stream';
+import { ulid } from 'ulid';
+
+/** What events tell about a connection (pubsub-events §3.1). */
+export interface DescribedConnection {
+  readonly id: string;
+  readonly identity: Identity;
+  readonly connectedAtMs: number;
+  readonly connect: { readonly keepAlive: boolean };
+  readonly sourceIp: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
+/** Longest that `disconnected` waits for the `unsubscribed` events that should come before it (§4.4). */
+const PATIENCE_MS = 10_000;
+
+/** The backend events of connections, in the order of the calls. */
+export class ConnectionEvents {
+  private readonly waiting = new Set<Promise<void>>();
+
+  constructor(
+    private readonly publisher: Pick<EventPublisher, 'publish'>,
+    private readonly isEnabled: () => boolean,
+  ) {}
+
+  connected(connection: DescribedConnection): void {
+    if (this.isEnabled()) void this.publish('connected', describe(connection, null));
+  }
+
+  /** Its metadata really changed. */
+  updated(connection: DescribedConnection): void {
+    if (this.isEnabled()) void this.publish('connectionUpdated', describe(connection, null));
+  }
+
+  /** @param unsubscribed gives a promise of the moment when the ends of its subscriptions are out */
+  disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
+    if (!this.isEnabled()) return;
+    const dataJson = describe(connection, Date.now());
+    const told = Promise.race([unsubscribed(), delay(PATIENCE_MS, undefined, { ref: false })])
+      .catch(() => undefined)
+      .then(() => this.publish('disconnected', dataJson))
+      .finally(() => this.waiting.delete(told));
+    this.waiting.add(told);
+  }
+
+  /** When all events have been handed on. */
+  async settle(): Promise<void> {
+    await Promise.all(this.waiting);
+  }
+
+  private publish(name: BackendEventName, dataJson: string): Promise<void> {
+    return this.publisher.publish({ id: ulid(), name, metadata: {}, dataJson });
+  }
+}
+
+function describe(connection: DescribedConnection, disconnectedAtMs: number | null): string {
+  const { uid, umdJson } = connection.identity;
+  const head = JSON.stringify({
+    id: connection.id,
+    connectedAt: new Date(connection.connectedAtMs).toISOString(),
+    disconnectedAt: disconnectedAtMs === null ? null : new Date(disconnectedAtMs).toISOString(),
+    keepAlive: connection.connect.keepAlive,
+    sourceIp: connection.sourceIp ?? null,
+    uid,
+  });
+  const userAgent = JSON.stringify(connection.userAgent ?? null);
+  return `${head.slice(0, -1)},"umd":${umdJson},"userAgent":${userAgent}}`;
+}

@@ -1,0 +1,50 @@
+import { channelNameProblem, ProtocolError } from '@hearth/protocol';
+import { ApiKeys, Logger, LOGGER } from '@hearth/service';
+import { Database, readChannelInfo } from '@hearth/store';
+import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireApiKey } from './api-key';
+import { DATABASE, INGEST } from './publisher';
+
+/** What backends may ask about channels (publish-api §11). Names are real names; aliases do not exist here. */
+@Controller('channels')
+export class ChannelsController {
+  constructor(
+    private readonly keys: ApiKeys,
+    @Inject(INGEST) private readonly ingest: IngestPublisher,
+    @Inject(DATABASE) private readonly database: Database,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** How many subscriptions a channel has, and who is in a presence channel; nobody, for one that nobody uses. */
+  @Get(':name')
+  async info(
+    @Param('name') name: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    requireApiKey(request.raw.headers, this.keys);
+    const problem = channelNameProblem(name);
+    if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+    const { subscriptionsCount, membersJson } = await this.upToDate(name, () =>
+      readChannelInfo(this.database.db, name),
+    );
+    void reply.header('content-type', 'application/json');
+    const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
+    return `{"name":${JSON.stringify(name)},"subscriptionsCount":${subscriptionsCount}${members}}`;
+  }
+
+  /** Reads once everything that was accepted for the channel before can be read. */
+  private async upToDate<T>(channel: string, read: () => Promise<T>): Promise<T> {
+    try {
+      await this.ingest.barrier(channel);
+      return await read();
+    } catch (error) {
+      if (!(error instanceof StreamUnavailableError)) this.logger.error({ err: error }, 'a channel could not be read');
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'channels cannot be read at the moment, try again', {
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { DeadGateway, deadGateways, endExpiredLeases, leftConnections, leftCounts } from '@hearth/store';
+import type { SequencerParts } from './sequencer-parts';
+
+const ROUND_MS = 2_000;
+/** After its lease has expired, a gateway has this long to come back. */
+const GRACE_MS = 10_000;
+/** Subscriptions of one kind that are removed in one round, for each gateway and partition: other work goes on beside. */
+const AT_ONCE = 1_000;
+/** Counts in one operation, which must fit into one message. */
+const COUNTS_AT_ONCE = 200;
+
+/**
+ * Removes what dead gateways have left behind in presence channels and counts (channels-presence-storage §2), by the
+ * same operations that a living gateway would have sent.
+ *
+ * A gateway is dead when its lease has been ended, which only happens here; one that was merely slow notices by that,
+ * and takes another number. While Postgres is away no gateway can renew its lease, so nobody is declared dead before
+ * Postgres has been answering for longer than a living gateway needs.
+ */
+export class GatewayReaper {
+  private timer: NodeJS.Timeout | undefined;
+  private round: Promise<void> = Promise.resolve();
+  private answeringSinceMs = Date.now();
+  private lastRoundMs = Date.now();
+
+  constructor(
+    private readonly parts: Pick<SequencerParts, 'database' | 'ingest' | 'live' | 'logger'>,
+    private readonly ownedPartitions: () => readonly number[],
+  ) {}
+
+  start(): void {
+    this.schedule();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    await this.round;
+  }
+
+  private schedule(): void {
+    this.timer = setTimeout(() => {
+      this.round = this.reap().finally(() => {
+        if (this.timer !== undefined) this.schedule();
+      });
+    }, ROUND_MS);
+  }
+
+  private async reap(): Promise<void> {
+    const { db } = this.parts.database;
+    const nowMs = Date.now();
+    // Who was asleep has not seen whether Postgres answered.
+    if (nowMs - this.lastRoundMs > GRACE_MS) this.answeringSinceMs = nowMs;
+    this.lastRoundMs = nowMs;
+    const partitions = this.ownedPartitions();
+    try {
+      if (nowMs - this.answeringSinceMs > GRACE_MS) {
+        const ended = await endExpiredLeases(db, GRACE_MS);
+        if (ended.length > 0)
+          this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
+      }
+      const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
+      await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
+    } catch (error) {
+      this.answeringSinceMs = Date.now();
+      this.parts.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
+    }
+  }
+
+  private async removeLeftBy(dead: DeadGateway): Promise<void> {
+    const { database, ingest, live } = this.parts;
+    const { partition, gatewayId } = dead;
+    const connections = await leftConnections(database.db, dead, AT_ONCE);
+    const channels = await leftCounts(database.db, dead, AT_ONCE);
+    const removals = connections.map((connection) => ingest.operate({ kind: 'leave', ...connection }));
+    for (let from = 0; from < channels.length; from += COUNTS_AT_ONCE) {
+      const changes = channels.slice(from, from + COUNTS_AT_ONCE).map((channel) => ({ channel, count: 0 }));
+      const events = live.current.eventsEnabled;
+      removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, events, changes }));
+    }
+    await Promise.all(removals);
+    // Otherwise the next round would find, and remove, the same.
+    await ingest.perform({ kind: 'barrier', partition });
+  }
+}

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import type { OperationOf } from '@hearth/protocol';
+import { applyOperation, missingFor } from './apply-operation';
+import { ChannelState } from './channel-state';
+import type { Outcome } from './outcome';
+import type { CountRow } from './rows';
+
+/** A database whose reads and writes take their time, and one owner of the partition on it. */
+class Bench {
+  state = new ChannelState();
+  readonly rows = new Map<string, CountRow>();
+  private readonly unsaved: ReturnType<ChannelState['counts']['takeChanges']>[] = [];
+  private sequence = 0;
+
+  /** Saves complete between the read and the learning of what was read. */
+  apply(operation: OperationOf<'subscriptions'>, savesMeanwhile = 0): Outcome {
+    const { counts } = missingFor([operation], this.state);
+    const read = [...this.rows.values()].filter(({ channel }) => counts.includes(channel));
+    this.save(savesMeanwhile);
+    if (counts.length > 0) this.state.counts.learn(counts, read);
+    const position = { epoch: 1, sequence: ++this.sequence };
+    const one = { id: 'id', position, acceptedMs: 0, operation, data: Buffer.alloc(0) };
+    const outcome = applyOperation(one, this.state, { presenceMaxBytes: 1 });
+    this.unsaved.push(this.state.counts.takeChanges());
+    return outcome;
+  }
+
+  save(batches = Infinity): void {
+    for (const changes of this.unsaved.splice(0, batches)) {
+      for (const [text, { row }] of changes) {
+        if (row === undefined) this.rows.delete(text);
+        else this.rows.set(text, row);
+      }
+      this.state.counts.saved(changes);
+    }
+  }
+}
+
+const change = fc.record({
+  channel: fc.constantFrom('a', 'b'),
+  count: fc.option(fc.nat(3), { nil: undefined }),
+});
+const operations = fc.array(
+  fc.record({
+    gatewayId: fc.nat(2),
+    events: fc.boolean(),
+    changes: fc.array(change, { minLength: 1, maxLength: 3 }),
+    savesMeanwhile: fc.nat(3),
+  }),
+  { maxLength: 40 },
+);
+
+describe('subscription counts', () => {
+  it('are totals over gateways at each change, however late they are saved and whether or not events are wanted', () => {
+    fc.assert(
+      fc.property(operations, (all) => {
+        const bench = new Bench();
+        const truth = new Map<string, number>();
+        const totalOf = (channel: string) =>
+          [...truth].reduce((sum, [key, count]) => (key.startsWith(`${channel} `) ? sum + count : sum), 0);
+        for (const { gatewayId, events, changes, savesMeanwhile } of all) {
+          const operation = { kind: 'subscriptions', partition: 0, gatewayId, events, changes } as const;
+          const outcome = bench.apply(operation, savesMeanwhile);
+          const expected = changes.flatMap(({ channel, count }) => {
+            if (count === undefined) return [];
+            truth.set(`${channel} ${gatewayId}`, count);
+            return [{ name: channel, subscriptionsCount: totalOf(channel) }];
+          });
+          const told = (outcome.events ?? []).map(({ dataJson }) => JSON.parse(String(dataJson)) as unknown);
+          expect(told).toEqual(events ? expected : []);
+        }
+        bench.save();
+        const saved = [...bench.rows.values()].map(({ channel, gatewayId, count }) => [
+          `${channel} ${gatewayId}`,
+          count,
+        ]);
+        expect(Object.fromEntries(saved)).toEqual(Object.fromEntries([...truth].filter(([, count]) => count > 0)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('are told after the subscription that changed them, and not for one that does not count', () => {
+    const subscription = { connectionId: 'c', uid: null, umdJson: '{"a":1}' };
+    const { events } = new Bench().apply({
+      kind: 'subscriptions',
+      partition: 0,
+      gatewayId: 1,
+      events: true,
+      changes: [
+        { channel: 'a', count: 1, subscription },
+        { channel: 'a', subscription: { ...subscription, ended: true } },
+      ],
+    });
+    const data = { channel: 'a', connectionId: 'c', uid: null, umd: { a: 1 } };
+    expect(events?.map(({ name, channel, dataJson }) => [name, channel, JSON.parse(String(dataJson))])).toEqual([
+      ['subscribed', 'a', data],
+      ['channelUpdated', 'a', { name: 'a', subscriptionsCount: 1 }],
+      ['unsubscribed', 'a', data],
+    ]);
+  });
+
+  it('need no look at the database when nobody wants events', () => {
+    const operation = {
+      kind: 'subscriptions',
+      partition: 0,
+      gatewayId: 1,
+      changes: [{ channel: 'a', count: 1 }],
+    } as const;
+    expect(missingFor([operation], new ChannelState()).counts).toEqual([]);
+  });
+});

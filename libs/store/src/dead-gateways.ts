@@ -1,0 +1,61 @@
+import { prepared } from './prepared';
+import type { Db } from './tables';
+
+/** Something that a gateway without a lease has left behind. */
+export interface DeadGateway {
+  readonly partition: number;
+  readonly gatewayId: number;
+}
+
+/** The gateways in a table of some partitions, found by stepping from one to the next in the index. */
+function gatewaysIn(table: string): string {
+  return `
+    (with recursive present as (
+       (select partition, gateway_id from ${table} where partition = any ($1::int4[])
+         order by partition, gateway_id limit 1)
+       union all
+       select next.* from present cross join lateral (
+         select partition, gateway_id from ${table}
+          where partition = any ($1::int4[]) and (partition, gateway_id) > (present.partition, present.gateway_id)
+          order by partition, gateway_id limit 1) as next
+     ) select * from present)`;
+}
+
+const dead = prepared<DeadGateway>(
+  'dead_gateways',
+  `select partition, gateway_id as "gatewayId"
+     from (${gatewaysIn('presence_connection')} union ${gatewaysIn('subscription_count')}) as present
+    where not exists (select from gateway_lease l where l.gateway_id = present.gateway_id)`,
+);
+const connections = prepared<{ channel: string; connectionId: string }>(
+  'left_connections',
+  `select channel, connection_id as "connectionId" from presence_connection
+    where partition = $1 and gateway_id = $2 limit $3`,
+);
+const counts = prepared<{ channel: string }>(
+  'left_counts',
+  'select channel from subscription_count where partition = $1 and gateway_id = $2 limit $3',
+);
+
+/** Gateways that are dead but still have subscriptions in these partitions. */
+export function deadGateways(db: Db, partitions: readonly number[]): Promise<DeadGateway[]> {
+  return dead(db, [partitions]);
+}
+
+/** Connections of a dead gateway in presence channels, at most `limit`. */
+export function leftConnections(
+  db: Db,
+  { partition, gatewayId }: DeadGateway,
+  limit: number,
+): Promise<{ channel: string; connectionId: string }[]> {
+  return connections(db, [partition, gatewayId, limit]);
+}
+
+/** Standard channels in which a dead gateway still counts, at most `limit`. */
+export async function leftCounts(
+  db: Db,
+  { partition, gatewayId }: DeadGateway,
+  limit: number,
+): Promise<readonly string[]> {
+  return (await counts(db, [partition, gatewayId, limit])).map(({ channel }) => channel);
+}
