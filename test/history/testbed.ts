@@ -27,6 +27,11 @@ export function subscribeToken(claims: Record<string, unknown>): string {
   return signToken({ scope: 'subscribe', ...claims }, { secret: SECRET });
 }
 
+/** A umd token. */
+export function umdToken(claims: Record<string, unknown>): string {
+  return signToken({ scope: 'umd', ...claims }, { secret: SECRET });
+}
+
 /** An open WebSocket and its credentials for the client HTTP API. */
 export class Client {
   private constructor(
@@ -70,6 +75,16 @@ export class Client {
     this.ws.send({ event: 'hotsock.unsubscribe', channel });
     await this.ws.next('hotsock.unsubscribed');
   }
+}
+
+/** Asks as a backend. */
+export async function get(
+  url: string,
+  headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` },
+): Promise<Answer> {
+  const response = await fetch(url, { headers });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
 }
 
 export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
@@ -117,6 +132,10 @@ export class Testbed {
     return this.apps.filter(({ name }) => name === 'gateway');
   }
 
+  get publishApiUrl(): string {
+    return this.app('publish-api').httpUrl;
+  }
+
   get history(): AppProcess {
     return this.app('history');
   }
@@ -137,6 +156,13 @@ export class Testbed {
 
   connect(claims: Record<string, unknown>, gateway = this.gateways[0]): Promise<Client> {
     return Client.open(gateway ?? this.app('gateway'), this.history, claims);
+  }
+
+  /** What a backend is told of a channel. */
+  async channel(name: string): Promise<Frame> {
+    const { status, text, json } = await get(`${this.publishApiUrl}/channels/${encodeURIComponent(name)}`);
+    if (status !== 200) throw new Error(`GET /channels: ${status} ${text}`);
+    return json;
   }
 
   /** Publishes as a backend, in order. */

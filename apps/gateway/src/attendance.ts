@@ -31,13 +31,9 @@ export class Attendance {
 
   /** Resolves once the ends of these subscriptions have taken effect, and their backend events are out. */
   async applied(ended: readonly Subscription[]): Promise<void> {
-    const partitions = new Map<number, number>();
-    for (const { channel, gatewayId } of ended) partitions.set(this.ingest.partitionOf(channel.name), gatewayId);
-    await Promise.all([
-      ...ended.map(({ channel, connectionId }) => this.presence.left(channel.name, connectionId)),
-      ...Array.from(partitions, ([partition, gatewayId]) => this.reports.told(gatewayId, partition)),
-    ]);
-    await Promise.all(Array.from(partitions.keys(), (partition) => this.barriers.pass(partition)));
+    const partitions = new Set(ended.map(({ channel }) => this.ingest.partitionOf(channel.name)));
+    await Promise.all(ended.map(({ channel, connectionId }) => this.presence.left(channel.name, connectionId)));
+    await Promise.all(Array.from(partitions, (partition) => this.passBarrier(partition)));
   }
 
   /**
@@ -47,13 +43,17 @@ export class Attendance {
    * @throws ProtocolError `SERVICE_UNAVAILABLE` when that takes too long
    */
   async upToDate(channel: string): Promise<void> {
-    const partition = this.ingest.partitionOf(channel);
     try {
-      await this.barriers.pass(partition);
+      await this.passBarrier(this.ingest.partitionOf(channel));
     } catch (error) {
       if (!(error instanceof StreamUnavailableError)) throw error;
       throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
     }
+  }
+
+  private async passBarrier(partition: number): Promise<void> {
+    await this.reports.told(partition);
+    await this.barriers.pass(partition);
   }
 
   /** Waits a moment for what has been told to be in the streams; then the publisher may be closed. */

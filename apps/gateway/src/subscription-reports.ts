@@ -8,11 +8,19 @@ const CHANGES_AT_ONCE = 200;
 /** Past it, while NATS is away, only counts are remembered and the events of single subscriptions are lost. */
 const MAX_WAITING = 20_000;
 
-/** What one partition has not been told yet. */
+interface NumberedChange extends SubscriptionChange {
+  readonly number: number;
+}
+
+/** What one partition is being told. */
 interface Waiting {
-  changes: SubscriptionChange[];
-  /** Ends when everything has been told. */
-  telling: Promise<void> | undefined;
+  /** Not sent yet, in their order. */
+  changes: NumberedChange[];
+  /** Of the last change that was reported, and of the last that the stream has. */
+  reported: number;
+  told: number;
+  /** Ends when the stream has what is being sent. */
+  sending: Promise<void> | undefined;
 }
 
 /**
@@ -41,14 +49,21 @@ export class SubscriptionReports {
     this.report(subscription, -1);
   }
 
-  /** When everything that was reported about a partition is in its stream. */
-  async told(gatewayId: number, partition: number): Promise<void> {
-    await this.waiting.get(keyOf(gatewayId, partition))?.telling;
+  /** When everything that has been reported about a partition until now is in its stream. */
+  async told(partition: number): Promise<void> {
+    await this.toldUntilNow([...this.waiting].filter(([key]) => partitionOf(key) === partition));
   }
 
-  /** When everything that was reported is in the streams. */
+  /** When everything that has been reported until now is in the streams. */
   async allTold(): Promise<void> {
-    await Promise.all(Array.from(this.waiting.values(), async ({ telling }) => telling));
+    await this.toldUntilNow([...this.waiting]);
+  }
+
+  private async toldUntilNow(all: readonly (readonly [string, Waiting])[]): Promise<void> {
+    const wanted = all.map(([, waiting]) => ({ waiting, number: waiting.reported }));
+    for (const { waiting, number } of wanted) {
+      while (waiting.told < number && waiting.sending !== undefined) await waiting.sending;
+    }
   }
 
   private report({ connectionId, gatewayId, channel, identity, counted }: Subscription, by: 1 | -1): void {
@@ -70,42 +85,63 @@ export class SubscriptionReports {
   }
 
   private tell(gatewayId: number, partition: number, change: SubscriptionChange): void {
-    const key = keyOf(gatewayId, partition);
+    const key = `${partition} ${gatewayId}`;
     let waiting = this.waiting.get(key);
-    if (waiting === undefined) this.waiting.set(key, (waiting = { changes: [], telling: undefined }));
-    waiting.changes.push(change);
+    if (waiting === undefined) {
+      this.waiting.set(key, (waiting = { changes: [], reported: 0, told: 0, sending: undefined }));
+    }
+    waiting.changes.push({ ...change, number: ++waiting.reported });
     if (waiting.changes.length > MAX_WAITING) this.forgetDetails(waiting);
-    waiting.telling ??= this.tellAll(gatewayId, partition, waiting);
+    if (waiting.sending === undefined) void this.tellAll(gatewayId, partition, waiting);
   }
 
   private async tellAll(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
-    await nextTurn();
+    // The changes of this turn go together.
+    waiting.sending = nextTurn();
+    await waiting.sending;
     try {
       while (waiting.changes.length > 0) {
-        const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
-        if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
-        const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
-        await this.ingest.operateAtLast({ kind: 'subscriptions', partition, gatewayId, events, changes });
+        waiting.sending = this.tellSome(gatewayId, partition, waiting);
+        await waiting.sending;
       }
     } catch {
       // The publisher is closing: whoever removes what a dead gateway left removes this too.
       waiting.changes = [];
-    } finally {
-      waiting.telling = undefined;
     }
+    waiting.sending = undefined;
+  }
+
+  private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
+    const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
+    if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
+    const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
+    await this.ingest.operateAtLast({
+      kind: 'subscriptions',
+      partition,
+      gatewayId,
+      events: events ? true : undefined,
+      changes: changes.map(({ number: _, ...change }) => change),
+    });
+    waiting.told = changes.at(-1)?.number ?? waiting.told;
   }
 
   private forgetDetails(waiting: Waiting): void {
     this.onDropped(waiting.changes.filter(({ subscription }) => subscription !== undefined).length);
-    const counts = waiting.changes.flatMap(({ channel, count }) => (count === undefined ? [] : [{ channel, count }]));
-    waiting.changes = lastOfEachChannel(counts);
+    waiting.changes = lastOfEachChannel(waiting.changes).map(({ subscription: _, ...change }) => change);
   }
 }
 
-function keyOf(gatewayId: number, partition: number): string {
-  return `${gatewayId} ${partition}`;
+function partitionOf(key: string): number {
+  return Number(key.slice(0, key.indexOf(' ')));
 }
 
-function lastOfEachChannel(changes: readonly SubscriptionChange[]): SubscriptionChange[] {
-  return [...new Map(changes.map((change) => [change.channel, change])).values()];
+/** The last count of each channel, in the order in which they were set. */
+function lastOfEachChannel(changes: readonly NumberedChange[]): NumberedChange[] {
+  const last = new Map<string, NumberedChange>();
+  for (const change of changes) {
+    if (change.count === undefined) continue;
+    last.delete(change.channel);
+    last.set(change.channel, change);
+  }
+  return [...last.values()];
 }

@@ -1,0 +1,115 @@
+import { Client, Testbed } from '../history/testbed';
+import { Client as Postgres } from 'pg';
+import { eventually } from '../support/eventually';
+import type { Frame } from '../support/ws-client';
+import { about, EventLog } from './event-log';
+
+let testbed: Testbed;
+let sql: Postgres;
+beforeEach(async () => {
+  testbed = await Testbed.start();
+  sql = new Postgres(testbed.database.url);
+  await sql.connect();
+}, 90_000);
+afterEach(async () => {
+  await sql.end();
+  await testbed.stop();
+});
+
+const ANY = { '*': { subscribe: true } };
+const connect = (uid: string, gateway: number): Promise<Client> =>
+  testbed.connect({ uid, channels: ANY }, testbed.gateways[gateway]);
+const uids = (frame: Frame): unknown => frame.data.members.map(({ uid }: Frame) => uid);
+
+describe('presence and counts', () => {
+  it('lose what a killed gateway held, with events, within 60 s (acceptance 4)', async () => {
+    const events = await EventLog.open(testbed.nats.url);
+    const observer = await connect('o', 0);
+    const ghosts = await Promise.all(['a', 'b', 'c'].map((uid) => connect(uid, 1)));
+    for (const client of [observer, ...ghosts]) {
+      await client.subscribe('presence.d');
+      await client.subscribe('d');
+    }
+    await eventually(async () => expect((await testbed.channel('d')).subscriptionsCount).toBe(4));
+    const killedAt = Date.now();
+    await testbed.gateways[1]?.kill('SIGKILL');
+    await eventually(() => expect(uids(observer.ws.frames.at(-1))).toEqual(['o']), 60_000);
+    process.stdout.write(`members of a killed gateway were gone after ${Date.now() - killedAt} ms\n`);
+    await eventually(async () => expect((await testbed.channel('d')).subscriptionsCount).toBe(1), 10_000);
+    expect(await testbed.channel('presence.d')).toMatchObject({
+      subscriptionsCount: 1,
+      members: [{ uid: 'o', umd: null }],
+    });
+    const removals = observer.ws.frames.filter(({ event }) => event === 'hotsock.memberRemoved');
+    expect(removals.map(({ data }) => data.member.uid as string).sort()).toEqual(['a', 'b', 'c']);
+    await eventually(() => {
+      expect(events.names(about('presence.d')).filter((name) => name === 'memberRemoved')).toHaveLength(3);
+      expect(events.names(about('presence.d')).filter((name) => name === 'unsubscribed')).toHaveLength(3);
+    });
+    await events.close();
+  }, 120_000);
+
+  it('have a gateway that was taken for dead close what it holds and go on under another number', async () => {
+    const client = await connect('a', 0);
+    await client.subscribe('presence.d');
+    await sql.query('delete from gateway_lease where gateway_id = $1', [numberOf(client)]);
+    expect(await client.ws.closed).toEqual({ code: 1001, reason: 'Going away' });
+    const again = await connect('a', 0);
+    expect(numberOf(again)).not.toBe(numberOf(client));
+    await again.subscribe('presence.d');
+    await eventually(async () => {
+      expect(await testbed.channel('presence.d')).toMatchObject({
+        subscriptionsCount: 1,
+        members: [{ uid: 'a', umd: null }],
+      });
+    });
+  }, 60_000);
+
+  it('survive sequencers that are killed again and again while members come and go', async () => {
+    const observer = await connect('o', 0);
+    await observer.subscribe('presence.k');
+    const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => connect(`u${n}`, n % 2)));
+    const isIn = clients.map(() => false);
+    let killing = true;
+    const kills = (async () => {
+      for (let n = 0; n < 3; n++) {
+        const victim = testbed.apps.findLast(({ name }) => name === 'sequencer');
+        await testbed.add('sequencer');
+        await victim?.kill('SIGKILL');
+      }
+      killing = false;
+    })();
+    while (killing) {
+      await Promise.all(
+        clients.map(async ({ ws }, n) => {
+          ws.send({ event: isIn[n] === true ? 'hotsock.unsubscribe' : 'hotsock.subscribe', channel: 'presence.k' });
+          const answer = await ws.next(({ event }) => /subscribed|error/.test(event as string), 20_000);
+          // Refused while no sequencer owned the channel; it may be asked for again.
+          if (answer.event === 'hotsock.error') expect(answer.error.code).toBe('SERVICE_UNAVAILABLE');
+          else isIn[n] = isIn[n] !== true;
+        }),
+      );
+    }
+    await kills;
+    const expected = ['o', ...clients.flatMap((_, n) => (isIn[n] === true ? [`u${n}`] : []))].sort();
+    await eventually(async () => {
+      const info = await testbed.channel('presence.k');
+      expect(info.members.map(({ uid }: Frame) => uid).sort()).toEqual(expected);
+      expect(info.subscriptionsCount).toBe(expected.length);
+      expect(observer.ws.frames.at(-1).data.members).toEqual(info.members);
+    }, 20_000);
+    // Each event the observer saw fits the one before it.
+    let before = new Set(['o']);
+    for (const { event, data } of observer.ws.frames.filter((one) => /member/.test(one.event as string))) {
+      const now = new Set<string>(data.members.map(({ uid }: Frame) => uid as string));
+      expect(now.has(data.member.uid as string)).toBe(event === 'hotsock.memberAdded');
+      expect(before.has(data.member.uid as string)).toBe(event === 'hotsock.memberRemoved');
+      expect(Math.abs(now.size - before.size)).toBe(1);
+      before = now;
+    }
+  }, 120_000);
+});
+
+function numberOf({ id }: Client): number {
+  return Buffer.from(id, 'base64url').readUIntBE(0, 3);
+}
