@@ -49,6 +49,13 @@ const FLOORS: readonly Floor[] = [
     kind: 'at least',
   },
   { title: "verifying an AWS SDK's signature (µs)", scenario: 'signature', metric: 'cpu', bound: 300, kind: 'at most' },
+  {
+    title: 'a new member is known to 1,000 others (ms)',
+    scenario: 'presence',
+    metric: 'p50',
+    bound: 100,
+    kind: 'at most',
+  },
   { title: 'messages stored (/s)', scenario: 'stored', metric: 'stored', bound: 8000, kind: 'at least' },
 ];
 

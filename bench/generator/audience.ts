@@ -19,20 +19,21 @@ export class Audience {
     count: number,
     channels: number,
     sink: MessageSink,
+    nameOf: (channel: number) => string = channelName,
   ) {
     const secret = Buffer.from(target.signingSecret, 'base64');
     const dialect = dialectOf(target.dialect);
     this.subscribers = Array.from({ length: count }, (_, index) => {
       const channel = index % channels;
-      return new Subscriber(channel, connectToken(secret, `user-${index}`, channelName(channel)), dialect, sink);
+      return new Subscriber(channel, connectToken(secret, `user-${index}`, nameOf(channel)), dialect, sink);
     });
   }
 
-  /** Connects everyone, at most `concurrency` at a time; rejects with the first failure. */
-  async open(concurrency = CONNECT_CONCURRENCY): Promise<void> {
+  /** Connects everyone, or some, at most `concurrency` at a time; rejects with the first failure. */
+  async open(concurrency = CONNECT_CONCURRENCY, subscribers = this.subscribers): Promise<void> {
     let next = 0;
     const lane = async (): Promise<void> => {
-      for (let subscriber = this.subscribers[next++]; subscriber; subscriber = this.subscribers[next++]) {
+      for (let subscriber = subscribers[next++]; subscriber; subscriber = subscribers[next++]) {
         await this.openOne(subscriber);
       }
     };

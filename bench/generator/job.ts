@@ -76,13 +76,23 @@ export interface ConnectJob {
   readonly settleMs: number;
 }
 
+/** One presence channel: members come in one by one, then some of them leave at the same moment. */
+export interface PresenceJob {
+  readonly kind: 'presence';
+  readonly target: Target;
+  readonly members: number;
+  /** The last so many that come in are measured. */
+  readonly measured: number;
+  readonly leaving: number;
+}
+
 /** Verifies signatures in the generator itself, as fast as that goes. */
 export interface VerifyJob extends Timing {
   readonly kind: 'verify';
   readonly target: Target;
 }
 
-export type Job = WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob | VerifyJob;
+export type Job = WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob | PresenceJob | VerifyJob;
 
 /** Moments at which the bench reads the server's CPU and memory. */
 export type Mark = 'start' | 'end' | 'settled';
@@ -120,6 +130,8 @@ export interface Measurement {
   readonly latency?: LatencySummary;
   /** From handing the publish to its socket to reading the answer. */
   readonly answer?: LatencySummary;
+  /** Seconds from the moment when members left together until the last one that stayed knew of all of them. */
+  readonly leavingSeconds?: number;
   /** How late the schedule of a fixed-rate run was at worst. */
   readonly scheduleLagMs?: number;
   /** CPU seconds per second of the generator; near 1 the generator sets the pace, not the server. */

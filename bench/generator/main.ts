@@ -2,6 +2,7 @@
 import { FromGenerator, Job, Mark, Measurement, ToGenerator } from './job';
 import { runConnect } from './jobs/connect';
 import { runFixedRate } from './jobs/fixed-rate';
+import { runPresence } from './jobs/presence';
 import { runPublish } from './jobs/publish';
 import { runStore } from './jobs/store';
 import { runVerify } from './jobs/verify';
@@ -33,6 +34,8 @@ function run(job: Job, marks: Announce): Promise<Measurement> {
       return runStore(job, marks);
     case 'connect':
       return runConnect(job, marks);
+    case 'presence':
+      return runPresence(job, marks);
     case 'verify':
       return runVerify(job, marks);
   }

@@ -18,6 +18,8 @@ const READ_BUFFER = Buffer.allocUnsafe(256 * 1024);
 export interface MessageSink {
   /** A benchmark message reached `subscriber`; its payload begins at `buffer[payloadAt]`. */
   message(subscriber: Subscriber, buffer: Buffer, payloadAt: number): void;
+  /** Looks at a text that is no benchmark message; gives whether it was for this sink. */
+  other?(subscriber: Subscriber, buffer: Buffer, start: number, end: number): boolean;
 }
 
 /** One client: a raw TCP socket that shakes hands by itself and then only walks over frames. */
@@ -102,6 +104,7 @@ export class Subscriber implements FrameHandler {
 
   /** The first message, which tells where payloads lie, and everything that is not a message. */
   private otherText(buffer: Buffer, start: number, end: number): void {
+    if (this.sink.other?.(this, buffer, start, end) === true) return;
     const payloadAt = findPayload(buffer, start, end);
     if (payloadAt >= 0) {
       this.tail = end - payloadAt;

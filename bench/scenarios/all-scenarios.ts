@@ -1,6 +1,7 @@
 import { connections } from './connections';
 import { fanOutOne, fanOutSixteen } from './fan-out';
 import { manyChannels } from './many-channels';
+import { presence } from './presence';
 import { batch, lambda, publish, stored } from './publish';
 import { Scenario } from './scenario';
 import { signature } from './signature';
@@ -16,4 +17,5 @@ export const SCENARIOS: readonly Scenario[] = [
   batch,
   stored,
   connections,
+  presence,
 ];

@@ -11,7 +11,8 @@ export type ScenarioName =
   | 'signature'
   | 'batch'
   | 'stored'
-  | 'connections';
+  | 'connections'
+  | 'presence';
 
 /** How large the runs are; see `sizes.ts`. */
 export interface Sizes {
@@ -24,6 +25,7 @@ export interface Sizes {
   readonly publishConnections: number;
   readonly idleConnections: number;
   readonly settleMs: number;
+  readonly presenceMembers: number;
 }
 
 /** One number a scenario yields. */

@@ -11,6 +11,7 @@ export const FULL: Sizes = {
   publishConnections: 64,
   idleConnections: 10_000,
   settleMs: 2000,
+  presenceMembers: 1000,
 };
 
 /** Shows in under a minute that everything works; its numbers are those of cold code. */
@@ -24,6 +25,7 @@ export const QUICK: Sizes = {
   publishConnections: 64,
   idleConnections: 500,
   settleMs: 500,
+  presenceMembers: 100,
 };
 
 /** Files a server or the generator has open besides its sockets. */
@@ -37,5 +39,6 @@ export function withinFileLimit(sizes: Sizes, openFiles: number): Sizes {
     fanOutSubscribers: Math.min(sizes.fanOutSubscribers, most),
     channelSubscribers: Math.min(sizes.channelSubscribers, most),
     idleConnections: Math.min(sizes.idleConnections, most),
+    presenceMembers: Math.min(sizes.presenceMembers, most),
   };
 }
