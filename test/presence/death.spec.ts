@@ -65,6 +65,35 @@ describe('presence and counts', () => {
     });
   }, 60_000);
 
+  it('have nobody in a channel that could not be entered in time, and go on with the next attempt', async () => {
+    const client = await connect('a', 0);
+    const sequencer = testbed.apps.find(({ name }) => name === 'sequencer')?.pid ?? 0;
+    process.kill(sequencer, 'SIGSTOP');
+    client.ws.send({ event: 'hotsock.subscribe', channel: 'presence.s' });
+    expect(await client.ws.next('hotsock.error', 20_000)).toMatchObject({
+      channel: 'presence.s',
+      error: { code: 'SERVICE_UNAVAILABLE' },
+    });
+    process.kill(sequencer, 'SIGCONT');
+    await eventually(async () => {
+      expect(await testbed.channel('presence.s')).toMatchObject({ subscriptionsCount: 0, members: [] });
+    }, 20_000);
+    expect((await client.subscribe('presence.s')).data.members).toEqual([{ uid: 'a', umd: null }]);
+  }, 60_000);
+
+  it('let members out who closed their connection while they were being let in', async () => {
+    const clients = await Promise.all(Array.from({ length: 20 }, (_, n) => connect(`u${n}`, n % 2)));
+    for (const { ws } of clients) {
+      ws.send({ event: 'hotsock.subscribe', channel: 'presence.q' });
+      // The frame leaves, the answer finds nobody.
+      setImmediate(() => ws.socket.terminate());
+    }
+    await Promise.all(clients.map(({ ws }) => ws.closed));
+    await eventually(async () => {
+      expect(await testbed.channel('presence.q')).toMatchObject({ subscriptionsCount: 0, members: [] });
+    });
+  }, 60_000);
+
   it('survive sequencers that are killed again and again while members come and go', async () => {
     const observer = await connect('o', 0);
     await observer.subscribe('presence.k');

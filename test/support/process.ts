@@ -18,6 +18,9 @@ export interface StartAppOptions {
   readonly readyWithinMs?: number;
 }
 
+// Each process that a test starts listens to the end of this one.
+process.setMaxListeners(50);
+
 const root = join(__dirname, '../..');
 const keptLines = 2000;
 const stopWithinMs = 20_000;

@@ -1,10 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SubscriptionChange } from '@hearth/protocol';
 import type { IngestPublisher } from '@hearth/stream';
 import type { Subscription } from './subscription';
 
 /** Changes in one operation: with the largest details they still fit into a message of NATS. */
 const CHANGES_AT_ONCE = 200;
+/** Between two operations for one partition: each costs what many subscriptions cost. Who waits for one ends the pause. */
+const PAUSE_MS = 50;
 /** Past it, while NATS is away, only counts are remembered and the events of single subscriptions are lost. */
 const MAX_WAITING = 20_000;
 
@@ -19,15 +20,19 @@ interface Waiting {
   /** Of the last change that was reported, and of the last that the stream has. */
   reported: number;
   told: number;
-  /** Ends when the stream has what is being sent. */
-  sending: Promise<void> | undefined;
+  /** When the last operation was sent, ms. */
+  sentAt: number;
+  /** Ends when something more has been told. */
+  telling: Promise<void> | undefined;
+  /** Ends a pause; harmless at any other time. */
+  hurry: () => void;
 }
 
 /**
  * Tells the owners of partitions how many subscriptions to standard channels this gateway has
- * (channels-presence-storage §4). The changes of one turn of the event loop, and those that come while the stream has
- * not confirmed the ones before, go into one operation: so a subscription costs next to nothing, and an older count
- * can never come after a newer one.
+ * (channels-presence-storage §4). The first change goes at once; those that come during the pause after it, or while
+ * the stream has not confirmed it, go into one operation: so a subscription costs next to nothing while many come, and an
+ * older count can never come after a newer one.
  */
 export class SubscriptionReports {
   /** Counted subscriptions by channel, for each number this gateway has had: closing connections still carry the old. */
@@ -62,7 +67,10 @@ export class SubscriptionReports {
   private async toldUntilNow(all: readonly (readonly [string, Waiting])[]): Promise<void> {
     const wanted = all.map(([, waiting]) => ({ waiting, number: waiting.reported }));
     for (const { waiting, number } of wanted) {
-      while (waiting.told < number && waiting.sending !== undefined) await waiting.sending;
+      while (waiting.told < number && waiting.telling !== undefined) {
+        waiting.hurry();
+        await waiting.telling;
+      }
     }
   }
 
@@ -88,33 +96,33 @@ export class SubscriptionReports {
     const key = `${partition} ${gatewayId}`;
     let waiting = this.waiting.get(key);
     if (waiting === undefined) {
-      this.waiting.set(key, (waiting = { changes: [], reported: 0, told: 0, sending: undefined }));
+      waiting = { changes: [], reported: 0, told: 0, sentAt: 0, telling: undefined, hurry: () => undefined };
+      this.waiting.set(key, waiting);
     }
     waiting.changes.push({ ...change, number: ++waiting.reported });
     if (waiting.changes.length > MAX_WAITING) this.forgetDetails(waiting);
-    if (waiting.sending === undefined) void this.tellAll(gatewayId, partition, waiting);
+    if (waiting.telling === undefined) void this.tellAll(gatewayId, partition, waiting);
   }
 
   private async tellAll(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
-    // The changes of this turn go together.
-    waiting.sending = nextTurn();
-    await waiting.sending;
     try {
       while (waiting.changes.length > 0) {
-        waiting.sending = this.tellSome(gatewayId, partition, waiting);
-        await waiting.sending;
+        waiting.telling = this.tellSome(gatewayId, partition, waiting);
+        await waiting.telling;
       }
     } catch {
       // The publisher is closing: whoever removes what a dead gateway left removes this too.
       waiting.changes = [];
     }
-    waiting.sending = undefined;
+    waiting.telling = undefined;
   }
 
   private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
+    await pause(waiting);
     const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
     if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
     const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
+    waiting.sentAt = Date.now();
     await this.ingest.operateAtLast({
       kind: 'subscriptions',
       partition,
@@ -129,6 +137,16 @@ export class SubscriptionReports {
     this.onDropped(waiting.changes.filter(({ subscription }) => subscription !== undefined).length);
     waiting.changes = lastOfEachChannel(waiting.changes).map(({ subscription: _, ...change }) => change);
   }
+}
+
+/** Until the end of this turn of the event loop at least: what it brings goes together. */
+async function pause(waiting: Waiting): Promise<void> {
+  const ms = waiting.sentAt + PAUSE_MS - Date.now();
+  await new Promise<void>((resolve) => {
+    waiting.hurry = resolve;
+    if (ms > 0) setTimeout(resolve, ms);
+    else setImmediate(resolve);
+  });
 }
 
 function partitionOf(key: string): number {

@@ -334,10 +334,10 @@ export const VARIABLES = {
     meaning: 'Time over which connections are closed at shutdown; 5 s later the process is forced to exit.',
     services: ALL,
   }),
-  presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 67_108_864), '102400', {
+  // A record holds the list twice and must fit into a message of NATS (8 MB).
+  presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 3_145_728), '102400', {
     meaning: 'Largest member list of a presence channel.',
-    services: ['sequencer', 'gateway'],
-    later: true,
+    services: ['sequencer'],
   }),
   deduplicationSeconds: variable('HEARTH_DEDUPLICATION_SECONDS', integer(1, 30 * DAY), '300', {
     meaning: 'Window in which a repeated `deduplicationId` is dropped.',
