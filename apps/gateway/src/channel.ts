@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { comparePositions, DeliverNotice, DeliverRecord, Position } from '@hearth/protocol';
+import { comparePositions, DeliverRecord, JoinedNotice, Position } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/service';
 import {
   DeliverSubscriber,
@@ -27,7 +27,11 @@ export interface Subscriber {
   cutOff(): void;
 }
 
-type PresenceNotice = Extract<DeliverNotice, { kind: 'presence' }>;
+/** A connection that waits for the record of its joining. */
+interface Entering {
+  readonly attempt: number;
+  readonly enter: (membersJson: string) => void;
+}
 
 /** What the channels of a gateway share. */
 export interface ChannelParts {
@@ -102,7 +106,7 @@ export class Channel {
   /** Subscribers that have seen messages elsewhere that have not come here yet: the last one's id, by connection. */
   private ahead: Map<string, string> | undefined;
   /** Connections that are about to enter this presence channel, by id. */
-  private entering: Map<string, (membersJson: string) => void> | undefined;
+  private entering: Map<string, Entering> | undefined;
   private rotation = 0;
 
   constructor(
@@ -163,10 +167,11 @@ export class Channel {
    * Calls `enter` with the member list at the record that says that the connection has entered: what came before it was
    * for the others only, and what comes after it is for the connection too.
    *
+   * @param attempt as in the `join`: an earlier one may still come, and is undone by the leave behind it
    * @returns `cancel` gives whether the record had not come yet; it is not waited for any more
    */
-  expect(connectionId: string, enter: (membersJson: string) => void): { cancel(): boolean } {
-    (this.entering ??= new Map()).set(connectionId, enter);
+  expect(connectionId: string, attempt: number, enter: (membersJson: string) => void): { cancel(): boolean } {
+    (this.entering ??= new Map()).set(connectionId, { attempt, enter });
     return { cancel: () => this.entering?.delete(connectionId) === true };
   }
 
@@ -313,11 +318,11 @@ export class Channel {
     if (this.pending.push(record) === 1) this.parts.flushSoon(this);
   }
 
-  private letIn(joined: PresenceNotice['joined']): void {
-    const enter = joined === undefined ? undefined : this.entering?.get(joined.connectionId);
-    if (joined === undefined || enter === undefined) return;
+  private letIn(joined: JoinedNotice | undefined): void {
+    const entering = joined === undefined ? undefined : this.entering?.get(joined.connectionId);
+    if (joined === undefined || entering?.attempt !== joined.attempt) return;
     this.entering?.delete(joined.connectionId);
-    enter(joined.members.toString('utf8'));
+    entering.enter(joined.members.toString('utf8'));
   }
 
   private moveTo({ position, id }: DeliverRecord): void {

@@ -1,4 +1,4 @@
-import { gatewayIdOf, ProtocolError } from '@hearth/protocol';
+import { gatewayIdOf, OperationOf, ProtocolError } from '@hearth/protocol';
 import type { Identity } from '@hearth/claims';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import type { Channel } from './channel';
@@ -19,6 +19,7 @@ export interface Entering {
 export class Presence {
   /** Leaves that the stream has not confirmed: who enters again must come after its own leave. */
   private readonly leaving = new Map<string, Promise<void>>();
+  private attempts = 1;
 
   constructor(
     private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'perform'>,
@@ -35,10 +36,11 @@ export class Presence {
    */
   async join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
     const { connectionId, identity, counted } = entering;
-    await this.leaving.get(keyOf(channel.name, connectionId));
+    const attempt = this.attempts++;
     let timer: NodeJS.Timeout | undefined;
+    let hasFailed = false;
     const entered = new Promise<void>((resolve, reject) => {
-      const expectation = channel.expect(connectionId, (membersJson) => {
+      const expectation = channel.expect(connectionId, attempt, (membersJson) => {
         try {
           enter(membersJson);
           resolve();
@@ -47,19 +49,23 @@ export class Presence {
         }
       });
       const fail = (error: unknown): void => {
+        hasFailed = true;
         if (expectation.cancel()) reject(this.failure(error, channel.name, connectionId));
       };
       timer = setTimeout(() => fail(new StreamUnavailableError('nobody let it in')), this.timeoutMs);
-      this.ingest
-        .perform({
-          kind: 'join',
-          channel: channel.name,
-          connectionId,
-          gatewayId: gatewayIdOf(connectionId) ?? 0,
-          uid: identity.uid ?? '',
-          umdJson: identity.umdJson,
-          uncounted: counted ? undefined : true,
-        })
+      const join: OperationOf<'join'> = {
+        kind: 'join',
+        channel: channel.name,
+        connectionId,
+        gatewayId: gatewayIdOf(connectionId) ?? 0,
+        uid: identity.uid ?? '',
+        umdJson: identity.umdJson,
+        uncounted: counted ? undefined : true,
+        attempt,
+      };
+      this.left(channel.name, connectionId)
+        // Who has been told that it failed must not come in later.
+        .then(() => (hasFailed ? undefined : this.ingest.perform(join)))
         .catch(fail);
     });
     try {

@@ -1,4 +1,4 @@
-import { sameJson, MemberEvent, memberFrame } from '@hearth/protocol';
+import { MemberEvent, memberFrame, OperationOf, sameJson } from '@hearth/protocol';
 import type { ChannelRules } from './apply-operation';
 import type { ChannelState } from './channel-state';
 import { Member, memberBytes, MemberList } from './member-list';
@@ -96,12 +96,12 @@ function updateUmd(channel: string, member: Member, umdJson: string, list: Membe
 }
 
 function entered(
-  { channel, connectionId }: { readonly channel: string; readonly connectionId: string },
+  { channel, connectionId, attempt = 0 }: OperationOf<'join'>,
   list: MemberList,
   frame: Buffer,
   isHiddenFromIt = false,
 ): Outcome {
-  const joined = { connectionId, members: Buffer.from(list.json, 'utf8') };
+  const joined = { connectionId, attempt, members: Buffer.from(list.json, 'utf8') };
   const record = { channel, notice: { kind: 'presence', joined }, frame } as const;
   return { record: isHiddenFromIt ? { ...record, exceptConnectionId: connectionId } : record };
 }

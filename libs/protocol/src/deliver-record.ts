@@ -21,13 +21,22 @@ export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.sequence - b.sequence;
 }
 
+/** A connection has entered a presence channel. */
+export interface JoinedNotice {
+  readonly connectionId: string;
+  /** As in its `join`. */
+  readonly attempt: number;
+  /** JSON text of the list. */
+  readonly members: Buffer;
+}
+
 /** What a record is when it is neither a message nor a reaction: a resuming client does not get it again. */
 export type DeliverNotice =
   /**
    * A change of a presence channel's members. With `joined`, a connection has entered: at this place its subscription
    * begins, with this member list (JSON text).
    */
-  | { readonly kind: 'presence'; readonly joined?: { readonly connectionId: string; readonly members: Buffer } }
+  | { readonly kind: 'presence'; readonly joined?: JoinedNotice }
   /** A storage entry has changed: for subscribers that may observe the key. */
   | { readonly kind: 'storage'; readonly key: string };
 
@@ -60,11 +69,11 @@ function parsePosition(text: string): Position {
   return position;
 }
 
-/** Fifth word of the line: `P` presence, `J:<connection>:<bytes of members>` with an entering one, `S:<key>` storage. */
+/** Fifth word of the line: `P` presence, `J:<connection>:<bytes of members>:<attempt>` with an entering one, `S:<key>` storage. */
 function noticeText(notice: DeliverNotice): string {
   if (notice.kind === 'storage') return `S:${encodeToken(notice.key)}`;
   const { joined } = notice;
-  return joined === undefined ? 'P' : `J:${joined.connectionId}:${joined.members.length}`;
+  return joined === undefined ? 'P' : `J:${joined.connectionId}:${joined.members.length}:${joined.attempt}`;
 }
 
 export function encodeDeliverRecord(record: DeliverRecord): Buffer {
@@ -102,11 +111,12 @@ export function decodeDeliverRecord(payload: Uint8Array): DeliverRecord {
 }
 
 function parseNotice(word: string, rest: Buffer): { notice: DeliverNotice; frame: Buffer } {
-  const [letter, argument = '', bytes] = word.split(':');
+  const [letter, argument = '', bytes, attempt] = word.split(':');
   if (letter === 'S') return { notice: { kind: 'storage', key: decodeToken(argument) }, frame: rest };
   if (letter === 'P') return { notice: { kind: 'presence' }, frame: rest };
   const end = Number(bytes);
-  if (letter !== 'J' || !Number.isSafeInteger(end) || end > rest.length) throw new Error(`not a notice: ${word}`);
-  const joined = { connectionId: argument, members: rest.subarray(0, end) };
+  if (letter !== 'J' || !Number.isSafeInteger(end) || end > rest.length || !Number.isSafeInteger(Number(attempt)))
+    throw new Error(`not a notice: ${word}`);
+  const joined = { connectionId: argument, attempt: Number(attempt), members: rest.subarray(0, end) };
   return { notice: { kind: 'presence', joined }, frame: rest.subarray(end) };
 }

@@ -29,6 +29,8 @@ export interface JoinOperation {
   readonly umdJson: string;
   /** Claim `omitFromSubCount`: does not count. */
   readonly uncounted?: boolean;
+  /** Which of the connection's attempts to enter this is; its gateway waits for the record of the latest only. */
+  readonly attempt?: number;
 }
 
 /** A connection has left a presence channel. One that is not there changes nothing. */

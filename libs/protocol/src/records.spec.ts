@@ -78,7 +78,7 @@ describe('deliver records', () => {
       'an entering member',
       {
         kind: 'presence',
-        joined: { connectionId: 'q83vEjRWeJCrze8=', members: Buffer.from('[{"uid":"é","umd":null}]') },
+        joined: { connectionId: 'q83vEjRWeJCrze8=', attempt: 7, members: Buffer.from('[{"uid":"é","umd":null}]') },
       },
     ],
     ['a storage entry', { kind: 'storage', key: 'a:b c%~日' }],
