@@ -6,7 +6,7 @@ import { AppName, AppProcess, startApp } from '../support/process';
 import { signToken } from '../support/tokens';
 import { connect, Frame, WsClient } from '../support/ws-client';
 
-const API_KEY = 'history-spec-key';
+export const API_KEY = 'history-spec-key';
 const SECRET = randomBytes(32);
 
 export interface Answer {
@@ -39,12 +39,13 @@ export class Client {
     readonly id: string,
     readonly secret: string,
     private readonly history: AppProcess,
+    readonly gateway: AppProcess,
   ) {}
 
   static async open(gateway: AppProcess, history: AppProcess, claims: Record<string, unknown>): Promise<Client> {
     const ws = await connect(gateway.wsUrl, connectToken(claims));
     const { connectionId, connectionSecret } = (await ws.connected()).data;
-    return new Client(ws, connectionId, connectionSecret, history);
+    return new Client(ws, connectionId, connectionSecret, history, gateway);
   }
 
   get url(): string {

@@ -37,7 +37,7 @@ export const ERROR_STATUS = {
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   UPGRADE_REQUIRED: 426,
-  /** A feature of the protocol that this version does not offer yet; never a silent accept. */
+  /** A node was asked, by a newer one, for what it does not know; never a silent accept. */
   NOT_IMPLEMENTED: 501,
   INTERNAL_ERROR: 500,
   SERVICE_UNAVAILABLE: 503,
