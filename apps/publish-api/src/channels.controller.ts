@@ -1,8 +1,14 @@
-import { channelNameProblem, ProtocolError } from '@hearth/protocol';
+import {
+  channelNameProblem,
+  checkedStorageKey,
+  checkedStorageKeys,
+  ProtocolError,
+  storageItem,
+} from '@hearth/protocol';
 import { ApiKeys, Logger, LOGGER } from '@hearth/service';
-import { Database, readChannelInfo } from '@hearth/store';
+import { Database, listStorageEntries, readChannelInfo, StoragePageRequest } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
-import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireApiKey } from './api-key';
 import { DATABASE, INGEST } from './publisher';
@@ -24,15 +30,35 @@ export class ChannelsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
-    requireApiKey(request.raw.headers, this.keys);
-    const problem = channelNameProblem(name);
-    if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+    this.admit(request, name);
     const { subscriptionsCount, membersJson } = await this.upToDate(name, () =>
       readChannelInfo(this.database.db, name),
     );
     void reply.header('content-type', 'application/json');
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"name":${JSON.stringify(name)},"subscriptionsCount":${subscriptionsCount}${members}}`;
+  }
+
+  /** A page of a channel's storage entries, sorted by key, or those of the given keys that exist. */
+  @Get(':name/storage')
+  async storage(
+    @Param('name') name: string,
+    @Query() query: Readonly<Record<string, unknown>>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    this.admit(request, name);
+    const page = { channel: name, ...pageOf(query) };
+    const { entries } = await this.upToDate(name, () => listStorageEntries(this.database.db, page));
+    void reply.header('content-type', 'application/json');
+    return `{"items":[${entries.map(storageItem).join(',')}]}`;
+  }
+
+  /** @throws ProtocolError `UNAUTHORIZED`, `INVALID_CHANNEL` */
+  private admit(request: FastifyRequest, channel: string): void {
+    requireApiKey(request.raw.headers, this.keys);
+    const problem = channelNameProblem(channel);
+    if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
   }
 
   /** Reads once everything that was accepted for the channel before can be read. */
@@ -47,4 +73,18 @@ export class ChannelsController {
       });
     }
   }
+}
+
+/** With `keys`, `after` is ignored (publish-api §11). */
+function pageOf(query: Readonly<Record<string, unknown>>): Pick<StoragePageRequest, 'keys' | 'after'> {
+  const keys = text(query, 'keys');
+  if (keys !== '') return { keys: checkedStorageKeys(keys.split(',').filter((key) => key !== '')) };
+  const after = text(query, 'after');
+  return after === '' ? {} : { after: checkedStorageKey(after) };
+}
+
+function text(query: Readonly<Record<string, unknown>>, name: string): string {
+  const value = query[name] ?? '';
+  if (typeof value !== 'string') throw new ProtocolError('INVALID_TYPE', `${name} may be given once only`);
+  return value;
 }

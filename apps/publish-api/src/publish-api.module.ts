@@ -1,7 +1,6 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import type { Database } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
-import { ChannelStorageController } from './channel-storage.controller';
 import { ChannelsController } from './channels.controller';
 import { DATABASE, INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
@@ -15,7 +14,7 @@ export class PublishApiModule {
   static register(ingest: IngestPublisher, database: Database): DynamicModule {
     return {
       module: PublishApiModule,
-      controllers: [ChannelsController, ChannelStorageController, SchedulesController],
+      controllers: [ChannelsController, SchedulesController],
       providers: [
         { provide: INGEST, useValue: ingest },
         { provide: DATABASE, useValue: database },
