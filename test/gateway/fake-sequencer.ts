@@ -7,6 +7,7 @@ import {
   messageHead,
   messageId,
   messageTail,
+  type OperationOf,
   type Position,
 } from '@hearth/protocol';
 import { AckedPublisher, PullConsumer, StreamConnection } from '@hearth/stream';
@@ -45,6 +46,23 @@ export class FakeSequencer {
     );
     const record = encodeDeliverRecord({ position, previous, id, exceptConnectionId: options.except, frame });
     return { id, record, channel };
+  }
+
+  /** Tells gateways that a connection has entered a presence channel. */
+  async letIn(join: OperationOf<'join'>): Promise<void> {
+    const { channel, connectionId, attempt = 0 } = join;
+    const position = { epoch: this.epoch, sequence: ++this.sequence };
+    const previous = this.last.get(channel);
+    this.last.set(channel, position);
+    const joined = { connectionId, attempt, members: Buffer.from('[]') };
+    const record = encodeDeliverRecord({
+      position,
+      previous,
+      id: messageId(Date.now(), this.sequence, 0),
+      notice: { kind: 'presence', joined },
+      frame: Buffer.alloc(0),
+    });
+    await this.send({ channel, record });
   }
 
   /** Publishes a record to gateways and the deliver stream. */

@@ -171,8 +171,10 @@ export class Channel {
    * @returns `cancel` gives whether the record had not come yet; it is not waited for any more
    */
   expect(connectionId: string, attempt: number, enter: (membersJson: string) => void): { cancel(): boolean } {
-    (this.entering ??= new Map()).set(connectionId, { attempt, enter });
-    return { cancel: () => this.entering?.delete(connectionId) === true };
+    const entering = { attempt, enter };
+    (this.entering ??= new Map()).set(connectionId, entering);
+    // By now it may be a later attempt that waits.
+    return { cancel: () => this.entering?.get(connectionId) === entering && this.entering.delete(connectionId) };
   }
 
   /** Gives back what `Hub.use` took. */
