@@ -250,6 +250,8 @@ describe('over Socket.IO', () => {
       set(other, channel, 'k', 'before');
       expect(await get(other, channel, 'k')).toMatchObject({ data: 'before' });
       await socket.emitWithAck('hotsock.subscribe', { channel });
+      // A change that comes sooner may be told instead of what was there (websocket-protocol §9.2).
+      await eventually(() => expect(seen).toHaveLength(1));
       expect(await socket.emitWithAck('hotsock.channelStorageSet', { channel, key: 'k', data: 'after' })).toBeFalsy();
       expect(await socket.emitWithAck('hotsock.channelStorageGet', { channel, key: 'k' })).toMatchObject({
         event: 'hotsock.channelStorageData',
