@@ -37,11 +37,13 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** The first `count` events of the events stream, as text. */
-async function backendEvents(count: number): Promise<string[]> {
+const MESSAGES = 'hearth.events.v1.message.>';
+
+/** The first `count` events of published messages, as text. */
+async function publishedEvents(count: number): Promise<string[]> {
   const silent = { info: () => undefined, warn: () => undefined };
   const connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-  const consumer = await eventually(() => PullConsumer.open(connection, 'HEARTH_EVENTS', 'first'));
+  const consumer = await eventually(() => PullConsumer.open(connection, 'HEARTH_EVENTS', 'first', MESSAGES));
   const texts: string[] = [];
   while (texts.length < count) {
     for (const { payload } of await consumer.next(count)) texts.push(Buffer.from(payload).toString('utf8'));
@@ -85,7 +87,7 @@ it('delivers, stores and reports a message of an AWS SDK like one of POST /publi
   const frames = client.texts.filter((text) => text.includes('12345678901234567890'));
   expect(frames[1]).toBe(frames[0]?.replace(byHttp.id, byLambda.id));
 
-  const [first = '', second = ''] = await backendEvents(2);
+  const [first = '', second = ''] = await publishedEvents(2);
   const [ofHttp, ofLambda] = [JSON.parse(first) as Envelope, JSON.parse(second) as Envelope];
   const { trigger, requestId, sourceIp, userAgent, ...same } = ofHttp.metadata;
   expect([trigger, sourceIp, typeof userAgent]).toEqual(['server.http', '127.0.0.1', 'string']);
