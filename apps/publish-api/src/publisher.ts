@@ -104,8 +104,12 @@ export class Publisher {
   }
 
   private messageOf(request: PublishRequest, origin: OperationOrigin): IngestEvent {
+    // Written out: on the hottest path, a spread costs several times as much as the whole object.
     return {
-      ...origin,
+      requestId: origin.requestId,
+      trigger: origin.trigger,
+      sourceIp: origin.sourceIp,
+      userAgent: origin.userAgent,
       channel: request.channel,
       event: request.event,
       store: request.store,

@@ -177,21 +177,26 @@ function publishRequest(text: string, object: JsonObject): PublishRequest {
   const isStorage = event === STORAGE_SET_EVENT;
   const data = dataText(text);
   const reaction = event === REACTION_EVENT ? serverReaction(data) : undefined;
-  const request = {
-    channel,
-    event,
-    data,
-    deduplicationId: deduplicationId(object),
-    eagerIdGeneration: object.eagerIdGeneration === true,
-    emitPubSubEvent: object.emitPubSubEvent === true,
-    store: storeSeconds(object, isStorage),
-  };
+  const deduplication = deduplicationId(object);
+  const store = storeSeconds(object, isStorage);
   const key = isStorage ? requiredStorageKey(object) : undefined;
   const dueMs = scheduledMs(object, Date.now());
   if (reaction !== undefined && dueMs !== undefined) {
     throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
   }
-  return { ...request, key, reaction, dueMs };
+  // Written out: on the hottest path, a spread costs several times as much as the whole object.
+  return {
+    channel,
+    event,
+    data,
+    deduplicationId: deduplication,
+    eagerIdGeneration: object.eagerIdGeneration === true,
+    emitPubSubEvent: object.emitPubSubEvent === true,
+    store,
+    key,
+    reaction,
+    dueMs,
+  };
 }
 
 /**
