@@ -20,11 +20,14 @@ function profileFlags({ profileDir }: Options): string[] {
   return profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileDir)}`];
 }
 
-/** Runs everything, the servers in turn within each repetition, so that a drift of the machine meets them all. */
+/**
+ * Runs everything once, then everything again: a drift of the machine meets all servers and all scenarios, some of which
+ * are compared with each other.
+ */
 async function runAll(options: Options, sizes: Sizes, signal: AbortSignal): Promise<Run[]> {
   const runs: Run[] = [];
-  for (const scenario of options.scenarios) {
-    for (let repetition = 1; repetition <= options.repetitions; repetition++) {
+  for (let repetition = 1; repetition <= options.repetitions; repetition++) {
+    for (const scenario of options.scenarios) {
       for (const peer of options.peers.filter((candidate) => scenario.suits(candidate))) {
         const run = await runScenario(scenario, peer, repetition, sizes, profileFlags(options), signal);
         runs.push(run);
