@@ -198,6 +198,26 @@ async function write<Key, Row extends Key>(
   if (changes.length === 0) return;
   const rows = changes.flatMap(({ row }) => (row === undefined ? [] : [rowAsStored(row)]));
   const gone = changes.flatMap(({ key, row }) => (row === undefined ? [keyAsStored(key)] : []));
-  if (rows.length > 0) await put(tx, [JSON.stringify(rows), partition]);
-  if (gone.length > 0) await drop(tx, [JSON.stringify(gone)]);
+  for (const text of jsonArrays(rows)) await put(tx, [text, partition]);
+  for (const text of jsonArrays(gone)) await drop(tx, [text]);
+}
+
+/** Characters of one statement's text: what piled up during an outage must not exceed the time one statement may take. */
+const MAX_STATEMENT_CHARACTERS = 1_048_576;
+
+/** The values as JSON arrays, each at most about as long as a statement may be. */
+function* jsonArrays(values: readonly unknown[]): Generator<string> {
+  let elements: string[] = [];
+  let characters = 0;
+  for (const value of values) {
+    const element = JSON.stringify(value);
+    if (elements.length > 0 && characters + element.length > MAX_STATEMENT_CHARACTERS) {
+      yield `[${elements.join(',')}]`;
+      elements = [];
+      characters = 0;
+    }
+    elements.push(element);
+    characters += element.length;
+  }
+  if (elements.length > 0) yield `[${elements.join(',')}]`;
 }
