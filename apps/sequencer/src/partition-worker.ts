@@ -290,7 +290,10 @@ export class PartitionWorker {
       for (const { to, refusal } of answers) this.answer(to, refusal);
       return duplicates;
     } catch (error) {
-      this.unsaved = this.unsaved === undefined ? unsaved : (unsaved?.followedBy(this.unsaved) ?? this.unsaved);
+      if (unsaved !== undefined) {
+        if (this.unsaved !== undefined) unsaved.add(this.unsaved);
+        this.unsaved = unsaved;
+      }
       this.answers = [...answers, ...this.answers];
       throw error;
     }
@@ -368,7 +371,7 @@ export class PartitionWorker {
       .then(
         () => {
           this.safe = checkpoint;
-          if (changes !== undefined) this.unsaved = this.unsaved?.followedBy(changes) ?? changes;
+          if (changes !== undefined) this.keepUnsaved(changes);
           if (answers.length > 0) this.answers.push(...answers);
           if (changes !== undefined || answers.length > 0) this.saveSoon();
         },
@@ -376,6 +379,11 @@ export class PartitionWorker {
         () => undefined,
       )
       .finally(() => this.unconfirmed--);
+  }
+
+  private keepUnsaved(changes: UnsavedChanges): void {
+    if (this.unsaved === undefined) this.unsaved = changes;
+    else this.unsaved.add(changes);
   }
 
   /** Ends without saving anything: another worker has the partition, or may have it. */

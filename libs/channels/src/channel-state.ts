@@ -23,9 +23,12 @@ const CAPACITY = 20_000;
 // No channel name, key or id holds a line feed.
 const SEPARATOR = '\n';
 
-type Changes<Key, Row extends Key> = ReadonlyMap<string, RowChange<Key, Row>>;
+type Changes<Key, Row extends Key> = Map<string, RowChange<Key, Row>>;
 
-/** Changes of one batch, or of several in a row. */
+/**
+ * What has changed and is not saved yet. Of a row that changed several times only the last change is kept, so what piles
+ * up while the database is away is bounded by the rows, not by the writes.
+ */
 export class UnsavedChanges {
   private constructor(
     private readonly presence: Changes<PresenceKey, PresenceRow>,
@@ -33,10 +36,9 @@ export class UnsavedChanges {
     private readonly storage: Changes<StorageKey, StorageRow>,
     private readonly reactions: Changes<ReactionKey, ReactionRow>,
     private readonly schedules: Changes<ScheduleKey, ScheduleRow>,
-    /** The batches these changes come from. */
-    private readonly parts: readonly UnsavedChanges[] = [],
   ) {}
 
+  /** What has changed since this was called last. */
   static take(state: ChannelState): UnsavedChanges {
     return new UnsavedChanges(
       state.presence.takeChanges(),
@@ -48,20 +50,17 @@ export class UnsavedChanges {
   }
 
   get isEmpty(): boolean {
-    return this.maps().every((map) => map.size === 0);
+    const { presence, counts, storage, reactions, schedules } = this;
+    return [presence, counts, storage, reactions, schedules].every((map) => map.size === 0);
   }
 
-  /** These and then the later ones: of a row that both changed, only the later change counts. */
-  followedBy(later: UnsavedChanges): UnsavedChanges {
-    if (later.isEmpty) return this;
-    return new UnsavedChanges(
-      new Map([...this.presence, ...later.presence]),
-      new Map([...this.counts, ...later.counts]),
-      new Map([...this.storage, ...later.storage]),
-      new Map([...this.reactions, ...later.reactions]),
-      new Map([...this.schedules, ...later.schedules]),
-      [...this.batches(), ...later.batches()],
-    );
+  /** Adds what has changed after all of these. */
+  add(later: UnsavedChanges): void {
+    overwrite(this.presence, later.presence);
+    overwrite(this.counts, later.counts);
+    overwrite(this.storage, later.storage);
+    overwrite(this.reactions, later.reactions);
+    overwrite(this.schedules, later.schedules);
   }
 
   /** The rows to write. */
@@ -77,22 +76,16 @@ export class UnsavedChanges {
 
   /** The database has them. */
   markSaved(state: ChannelState): void {
-    for (const batch of this.batches()) {
-      state.presence.saved(batch.presence);
-      state.counts.saved(batch.counts);
-      state.storage.saved(batch.storage);
-      state.reactions.saved(batch.reactions);
-      state.schedules.saved(batch.schedules);
-    }
+    state.presence.saved(this.presence);
+    state.counts.saved(this.counts);
+    state.storage.saved(this.storage);
+    state.reactions.saved(this.reactions);
+    state.schedules.saved(this.schedules);
   }
+}
 
-  private batches(): readonly UnsavedChanges[] {
-    return this.parts.length === 0 ? [this] : this.parts;
-  }
-
-  private maps(): readonly ReadonlyMap<string, unknown>[] {
-    return [this.presence, this.counts, this.storage, this.reactions, this.schedules];
-  }
+function overwrite<Value>(map: Map<string, Value>, later: ReadonlyMap<string, Value>): void {
+  for (const [key, value] of later) map.set(key, value);
 }
 
 /**

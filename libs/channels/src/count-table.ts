@@ -1,12 +1,12 @@
 import type { CountKey, CountRow, RowChange } from './rows';
 
-type CountChanges = ReadonlyMap<string, RowChange<CountKey, CountRow>>;
+type CountChange = RowChange<CountKey, CountRow>;
 
 /** Counts that the database does not have yet. */
 interface Unsaved {
   readonly counts: Map<number, number>;
-  /** How many changes of the channel are on their way to the database. */
-  changes: number;
+  /** The last change of each that is on its way to the database. */
+  readonly taken: Map<string, CountChange>;
 }
 
 /**
@@ -17,7 +17,7 @@ interface Unsaved {
 export class CountTable {
   /** Counts of all gateways, of channels that were learned; those longest unused first. */
   private readonly known = new Map<string, Map<number, number>>();
-  private changed = new Map<string, RowChange<CountKey, CountRow>>();
+  private changed = new Map<string, CountChange>();
   private readonly unsaved = new Map<string, Unsaved>();
   /** What is being read of these may be older than what is saved meanwhile. */
   private readonly beingRead = new Set<string>();
@@ -49,7 +49,7 @@ export class CountTable {
       const unsaved = this.unsaved.get(channel);
       for (const [gatewayId, count] of unsaved?.counts ?? []) this.known.get(channel)?.set(gatewayId, count);
       this.beingRead.delete(channel);
-      if (unsaved?.changes === 0) this.unsaved.delete(channel);
+      if (unsaved?.taken.size === 0) this.unsaved.delete(channel);
     }
   }
 
@@ -57,7 +57,10 @@ export class CountTable {
     const { channel, gatewayId } = row;
     const count = Math.max(0, row.count);
     this.known.get(channel)?.set(gatewayId, count);
-    const unsaved = this.unsaved.get(channel) ?? { counts: new Map<number, number>(), changes: 0 };
+    const unsaved = this.unsaved.get(channel) ?? {
+      counts: new Map<number, number>(),
+      taken: new Map<string, CountChange>(),
+    };
     unsaved.counts.set(gatewayId, count);
     this.unsaved.set(channel, unsaved);
     const key = { channel, gatewayId };
@@ -74,22 +77,22 @@ export class CountTable {
   }
 
   /** What changed since the last call; call `saved` with it once the database has it. */
-  takeChanges(): CountChanges {
+  takeChanges(): Map<string, CountChange> {
     const { changed } = this;
     this.changed = new Map();
-    for (const { key } of changed.values()) {
-      const unsaved = this.unsaved.get(key.channel);
-      if (unsaved !== undefined) unsaved.changes++;
-    }
+    for (const [text, change] of changed) this.unsaved.get(change.key.channel)?.taken.set(text, change);
     this.forgetOldest();
     return changed;
   }
 
-  saved(changes: CountChanges): void {
-    for (const { key } of changes.values()) {
-      const unsaved = this.unsaved.get(key.channel);
-      if (unsaved === undefined || --unsaved.changes > 0) continue;
-      if (!this.beingRead.has(key.channel)) this.unsaved.delete(key.channel);
+  /** The database has these; counts that have changed again since then are still unsaved. */
+  saved(changes: ReadonlyMap<string, CountChange>): void {
+    for (const [text, change] of changes) {
+      const { channel } = change.key;
+      const unsaved = this.unsaved.get(channel);
+      if (unsaved?.taken.get(text) !== change) continue;
+      unsaved.taken.delete(text);
+      if (unsaved.taken.size === 0 && !this.beingRead.has(channel)) this.unsaved.delete(channel);
     }
   }
 

@@ -8,7 +8,8 @@ export class GroupedTable<Key extends { readonly channel: string }, Row extends 
   /** Rows of known channels, by key; those longest unused first. */
   private readonly channels = new Map<string, Map<string, Row>>();
   private changed = new Map<string, RowChange<Key, Row>>();
-  /** Changes that the database does not have yet, by channel. */
+  /** The last change of each row that the database does not have yet, and how many there are of a channel. */
+  private readonly unsavedRows = new Map<string, RowChange<Key, Row>>();
   private readonly unsaved = new Map<string, number>();
 
   constructor(
@@ -56,19 +57,27 @@ export class GroupedTable<Key extends { readonly channel: string }, Row extends 
   }
 
   /** What changed since the last call; call `saved` with it once the database has it. */
-  takeChanges(): ReadonlyMap<string, RowChange<Key, Row>> {
+  takeChanges(): Map<string, RowChange<Key, Row>> {
     const { changed } = this;
     this.changed = new Map();
-    for (const { key } of changed.values()) this.unsaved.set(key.channel, (this.unsaved.get(key.channel) ?? 0) + 1);
+    for (const [text, change] of changed) {
+      const { channel } = change.key;
+      if (!this.unsavedRows.has(text)) this.unsaved.set(channel, (this.unsaved.get(channel) ?? 0) + 1);
+      this.unsavedRows.set(text, change);
+    }
     this.forgetOldest();
     return changed;
   }
 
+  /** The database has these; rows that have changed again since then are still unsaved. */
   saved(changes: ReadonlyMap<string, RowChange<Key, Row>>): void {
-    for (const { key } of changes.values()) {
-      const left = (this.unsaved.get(key.channel) ?? 1) - 1;
-      if (left === 0) this.unsaved.delete(key.channel);
-      else this.unsaved.set(key.channel, left);
+    for (const [text, change] of changes) {
+      if (this.unsavedRows.get(text) !== change) continue;
+      this.unsavedRows.delete(text);
+      const { channel } = change.key;
+      const left = (this.unsaved.get(channel) ?? 1) - 1;
+      if (left === 0) this.unsaved.delete(channel);
+      else this.unsaved.set(channel, left);
     }
   }
 

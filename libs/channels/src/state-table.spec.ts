@@ -92,10 +92,10 @@ describe.each([
             expect(table.get(key)).toEqual(truth.get(textOf(key)));
           }
           unsaved.push(table.takeChanges());
-          for (const changes of unsaved.splice(0, saves)) {
-            saved.write(changes);
-            table.saved(changes);
-          }
+          // As the worker does: what piled up is saved together, of each row the last change.
+          const together = new Map(unsaved.splice(0, saves).flatMap((changes) => [...changes]));
+          saved.write(together);
+          table.saved(together);
         }
         for (const changes of unsaved) saved.write(changes);
         expect(saved.rows).toEqual(truth);

@@ -8,8 +8,8 @@ export class StateTable<Key, Row extends Key> {
   /** Known rows, those longest unused first; `undefined` = known not to exist. */
   private readonly rows = new Map<string, Row | undefined>();
   private changed = new Map<string, RowChange<Key, Row>>();
-  /** Changes that the database does not have yet, by row: those must be remembered. */
-  private readonly unsaved = new Map<string, number>();
+  /** The last change of each row that the database does not have yet: those must be remembered. */
+  private readonly unsaved = new Map<string, RowChange<Key, Row>>();
 
   constructor(
     /** The key as text; no two keys have the same. */
@@ -59,20 +59,17 @@ export class StateTable<Key, Row extends Key> {
   }
 
   /** What changed since the last call; call `saved` with it once the database has it. */
-  takeChanges(): ReadonlyMap<string, RowChange<Key, Row>> {
+  takeChanges(): Map<string, RowChange<Key, Row>> {
     const { changed } = this;
     this.changed = new Map();
-    for (const text of changed.keys()) this.unsaved.set(text, (this.unsaved.get(text) ?? 0) + 1);
+    for (const [text, change] of changed) this.unsaved.set(text, change);
     this.forgetOldest();
     return changed;
   }
 
+  /** The database has these; rows that have changed again since then are still unsaved. */
   saved(changes: ReadonlyMap<string, RowChange<Key, Row>>): void {
-    for (const text of changes.keys()) {
-      const left = (this.unsaved.get(text) ?? 1) - 1;
-      if (left === 0) this.unsaved.delete(text);
-      else this.unsaved.set(text, left);
-    }
+    for (const [text, change] of changes) if (this.unsaved.get(text) === change) this.unsaved.delete(text);
   }
 
   private change(key: Key, row: Row | undefined): void {
