@@ -6,7 +6,7 @@ import {
   renewSequencerLease,
   reportCaughtUp,
 } from '@hearth/store';
-import { createHash } from 'node:crypto';
+import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
 import type { SequencerParts } from './sequencer-parts';
 
@@ -18,9 +18,8 @@ const REPORT_EVERY_MS = 10_000;
 const CLOCK_MARGIN_MS = 10_000;
 
 /**
- * Shares the partitions among the living sequencers. All of them compute the same wish from the list of the living, by
- * rendezvous hashing, so that a node that comes or goes moves only the partitions it must; the database decides who
- * really owns one.
+ * Shares the partitions among the living sequencers. All of them compute the same shares from the list of the living
+ * (`partition-shares.ts`); the database decides who really owns a partition.
  *
  * When Postgres is away nobody can claim anything, and the owners go on: what they send without Postgres is a function
  * of the stream alone, and what needs Postgres waits.
@@ -83,13 +82,12 @@ export class PartitionOwnership {
     }
     const nodes = await renewSequencerLease(database.db, nodeId, LEASE_MS);
     await this.dropLost();
+    const owners = sharePartitions(this.partitions, nodes);
     for (const partition of this.workers.keys()) {
-      if (ownerOf(partition, nodes) !== nodeId) await this.release(partition);
+      if (owners[partition] !== nodeId) await this.release(partition);
     }
-    const wanted = Array.from({ length: this.partitions }, (_, partition) => partition).filter(
-      (partition) => !this.workers.has(partition) && ownerOf(partition, nodes) === nodeId,
-    );
-    for (const partition of wanted) {
+    for (const partition of owners.keys()) {
+      if (owners[partition] !== nodeId || this.workers.has(partition)) continue;
       const claim = await claimPartition(database.db, partition, nodeId);
       if (claim === undefined) continue;
       this.parts.logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
@@ -125,14 +123,4 @@ export class PartitionOwnership {
     }));
     await reportCaughtUp(this.parts.database.db, entries);
   }
-}
-
-/** The node with the highest hash of (node, partition): stable while the list of nodes is. */
-export function ownerOf(partition: number, nodes: readonly string[]): string | undefined {
-  let best: { node: string; score: string } | undefined;
-  for (const node of nodes) {
-    const score = createHash('sha256').update(`${partition}:${node}`).digest('hex');
-    if (best === undefined || score > best.score) best = { node, score };
-  }
-  return best?.node;
 }
