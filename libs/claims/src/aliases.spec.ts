@@ -1,5 +1,6 @@
 import { aliasOf, type AliasScope, resolveChannel } from './aliases';
 import { autoSubscriptions } from './grants';
+import { ALIAS_VECTORS } from './testing/subscribe-vectors';
 import { compiled, NOW, NOW_MS, SETTINGS, signTexts } from './testing/tokens';
 import { verifyToken } from './verify-token';
 
@@ -20,29 +21,12 @@ async function scope(
 describe('a channel name from a client', () => {
   const user = { 'user.1': { alias: 'user', subscribe: true } };
 
-  it.each<[string, object, Parameters<typeof scope>[1], string, string]>([
-    ['S27 is resolved by an alias of the connect token', user, {}, 'user', 'user.1'],
-    [
-      'S28 is resolved by an alias of the subscribe token',
-      user,
-      { subscribe: { 'user.1': { alias: 'me' } } },
-      'me',
-      'user.1',
-    ],
-    [
-      'S28 is still resolved by the connect token beside it',
-      user,
-      { subscribe: { 'user.1': { alias: 'me' } } },
-      'user',
-      'user.1',
-    ],
-    [
-      'S29 is real when the connect token has it as key',
-      { user: {} },
-      { subscribe: { 'user.1': { alias: 'user' } } },
-      'user',
-      'user',
-    ],
+  type Row = [sentence: string, connect: object, options: Parameters<typeof scope>[1], sent: string, channel: string];
+
+  it.each<Row>([
+    ...ALIAS_VECTORS.map(([sentence, connect, subscribe, sent, channel]): Row => {
+      return [sentence, connect, { subscribe }, sent, channel];
+    }),
     ['is real when the subscribe token has it as key', user, { subscribe: { user: {} } }, 'user', 'user'],
     ['is real while subscribed under it', user, { subscribed: ['user'] }, 'user', 'user'],
     [
