@@ -102,7 +102,7 @@ describe('vectors of subscribe tokens: a token', () => {
     });
   }
 
-  vectors.test('S18 fails for a real connection that is not the one that presents it', async () => {
+  vectors.test('S19 fails for a real connection that is not the one that presents it', async () => {
     const [client, other] = [await connect({ uid: 'u1' }), await connect({ uid: 'u1' })];
     const token = forB({ connectionId: other.id });
     expect(await refusal(client, 'b', token)).toBe('INVALID_SUBSCRIBE_TOKEN');
