@@ -7,69 +7,19 @@ import {
   ingestSubject,
   partitionOf,
 } from '@hearth/protocol';
-import {
-  AckedPublisher,
-  ensureStreams,
-  IngestPublisher,
-  PullConsumer,
-  StreamConnection,
-  StreamSettings,
-} from '@hearth/stream';
+import { AckedPublisher, IngestPublisher, PullConsumer } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
-import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
-import { startNats, TestNats } from '../support/nats';
-import { AppProcess, startApp } from '../support/process';
+import { PARTITIONS, PUBLISH_TIMEOUT_MS, Testbed } from './testbed';
 
-const PARTITIONS = 4;
-const SETTINGS: StreamSettings = {
-  partitions: PARTITIONS,
-  ingestMaxBytes: 64 * 1_048_576,
-  deliverMaxBytes: 64 * 1_048_576,
-  deliverMaxAgeSeconds: 600,
-  streamReplicas: 1,
-};
-const silent = { info: () => undefined, warn: () => undefined };
-
-let nats: TestNats;
-let database: Awaited<ReturnType<typeof createDatabase>>;
-let sql: Client;
-let connection: StreamConnection;
-let ingest: IngestPublisher;
-let sequencers: AppProcess[];
-
+let testbed: Testbed;
 beforeEach(async () => {
-  [nats, database] = await Promise.all([startNats(), createDatabase()]);
-  sql = new Client(database.url);
-  await sql.connect();
-  connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-  await ensureStreams(await connection.manager(), SETTINGS);
-  ingest = new IngestPublisher(connection, { partitions: PARTITIONS, httpTimeoutMs: 8_000, publishAck: 'stream' });
-  sequencers = [];
+  testbed = await Testbed.start();
 });
-
-afterEach(async () => {
-  await Promise.all(sequencers.map((sequencer) => sequencer.stop()));
-  ingest.close();
-  await connection.close();
-  await sql.end();
-  await Promise.all([nats.stop(), database.drop()]);
-});
-
-async function startSequencer(env: Record<string, string> = {}): Promise<AppProcess> {
-  const sequencer = await startApp('sequencer', {
-    HEARTH_NATS_URL: nats.url,
-    HEARTH_DATABASE_URL: database.url,
-    HEARTH_PARTITIONS: String(PARTITIONS),
-    ...env,
-  });
-  sequencers.push(sequencer);
-  return sequencer;
-}
+afterEach(() => testbed.stop());
 
 function publish(channel: string, data: string, more: Partial<IngestEvent> = {}): Promise<void> {
-  return ingest.publish(
+  return testbed.ingest.publish(
     { requestId: randomUUID(), channel, event: 'e', trigger: 'server.http', store: 0, emitPubSubEvent: false, ...more },
     data,
   );
@@ -84,7 +34,7 @@ interface Delivered extends DeliverRecord {
 /** Everything that was fanned out, in the order of the deliver stream, repeats included. */
 async function delivered(count: number): Promise<Delivered[]> {
   const all: Delivered[] = [];
-  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
+  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
   while (all.length < count) {
     for (const message of await consumer.next(1_000)) {
       const record = decodeDeliverRecord(message.payload);
@@ -117,15 +67,16 @@ const sorted = (list: readonly string[]): string[] => [...list].sort();
 
 async function rows(channel: string): Promise<{ id: string; data: string }[]> {
   return (
-    await sql.query<{ id: string; data: string }>('select id, data from message_log where channel = $1 order by id', [
-      channel,
-    ])
+    await testbed.sql.query<{ id: string; data: string }>(
+      'select id, data from message_log where channel = $1 order by id',
+      [channel],
+    )
   ).rows;
 }
 
 describe('the sequencer', () => {
   it('gives later ids to later messages of one channel and chains them', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     await Promise.all(Array.from({ length: 2_000 }, (_, n) => publish(`c${n % 5}`, String(n))));
     const all = withoutRepeats(await delivered(2_000));
     for (let channel = 0; channel < 5; channel++) {
@@ -137,7 +88,7 @@ describe('the sequencer', () => {
   });
 
   it('keeps what is to be kept, in the same order and byte for byte, and nothing else', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     const poison = [
       '12345678901234567890',
       '"\\u0000\\ud800"',
@@ -156,7 +107,7 @@ describe('the sequencer', () => {
   });
 
   it('drops later copies of a deduplicationId on any channel, and accepts it again after the window', async () => {
-    await startSequencer({ HEARTH_DEDUPLICATION_SECONDS: '2' });
+    await testbed.addSequencer({ HEARTH_DEDUPLICATION_SECONDS: '2' });
     const dedup = { deduplicationId: 'once', store: 60 };
     await Promise.all([publish('d1', '1', dedup), publish('d2', '2', dedup), publish('d3', '3', dedup)]);
     await publish('d1', '"end"');
@@ -164,7 +115,7 @@ describe('the sequencer', () => {
     await publish('d3', '"end"');
     const first = withoutRepeats(await delivered(4));
     expect(first.filter(({ data }) => data !== 'end')).toHaveLength(1);
-    expect((await sql.query('select 1 from message_log')).rowCount).toBe(1);
+    expect((await testbed.sql.query('select 1 from message_log')).rowCount).toBe(1);
     await eventually(async () => {
       await publish('d1', '"again"', dedup);
       expect((await rows('d1')).map(({ data }) => data)).toContain('"again"');
@@ -172,7 +123,7 @@ describe('the sequencer', () => {
   });
 
   it('keeps a promised id, and gives greater ones afterwards', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     const eagerId = '7YYYYYYYYYZZZZZZZZZZZZZZZZ';
     await publish('eager', '1');
     await publish('eager', '2', { eagerId });
@@ -183,7 +134,7 @@ describe('the sequencer', () => {
   });
 
   it('leaves out the sender of a client message unless it asked for a copy', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     const meta = '{"uid":"u1","umd":null}';
     await publish('client', '1', { connectionId: 'id=', meta, trigger: 'client.websocket' });
     await publish('client', '2', { connectionId: 'id=', meta, echo: true, trigger: 'client.websocket' });
@@ -196,8 +147,8 @@ describe('the sequencer', () => {
   });
 
   it('steps over what is not a publish request', async () => {
-    await startSequencer();
-    const publisher = new AckedPublisher(connection);
+    await testbed.addSequencer();
+    const publisher = new AckedPublisher(testbed.connection);
     const partition = partitionOf('after', PARTITIONS);
     for (const bad of ['', 'x', 'null\n', '{}\n{}', '{"c":"c"}\n1'])
       await publisher.publish(ingestSubject(partition), Buffer.from(bad));
@@ -207,8 +158,8 @@ describe('the sequencer', () => {
   });
 
   it('loses nothing, doubles nothing and inverts nothing when sequencers are killed under load', async () => {
-    const first = await startSequencer();
-    await startSequencer();
+    const first = await testbed.addSequencer();
+    await testbed.addSequencer();
     const accepted = new Map<string, number[]>();
     let stopping = false;
     const load = Promise.all(
@@ -227,11 +178,9 @@ describe('the sequencer', () => {
     );
     await eventually(() => expect(accepted.get('k0')?.length).toBeGreaterThan(50));
     await first.kill('SIGKILL');
-    sequencers = sequencers.filter((sequencer) => sequencer !== first);
-    const third = await startSequencer();
+    const third = await testbed.addSequencer();
     await third.kill('SIGKILL');
-    sequencers = sequencers.filter((sequencer) => sequencer !== third);
-    await startSequencer();
+    await testbed.addSequencer();
     stopping = true;
     await load;
     const total = [...accepted.values()].reduce((sum, own) => sum + own.length, 0);
@@ -250,10 +199,10 @@ describe('the sequencer', () => {
   }, 90_000);
 
   it('goes on after its database connections were cut', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     await publish('pg', '1', { store: -1 });
     await delivered(1);
-    await sql.query(
+    await testbed.sql.query(
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     );
     await publish('pg', '2', { store: -1 });
@@ -262,18 +211,17 @@ describe('the sequencer', () => {
   });
 
   it('gives greater ids after the ingest streams were wiped', async () => {
-    const sequencer = await startSequencer();
+    const sequencer = await testbed.addSequencer();
     for (let n = 0; n < 5; n++) await publish('wiped', String(n), { store: -1 });
     const before = ids(await delivered(5));
     // Otherwise the place in the old stream may not be saved yet, and there is nothing to mistake.
     await eventually(async () => {
-      const { rows: states } = await sql.query('select 1 from partition_state where seq = 5');
+      const { rows: states } = await testbed.sql.query('select 1 from partition_state where seq = 5');
       expect(states).toHaveLength(1);
     });
     await sequencer.stop();
-    sequencers = [];
-    await (await connection.manager()).streams.delete(ingestStream(partitionOf('wiped', PARTITIONS)));
-    await startSequencer();
+    await (await testbed.connection.manager()).streams.delete(ingestStream(partitionOf('wiped', PARTITIONS)));
+    await testbed.addSequencer();
     for (let n = 5; n < 8; n++) await publish('wiped', String(n), { store: -1 });
     const all = withoutRepeats(await delivered(8));
     expect(all.map(({ data }) => data)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -283,22 +231,22 @@ describe('the sequencer', () => {
   });
 
   it('drops from the ingest stream what it has passed on', async () => {
-    await startSequencer();
+    await testbed.addSequencer();
     for (let n = 0; n < 20; n++) await publish('purged', String(n));
     await delivered(20);
     await eventually(async () => {
       const { state } = await (
-        await connection.manager()
+        await testbed.connection.manager()
       ).streams.info(ingestStream(partitionOf('purged', PARTITIONS)));
       expect(state.messages).toBeLessThanOrEqual(1);
     }, 15_000);
   });
 
   it('tells a publisher that asked for it when its message is in the log', async () => {
-    await startSequencer();
-    const patient = new IngestPublisher(connection, {
+    await testbed.addSequencer();
+    const patient = new IngestPublisher(testbed.connection, {
       partitions: PARTITIONS,
-      httpTimeoutMs: 8_000,
+      httpTimeoutMs: PUBLISH_TIMEOUT_MS,
       publishAck: 'log',
     });
     const event = { channel: 'acked', event: 'e', trigger: 'server.http', store: -1, emitPubSubEvent: false } as const;
@@ -308,7 +256,7 @@ describe('the sequencer', () => {
   });
 
   it('deletes expired rows on a timer where there is no pg_cron', async () => {
-    await startSequencer({ HEARTH_EXPIRY_SECONDS: '1' });
+    await testbed.addSequencer({ HEARTH_EXPIRY_SECONDS: '1' });
     await publish('expiring', '1', { store: 1 });
     await publish('expiring', '2', { store: 60 });
     await delivered(2);
@@ -316,7 +264,7 @@ describe('the sequencer', () => {
   });
 
   it('emits messagePublished once per message when asked and enabled', async () => {
-    await startSequencer({ HEARTH_EVENTS_ENABLED: 'true' });
+    await testbed.addSequencer({ HEARTH_EVENTS_ENABLED: 'true' });
     await publish('events.a', '{"n":12345678901234567890}', {
       emitPubSubEvent: true,
       requestId: '0191f0a4-0000-7000-8000-000000000000',
@@ -328,7 +276,7 @@ describe('the sequencer', () => {
     await publish('events.a', '2');
     await publish('events.a', '3', { emitPubSubEvent: true });
     const all = await delivered(3);
-    const consumer = await eventually(() => PullConsumer.open(connection, 'HEARTH_EVENTS', 'first'));
+    const consumer = await eventually(() => PullConsumer.open(testbed.connection, 'HEARTH_EVENTS', 'first'));
     const messages: { subject: string; text: string }[] = [];
     while (messages.length < 2) {
       for (const { subject, payload } of await consumer.next(10))
@@ -359,7 +307,7 @@ describe('the sequencer', () => {
     };
     expect(second.data).toEqual({ channel: 'events.a', event: 'e', id: all[2]?.id, data: 3 });
     expect(second.metadata).not.toHaveProperty('connectionId');
-    const { state } = await (await connection.manager()).streams.info('HEARTH_EVENTS');
+    const { state } = await (await testbed.connection.manager()).streams.info('HEARTH_EVENTS');
     expect(state.messages).toBe(2);
   });
 });

@@ -1,0 +1,45 @@
+import { decodeDeliverRecord, DELIVER_STREAM, IngestEvent, scheduleOf } from '@hearth/protocol';
+import { PullConsumer } from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
+import type { Testbed } from '../sequencer/testbed';
+
+/** A message that was fanned out. */
+export interface Fired {
+  readonly id: string;
+  /** What the test gave as data. */
+  readonly data: number;
+}
+
+/** Parks a stored message whose data is a number. */
+export async function schedule({ ingest }: Testbed, channel: string, data: number, dueMs: number): Promise<void> {
+  const message: IngestEvent = {
+    requestId: randomUUID(),
+    channel,
+    event: 'e',
+    trigger: 'server.http',
+    store: 600,
+    emitPubSubEvent: false,
+  };
+  const scheduled = scheduleOf(message, String(data), dueMs, ingest.partitionOf(channel), Date.now());
+  await ingest.operate(scheduled.operation, scheduled.data);
+}
+
+/** Everything that was fanned out so far and until so many have come, each place once, as gateways take it. */
+export async function fired(
+  { ingest, connection }: Testbed,
+  count: number,
+  channels: readonly string[],
+): Promise<Fired[]> {
+  for (const channel of channels) await ingest.barrier(channel);
+  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
+  const found = new Map<string, Fired>();
+  while (found.size < count) {
+    for (const { payload } of await consumer.next(1_000)) {
+      const { id, frame } = decodeDeliverRecord(payload);
+      const { data, channel } = JSON.parse(frame.toString()) as { data: number; channel: string };
+      found.set(`${channel} ${id}`, { id, data });
+    }
+  }
+  consumer.close();
+  return [...found.values()];
+}
