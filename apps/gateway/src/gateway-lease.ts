@@ -6,6 +6,11 @@ import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from
 const LEASE_MS = 15_000;
 const RENEW_MS = 3_000;
 const RETRY_MS = 1_000;
+/**
+ * What is not answered within this time is tried again on another connection: the one it went out on may be lost without a
+ * word, which the pool takes longer to notice than an expired lease is left alone.
+ */
+const ANSWER_MS = 2_500;
 
 /**
  * The number by which other nodes find this gateway's connections; it is part of their ids. It is leased in Postgres,
@@ -66,9 +71,9 @@ export class GatewayLease {
     if (this.renewing) return;
     this.renewing = true;
     try {
-      if (await renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS)) return;
+      if (await inTime(renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
       const lost = this.current;
-      this.current = await claimGatewayId(this.database.db, this.nodeId, LEASE_MS);
+      this.current = await inTime(claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
       this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
       this.lostListener();
     } catch (error) {
@@ -76,5 +81,18 @@ export class GatewayLease {
     } finally {
       this.renewing = false;
     }
+  }
+}
+
+/** Rejects when the answer takes too long; what comes of it then is nobody's concern. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
+  });
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    clearTimeout(timer);
   }
 }

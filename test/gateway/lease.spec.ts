@@ -1,0 +1,51 @@
+import { openDatabase, type Database } from '@hearth/store';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { GatewayLease } from '../../apps/gateway/src/gateway-lease';
+import type { ScratchDatabase } from '../../db/scratch-database';
+import { createDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
+import { TcpProxy } from '../support/tcp-proxy';
+
+/** A sequencer that sees Postgres answer gives gateways 10 s to renew what has expired meanwhile. */
+const IN_TIME_MS = 9_000;
+
+const logger = { info: () => undefined, warn: () => undefined } as never;
+
+let server: ScratchDatabase;
+let proxy: TcpProxy;
+let database: Database;
+let sql: Client;
+beforeEach(async () => {
+  server = await createDatabase();
+  const url = new URL(server.url);
+  proxy = await TcpProxy.start(Number(url.port));
+  url.port = String(proxy.port);
+  database = openDatabase(url.href, { applicationName: 'test' });
+  sql = new Client(server.url);
+  await sql.connect();
+});
+afterEach(async () => {
+  await sql.end();
+  await proxy.stop();
+  await database.close();
+  await server.drop();
+});
+
+async function expiry(): Promise<number> {
+  const { rows } = await sql.query<{ expires_at: Date }>('select expires_at from gateway_lease');
+  return rows[0]?.expires_at.getTime() ?? 0;
+}
+
+it('a gateway whose connections to Postgres were lost without a word renews its lease in time over a new one', async () => {
+  const lease = await GatewayLease.claim(database, 'n', logger);
+  const claimed = await expiry();
+  await eventually(async () => expect(await expiry()).toBeGreaterThan(claimed));
+  proxy.lose();
+  const lost = await expiry();
+  // Longer than between two renewals: one is on its way, and nobody will ever answer it.
+  await delay(4_000);
+  expect(await expiry()).toBe(lost);
+  proxy.find();
+  await eventually(async () => expect(await expiry()).toBeGreaterThan(lost), IN_TIME_MS).finally(() => lease.release());
+});

@@ -1,0 +1,52 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** Passes connections on to a port of this machine, and can lose them without a word, as a network does. */
+export class TcpProxy {
+  private readonly sockets = new Set<Socket>();
+  private isLosing = false;
+
+  private constructor(private readonly server: Server) {}
+
+  static async start(targetPort: number): Promise<TcpProxy> {
+    const server = createServer();
+    const proxy = new TcpProxy(server);
+    server.on('connection', (client) => proxy.pass(client, targetPort));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** From now on nothing comes through and nothing is closed, on connections there are and on new ones. */
+  lose(): void {
+    this.isLosing = true;
+    for (const socket of this.sockets) socket.pause().unpipe();
+  }
+
+  /** New connections come through again; those that were lost stay so, as after a failover to another machine. */
+  find(): void {
+    this.isLosing = false;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private pass(client: Socket, targetPort: number): void {
+    this.keep(client);
+    if (this.isLosing) return void client.pause();
+    const target = connect(targetPort, '127.0.0.1');
+    this.keep(target);
+    client.pipe(target).pipe(client);
+  }
+
+  private keep(socket: Socket): void {
+    this.sockets.add(socket);
+    // Whoever is on the other side of the proxy sees the end.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.sockets.delete(socket));
+  }
+}
