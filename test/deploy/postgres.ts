@@ -1,11 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, escapeLiteral } from 'pg';
-import { lockDataDir, openDataDir } from '../../apps/hearth/src/embedded/data-dir';
-import { startEmbeddedPostgres } from '../../apps/hearth/src/embedded/postgres';
+import { TestPostgres } from '../support/postgres';
 import { projectFolder, type ComposeService } from './compose-file';
 
 /** A Postgres server with the roles of `deploy/postgres`. */
@@ -22,10 +18,7 @@ export interface PostgresFromCompose {
  * time it starts. Without `20-pg-cron.sql`: this Postgres has no pg_cron.
  */
 export async function startPostgresFromCompose(service: ComposeService): Promise<PostgresFromCompose> {
-  // The name under which the next test run clears away what a killed one left.
-  const dataDir = await openDataDir(join(tmpdir(), `hearth-test-run-${randomBytes(6).toString('hex')}`));
-  const unlock = await lockDataDir(dataDir);
-  const server = await startEmbeddedPostgres({ dataDir });
+  const server = await TestPostgres.start();
   const client = new Client({ connectionString: server.url });
   await client.connect();
   await client.query(initScript('10-roles.sql', service.environment ?? {}));
@@ -35,8 +28,6 @@ export async function startPostgresFromCompose(service: ComposeService): Promise
     stop: async () => {
       await client.end();
       await server.stop();
-      await unlock();
-      await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

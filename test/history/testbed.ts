@@ -104,8 +104,8 @@ export class Testbed {
     readonly apps: AppProcess[],
   ) {}
 
-  static async start(more: Readonly<Record<string, string>> = {}): Promise<Testbed> {
-    const [nats, database] = await Promise.all([startNats(), createDatabase()]);
+  static async start(more: Readonly<Record<string, string>> = {}, makeDatabase = createDatabase): Promise<Testbed> {
+    const [nats, database] = await Promise.all([startNats(), makeDatabase()]);
     const env = {
       HEARTH_NATS_URL: nats.url,
       HEARTH_DATABASE_URL: database.url,

@@ -1,14 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { lockDataDir, openDataDir } from '../../apps/hearth/src/embedded/data-dir';
+import { lockDataDir } from '../../apps/hearth/src/embedded/data-dir';
 import { findNatsServer } from '../../apps/hearth/src/embedded/find-nats-server';
 import { stopLeftOverNats } from '../../apps/hearth/src/embedded/nats-server';
-import { startEmbeddedPostgres, stopLeftOverPostgres } from '../../apps/hearth/src/embedded/postgres';
+import { stopLeftOverPostgres } from '../../apps/hearth/src/embedded/postgres';
+import { runPrefix, TestPostgres } from './postgres';
 
-const runPrefix = 'hearth-test-run-';
 /** Of the data folders that spec files make in the system's folder for temporary files. */
 export const dataDirPrefix = 'hearth-test-data-';
 
@@ -16,16 +15,12 @@ export const dataDirPrefix = 'hearth-test-data-';
 export async function startTestPostgres(): Promise<() => Promise<void>> {
   if (process.env.HEARTH_TEST_DATABASE_URL) return async () => {};
   await removeLeftOvers();
-  const dataDir = await openDataDir(join(tmpdir(), `${runPrefix}${randomBytes(6).toString('hex')}`));
-  const unlock = await lockDataDir(dataDir);
-  const postgres = await startEmbeddedPostgres({ dataDir });
+  const postgres = await TestPostgres.start();
   await forgetDurability(postgres.url);
   process.env.HEARTH_TEST_DATABASE_URL = postgres.url;
   return async () => {
     delete process.env.HEARTH_TEST_DATABASE_URL;
     await postgres.stop();
-    await unlock();
-    await rm(dataDir, { recursive: true, force: true });
   };
 }
 

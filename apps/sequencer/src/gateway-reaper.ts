@@ -1,4 +1,4 @@
-import { DeadGateway, deadGateways, endExpiredLeases, leftConnections, leftCounts } from '@hearth/store';
+import { DeadGateway, deadGateways, endExpiredLeases, leaseClock, leftConnections, leftCounts } from '@hearth/store';
 import type { SequencerParts } from './sequencer-parts';
 
 const ROUND_MS = 2_000;
@@ -20,8 +20,9 @@ const COUNTS_AT_ONCE = 200;
 export class GatewayReaper {
   private timer: NodeJS.Timeout | undefined;
   private round: Promise<void> = Promise.resolve();
-  private answeringSinceMs = Date.now();
-  private lastRoundMs = Date.now();
+  /** Since when Postgres has answered whenever it was asked. */
+  private answeringSinceMs: number | undefined;
+  private answeredMs = 0;
 
   constructor(
     private readonly parts: Pick<SequencerParts, 'database' | 'ingest' | 'live' | 'logger'>,
@@ -48,23 +49,30 @@ export class GatewayReaper {
 
   private async reap(): Promise<void> {
     const { db } = this.parts.database;
-    const nowMs = Date.now();
-    // Who was asleep has not seen whether Postgres answered.
-    if (nowMs - this.lastRoundMs > GRACE_MS) this.answeringSinceMs = nowMs;
-    this.lastRoundMs = nowMs;
     const partitions = this.ownedPartitions();
     try {
-      if (nowMs - this.answeringSinceMs > GRACE_MS) {
-        const ended = await endExpiredLeases(db, GRACE_MS);
+      // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
+      const clockMs = await leaseClock(db);
+      if (this.answeredFor(Date.now()) > GRACE_MS) {
+        const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
         if (ended.length > 0)
           this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
       }
       const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
       await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
     } catch (error) {
-      this.answeringSinceMs = Date.now();
+      this.answeringSinceMs = undefined;
       this.parts.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
     }
+  }
+
+  /** Notes an answer of Postgres; for how long there have been answers, ms. */
+  private answeredFor(nowMs: number): number {
+    // In between, Postgres was paused or we were.
+    const hasPaused = nowMs - this.answeredMs > GRACE_MS;
+    if (this.answeringSinceMs === undefined || hasPaused) this.answeringSinceMs = nowMs;
+    this.answeredMs = nowMs;
+    return nowMs - this.answeringSinceMs;
   }
 
   private async removeLeftBy(dead: DeadGateway): Promise<void> {

@@ -42,15 +42,23 @@ export async function releaseGatewayLease(db: Db, gatewayId: number, nodeId: str
   await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', nodeId).execute();
 }
 
+/** The database's clock, by which leases expire, Unix ms. */
+export async function leaseClock(db: Db): Promise<number> {
+  const { rows } = await sql<{ nowMs: number }>`
+    select floor(extract(epoch from now()) * 1000)::int8 as "nowMs"`.execute(db);
+  return rows[0]?.nowMs ?? 0;
+}
+
 /**
- * Ends the leases that expired more than `graceMs` ago: from this moment their gateways are dead, whatever they do. Call
- * it only while Postgres has been answering for longer than that, or it takes an outage of Postgres for the death of all.
+ * Ends the leases that expired before `beforeMs`: from this moment their gateways are dead, whatever they do.
  *
+ * @param beforeMs by `leaseClock`, read before and not by this statement: a server that was paused when it was sent may
+ *   run it later, and would take the time of its pause for theirs
  * @returns the ids of the dead
  */
-export async function endExpiredLeases(db: Db, graceMs: number): Promise<number[]> {
+export async function endExpiredLeases(db: Db, beforeMs: number): Promise<number[]> {
   const { rows } = await sql<{ gatewayId: number }>`
-    delete from gateway_lease where expires_at < now() - ${graceMs}::float8 * interval '1 millisecond'
+    delete from gateway_lease where expires_at < to_timestamp(${beforeMs}::float8 / 1000)
     returning gateway_id as "gatewayId"`.execute(db);
   return rows.map(({ gatewayId }) => gatewayId);
 }

@@ -19,7 +19,7 @@ export {
   type Position,
 } from './partitions';
 export { releaseSequencer, renewSequencerLease } from './sequencer-lease';
-export { claimGatewayId, endExpiredLeases, releaseGatewayLease, renewGatewayLease } from './gateway-lease';
+export { claimGatewayId, endExpiredLeases, leaseClock, releaseGatewayLease, renewGatewayLease } from './gateway-lease';
 export { deadGateways, leftConnections, leftCounts, type DeadGateway } from './dead-gateways';
 export { readChannelInfo, type ChannelInfo } from './channel-info';
 export { consumeSingleUse } from './single-use';
