@@ -11,6 +11,7 @@ export const NO_FAULTS: Faults = {
   refused: 0,
   lostConnections: 0,
   notStored: 0,
+  early: 0,
 };
 
 /** Everything that went wrong in a run with subscribers. */

@@ -86,13 +86,25 @@ export interface PresenceJob {
   readonly leaving: number;
 }
 
+/** Parks messages that are all due in the same second, one subscriber on each channel counting what fires. */
+export interface SchedulesJob {
+  readonly kind: 'schedules';
+  readonly target: Target;
+  readonly schedules: number;
+  readonly connections: number;
+  readonly channels: number;
+  /** Messages in one request; divides `schedules`. */
+  readonly batchSize: number;
+}
+
 /** Verifies signatures in the generator itself, as fast as that goes. */
 export interface VerifyJob extends Timing {
   readonly kind: 'verify';
   readonly target: Target;
 }
 
-export type Job = WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob | PresenceJob | VerifyJob;
+export type Job =
+  WindowedJob | FixedRateJob | PublishJob | StoreJob | ConnectJob | PresenceJob | SchedulesJob | VerifyJob;
 
 /** Moments at which the bench reads the server's CPU and memory. */
 export type Mark = 'start' | 'end' | 'settled';
@@ -115,6 +127,8 @@ export interface Faults {
   readonly lostConnections: number;
   /** Accepted with `store` but not found when the history was read back. */
   readonly notStored: number;
+  /** Scheduled messages that came before they were due. */
+  readonly early: number;
 }
 
 export interface Measurement {
@@ -126,7 +140,7 @@ export interface Measurement {
   readonly accepted: number;
   /** Connections opened within the window. */
   readonly connected: number;
-  /** From handing the publish to its socket to reading the message from a subscriber's. */
+  /** From handing the publish to its socket, or from when it was due, to reading the message from a subscriber's. */
   readonly latency?: LatencySummary;
   /** From handing the publish to its socket to reading the answer. */
   readonly answer?: LatencySummary;

@@ -4,6 +4,7 @@ import { runConnect } from './jobs/connect';
 import { runFixedRate } from './jobs/fixed-rate';
 import { runPresence } from './jobs/presence';
 import { runPublish } from './jobs/publish';
+import { runSchedules } from './jobs/schedules';
 import { runStore } from './jobs/store';
 import { runVerify } from './jobs/verify';
 import { runWindowed } from './jobs/windowed';
@@ -36,6 +37,8 @@ function run(job: Job, marks: Announce): Promise<Measurement> {
       return runConnect(job, marks);
     case 'presence':
       return runPresence(job, marks);
+    case 'schedules':
+      return runSchedules(job, marks);
     case 'verify':
       return runVerify(job, marks);
   }

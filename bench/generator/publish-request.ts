@@ -17,6 +17,8 @@ export interface PublishShape {
   readonly batchSize: number;
   /** Seconds to keep the messages; 0 leaves the member out. */
   readonly storeSeconds: number;
+  /** When the messages are due, a whole second in ms since 1970; published at once when absent. */
+  readonly dueMs?: number;
   /** By `lambda` a request has one message and is signed when the run begins, so its payload never changes. */
   readonly door?: Door;
 }
@@ -58,8 +60,10 @@ export class PublishRequests {
 function build(target: Target, shape: PublishShape, first: number): RequestTemplate {
   const channels = Array.from({ length: shape.batchSize }, (_, i) => (first + i) % shape.channels);
   const store = shape.storeSeconds > 0 ? `"store":${shape.storeSeconds},` : '';
+  const due = shape.dueMs === undefined ? '' : `"scheduleExpression":"${atExpression(shape.dueMs)}",`;
   const documents = channels.map(
-    (channel) => `{"channel":"${channelName(channel)}",${store}"event":"bench","data":${payloadTemplate(channel)}}`,
+    (channel) =>
+      `{"channel":"${channelName(channel)}",${store}${due}"event":"bench","data":${payloadTemplate(channel)}}`,
   );
   if (shape.door === 'lambda') return buildSigned(target, documents.join(''), first);
   const body = shape.batchSize === 1 ? documents.join('') : `[${documents.join(',')}]`;
@@ -75,6 +79,11 @@ function build(target: Target, shape: PublishShape, first: number): RequestTempl
     return { channel: channels[i] ?? 0, payloadAt };
   });
   return { bytes: Buffer.from(head + body, 'latin1'), messages };
+}
+
+/** publish-api §7: in UTC, to the second. */
+function atExpression(dueMs: number): string {
+  return `at(${new Date(dueMs).toISOString().slice(0, 19)})`;
 }
 
 function buildSigned(target: Target, body: string, channel: number): RequestTemplate {

@@ -4,6 +4,7 @@ import { manyChannels } from './many-channels';
 import { presence } from './presence';
 import { batch, lambda, publish, stored } from './publish';
 import { Scenario } from './scenario';
+import { schedules } from './schedules';
 import { signature } from './signature';
 
 /** In the order they are run and reported. */
@@ -18,4 +19,5 @@ export const SCENARIOS: readonly Scenario[] = [
   stored,
   connections,
   presence,
+  schedules,
 ];

@@ -12,7 +12,8 @@ export type ScenarioName =
   | 'batch'
   | 'stored'
   | 'connections'
-  | 'presence';
+  | 'presence'
+  | 'schedules';
 
 /** How large the runs are; see `sizes.ts`. */
 export interface Sizes {
@@ -26,6 +27,8 @@ export interface Sizes {
   readonly idleConnections: number;
   readonly settleMs: number;
   readonly presenceMembers: number;
+  /** A multiple of 100. */
+  readonly schedules: number;
 }
 
 /** One number a scenario yields. */

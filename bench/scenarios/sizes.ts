@@ -12,6 +12,7 @@ export const FULL: Sizes = {
   idleConnections: 10_000,
   settleMs: 2000,
   presenceMembers: 1000,
+  schedules: 10_000,
 };
 
 /** Shows in under a minute that everything works; its numbers are those of cold code. */
@@ -26,6 +27,7 @@ export const QUICK: Sizes = {
   idleConnections: 500,
   settleMs: 500,
   presenceMembers: 100,
+  schedules: 1000,
 };
 
 /** Files a server or the generator has open besides its sockets. */

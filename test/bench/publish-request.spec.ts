@@ -40,6 +40,13 @@ describe('a prepared publish request', () => {
     expect(body.store).toBe(60);
   });
 
+  it('says when its message is due', () => {
+    const shape = { channels: 1, batchSize: 1, storeSeconds: 0, dueMs: Date.UTC(2030, 0, 31, 9, 5, 7) };
+    const { body } = next(new PublishRequests(target, shape), 0, 5);
+    expect(body.scheduleExpression).toBe('at(2030-01-31T09:05:07)');
+    expect(readMicros(Buffer.from(JSON.stringify(body.data)), 0)).toBe(5);
+  });
+
   it('is signed once and goes out as it was signed, by the door of AWS SDKs', () => {
     const shape = { channels: 2, batchSize: 1, storeSeconds: 0, door: 'lambda' } as const;
     const requests = new PublishRequests(target, shape);
