@@ -13,15 +13,21 @@ export interface DescribedConnection {
   readonly userAgent: string | undefined;
 }
 
-/** Longest that `disconnected` waits for the `unsubscribed` events that should come before it (§4.4). */
-const PATIENCE_MS = 10_000;
+/** So often, 5 s each, `disconnected` asks for the `unsubscribed` events that should come before it (§4.4). */
+const ATTEMPTS = 3;
+const RETRY_MS = 250;
+/** As many as may wait for the stream; past it they no longer wait for other events. */
+const MAX_WAITING = 100_000;
+/** Longest that the end of the process waits for the ends of its connections to be told. */
+const SETTLE_MS = 10_000;
 
 /** The backend events of connections, in the order of the calls. */
 export class ConnectionEvents {
   private readonly waiting = new Set<Promise<void>>();
+  private isSettled = false;
 
   constructor(
-    private readonly publisher: Pick<EventPublisher, 'publish'>,
+    private readonly publisher: Pick<EventPublisher, 'publish' | 'isConnected'>,
     private readonly isEnabled: () => boolean,
   ) {}
 
@@ -34,20 +40,36 @@ export class ConnectionEvents {
     if (this.isEnabled()) void this.publish('connectionUpdated', describe(connection, null));
   }
 
-  /** @param unsubscribed gives a promise of the moment when the ends of its subscriptions are out */
+  /**
+   * @param unsubscribed gives a promise of the moment when the ends of its subscriptions are out; may be asked again when
+   *   that took too long
+   */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
     if (!this.isEnabled()) return;
     const dataJson = describe(connection, Date.now());
-    const told = Promise.race([unsubscribed(), delay(PATIENCE_MS, undefined, { ref: false })])
-      .catch(() => undefined)
+    const isFull = this.waiting.size >= MAX_WAITING;
+    const told = (isFull ? Promise.resolve() : this.untilOut(unsubscribed))
       .then(() => this.publish('disconnected', dataJson))
       .finally(() => this.waiting.delete(told));
     this.waiting.add(told);
   }
 
-  /** When all events have been handed on. */
+  /** When all events have been handed on, or that takes too long. */
   async settle(): Promise<void> {
-    await Promise.all(this.waiting);
+    await Promise.race([Promise.all(this.waiting), delay(SETTLE_MS, undefined, { ref: false })]);
+    this.isSettled = true;
+  }
+
+  /** Time without NATS does not count: nothing could leave then. */
+  private async untilOut(unsubscribed: () => Promise<void>): Promise<void> {
+    for (let failures = 0; failures < ATTEMPTS && !this.isSettled;) {
+      try {
+        return await unsubscribed();
+      } catch {
+        if (this.publisher.isConnected) failures++;
+      }
+      await delay(RETRY_MS, undefined, { ref: false });
+    }
   }
 
   private publish(name: BackendEventName, dataJson: string): Promise<void> {

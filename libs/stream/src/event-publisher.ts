@@ -34,6 +34,11 @@ export class EventPublisher {
     this.versions = { compatVersion: settings.compatVersion, version };
   }
 
+  /** Whether NATS is there at the moment. */
+  get isConnected(): boolean {
+    return this.connection.isConnected;
+  }
+
   /**
    * Creates the stream unless it is known to exist, so that consumers can be set up before the first event. Tries for as
    * long as NATS cannot be asked.

@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Testbed } from '../history/testbed';
+import { Backend } from './backend';
+import { Load } from './load';
+import type { StoredEvent } from './backend';
+import { EVENT_TYPES } from './envelope';
+import { Evidence, judge } from './oracle';
+
+/** pubsub-events §5.7 */
+const OUTAGE_MS = 10_000;
+
+let testbed: Testbed;
+let backend: Backend;
+let load: Load;
+let evidence: Evidence | undefined;
+const troubles: unknown[] = [];
+
+beforeAll(async () => {
+  testbed = await Testbed.start({ HEARTH_PARTITIONS: '4' });
+  await testbed.add('sequencer');
+  backend = await Backend.open(testbed.nats.url, (error) => troubles.push(error));
+  load = new Load(testbed, backend);
+}, 90_000);
+
+afterAll(async () => {
+  load?.abandon();
+  await backend?.close();
+  await testbed?.stop();
+});
+
+it('all backend events come once and in order although nats-server is killed for 10 s (pubsub-events §5.7)', async () => {
+  await load.start();
+  await load.progress(10);
+  await testbed.nats.kill();
+  await delay(OUTAGE_MS);
+  await testbed.nats.restart();
+  await load.progress(10);
+  expect(load.hasLostConnections).toBe(false);
+  evidence = await load.finish();
+  process.stdout.write(load.summary());
+  expect(judge(evidence).slice(0, 20)).toEqual([]);
+  expect(backend.sequences).toEqual(evidence.events.map(({ sequence }) => sequence));
+  expect(troubles).toEqual([]);
+  const errors = testbed.apps.flatMap(({ lines }) => lines.filter((line) => /"level":"(ERROR|FATAL)"/.test(line)));
+  expect(errors).toEqual([]);
+}, 90_000);
+
+describe('the oracle notices', () => {
+  /** Judges the same evidence with other events. */
+  const complaintsAbout = (change: (events: StoredEvent[]) => void): string[] => {
+    if (evidence === undefined) throw new Error('there is no evidence');
+    const events = [...evidence.events];
+    change(events);
+    return judge({ ...evidence, events });
+  };
+  const lastOf = (type: string, events: StoredEvent[]): number =>
+    events.findLastIndex(({ envelope }) => envelope.type === `hotsock.${type}`);
+  /** The channel, or the connection, in whose order an event is. */
+  const lineOf = ({ envelope }: StoredEvent): string => envelope.metadata.channel ?? envelope.data.id;
+
+  it.each(EVENT_TYPES)('a %s that is lost', (type) => {
+    expect(complaintsAbout((events) => void events.splice(lastOf(type, events), 1))).not.toEqual([]);
+  });
+
+  it.each(EVENT_TYPES)('a %s that is there again with another id', (type) => {
+    const complaints = complaintsAbout((events) => {
+      const event = events[lastOf(type, events)]!;
+      events.push({ ...event, headers: { ...event.headers, 'Nats-Msg-Id': ['01J9ZK3V7Q8W2X5Y6ABCDEFGHJ'] } });
+    });
+    expect(complaints).not.toEqual([]);
+  });
+
+  it.each(EVENT_TYPES)('a %s that changed places with its neighbour', (type) => {
+    const complaints = complaintsAbout((events) => {
+      const place = lastOf(type, events);
+      const line = lineOf(events[place]!);
+      const before = events.findLastIndex((event, index) => index < place && lineOf(event) === line);
+      // The first one of its line changes places with the next.
+      const other = before < 0 ? events.findIndex((event, index) => index > place && lineOf(event) === line) : before;
+      [events[place], events[other]] = [events[other]!, events[place]!];
+    });
+    expect(complaints).not.toEqual([]);
+  });
+
+  it('an id that is there twice, and a subject with another channel', () => {
+    const twice = complaintsAbout((events) => void events.push(events[lastOf('channelUpdated', events)]!));
+    const misled = complaintsAbout((events) => {
+      const event = events[lastOf('memberAdded', events)]!;
+      events[lastOf('memberAdded', events)] = { ...event, subject: event.subject.replace(/[^.]*$/, 'other') };
+    });
+    for (const complaints of [twice, misled]) expect(complaints).not.toEqual([]);
+  });
+});
