@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  decodeBundle,
   decodeIngest,
   deliverSubject,
   encodeDeliverRecord,
@@ -97,13 +98,8 @@ export class FakeSequencer {
     while (!this.isClosed) {
       try {
         for (const { payload, sequence } of await reader.next(1_000)) {
-          const { event, data } = decodeIngest(payload);
           done = sequence;
-          // Operations change nothing that tests of gateways alone look at.
-          if (event === undefined) continue;
-          const except = event.echo === true ? undefined : event.connectionId;
-          const options = { event: event.event, meta: event.meta, except, dataText: data.toString() };
-          this.send(this.next(event.channel, undefined, options)).catch(() => undefined);
+          for (const one of decodeBundle(payload)) this.deliver(one);
         }
       } catch {
         // NATS is away: the reader is lost, and so is every attempt to get another one until it is back.
@@ -113,5 +109,14 @@ export class FakeSequencer {
       }
     }
     reader.close();
+  }
+
+  private deliver(payload: Buffer): void {
+    const { event, data } = decodeIngest(payload);
+    // Operations change nothing that tests of gateways alone look at.
+    if (event === undefined) return;
+    const except = event.echo === true ? undefined : event.connectionId;
+    const options = { event: event.event, meta: event.meta, except, dataText: data.toString() };
+    this.send(this.next(event.channel, undefined, options)).catch(() => undefined);
   }
 }

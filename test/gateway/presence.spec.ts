@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeIngest, IngestOperation, OperationOf } from '@hearth/protocol';
+import { decodeBundle, decodeIngest, IngestOperation, OperationOf } from '@hearth/protocol';
 import { connect } from 'nats';
 import { eventually } from '../support/eventually';
 import { subscribe } from './gateway-under-test';
@@ -18,8 +18,9 @@ it('a confirmation that does not come ends neither the subscription nor a later 
   const operations: IngestOperation[] = [];
   nats.subscribe('hearth.ingest.*', {
     callback: (_error, { data }) => {
-      const { operation } = decodeIngest(data);
-      if (operation !== undefined) operations.push(operation);
+      for (const { operation } of decodeBundle(data).map(decodeIngest)) {
+        if (operation !== undefined) operations.push(operation);
+      }
     },
   });
   await nats.flush();

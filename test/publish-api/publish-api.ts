@@ -1,4 +1,4 @@
-import { decodeIngest, IngestEvent, ingestStream, partitionOf } from '@hearth/protocol';
+import { decodeBundle, decodeIngest, IngestEvent, ingestStream, partitionOf } from '@hearth/protocol';
 import { openIngestReader, PullConsumer, StreamConnection } from '@hearth/stream';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
@@ -158,7 +158,7 @@ export class Queue {
     for (;;) {
       const messages = await reader.next(1_000);
       if (messages.length === 0) return;
-      for (const { payload } of messages) {
+      for (const payload of messages.flatMap((message) => decodeBundle(message.payload))) {
         const { event, data } = decodeIngest(payload);
         // What is no message is looked at where its effect can be seen.
         if (event !== undefined) this.events.push({ ...event, data: data.toString('utf8') });

@@ -150,7 +150,7 @@ describe('the sequencer', () => {
     await testbed.addSequencer();
     const publisher = new AckedPublisher(testbed.connection);
     const partition = partitionOf('after', PARTITIONS);
-    for (const bad of ['', 'x', 'null\n', '{}\n{}', '{"c":"c"}\n1'])
+    for (const bad of ['', 'x', 'null\n', '{}\n{}', '{"c":"c"}\n1', '[', '[2]\n{', '[]\n', '[9e99]\n{}'])
       await publisher.publish(ingestSubject(partition), Buffer.from(bad));
     publisher.close();
     await publish('after', '1');

@@ -7,6 +7,7 @@ import {
   snapshotStorageEntries,
   type Database,
 } from '@hearth/store';
+import { lastEventSequence } from '@hearth/protocol';
 import { sql } from 'kysely';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
@@ -98,7 +99,11 @@ describe('storage entries', () => {
   it('are read together with the position they are as of', async () => {
     await sql`update partition_state set stream_epoch = 3, seq = 42 where partition = 1`.execute(database.db);
     const snapshot = () => snapshotStorageEntries(database.db, 1, { channel: 'c' });
-    expect(await snapshot()).toEqual({ entries: [], hasMore: false, position: { epoch: 3, sequence: 42 } });
+    expect(await snapshot()).toEqual({
+      entries: [],
+      hasMore: false,
+      position: { epoch: 3, sequence: lastEventSequence(42) },
+    });
     await put({ key: 'b' }, { key: 'a', data: '[]' });
     expect(await snapshot()).toEqual({
       entries: [
@@ -106,7 +111,7 @@ describe('storage entries', () => {
         { key: 'b', data: '1', meta: META },
       ],
       hasMore: false,
-      position: { epoch: 3, sequence: 42 },
+      position: { epoch: 3, sequence: lastEventSequence(42) },
     });
   });
 });

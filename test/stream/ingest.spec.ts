@@ -1,4 +1,12 @@
-import { decodeIngestEvent, ingestStream, ingestSubject } from '@hearth/protocol';
+import {
+  decodeBundle,
+  decodeIngest,
+  decodeIngestEvent,
+  ingestStream,
+  ingestSubject,
+  MAX_BUNDLED_EVENTS,
+} from '@hearth/protocol';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckedPublisher,
   ConsumerLostError,
@@ -51,7 +59,9 @@ function publish(n: number, padding = ''): Promise<void> {
 }
 
 const numbers = (messages: readonly StreamMessage[]): number[] =>
-  messages.map(({ payload }) => Number(decodeIngestEvent(payload).data.toString()));
+  messages
+    .flatMap(({ payload }) => decodeBundle(payload))
+    .map((event) => Number(decodeIngestEvent(event).data.toString()));
 
 /** Reads as a partition worker does: on a lost consumer it opens another one behind the last message taken. */
 async function readAll(count: number): Promise<{ read: number[]; last: StreamMessage }> {
@@ -85,6 +95,68 @@ describe('the ingest stream', () => {
     const count = 5_000;
     await Promise.all(Array.from({ length: count }, (_, n) => publish(n)));
     expect((await readAll(count)).read).toEqual(Array.from({ length: count }, (_, n) => n));
+  });
+
+  it('takes what comes in one moment as few messages, and what comes alone as it is', async () => {
+    await Promise.all(Array.from({ length: 200 }, (_, n) => publish(n)));
+    const manager = await connection.manager();
+    const messages = async () => (await manager.streams.info(ingestStream(0))).state.messages;
+    expect(await messages()).toBe(Math.ceil(200 / MAX_BUNDLED_EVENTS));
+    await publish(200);
+    expect(await messages()).toBe(Math.ceil(200 / MAX_BUNDLED_EVENTS) + 1);
+  });
+
+  it('keeps the order of events of all kinds and sizes', async () => {
+    const large = ' '.repeat(50_000);
+    const leave = { kind: 'leave', channel: 'c', connectionId: 'x' } as const;
+    await Promise.all([
+      publish(0),
+      publish(1, large),
+      publish(2, large),
+      publish(3),
+      ingest.operateOnce(leave, 'its id'),
+      publish(4),
+      ingest.operateAtLast(leave),
+      publish(5),
+      ingest.operate(leave),
+      publish(6, large),
+    ]);
+    const reader = await openIngestReader(connection, 0, 'first');
+    const kinds: (string | number)[] = [];
+    while (kinds.length < 10) {
+      for (const { payload } of await reader.next(1)) {
+        for (const event of decodeBundle(payload)) {
+          const { operation, data } = decodeIngest(event);
+          kinds.push(operation?.kind ?? Number(data.toString()));
+        }
+      }
+    }
+    reader.close();
+    expect(kinds).toEqual([0, 1, 2, 3, 'leave', 4, 'leave', 5, 'leave', 6]);
+  });
+
+  it('has an operation that is known by its id once only, whatever it came with', async () => {
+    const leave = { kind: 'leave', channel: 'c', connectionId: 'x' } as const;
+    await Promise.all([publish(0), ingest.operateOnce(leave, 'its id'), publish(1)]);
+    await Promise.all([publish(2), ingest.operateOnce(leave, 'its id'), publish(3)]);
+    const { state } = await (await connection.manager()).streams.info(ingestStream(0));
+    expect(state.messages).toBe(5);
+  });
+
+  it('is read in parts of limited size', async () => {
+    await Promise.all(Array.from({ length: 8 }, (_, n) => publish(n, ' '.repeat(40_000))));
+    const reader = await openIngestReader(connection, 0, 'first');
+    const parts: number[] = [];
+    for (let read = 0; read < 8; read += parts.at(-1) ?? 0) {
+      // So that all of it has arrived.
+      await delay(300);
+      parts.push((await reader.next(100, 100_000)).length);
+    }
+    expect(parts).toEqual([2, 2, 2, 2]);
+    const larger = reader.next(100, 1);
+    await publish(8, ' '.repeat(40_000));
+    expect(await larger).toHaveLength(1);
+    reader.close();
   });
 
   it('loses and doubles nothing that was confirmed when nats-server is killed under load', async () => {

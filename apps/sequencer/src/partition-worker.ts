@@ -19,8 +19,9 @@ import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
 
-/** Messages of one batch: about 8 ms of Postgres work at most (500 rows). */
+/** The stream's messages of one batch, and their bytes: some hundred events, 10 to 20 ms of Postgres work at most. */
 const BATCH_MESSAGES = 500;
+const BATCH_BYTES = 256 * 1024;
 /** Batches that may be on their way to the deliver stream before the worker waits. */
 const UNCONFIRMED_BATCHES = 32;
 const RETRY_MS = 250;
@@ -191,7 +192,7 @@ export class PartitionWorker {
     this.reader = await openIngestReader(stream, this.partition, start.startAt);
     // `stop` may have been called while there was no reader to close.
     while (!this.stopping) {
-      const messages = await this.reader.next(BATCH_MESSAGES);
+      const messages = await this.reader.next(BATCH_MESSAGES, BATCH_BYTES);
       if (messages.length === 0) return;
       this.busy = true;
       try {
@@ -402,7 +403,7 @@ export class PartitionWorker {
     return new ScheduleTimer({
       unsaved: () => this.operations.unsavedSchedules(),
       load: (untilMs, after, limit) => loadDueSchedules(database.db, partition, untilMs, after, limit),
-      fire: (scheduleId, id) => ingest.operate({ kind: 'fire', partition, scheduleId }, '', id),
+      fire: (scheduleId, id) => ingest.operateOnce({ kind: 'fire', partition, scheduleId }, id),
       onFailure: (error, what) => logger.warn({ partition, err: error }, what),
     });
   }

@@ -1,4 +1,4 @@
-import { encodeIngestEvent, idTimeMs, IngestEvent } from '@hearth/protocol';
+import { encodeBundle, encodeIngestEvent, eventSequence, idTimeMs, IngestEvent } from '@hearth/protocol';
 import type { StreamMessage } from '@hearth/stream';
 import * as fc from 'fast-check';
 import { Sequencing } from './sequencing';
@@ -25,6 +25,12 @@ function stored({ sequence, timeMs, eagerId }: Stored): StreamMessage {
   return { sequence, timeMs, timeNs: `${timeMs}000000`, subject: 'ingest', payload, pending: 0 };
 }
 
+/** Events that came together, in one message of the stream. */
+function bundled(sequence: number, timeMs: number, events: number): StreamMessage {
+  const payloads = Array.from({ length: events }, () => Buffer.from(stored({ sequence, timeMs }).payload));
+  return { ...stored({ sequence, timeMs }), payload: encodeBundle(payloads) };
+}
+
 function idsOf(messages: readonly StreamMessage[], markMs = 0): string[] {
   return new Sequencing(3, 1, markMs, fail).sequence(messages).map(({ id }) => id);
 }
@@ -48,6 +54,20 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
   it('rise within a millisecond', () => {
     const burst = Array.from({ length: 2_000 }, (_, index) => stored({ sequence: index + 1, timeMs: NOW }));
     expect(isRising(idsOf(burst))).toBe(true);
+  });
+
+  it('rise within what came together', () => {
+    const bundles = fc.array(
+      fc.record({ timeMs: fc.integer({ min: NOW - 5, max: NOW + 5 }), events: fc.integer({ min: 1, max: 64 }) }),
+      { maxLength: 10 },
+    );
+    fc.assert(
+      fc.property(bundles, (list) => {
+        const ids = idsOf(list.map(({ timeMs, events }, index) => bundled(index + 1, timeMs, events)));
+        expect(ids).toHaveLength(list.reduce((sum, { events }) => sum + events, 0));
+        expect(isRising(ids)).toBe(true);
+      }),
+    );
   });
 
   it('are the same when the same is read again from the same place, wherever the reads end', () => {
@@ -97,6 +117,21 @@ it('leaves out what is no publish request, and says which', () => {
   const sequencing = new Sequencing(3, 1, 0, ({ sequence }) => poison.push(sequence));
   const broken = { ...stored({ sequence: 2, timeMs: NOW }), payload: Buffer.from('{"r":') };
   const all = [stored({ sequence: 1, timeMs: NOW }), broken, stored({ sequence: 3, timeMs: NOW })];
-  expect(sequencing.sequence(all).map(({ position }) => position.sequence)).toEqual([1, 3]);
+  const places = sequencing.sequence(all).map(({ position }) => position.sequence);
+  expect(places).toEqual([eventSequence(1, 0), eventSequence(3, 0)]);
   expect(poison).toEqual([2]);
+});
+
+it('leaves out one of several that came together, and those whose sizes are wrong', () => {
+  const poison: number[] = [];
+  const sequencing = new Sequencing(3, 1, 0, ({ sequence }) => poison.push(sequence));
+  const good = Buffer.from(stored({ sequence: 1, timeMs: NOW }).payload);
+  const withBroken = encodeBundle([good, Buffer.from('{"r":'), good]);
+  const all = [
+    { ...stored({ sequence: 1, timeMs: NOW }), payload: withBroken },
+    { ...stored({ sequence: 2, timeMs: NOW }), payload: withBroken.subarray(0, -1) },
+  ];
+  const places = sequencing.sequence(all).map(({ position }) => position.sequence);
+  expect(places).toEqual([eventSequence(1, 0), eventSequence(1, 2)]);
+  expect(poison).toEqual([1, 2]);
 });

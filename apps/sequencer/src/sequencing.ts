@@ -1,5 +1,13 @@
 import { SequencedOperation } from '@hearth/channels';
-import { decodeIngest, idTimeMs, IngestEvent, messageId, Position } from '@hearth/protocol';
+import {
+  decodeBundle,
+  decodeIngest,
+  eventSequence,
+  idTimeMs,
+  IngestEvent,
+  messageId,
+  Position,
+} from '@hearth/protocol';
 import type { StreamMessage } from '@hearth/stream';
 
 /** A publish request that has become a message: it has its id and its place. */
@@ -43,11 +51,14 @@ export class Sequencing {
   sequence(messages: readonly StreamMessage[]): Sequenced[] {
     const sequenced: Sequenced[] = [];
     for (const message of messages) {
-      try {
-        sequenced.push(this.sequenceOne(message));
-      } catch (error) {
-        this.onPoison(message, error);
-      }
+      // One event that cannot be read is not the fault of those it came with.
+      this.eventsOf(message).forEach((event, index) => {
+        try {
+          sequenced.push(this.sequenceOne(message, event, index));
+        } catch (error) {
+          this.onPoison(message, error);
+        }
+      });
     }
     return sequenced;
   }
@@ -63,16 +74,26 @@ export class Sequencing {
     return event === undefined ? { ...place, operation } : { ...place, id: event.eagerId ?? fired.id, event };
   }
 
-  private sequenceOne(message: StreamMessage): Sequenced {
-    const { event, operation, data } = decodeIngest(message.payload);
+  private eventsOf(message: StreamMessage): Buffer[] {
+    try {
+      return decodeBundle(message.payload);
+    } catch (error) {
+      this.onPoison(message, error);
+      return [];
+    }
+  }
+
+  private sequenceOne(message: StreamMessage, payload: Buffer, index: number): Sequenced {
+    const { event, operation, data } = decodeIngest(payload);
     // The stream's clock may step back; ids must not.
     this.mark = Math.max(this.mark, message.timeMs);
-    const position = { epoch: this.epoch, sequence: message.sequence };
+    const sequence = eventSequence(message.sequence, index);
+    const position = { epoch: this.epoch, sequence };
     const acceptedMs = message.timeMs;
     if (event === undefined) {
-      return { id: messageId(this.mark, message.sequence, this.partition), position, acceptedMs, operation, data };
+      return { id: messageId(this.mark, sequence, this.partition), position, acceptedMs, operation, data };
     }
-    const id = event.eagerId ?? messageId(this.mark, message.sequence, this.partition);
+    const id = event.eagerId ?? messageId(this.mark, sequence, this.partition);
     // A later message must get a greater id than this one (publish-api §6).
     if (event.eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(event.eagerId) + 1);
     return { id, position, acceptedMs, event, data };

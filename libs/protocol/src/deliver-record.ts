@@ -9,7 +9,7 @@ import { decodeToken, encodeToken } from './subjects';
 
 /**
  * A message's place in its partition. `epoch` counts the lives of the ingest stream (it grows when the stream was
- * wiped or lost its tail), `sequence` is the place in that life.
+ * wiped or lost its tail), `sequence` is the place in that life (`eventSequence`).
  */
 export interface Position {
   readonly epoch: number;

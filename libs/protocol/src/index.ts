@@ -4,6 +4,7 @@ export * from './connection-id';
 export * from './deliver-record';
 export * from './errors';
 export * from './frames';
+export * from './ingest-bundle';
 export * from './ingest-event';
 export * from './ingest-operation';
 export * from './json-equality';

@@ -55,7 +55,11 @@ export class Metrics {
   readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
-  readonly sequencerLag = this.gauges('hearth_sequencer_lag', 'Events waiting in the ingest stream', 'partition');
+  readonly sequencerLag = this.gauges(
+    'hearth_sequencer_lag',
+    'Messages of the ingest stream that wait, 1 to 64 events each',
+    'partition',
+  );
   readonly webhooksDelivered = this.counters('hearth_webhooks_delivered_total', 'Webhooks delivered', 'target');
   readonly webhooksFailed = this.counters('hearth_webhooks_failed_total', 'Failed attempts to deliver', 'target');
   readonly webhooksDead = this.counters('hearth_webhooks_dead_letters_total', 'Events given up', 'target');

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES, type Position } from '@hearth/protocol';
+import { lastEventSequence, STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES, type Position } from '@hearth/protocol';
 import type { Db } from './tables';
 
 /** Reads of channel storage (channels-presence-storage §5.3). An entry whose time has passed is invisible at once. */
@@ -72,7 +72,10 @@ export async function snapshotStorageEntries(
   if (first === undefined) throw new Error(`partition ${partition} is not known`);
   // Without an entry there still is the row with the position.
   const entries = rows.filter((row): row is typeof row & EntryRow => typeof row.key === 'string');
-  return { ...storagePage(entries, request), position: { epoch: first.streamEpoch, sequence: first.seq } };
+  return {
+    ...storagePage(entries, request),
+    position: { epoch: first.streamEpoch, sequence: lastEventSequence(first.seq) },
+  };
 }
 
 /** An entry whose time has passed and that nobody has removed. */

@@ -67,6 +67,13 @@ export class AckedPublisher {
     return this.enqueue([{ subject, payload }], options);
   }
 
+  /** As `publish`, without waiting for what else this turn of the event loop may bring. */
+  publishNow(subject: string, payload: Uint8Array, options: PublishOptions): Promise<void> {
+    const confirmed = this.enqueue([{ subject, payload }], options);
+    this.sendUnsent();
+    return confirmed;
+  }
+
   /**
    * Publishes messages of one stream, in order, and asks for the confirmation of the last one only: the server takes what
    * one connection sends in order, so it confirms all of them, at the cost of one. They are repeated together.

@@ -4,15 +4,15 @@ import {
   ErrorCode,
   IngestEvent,
   IngestOperation,
-  ingestSubject,
   OperationReply,
   partitionOf,
   ProtocolError,
 } from '@hearth/protocol';
 import { randomUUID } from 'node:crypto';
 import { createInbox, Subscription } from 'nats';
-import { AckedPublisher, PublishOptions } from './acked-publisher';
+import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
+import { IngestBundler } from './ingest-bundler';
 
 export interface IngestSettings {
   readonly partitions: number;
@@ -28,16 +28,19 @@ export interface IngestSettings {
 /** The one way into the system: publish-api, gateway and history all accept messages and operations through it. */
 export class IngestPublisher {
   private readonly publisher: AckedPublisher;
+  private readonly bundler: IngestBundler;
   private readonly inbox = createInbox();
   /** Who waits for an answer of the sequencer, by the subject it comes to. */
   private readonly waiting = new Map<string, (reply: string) => void>();
   private readonly subscription: Subscription;
+  private answers = 0;
 
   constructor(
     private readonly connection: StreamConnection,
     private readonly settings: IngestSettings,
   ) {
     this.publisher = new AckedPublisher(connection);
+    this.bundler = new IngestBundler(connection, this.publisher);
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
       callback: (_, message) => this.waiting.get(message.subject)?.(message.string()),
     });
@@ -62,18 +65,29 @@ export class IngestPublisher {
    * Makes an operation durable, in order with the messages of its channel.
    *
    * @param data JSON text, for kinds that carry some
-   * @param id names it: a repeat within some seconds is recognised
    * @throws StreamUnavailableError when it was not accepted
    */
-  operate(operation: IngestOperation, data = '', id: string = randomUUID()): Promise<void> {
-    return this.send(operation, data, { messageId: id, timeoutMs: this.settings.httpTimeoutMs });
+  operate(operation: IngestOperation, data = ''): Promise<void> {
+    const { httpTimeoutMs: timeoutMs } = this.settings;
+    return this.bundler.publish(this.partitionFor(operation), encodeIngestOperation(operation, data), {
+      messageId: randomUUID(),
+      timeoutMs,
+    });
+  }
+
+  /** As `operate`, for what may be sent again: with the same id, a repeat within some seconds is recognised. */
+  operateOnce(operation: IngestOperation, id: string): Promise<void> {
+    const { httpTimeoutMs: timeoutMs } = this.settings;
+    const event = encodeIngestOperation(operation, '');
+    return this.bundler.publishAlone(this.partitionFor(operation), event, { messageId: id, timeoutMs });
   }
 
   /**
    * As `operate`, for what must arrive however long NATS is away, such as the end of a subscription. It waits in memory.
    */
   operateAtLast(operation: IngestOperation): Promise<void> {
-    return this.send(operation, '', { messageId: randomUUID() });
+    const event = encodeIngestOperation(operation, '');
+    return this.bundler.publish(this.partitionFor(operation), event, { messageId: randomUUID() });
   }
 
   /**
@@ -82,8 +96,8 @@ export class IngestPublisher {
    * @throws ProtocolError the sequencer's refusal: nothing was changed
    * @throws StreamUnavailableError when it was not accepted, or the answer did not come in time
    */
-  async perform(operation: IngestOperation, data = '', id: string = randomUUID()): Promise<void> {
-    const text = await this.answered(id, (acknowledgeTo) => this.operate({ ...operation, acknowledgeTo }, data, id));
+  async perform(operation: IngestOperation, data = ''): Promise<void> {
+    const text = await this.answered((acknowledgeTo) => this.operate({ ...operation, acknowledgeTo }, data));
     const reply = JSON.parse(text) as OperationReply;
     if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
   }
@@ -104,29 +118,28 @@ export class IngestPublisher {
 
   close(): void {
     if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
+    this.bundler.sendAll();
     this.publisher.close();
   }
 
-  private send(operation: IngestOperation, data: string, options: PublishOptions): Promise<void> {
-    const partition = 'partition' in operation ? operation.partition : this.partitionOf(operation.channel);
-    return this.publisher.publish(ingestSubject(partition), encodeIngestOperation(operation, data), options);
+  private partitionFor(operation: IngestOperation): number {
+    return 'partition' in operation ? operation.partition : this.partitionOf(operation.channel);
   }
 
   private publishToStream(event: IngestEvent, data: string): Promise<void> {
-    const subject = ingestSubject(this.partitionOf(event.channel));
-    return this.publisher.publish(subject, encodeIngestEvent(event, data), {
+    return this.bundler.publish(this.partitionOf(event.channel), encodeIngestEvent(event, data), {
       messageId: event.requestId,
       timeoutMs: this.settings.httpTimeoutMs,
     });
   }
 
   private async publishToLog(event: IngestEvent, data: string): Promise<void> {
-    await this.answered(event.requestId, (acknowledgeTo) => this.publishToStream({ ...event, acknowledgeTo }, data));
+    await this.answered((acknowledgeTo) => this.publishToStream({ ...event, acknowledgeTo }, data));
   }
 
   /** Sends something that is answered to a subject of ours, and gives the answer. */
-  private async answered(id: string, send: (acknowledgeTo: string) => Promise<void>): Promise<string> {
-    const acknowledgeTo = `${this.inbox}.${id}`;
+  private async answered(send: (acknowledgeTo: string) => Promise<void>): Promise<string> {
+    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
     let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<string>((resolve, reject) => {
       this.waiting.set(acknowledgeTo, resolve);

@@ -91,19 +91,26 @@ export class PullConsumer {
   }
 
   /**
-   * Everything that has arrived, at most `max`; waits for the first. Empty once `close` was called.
+   * Everything that has arrived, at most `max` and no more than `maxBytes` (one that is larger comes alone); waits for
+   * the first. Empty once `close` was called.
    *
    * @throws ConsumerLostError
    */
-  async next(max: number): Promise<StreamMessage[]> {
+  async next(max: number, maxBytes = Infinity): Promise<StreamMessage[]> {
     while (this.queue.length === 0) {
       if (this.failure !== undefined) throw this.failure;
       if (this.subscription.isClosed()) return [];
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
-    const taken = this.queue.splice(0, max);
+    const taken = this.queue.splice(0, Math.min(max, this.countWithin(maxBytes)));
     if (this.queue.length === 0 && this.outstanding === 0) this.pull();
     return taken;
+  }
+
+  private countWithin(maxBytes: number): number {
+    let bytes = 0;
+    const end = this.queue.findIndex(({ payload }) => (bytes += payload.length) > maxBytes);
+    return end < 0 ? this.queue.length : Math.max(1, end);
   }
 
   close(): void {
