@@ -148,6 +148,14 @@ create table subscription_count (
 
 CREATE INDEX subscription_count_gateway_idx ON public.subscription_count USING btree (partition, gateway_id);
 
+create table subscription_report (
+  partition integer not null,
+  gateway_id integer not null,
+  run text collate "C" not null,
+  number bigint not null,
+  constraint subscription_report_pkey PRIMARY KEY (partition, gateway_id)
+);
+
 create table webhook_dead_letter (
   id text collate "C" not null,
   target text collate "C" not null,

@@ -46,6 +46,8 @@ describe('presence and counts', () => {
       expect(events.names(about('presence.d')).filter((name) => name === 'memberRemoved')).toHaveLength(3);
       expect(events.names(about('presence.d')).filter((name) => name === 'unsubscribed')).toHaveLength(3);
     });
+    const reports = 'select distinct gateway_id from subscription_report';
+    await eventually(async () => expect((await sql.query(reports)).rows).toEqual([{ gateway_id: numberOf(observer) }]));
     await events.close();
   }, 120_000);
 

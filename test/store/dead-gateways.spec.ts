@@ -32,6 +32,8 @@ it('a gateway is dead when its lease has been ended, and what it left is found b
     expect(await deadGateways(db, [0, 1, 2])).toEqual([{ partition: 2, gatewayId: dead }]);
     expect(await deadGateways(db, [0, 1])).toEqual([]);
     expect((await deadGateways(db, [0, 1, 2, 3])).map(({ partition }) => partition).sort()).toEqual([2, 3]);
+    await sql`insert into subscription_report values (4, ${living}, 'r', 1), (5, ${dead}, 'r', 1)`.execute(db);
+    expect(await deadGateways(db, [4, 5])).toEqual([{ partition: 5, gatewayId: dead }]);
     expect(await leftConnections(db, { partition: 2, gatewayId: dead }, 10)).toEqual([
       { channel: 'presence.p', connectionId: 'c2' },
     ]);

@@ -3,6 +3,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 /** Passes connections on to a port of this machine, and can lose them without a word, as a network does. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>();
+  /** Those of them that lead to the target. */
+  private readonly targets = new Set<Socket>();
   private isLosing = false;
 
   private constructor(private readonly server: Server) {}
@@ -25,6 +27,11 @@ export class TcpProxy {
     for (const socket of this.sockets) socket.pause().unpipe();
   }
 
+  /** From now on what is sent over the connections there are comes through, and what is answered does not. */
+  swallowAnswers(): void {
+    for (const target of this.targets) target.unpipe().resume();
+  }
+
   /** New connections come through again; those that were lost stay so, as after a failover to another machine. */
   find(): void {
     this.isLosing = false;
@@ -40,6 +47,12 @@ export class TcpProxy {
     if (this.isLosing) return void client.pause();
     const target = connect(targetPort, '127.0.0.1');
     this.keep(target);
+    this.targets.add(target);
+    // Nothing else tells the client of the end once answers are swallowed.
+    target.on('close', () => {
+      this.targets.delete(target);
+      client.destroy();
+    });
     client.pipe(target).pipe(client);
   }
 

@@ -1,5 +1,6 @@
 import type { SubscriptionChange } from '@hearth/protocol';
 import type { IngestPublisher } from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
 import type { Subscription } from './subscription';
 
 /** Changes in one operation: with the largest details they still fit into a message of NATS. */
@@ -32,12 +33,15 @@ interface Waiting {
  * Tells the owners of partitions how many subscriptions to standard channels this gateway has
  * (channels-presence-storage §4). The first change goes at once; those that come during the pause after it, or while
  * the stream has not confirmed it, go into one operation: so a subscription costs next to nothing while many come, and an
- * older count can never come after a newer one.
+ * older count can never come after a newer one. What the stream stores twice is recognised by the number of the report,
+ * for it may be repeated when the stream has long forgotten its id.
  */
 export class SubscriptionReports {
   /** Counted subscriptions by channel, for each number this gateway has had: closing connections still carry the old. */
   private readonly counts = new Map<number, Map<string, number>>();
   private readonly waiting = new Map<string, Waiting>();
+  /** Numbers begin again in each process. */
+  private readonly run = randomUUID();
 
   constructor(
     private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'partitionOf'>,
@@ -122,15 +126,18 @@ export class SubscriptionReports {
     const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
     if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
     const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
+    // That of its last change: without any it changes nothing, and may look like the report before.
+    const number = changes.at(-1)?.number ?? waiting.told;
     waiting.sentAt = Date.now();
     await this.ingest.operateAtLast({
       kind: 'subscriptions',
       partition,
       gatewayId,
       events: events ? true : undefined,
+      report: { run: this.run, number },
       changes: changes.map(({ number: _, ...change }) => change),
     });
-    waiting.told = changes.at(-1)?.number ?? waiting.told;
+    waiting.told = number;
   }
 
   private forgetDetails(waiting: Waiting): void {

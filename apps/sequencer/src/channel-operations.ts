@@ -10,7 +10,15 @@ import {
   UnsavedChanges,
 } from '@hearth/channels';
 import type { BackendEvent, OperationKind, OperationOf } from '@hearth/protocol';
-import { Database, loadCounts, loadPresence, loadReactions, loadSchedules, loadStorage } from '@hearth/store';
+import {
+  Database,
+  loadCounts,
+  loadPresence,
+  loadReactions,
+  loadReports,
+  loadSchedules,
+  loadStorage,
+} from '@hearth/store';
 import { eventsOf, messagePublished } from './backend-events';
 import type { Deliverable } from './fan-out';
 import type { ScheduleTimer } from './schedule-timer';
@@ -42,13 +50,22 @@ export class ChannelOperations {
   private readonly state = new ChannelState();
   /** What came of the operations of a batch that have been applied already. */
   private readonly settled = new Map<SequencedOperation, Outcome>();
+  private isOpen = false;
 
   constructor(
+    private readonly partition: number,
     private readonly database: Pick<Database, 'db'>,
     private readonly rules: ChannelRules,
     private readonly timer: Pick<ScheduleTimer, 'accepted' | 'early' | 'gone'>,
     private readonly onFailure: (operation: SequencedOperation, error: unknown) => void,
   ) {}
+
+  /** Loads what must be known before anything is applied; once that is done, changes nothing. */
+  async open(): Promise<void> {
+    if (this.isOpen) return;
+    this.state.reports.learn(await loadReports(this.database.db, this.partition));
+    this.isOpen = true;
+  }
 
   /** Schedules that the database does not have yet. */
   unsavedSchedules(): Iterable<ScheduleRow> {

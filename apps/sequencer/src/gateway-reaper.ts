@@ -86,6 +86,7 @@ export class GatewayReaper {
       const events = live.current.eventsEnabled;
       removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, events, changes }));
     }
+    removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));
     await Promise.all(removals);
     // Otherwise the next round would find, and remove, the same.
     await ingest.perform({ kind: 'barrier', partition });

@@ -106,6 +106,7 @@ export class PartitionWorker {
     this.savedSequence = claim.seq;
     this.timer = this.scheduleTimer();
     this.operations = new ChannelOperations(
+      this.partition,
       parts.database,
       parts.channelRules,
       this.timer,
@@ -181,6 +182,8 @@ export class PartitionWorker {
 
   private async readOn(): Promise<void> {
     const { stream, streamSettings, publisher, logger } = this.parts;
+    // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
+    await this.operations.open();
     const start = await findIngestStart(stream, this.partition, streamSettings, this.position);
     if (start.epochReason !== undefined) {
       logger.warn({ partition: this.partition, epoch: start.position.epoch }, `new epoch: ${start.epochReason}`);

@@ -1,6 +1,7 @@
 import { CountTable } from './count-table';
 import { GroupedTable } from './grouped-table';
 import { MemberList } from './member-list';
+import { ReportTable } from './report-table';
 import type {
   CountKey,
   CountRow,
@@ -8,6 +9,8 @@ import type {
   PresenceRow,
   ReactionKey,
   ReactionRow,
+  ReportKey,
+  ReportRow,
   RowChange,
   ScheduleKey,
   ScheduleRow,
@@ -33,6 +36,7 @@ export class UnsavedChanges {
   private constructor(
     private readonly presence: Changes<PresenceKey, PresenceRow>,
     private readonly counts: Changes<CountKey, CountRow>,
+    private readonly reports: Changes<ReportKey, ReportRow>,
     private readonly storage: Changes<StorageKey, StorageRow>,
     private readonly reactions: Changes<ReactionKey, ReactionRow>,
     private readonly schedules: Changes<ScheduleKey, ScheduleRow>,
@@ -43,6 +47,7 @@ export class UnsavedChanges {
     return new UnsavedChanges(
       state.presence.takeChanges(),
       state.counts.takeChanges(),
+      state.reports.takeChanges(),
       state.storage.takeChanges(),
       state.reactions.takeChanges(),
       state.schedules.takeChanges(),
@@ -50,14 +55,15 @@ export class UnsavedChanges {
   }
 
   get isEmpty(): boolean {
-    const { presence, counts, storage, reactions, schedules } = this;
-    return [presence, counts, storage, reactions, schedules].every((map) => map.size === 0);
+    const { presence, counts, reports, storage, reactions, schedules } = this;
+    return [presence, counts, reports, storage, reactions, schedules].every((map) => map.size === 0);
   }
 
   /** Adds what has changed after all of these. */
   add(later: UnsavedChanges): void {
     overwrite(this.presence, later.presence);
     overwrite(this.counts, later.counts);
+    overwrite(this.reports, later.reports);
     overwrite(this.storage, later.storage);
     overwrite(this.reactions, later.reactions);
     overwrite(this.schedules, later.schedules);
@@ -68,6 +74,7 @@ export class UnsavedChanges {
     return {
       presence: [...this.presence.values()],
       counts: [...this.counts.values()],
+      reports: [...this.reports.values()],
       storage: [...this.storage.values()],
       reactions: [...this.reactions.values()],
       schedules: [...this.schedules.values()],
@@ -89,8 +96,8 @@ function overwrite<Value>(map: Map<string, Value>, later: ReadonlyMap<string, Va
 }
 
 /**
- * What the owner of a partition knows about its channels: presence, counts, storage, reactions, schedules. It is what
- * the operations up to the partition's place have made of what the database holds as of the saved position.
+ * What the owner of a partition knows about its channels: presence, counts, reports of them, storage, reactions,
+ * schedules. It is what the operations up to the partition's place have made of what the database holds as of the saved position.
  */
 export class ChannelState {
   readonly presence = new GroupedTable<PresenceKey, PresenceRow>(
@@ -98,6 +105,7 @@ export class ChannelState {
     CAPACITY,
   );
   readonly counts = new CountTable(CAPACITY);
+  readonly reports = new ReportTable();
   readonly storage = new StateTable<StorageKey, StorageRow>(({ channel, key }) => channel + SEPARATOR + key, CAPACITY);
   readonly reactions = new StateTable<ReactionKey, ReactionRow>(
     ({ channel, messageId, reaction, uid }) => [channel, messageId, reaction, JSON.stringify(uid)].join(SEPARATOR),

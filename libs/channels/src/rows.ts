@@ -20,6 +20,14 @@ export interface CountRow {
   readonly count: number;
 }
 
+/** The last report of a gateway's subscriptions. */
+export interface ReportRow {
+  readonly partition: number;
+  readonly gatewayId: number;
+  readonly run: string;
+  readonly number: number;
+}
+
 export interface StorageRow {
   readonly channel: string;
   readonly key: string;
@@ -56,6 +64,7 @@ export interface RowChange<Key, Row extends Key> {
 
 export type PresenceKey = Pick<PresenceRow, 'channel' | 'connectionId'>;
 export type CountKey = Pick<CountRow, 'channel' | 'gatewayId'>;
+export type ReportKey = Pick<ReportRow, 'partition' | 'gatewayId'>;
 export type StorageKey = Pick<StorageRow, 'channel' | 'key'>;
 export type ReactionKey = Pick<ReactionRow, 'channel' | 'messageId' | 'reaction' | 'uid'>;
 export type ScheduleKey = Pick<ScheduleRow, 'scheduleId'>;
@@ -64,6 +73,7 @@ export type ScheduleKey = Pick<ScheduleRow, 'scheduleId'>;
 export interface StateChanges {
   readonly presence: readonly RowChange<PresenceKey, PresenceRow>[];
   readonly counts: readonly RowChange<CountKey, CountRow>[];
+  readonly reports: readonly RowChange<ReportKey, ReportRow>[];
   readonly storage: readonly RowChange<StorageKey, StorageRow>[];
   readonly reactions: readonly RowChange<ReactionKey, ReactionRow>[];
   readonly schedules: readonly RowChange<ScheduleKey, ScheduleRow>[];

@@ -3,12 +3,13 @@ import type { OperationOf } from '@hearth/protocol';
 import { applyOperation, missingFor } from './apply-operation';
 import { ChannelState } from './channel-state';
 import type { Outcome } from './outcome';
-import type { CountRow } from './rows';
+import type { CountRow, ReportRow } from './rows';
 
 /** A database whose reads and writes take their time, and one owner of the partition on it. */
 class Bench {
   state = new ChannelState();
   readonly rows = new Map<string, CountRow>();
+  readonly reports = new Map<string, ReportRow>();
   private readonly unsaved: ReturnType<ChannelState['counts']['takeChanges']>[] = [];
   private sequence = 0;
 
@@ -23,6 +24,17 @@ class Bench {
     const outcome = applyOperation(one, this.state, { presenceMaxBytes: 1 });
     this.unsaved.push(this.state.counts.takeChanges());
     return outcome;
+  }
+
+  /** The partition gets another owner, who knows what the database has. */
+  takeOver(): void {
+    for (const [text, { row }] of this.state.reports.takeChanges()) {
+      if (row === undefined) this.reports.delete(text);
+      else this.reports.set(text, row);
+    }
+    this.save();
+    this.state = new ChannelState();
+    this.state.reports.learn([...this.reports.values()]);
   }
 
   save(batches = Infinity): void {
@@ -108,5 +120,57 @@ describe('subscription counts', () => {
       changes: [{ channel: 'a', count: 1 }],
     } as const;
     expect(missingFor([operation], new ChannelState()).counts).toEqual([]);
+  });
+});
+
+describe('a report of subscriptions after number 7', () => {
+  const report = { run: 'r', number: 7 };
+  const seventh = { kind: 'subscriptions', partition: 0, gatewayId: 1, events: true, report, changes: [] } as const;
+  const changes = [{ channel: 'a', count: 9, subscription: { connectionId: 'c', uid: null, umdJson: 'null' } }];
+  type Report = Partial<OperationOf<'subscriptions'>>;
+
+  describe.each([
+    ['same', (): void => undefined],
+    ['next', (bench: Bench): void => bench.takeOver()],
+  ])('by the %s owner', (_, takeOver) => {
+    /** Events of the report, and the counts that are saved in the end. */
+    const outcomeOf = (more: Report): unknown => {
+      const bench = new Bench();
+      bench.apply(seventh);
+      takeOver(bench);
+      const { events } = bench.apply({ ...seventh, changes, ...more });
+      bench.takeOver();
+      return { events: events?.map(({ name }) => name), counts: [...bench.rows.values()].map(({ count }) => count) };
+    };
+
+    it.each<[string, Report]>([
+      ['number 7', {}],
+      ['number 7 without events', { events: false }],
+      ['number 6', { report: { ...report, number: 6 } }],
+    ])('is not applied: %s', (_name, more) => {
+      expect(outcomeOf(more)).toEqual({ counts: [] });
+    });
+
+    it.each<[string, Report]>([
+      ['number 8', { report: { ...report, number: 8 } }],
+      ['number 1 of another run', { report: { run: 's', number: 1 } }],
+      ['number 7 of another gateway', { gatewayId: 2 }],
+      ['one without a number, of an older gateway', { report: undefined }],
+    ])('is applied: %s', (_name, more) => {
+      expect(outcomeOf(more)).toEqual({ events: ['subscribed', 'channelUpdated'], counts: [9] });
+    });
+
+    it('is forgotten when the gateway is buried', () => {
+      const bench = new Bench();
+      const bury = { ...seventh, report: undefined, buried: true };
+      bench.apply(seventh);
+      takeOver(bench);
+      bench.apply(bury);
+      takeOver(bench);
+      expect(bench.apply({ ...seventh, changes }).events).toHaveLength(2);
+      bench.apply(bury);
+      bench.takeOver();
+      expect(bench.reports.size).toBe(0);
+    });
   });
 });

@@ -73,6 +73,13 @@ export interface SubscriptionsOperation {
   readonly gatewayId: number;
   /** Whether backend events shall come of it. Without them a count is written without being read. */
   readonly events?: boolean;
+  /**
+   * Which report of the gateway this is: numbers rise within a partition and a run, the life of the gateway's process. One
+   * that comes again is not applied again. Absent: from an older gateway, or told in the name of a dead one.
+   */
+  readonly report?: { readonly run: string; readonly number: number };
+  /** The gateway is dead: what its last report was need not be known any more. */
+  readonly buried?: boolean;
   readonly changes: readonly SubscriptionChange[];
 }
 

@@ -3,6 +3,7 @@ import type {
   PresenceRow,
   ReactionKey,
   ReactionRow,
+  ReportRow,
   RowChange,
   ScheduleRow,
   StateChanges,
@@ -28,6 +29,10 @@ const presenceOf = prepared<PresenceRow & { uidJson: string }>(
 const countsOf = prepared<CountRow>(
   'subscription_counts_of_channels',
   `select channel, gateway_id as "gatewayId", count from subscription_count where channel = any ($1::text[])`,
+);
+const reportsOf = prepared<ReportRow>(
+  'subscription_reports_of_partition',
+  `select partition, gateway_id as "gatewayId", run, number from subscription_report where partition = $1`,
 );
 const STORAGE_COLUMNS = `s.channel, s.key, s.data, s.meta, s.expires_ms as "expiresMs", s.emit_event as "emitEvent", s.origin`;
 const storageOf = prepared<StorageRow>(
@@ -56,6 +61,11 @@ export async function loadPresence(db: Db, channels: readonly string[]): Promise
 /** The counts of the given channels, by gateway. */
 export function loadCounts(db: Db, channels: readonly string[]): Promise<CountRow[]> {
   return countsOf(db, [channels]);
+}
+
+/** The last report of each gateway that was applied in a partition. */
+export function loadReports(db: Db, partition: number): Promise<ReportRow[]> {
+  return reportsOf(db, [partition]);
 }
 
 /** Those of the given entries that exist, expired ones too. */
@@ -128,6 +138,18 @@ const dropCounts = prepared(
   `delete from subscription_count c using json_to_recordset($1::json) as k (channel text, "gatewayId" int4)
     where c.channel = k.channel and c.gateway_id = k."gatewayId"`,
 );
+const putReports = prepared(
+  'put_subscription_reports',
+  `insert into subscription_report (partition, gateway_id, run, number)
+   select $2::int4, "gatewayId", run, number
+     from json_to_recordset($1::json) as row ("gatewayId" int4, run text, number int8)
+   on conflict (partition, gateway_id) do update set run = excluded.run, number = excluded.number`,
+);
+const dropReports = prepared(
+  'drop_subscription_reports',
+  `delete from subscription_report r using json_to_recordset($1::json) as k (partition int4, "gatewayId" int4)
+    where r.partition = k.partition and r.gateway_id = k."gatewayId"`,
+);
 const putStorage = prepared(
   'put_storage_entries',
   `insert into channel_storage (channel, key, partition, data, meta, expires_ms, emit_event, origin)
@@ -181,6 +203,7 @@ export async function writeStateChanges(tx: Db, partition: number, changes: Stat
   });
   await write(tx, partition, changes.presence, putPresence, dropPresence, jsonUid);
   await write(tx, partition, changes.counts, putCounts, dropCounts);
+  await write(tx, partition, changes.reports, putReports, dropReports);
   await write(tx, partition, changes.storage, putStorage, dropStorage);
   await write(tx, partition, changes.reactions, putReactions, dropReactions, jsonUid, jsonUid);
   await write(tx, partition, changes.schedules, putSchedules, dropSchedules);

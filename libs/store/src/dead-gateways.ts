@@ -7,6 +7,9 @@ export interface DeadGateway {
   readonly gatewayId: number;
 }
 
+/** What gateways leave rows in. */
+const TABLES = ['presence_connection', 'subscription_count', 'subscription_report'];
+
 /** The gateways in a table of some partitions, found by stepping from one to the next in the index. */
 function gatewaysIn(table: string): string {
   return `
@@ -24,7 +27,7 @@ function gatewaysIn(table: string): string {
 const dead = prepared<DeadGateway>(
   'dead_gateways',
   `select partition, gateway_id as "gatewayId"
-     from (${gatewaysIn('presence_connection')} union ${gatewaysIn('subscription_count')}) as present
+     from (${TABLES.map(gatewaysIn).join(' union ')}) as present
     where not exists (select from gateway_lease l where l.gateway_id = present.gateway_id)`,
 );
 const connections = prepared<{ channel: string; connectionId: string }>(
@@ -37,7 +40,7 @@ const counts = prepared<{ channel: string }>(
   'select channel from subscription_count where partition = $1 and gateway_id = $2 limit $3',
 );
 
-/** Gateways that are dead but still have subscriptions in these partitions. */
+/** Gateways that are dead but not forgotten in these partitions. */
 export function deadGateways(db: Db, partitions: readonly number[]): Promise<DeadGateway[]> {
   return dead(db, [partitions]);
 }

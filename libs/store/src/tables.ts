@@ -57,6 +57,12 @@ export interface Tables {
     readonly partition: number;
     readonly count: number;
   };
+  readonly subscription_report: {
+    readonly partition: number;
+    readonly gateway_id: number;
+    readonly run: string;
+    readonly number: number;
+  };
   readonly channel_storage: {
     readonly channel: string;
     readonly key: string;

@@ -22,8 +22,8 @@ export interface EventStreamSettings {
 
 /**
  * How long the server remembers a publish by its `Nats-Msg-Id`; every remembered id costs it about 230 bytes. What has a
- * deadline is repeated within it only (5 s). What has none may be stored twice after a longer outage: a leave and a
- * position change nothing then, a report of subscriptions tells its events again.
+ * deadline is repeated within it only (5 s). What has none may be stored twice after a longer outage, so it is known again
+ * where it arrives: who has left is not there, reports of subscriptions are numbered, gateways drop a position they had.
  */
 const REPEAT_WINDOW_MS = 15_000;
 
