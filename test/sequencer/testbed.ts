@@ -23,7 +23,7 @@ export class Testbed {
   readonly ingest: IngestPublisher;
 
   private constructor(
-    private readonly nats: TestNats,
+    readonly nats: TestNats,
     readonly database: ScratchDatabase,
     readonly sql: Client,
     readonly connection: StreamConnection,

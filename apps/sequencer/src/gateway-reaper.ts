@@ -78,6 +78,8 @@ export class GatewayReaper {
   private async removeLeftBy(dead: DeadGateway): Promise<void> {
     const { database, ingest, live } = this.parts;
     const { partition, gatewayId } = dead;
+    // What an earlier round removed is still found until it is saved; that round may have failed and the stream have it.
+    await ingest.perform({ kind: 'barrier', partition });
     const connections = await leftConnections(database.db, dead, AT_ONCE);
     const channels = await leftCounts(database.db, dead, AT_ONCE);
     const removals = connections.map((connection) => ingest.operate({ kind: 'leave', ...connection }));
@@ -88,7 +90,5 @@ export class GatewayReaper {
     }
     removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));
     await Promise.all(removals);
-    // Otherwise the next round would find, and remove, the same.
-    await ingest.perform({ kind: 'barrier', partition });
   }
 }

@@ -1,0 +1,55 @@
+import { Backend } from '../events/backend';
+import { eventually } from '../support/eventually';
+import { TcpProxy } from '../support/tcp-proxy';
+import { Testbed } from './testbed';
+
+const [DEAD, LIVING] = [1, 2];
+
+let testbed: Testbed;
+let proxy: TcpProxy;
+let backend: Backend;
+const troubles: unknown[] = [];
+
+beforeEach(async () => {
+  testbed = await Testbed.start();
+  proxy = await TcpProxy.start(testbed.nats.port);
+  const HEARTH_NATS_URL = `nats://127.0.0.1:${proxy.port}`;
+  await testbed.addSequencer({ HEARTH_NATS_URL, HEARTH_EVENTS_ENABLED: 'true' });
+  backend = await Backend.open(testbed.nats.url, (error) => troubles.push(error));
+});
+afterEach(async () => {
+  await backend?.close();
+  await testbed?.stop();
+  await proxy?.stop();
+});
+
+/** Does what a gateway does that has so many subscriptions to a channel. */
+function report(gatewayId: number, count: number): Promise<void> {
+  const partition = testbed.ingest.partitionOf('c');
+  return testbed.ingest.perform({
+    kind: 'subscriptions',
+    partition,
+    gatewayId,
+    events: true,
+    changes: [{ channel: 'c', count }],
+  });
+}
+
+const told = (): unknown => backend.events.map(({ envelope }) => envelope.data.subscriptionsCount as number);
+
+it('the end of what a dead gateway left is told once although NATS is lost while it is being removed', async () => {
+  await testbed.sql.query(
+    `insert into gateway_lease select id, 'n', now() + interval '1 hour' from unnest($1::int4[]) as id`,
+    [[DEAD, LIVING]],
+  );
+  await report(DEAD, 3);
+  await report(LIVING, 5);
+  await eventually(() => expect(told()).toEqual([3, 8]));
+  // The sequencer takes over ten seconds to see that nobody answers, and tries more than once meanwhile.
+  proxy.swallowAnswers();
+  await testbed.sql.query('delete from gateway_lease where gateway_id = $1', [DEAD]);
+  await eventually(() => expect(told()).toContain(5), 40_000);
+  await report(LIVING, 6);
+  await eventually(() => expect(told()).toEqual([3, 8, 5, 6]));
+  expect(troubles).toEqual([]);
+}, 90_000);
