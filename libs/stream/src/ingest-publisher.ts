@@ -13,10 +13,11 @@ import { createInbox, Subscription } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
 import { IngestBundler } from './ingest-bundler';
+import { LONGEST_DEADLINE_MS } from './streams';
 
 export interface IngestSettings {
   readonly partitions: number;
-  /** A message that is not confirmed within so many ms is reported as not accepted. */
+  /** A message that is not confirmed within so many ms, 10,000 at most, is reported as not accepted. */
   readonly httpTimeoutMs: number;
   /**
    * What "accepted" means: `stream`, JetStream has it and it is sure to be processed once whatever process dies; `log`,
@@ -34,12 +35,14 @@ export class IngestPublisher {
   private readonly waiting = new Map<string, (reply: string) => void>();
   private readonly subscription: Subscription;
   private answers = 0;
+  private readonly deadlineMs: number;
 
   constructor(
     private readonly connection: StreamConnection,
     private readonly settings: IngestSettings,
   ) {
     this.publisher = new AckedPublisher(connection);
+    this.deadlineMs = Math.min(settings.httpTimeoutMs, LONGEST_DEADLINE_MS);
     this.bundler = new IngestBundler(connection, this.publisher);
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
       callback: (_, message) => this.waiting.get(message.subject)?.(message.string()),
@@ -68,18 +71,17 @@ export class IngestPublisher {
    * @throws StreamUnavailableError when it was not accepted
    */
   operate(operation: IngestOperation, data = ''): Promise<void> {
-    const { httpTimeoutMs: timeoutMs } = this.settings;
     return this.bundler.publish(this.partitionFor(operation), encodeIngestOperation(operation, data), {
       messageId: randomUUID(),
-      timeoutMs,
+      timeoutMs: this.deadlineMs,
     });
   }
 
   /** As `operate`, for what may be sent again: with the same id, a repeat within some seconds is recognised. */
   operateOnce(operation: IngestOperation, id: string): Promise<void> {
-    const { httpTimeoutMs: timeoutMs } = this.settings;
     const event = encodeIngestOperation(operation, '');
-    return this.bundler.publishAlone(this.partitionFor(operation), event, { messageId: id, timeoutMs });
+    const options = { messageId: id, timeoutMs: this.deadlineMs };
+    return this.bundler.publishAlone(this.partitionFor(operation), event, options);
   }
 
   /**
@@ -129,7 +131,7 @@ export class IngestPublisher {
   private publishToStream(event: IngestEvent, data: string): Promise<void> {
     return this.bundler.publish(this.partitionOf(event.channel), encodeIngestEvent(event, data), {
       messageId: event.requestId,
-      timeoutMs: this.settings.httpTimeoutMs,
+      timeoutMs: this.deadlineMs,
     });
   }
 

@@ -22,10 +22,13 @@ export interface EventStreamSettings {
 
 /**
  * How long the server remembers a publish by its `Nats-Msg-Id`; every remembered id costs it about 230 bytes. What has a
- * deadline is repeated within it only (5 s). What has none may be stored twice after a longer outage, so it is known again
+ * deadline is repeated within it only (`LONGEST_DEADLINE_MS`). What has none may be stored twice after a longer outage, so it is known again
  * where it arrives: who has left is not there, reports of subscriptions are numbered, gateways drop a position they had.
  */
 const REPEAT_WINDOW_MS = 15_000;
+
+/** For a publish that must not be stored twice: past it, the server may have forgotten its id. */
+export const LONGEST_DEADLINE_MS = 10_000;
 
 /** JetStream's error codes, as questions. */
 const isMissing = (error: unknown): boolean =>
