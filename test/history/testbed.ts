@@ -226,7 +226,7 @@ export class Testbed {
     await Promise.all([this.nats.stop(), this.database.drop()]);
   }
 
-  private app(name: AppName): AppProcess {
+  app(name: AppName): AppProcess {
     const found = this.apps.find((app) => app.name === name);
     if (found === undefined) throw new Error(`no ${name}`);
     return found;

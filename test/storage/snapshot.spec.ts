@@ -100,6 +100,28 @@ describe('a new observer', () => {
     expect([last.get('k100'), last.get('k499')]).toEqual(['new', 'new']);
   });
 
+  it('that comes in the middle of a burst of writes is not taken for a slow reader', async () => {
+    const channel = newChannel();
+    const keys = Array.from({ length: 400 }, (_, i) => `k${i + 100}`);
+    const one = await client(channel, { '*': { observe: true } });
+    const sequencer = testbed.app('sequencer');
+    process.kill(sequencer.pid, 'SIGSTOP');
+    try {
+      for (let from = 0; from < keys.length; from += 100) {
+        await testbed.publish(...keys.slice(from, from + 100).map((key) => document(channel, key, 'x'.repeat(32_000))));
+      }
+      await one.subscribe(channel);
+    } finally {
+      process.kill(sequencer.pid, 'SIGCONT');
+    }
+    await testbed.publish(document(channel, 'last', 1));
+    await one.ws.next(({ key }) => key === 'last', 20_000);
+    const told = story(one, channel).filter((key) => key.startsWith('k'));
+    expect([...told].sort()).toEqual(keys);
+    const { code } = await one.ws.close();
+    expect(code).toBe(1000);
+  });
+
   it('that does not read at all is closed when too much has to wait for it', async () => {
     const channel = newChannel();
     for (let batch = 0; batch < 4; batch++) {

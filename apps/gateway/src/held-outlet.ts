@@ -21,7 +21,7 @@ export class HeldOutlet implements Outlet {
     this.heldBytes += batch.payloadBytes;
   }
 
-  /** Counts what is kept back elsewhere for the same subscriber. */
+  /** Counts what is kept back elsewhere for the same subscriber; negative: what no longer is. */
   count(bytes: number): void {
     this.heldBytes += bytes;
   }

@@ -21,6 +21,8 @@ interface SentRange {
 }
 
 const RETRY_MS = 250;
+/** Changes that come before the first page may take this share of what the client may have waiting. */
+const BURST_SHARE = 0.5;
 /** A client that reads slowly gets the next page when it has read half of what it may have waiting. */
 const DRAIN_SHARE = 0.5;
 const DRAIN_POLL_MS = 20;
@@ -40,6 +42,9 @@ export class StorageSnapshot {
   /** Changes that came before the last page was sent; `undefined` afterwards. */
   private changes: (readonly [key: string, change: DeliverRecord])[] | undefined = [];
   private sent: SentRange[] = [];
+  private changesBytes = 0;
+  /** Changes were dropped that the first page, if it is being read already, may not have. */
+  private isFirstPageTooOld = false;
 
   private constructor(
     private readonly subscription: Subscription,
@@ -63,16 +68,33 @@ export class StorageSnapshot {
   /** Whether a change shall be told now; one that is not is either in the snapshot or told right after it. */
   takes(key: string, change: DeliverRecord): boolean {
     if (this.changes === undefined) return this.isNews(key, change);
+    if (this.isInPages(key, change)) return false;
     this.changes.push([key, change]);
-    this.held.count(change.frame.length);
+    this.count(change.frame.length);
+    // Writes that were accepted in a burst just before are not the reader's fault: a first page that is asked for from now
+    // on has them all.
+    if (this.sent.length === 0 && this.changesBytes > this.parts.maxBacklogBytes * BURST_SHARE) this.forgetChanges();
     return false;
+  }
+
+  private count(bytes: number): void {
+    this.changesBytes += bytes;
+    this.held.count(bytes);
+  }
+
+  private forgetChanges(): void {
+    this.changes = [];
+    this.count(-this.changesBytes);
+    this.isFirstPageTooOld = true;
   }
 
   private async send(): Promise<void> {
     const { subscription } = this;
     for (let after: string | undefined; ;) {
+      this.isFirstPageTooOld = false;
       const page = await this.read(after);
       if (page === undefined) return;
+      if (this.isFirstPageTooOld) continue;
       after = page.entries.at(-1)?.key;
       this.sent.push({ through: page.hasMore ? after : undefined, since: page.position });
       this.write(page.entries.filter(({ key }) => subscription.observes(key)).map((entry) => this.frameOf(entry)));
@@ -120,12 +142,22 @@ export class StorageSnapshot {
     return Buffer.from(storageUpdatedFrame(this.subscription.channel.name, key, data, meta), 'utf8');
   }
 
+  /** Whether a page that was sent, or one that is still to come, has the change. */
+  private isInPages(key: string, { position }: DeliverRecord): boolean {
+    const { since } = this.rangeOf(key) ?? this.sent.at(-1) ?? {};
+    return since !== undefined && comparePositions(position, since) <= 0;
+  }
+
   private isNews(key: string, { position }: DeliverRecord): boolean {
     const newest = this.sent.at(-1);
     // Changes come in order, so the ranges have done their duty when one from behind all of them comes.
     if (newest !== undefined && comparePositions(position, newest.since) > 0) this.sent = [];
-    const range = this.sent.find(({ through }) => through === undefined || compareUtf8(key, through) <= 0);
+    const range = this.rangeOf(key);
     return range === undefined || comparePositions(position, range.since) > 0;
+  }
+
+  private rangeOf(key: string): SentRange | undefined {
+    return this.sent.find(({ through }) => through === undefined || compareUtf8(key, through) <= 0);
   }
 }
 
