@@ -1,7 +1,7 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import { eventually } from '../support/eventually';
 import { type Frame, WsClient } from '../support/ws-client';
-import { connectToken, EVERYTHING, subscribe } from './gateway-under-test';
+import { connectToken, EVERYTHING, type GatewayUnderTest, subscribe } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
 
 /** The Socket.IO transport (websocket-protocol §11), with the client that users have. */
@@ -132,6 +132,50 @@ describe.each([['websocket'], ['polling']])('over %s', (transport) => {
     await made.frame('hotsock.connected');
     await gateway.stop();
     expect(await made.disconnected).toBe('transport close');
+  });
+});
+
+describe('a client between two polls when the server shuts down', () => {
+  const sessionUrl = (gateway: GatewayUnderTest) => `${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+
+  /** Connects, and keeps the poll that follows the first answer back until it is released. */
+  async function betweenPolls(gateway: GatewayUnderTest): Promise<{ made: IoClient; poll: () => void }> {
+    const made = new IoClient(
+      io(gateway.httpUrl, {
+        transports: ['polling'],
+        forceNew: true,
+        reconnection: false,
+        auth: { token: connectToken() },
+      }),
+    );
+    await made.frame('hotsock.connected');
+    const { transport } = made.socket.io.engine as unknown as { transport: { doPoll: () => void } };
+    const poll = transport.doPoll.bind(transport);
+    const held = new Promise<void>((resolve) => (transport.doPoll = resolve));
+    made.socket.emit('hotsock.ping');
+    await held;
+    return { made, poll };
+  }
+
+  it('gets the close with its next poll, while nobody opens a session any more', async () => {
+    const gateway = await testbed.anotherGateway();
+    const { made, poll } = await betweenPolls(gateway);
+    let hasStopped = false;
+    const stopped = gateway.stop().then(() => (hasStopped = true));
+    // As an error of the transport: after one of the namespace a Socket.IO client does not try again.
+    await eventually(async () => expect((await fetch(sessionUrl(gateway))).status).toBe(403));
+    expect(hasStopped).toBe(false);
+    poll();
+    expect(await made.disconnected).toBe('transport close');
+    await stopped;
+  });
+
+  it('is given up when it does not come back', async () => {
+    const gateway = await testbed.anotherGateway();
+    const { made, poll } = await betweenPolls(gateway);
+    await gateway.stop();
+    poll();
+    expect(await made.disconnected).toBe('transport error');
   });
 });
 

@@ -28,7 +28,7 @@ export class Connections {
   private readonly sweeper: NodeJS.Timeout;
   /** Handshakes that have been let in but are not connections yet. */
   private arriving = 0;
-  private isDraining = false;
+  private draining = false;
 
   constructor(
     { hub, ...parts }: SharedParts,
@@ -40,6 +40,11 @@ export class Connections {
     this.parts = { ...parts, ended: (connection) => this.forget(connection) };
     this.sweeper = setInterval(() => this.sweep(Date.now()), SWEEP_MS);
     this.sweeper.unref();
+  }
+
+  /** Closing every connection, for good: nobody is let in any more. */
+  get isDraining(): boolean {
+    return this.draining;
   }
 
   get size(): number {
@@ -104,7 +109,7 @@ export class Connections {
    * reconnect at once: all together they would overrun the gateways that remain.
    */
   async drain(): Promise<void> {
-    this.isDraining = true;
+    this.draining = true;
     const leaving = [...this.byId.values()];
     const steps = Math.max(1, Math.floor(this.limits.drainMs / DRAIN_STEP_MS));
     const perStep = Math.ceil(leaving.length / steps);

@@ -29,6 +29,11 @@ export class Handshake {
     this.origins = new Set(config.wsOrigins);
   }
 
+  /** Nobody is let in any more. */
+  get isDraining(): boolean {
+    return this.connections.isDraining;
+  }
+
   /**
    * Lets a client in. What can be checked without other machines comes first and the use of a single-use token last, so
    * that a refused client keeps its token.

@@ -13,7 +13,8 @@ type ConnectCallback = (socket: ClientSocket, opening: Opening) => void;
 /** Both transports on the application's one HTTP server. */
 interface RealtimeServer {
   onConnect: ConnectCallback;
-  close(): void;
+  /** Resolves when the HTTP server may close. */
+  close(): Promise<void>;
 }
 
 export type RealtimeConfig = Pick<
@@ -55,9 +56,9 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
     };
     const server: RealtimeServer = {
       onConnect: (socket) => socket.terminate(),
-      close: () => {
+      close: async () => {
+        await socketIo.close();
         this.http.off('upgrade', upgrade);
-        socketIo.close();
       },
     };
     socketIo.attach(this.http);
@@ -72,8 +73,8 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
   /** Frames go straight to the connection (`ClientGateway`). */
   bindMessageHandlers(): void {}
 
-  close(server: RealtimeServer): void {
-    server.close();
+  close(server: RealtimeServer): Promise<void> {
+    return server.close();
   }
 
   /** Nest calls it after `close`. */

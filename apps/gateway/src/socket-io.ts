@@ -1,4 +1,5 @@
 import type { Server as HttpServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ProtocolError } from '@hearth/protocol';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from './client-socket';
@@ -169,6 +170,8 @@ export class SocketIoTransport {
       httpCompression: false,
       cors: { origin: options.origins.length === 0 ? '*' : [...options.origins] },
       allowRequest: (_request, decide) => {
+        // Not left to the namespace: a Socket.IO client that is refused there stays away for good.
+        if (handshake.isDraining) return decide('the server is shutting down', false);
         const isFull = options.maxConnections > 0 && this.io.engine.clientsCount >= options.maxConnections;
         decide(isFull ? 'too many connections' : null, !isFull);
       },
@@ -187,7 +190,15 @@ export class SocketIoTransport {
     this.io.attach(server, { path: PATH, destroyUpgrade: false });
   }
 
-  close(): void {
+  /**
+   * Ends what is left, and resolves once nobody needs the HTTP server any more: a client that polls learns of its close
+   * from the answer to its next poll, which may be a connection of its own. One that is not back in time is cut off.
+   */
+  async close(): Promise<void> {
+    const { clients } = this.io.engine as unknown as { readonly clients: Readonly<Record<string, Session>> };
+    const leaving = Object.values(clients).filter(({ readyState }) => readyState === 'closing');
+    const gone = leaving.map((session) => new Promise<void>((resolve) => session.once('close', resolve)));
+    await Promise.race([Promise.all(gone), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     this.io.engine.close();
   }
 
