@@ -210,6 +210,8 @@ export class SocketIoTransport {
       const admission = await this.handshake.admit(socket.request, auth.token ?? query.token);
       // When the client leaves before it is let in, nobody else gives its place back.
       session.once('close', () => admission.release());
+      // It may have left while its token was being checked.
+      if (session.readyState === 'closed') admission.release();
       this.admitted.add(session);
       socket.data.admission = admission;
     } catch (error) {
