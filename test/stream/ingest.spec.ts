@@ -197,6 +197,25 @@ describe('the ingest stream', () => {
     await eventually(() => publish(2));
   });
 
+  it('gives up before the stream may have forgotten the id, however long its caller would wait', async () => {
+    const patient = new IngestPublisher(connection, { ...SETTINGS, httpTimeoutMs: 60_000, publishAck: 'stream' });
+    const event = {
+      requestId: 'r',
+      channel: 'c',
+      event: 'e',
+      trigger: 'server.http',
+      store: 0,
+      emitPubSubEvent: false,
+    } as const;
+    process.kill(nats.pid, 'SIGSTOP');
+    try {
+      await expect(patient.publish(event, '1')).rejects.toThrow('did not confirm in time');
+    } finally {
+      process.kill(nats.pid, 'SIGCONT');
+    }
+    patient.close();
+  }, 14_000);
+
   it('refuses a message that no stream takes', async () => {
     await (await connection.manager()).streams.delete(ingestStream(0));
     await expect(publish(1)).rejects.toThrow('no stream takes the message');

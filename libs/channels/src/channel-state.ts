@@ -97,7 +97,8 @@ function overwrite<Value>(map: Map<string, Value>, later: ReadonlyMap<string, Va
 
 /**
  * What the owner of a partition knows about its channels: presence, counts, reports of them, storage, reactions,
- * schedules. It is what the operations up to the partition's place have made of what the database holds as of the saved position.
+ * schedules. It is what the operations up to the partition's place have made of what the database holds as of the saved
+ * position.
  */
 export class ChannelState {
   readonly presence = new GroupedTable<PresenceKey, PresenceRow>(

@@ -107,18 +107,18 @@ export class PullConsumer {
     return taken;
   }
 
-  private countWithin(maxBytes: number): number {
-    let bytes = 0;
-    const end = this.queue.findIndex(({ payload }) => (bytes += payload.length) > maxBytes);
-    return end < 0 ? this.queue.length : Math.max(1, end);
-  }
-
   close(): void {
     this.stop();
     this.signal();
     if (!this.connection.isConnected) return;
     // Best effort: the server drops it by itself when nobody pulls.
     this.connection.nats.publish(`$JS.API.CONSUMER.DELETE.${this.stream}.${this.consumer}`);
+  }
+
+  private countWithin(maxBytes: number): number {
+    let bytes = 0;
+    const end = this.queue.findIndex(({ payload }) => (bytes += payload.length) > maxBytes);
+    return end < 0 ? this.queue.length : Math.max(1, end);
   }
 
   private stop(): void {

@@ -22,8 +22,9 @@ export interface EventStreamSettings {
 
 /**
  * How long the server remembers a publish by its `Nats-Msg-Id`; every remembered id costs it about 230 bytes. What has a
- * deadline is repeated within it only (`LONGEST_DEADLINE_MS`). What has none may be stored twice after a longer outage, so it is known again
- * where it arrives: who has left is not there, reports of subscriptions are numbered, gateways drop a position they had.
+ * deadline is repeated within it only (`LONGEST_DEADLINE_MS`). What has none may be stored twice after a longer outage, so
+ * it is known again where it arrives: who has left is not there, reports of subscriptions are numbered, gateways drop a
+ * position they had.
  */
 const REPEAT_WINDOW_MS = 15_000;
 
