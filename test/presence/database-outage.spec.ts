@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client as Postgres } from 'pg';
+import { sharePartitions } from '../../apps/sequencer/src/partition-shares';
 import { Client, Testbed } from '../history/testbed';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -26,11 +28,33 @@ beforeEach(async () => {
   // One partition for two sequencers: one of them has none, and watches over gateways all the same.
   testbed = await Testbed.start({ HEARTH_PARTITIONS: '1' }, () => createDatabase(postgres.url));
   await testbed.add('sequencer');
+  await partitionStays();
 }, 90_000);
 afterEach(async () => {
   postgres.thaw();
   await testbed.stop().finally(() => postgres.stop());
 }, 90_000);
+
+/**
+ * Waits until the partition is with the sequencer that keeps it: one that takes it over has to read from Postgres who is
+ * present, and could not do so in an outage that begins right then.
+ */
+async function partitionStays(): Promise<void> {
+  const sql = new Postgres(testbed.database.url);
+  await sql.connect();
+  try {
+    await eventually(async () => {
+      const { rows } = await sql.query<{ owner: string; nodes: string[] }>(
+        'select owner, array(select node_id from sequencer_lease) as nodes from partition_state',
+      );
+      expect(rows).toHaveLength(1);
+      expect(rows[0]!.nodes).toHaveLength(2);
+      expect(rows[0]!.owner).toBe(sharePartitions(1, rows[0]!.nodes)[0]);
+    });
+  } finally {
+    await sql.end();
+  }
+}
 
 const connect = (uid: string, gateway: number): Promise<Client> => {
   const channels = { '*': { subscribe: true, historyStart: 0 }, [NOTES]: { subscribe: true, storage: STORAGE } };
