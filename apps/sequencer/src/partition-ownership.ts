@@ -27,7 +27,7 @@ const CLOCK_MARGIN_MS = 10_000;
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
   private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private ticking: Promise<void> = Promise.resolve();
   private reportedAt = 0;
   private prepared = false;
   private stopping = false;
@@ -40,9 +40,7 @@ export class PartitionOwnership {
   /** Begins to claim partitions; returns after the first attempt. */
   async start(): Promise<void> {
     await this.tick();
-    this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.tick());
-    }, RENEW_EVERY_MS);
+    this.schedule();
   }
 
   /** Partitions this process works on. */
@@ -53,8 +51,8 @@ export class PartitionOwnership {
   /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
     this.stopping = true;
-    clearInterval(this.timer);
-    await this.running;
+    clearTimeout(this.timer);
+    await this.ticking;
     const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
     for (const result of results) {
       if (result.status === 'rejected')
@@ -63,8 +61,15 @@ export class PartitionOwnership {
     await releaseSequencer(this.parts.database.db, this.parts.nodeId).catch(() => undefined);
   }
 
-  private async tick(): Promise<void> {
+  /** One after the other: while Postgres hangs, nothing queues up for when it answers again. */
+  private schedule(): void {
     if (this.stopping) return;
+    this.timer = setTimeout(() => {
+      this.ticking = this.tick().finally(() => this.schedule());
+    }, RENEW_EVERY_MS);
+  }
+
+  private async tick(): Promise<void> {
     try {
       await this.balance();
       await Promise.all([...this.workers.values()].map((worker) => worker.save()));
