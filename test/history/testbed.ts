@@ -175,12 +175,12 @@ export class Testbed {
     }
   }
 
-  /** Publishes as a backend, and gives whatever the answer is. */
-  publishOne(document: object): Promise<Answer> {
+  /** Publishes as a backend, and gives whatever the answer is; text goes as it is. */
+  publishOne(document: object | string): Promise<Answer> {
     return post(`${this.app('publish-api').httpUrl}/publish`, document, { authorization: `Bearer ${API_KEY}` });
   }
 
-  publishBatch(documents: readonly object[]): Promise<Answer> {
+  publishBatch(documents: readonly object[] | string): Promise<Answer> {
     return post(`${this.app('publish-api').httpUrl}/publish/batch`, documents, { authorization: `Bearer ${API_KEY}` });
   }
 

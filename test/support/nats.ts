@@ -15,8 +15,8 @@ export interface TestNats {
   readonly storeDir: string;
   /** Ends it as a power cut would; what it stored stays for `restart`. */
   kill(): Promise<void>;
-  /** Ends it in good order if it runs, and starts it again on the same port and store. */
-  restart(): Promise<void>;
+  /** Ends it in good order if it runs, and starts it again on the same port and store, taking messages so large. */
+  restart(maxPayload?: string): Promise<void>;
   /** Ends it and deletes its store. */
   stop(): Promise<void>;
 }
@@ -27,15 +27,17 @@ export async function startNats(): Promise<TestNats> {
   if (program === undefined) throw new Error('HEARTH_TEST_NATS_SERVER is not set: the jest global set-up sets it');
   const [port, storeDir] = [await freePort(), await mkdtemp(join(tmpdir(), 'hearth-test-nats-'))];
   const configuration = join(storeDir, 'nats-server.conf');
-  await writeFile(
-    configuration,
-    `listen: "127.0.0.1:${port}"
+  const start = async (maxPayload = '8MB') => {
+    await writeFile(
+      configuration,
+      `listen: "127.0.0.1:${port}"
 jetstream { store_dir: ${JSON.stringify(storeDir)} }
-max_payload: 8MB
+max_payload: ${maxPayload}
 max_control_line: 8192
 `,
-  );
-  const start = () => startProcess(program, configuration, port);
+    );
+    return startProcess(program, configuration, port);
+  };
   let child = await start();
   return {
     url: `nats://127.0.0.1:${port}`,
@@ -45,9 +47,9 @@ max_control_line: 8192
       return child.pid ?? 0;
     },
     kill: () => end(child, 'SIGKILL'),
-    restart: async () => {
+    restart: async (maxPayload) => {
       await end(child, 'SIGTERM');
-      child = await start();
+      child = await start(maxPayload);
     },
     stop: async () => {
       await end(child, 'SIGTERM');

@@ -87,7 +87,8 @@ export class ClientPublish {
         if (trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
       },
       (error: unknown) => {
-        this.metrics.publishRefused.of('SERVICE_UNAVAILABLE').inc();
+        this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'SERVICE_UNAVAILABLE').inc();
+        if (error instanceof ProtocolError) throw error;
         throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not confirmed, it may be sent again', {
           cause: error,
         });

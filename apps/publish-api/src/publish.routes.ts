@@ -96,10 +96,10 @@ export class PublishRoutes implements OnModuleInit {
    * on as written, so without this the white space in it could exceed what NATS takes in one message.
    */
   private refuseOversized(requests: readonly PublishRequest[]): void {
-    const { maxBodyBytes } = this.config;
-    const index = requests.findIndex(({ data }) => Buffer.byteLength(data) > maxBodyBytes);
+    const maxBytes = Math.min(this.config.maxBodyBytes, this.publisher.maxDataBytes);
+    const index = requests.findIndex(({ data }) => Buffer.byteLength(data) > maxBytes);
     if (index < 0) return;
-    throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBodyBytes} bytes as written`, { index });
+    throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBytes} bytes as written`, { index });
   }
 
   private source(request: IncomingMessage): PublishSource {

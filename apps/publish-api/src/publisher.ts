@@ -57,9 +57,14 @@ export class Publisher {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
+  /** Bytes of `data` as written that one message may have. */
+  get maxDataBytes(): number {
+    return this.ingest.maxDataBytes;
+  }
+
   /**
    * @returns when the message is durably queued; for a reaction, when it can be read
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when it is not, `MESSAGE_NOT_FOUND`
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when it is not, `MESSAGE_NOT_FOUND`, `PAYLOAD_TOO_LARGE`
    */
   publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
     if (request.reaction === undefined) return this.accept(request, source);

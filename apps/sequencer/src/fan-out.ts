@@ -47,14 +47,23 @@ export class FanOut {
   private constructor(
     private readonly connection: StreamConnection,
     private readonly publisher: AckedPublisher,
+    private readonly onTooLarge: (id: string, bytes: number) => void,
     /** Until then the deliver stream may hold messages that were sent before this worker began, ms since 1970. */
     private recallUntilMs: number,
   ) {}
 
-  /** @param deliverMaxAgeMs how long the deliver stream keeps a message */
-  static async open(connection: StreamConnection, publisher: AckedPublisher, deliverMaxAgeMs: number): Promise<FanOut> {
+  /**
+   * @param deliverMaxAgeMs how long the deliver stream keeps a message
+   * @param onTooLarge told of what NATS would refuse, which is left out
+   */
+  static async open(
+    connection: StreamConnection,
+    publisher: AckedPublisher,
+    deliverMaxAgeMs: number,
+    onTooLarge: (id: string, bytes: number) => void,
+  ): Promise<FanOut> {
     const isEmpty = (await deliverStreamEnd(connection)) === 0;
-    return new FanOut(connection, publisher, isEmpty ? 0 : Date.now() + deliverMaxAgeMs);
+    return new FanOut(connection, publisher, onTooLarge, isEmpty ? 0 : Date.now() + deliverMaxAgeMs);
   }
 
   /**
@@ -69,7 +78,13 @@ export class FanOut {
       const channel = channelOf(message);
       const previous = this.last.get(channel);
       if (previous !== undefined && comparePositions(previous, message.position) >= 0) continue;
-      outgoing.push({ subject: deliverSubject(channel), payload: payloadOf(message, previous) });
+      const payload = payloadOf(message, previous);
+      if (payload.length > this.connection.maxPayload) {
+        // The doors let nothing in that would become so large; should the server's limit be lowered, the chain goes on.
+        this.onTooLarge(message.id, payload.length);
+        continue;
+      }
+      outgoing.push({ subject: deliverSubject(channel), payload });
       this.remember(channel, message.position);
     }
     return { confirmed: this.publisher.publishInOrder(outgoing) };

@@ -191,7 +191,10 @@ export class PartitionWorker {
       this.sequencing = this.sequencingFrom(start.position, this.sequencing.markMs + 1);
     }
     this.position = start.position;
-    const fanOut = await FanOut.open(stream, publisher, streamSettings.deliverMaxAgeSeconds * 1_000);
+    const deliverMaxAgeMs = streamSettings.deliverMaxAgeSeconds * 1_000;
+    const fanOut = await FanOut.open(stream, publisher, deliverMaxAgeMs, (id, bytes) => {
+      logger.error({ partition: this.partition, id, bytes }, 'not delivered: NATS takes no message of this size');
+    });
     this.reader = await openIngestReader(stream, this.partition, start.startAt);
     // `stop` may have been called while there was no reader to close.
     while (!this.stopping) {

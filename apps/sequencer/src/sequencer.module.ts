@@ -22,6 +22,9 @@ export interface SequencerConnections {
   readonly databaseUrl: string;
 }
 
+/** What surrounds the lists in what tells of a join. */
+const JOIN_BYTES = 65_536;
+
 export const SEQUENCER_CONNECTIONS = Symbol('SequencerConnections');
 
 /** Order → id → dedup → log → fan-out, and the expiry job. */
@@ -58,7 +61,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
       publisher: this.publisher,
       events: this.events,
       ingest: this.ingest,
-      channelRules: { presenceMaxBytes: config.presenceMaxBytes },
+      channelRules: { presenceMaxBytes: Math.min(config.presenceMaxBytes, largestMemberList(stream.maxPayload)) },
       database,
       groupCommit: new GroupCommit(database, deduplication, metrics),
       live,
@@ -118,6 +121,11 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
         .finally(() => (busy = false));
     }, this.config.expirySeconds * 1_000);
   }
+}
+
+/** What tells of a join has the list twice, for who joins and for the others, and must be one message. */
+function largestMemberList(maxPayload: number): number {
+  return Math.floor((maxPayload - JOIN_BYTES) / 2);
 }
 
 @Module({})

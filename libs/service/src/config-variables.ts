@@ -289,7 +289,8 @@ export const VARIABLES = {
     services: HTTP,
   }),
   maxBodyBytes: variable('HEARTH_MAX_BODY_BYTES', integer(1_024, 67_108_864), '262144', {
-    meaning: 'HTTP bodies; more is answered `413`. `/publish/batch` has its own limit.',
+    meaning:
+      'HTTP bodies; more is answered `413`, as is `data` that NATS does not take (its `max_payload` less 64 KiB). `/publish/batch` has its own limit.',
     services: HTTP,
   }),
   httpTimeoutMs: variable('HEARTH_HTTP_TIMEOUT_MS', integer(100, 600_000), '5000', {
@@ -336,7 +337,7 @@ export const VARIABLES = {
   }),
   // A record holds the list twice and must fit into a message of NATS (8 MB).
   presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 3_145_728), '102400', {
-    meaning: 'Largest member list of a presence channel.',
+    meaning: 'Largest member list of a presence channel; at most half of what NATS takes (`max_payload`).',
     services: ['sequencer'],
   }),
   deduplicationSeconds: variable('HEARTH_DEDUPLICATION_SECONDS', integer(1, 30 * DAY), '300', {

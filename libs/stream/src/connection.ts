@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { connect, ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
 
 const PING_TIMEOUT_MS = 2_000;
+/** What a NATS server takes unless it is told otherwise. */
+const DEFAULT_MAX_PAYLOAD = 1_048_576;
 
 export interface StreamConnectionOptions {
   /** `nats://` or `tls://` URLs; user and password or a token may be part of them. */
@@ -73,6 +75,11 @@ export class StreamConnection {
 
   get isConnected(): boolean {
     return this.connected && !this.nats.isClosed();
+  }
+
+  /** Bytes of the largest message that the server takes, headers included. */
+  get maxPayload(): number {
+    return this.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
   }
 
   /** Calls the listener after every reconnect; returns a function that stops that. */

@@ -72,7 +72,8 @@ export interface GatewayCall {
 /**
  * Asks a gateway.
  *
- * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway (its connections are gone)
+ * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway (its connections are gone);
+ *   `PAYLOAD_TOO_LARGE`
  * @throws StreamUnavailableError when NATS or the gateway does not answer in `timeoutMs`
  */
 export async function callGateway<R extends GatewayRequest>(
@@ -82,12 +83,14 @@ export async function callGateway<R extends GatewayRequest>(
   request: R,
   timeoutMs: number,
 ): Promise<AnswerTo<R>> {
-  const call: GatewayCall = { credentials, request };
+  const call = Buffer.from(JSON.stringify({ credentials, request } satisfies GatewayCall), 'utf8');
+  if (call.length > connection.maxPayload) {
+    const message = `data: the request is ${call.length} bytes on its way, and NATS takes at most ${connection.maxPayload}`;
+    throw new ProtocolError('PAYLOAD_TOO_LARGE', message);
+  }
   let reply: GatewayReply;
   try {
-    const message = await connection.nats.request(gatewaySubject(gatewayId), JSON.stringify(call), {
-      timeout: timeoutMs,
-    });
+    const message = await connection.nats.request(gatewaySubject(gatewayId), call, { timeout: timeoutMs });
     reply = message.json<GatewayReply>();
   } catch (error) {
     if (error instanceof NatsError && error.code === String(NatsErrorCode.NoResponders)) {

@@ -26,6 +26,11 @@ export interface IngestSettings {
   readonly publishAck: 'stream' | 'log';
 }
 
+/**
+ * What Hearth puts around a publisher's `data` at most, on its way in and to the clients: names, metadata, who sent it.
+ */
+const ENVELOPE_BYTES = 65_536;
+
 /** The one way into the system: publish-api, gateway and history all accept messages and operations through it. */
 export class IngestPublisher {
   private readonly publisher: AckedPublisher;
@@ -54,13 +59,20 @@ export class IngestPublisher {
     return partitionOf(channel, this.settings.partitions);
   }
 
+  /** Bytes of `data` as written that fit into a message of NATS together with all that is put around them. */
+  get maxDataBytes(): number {
+    return this.connection.maxPayload - ENVELOPE_BYTES;
+  }
+
   /**
    * Makes the message durable; events of one channel keep the order of the calls.
    *
    * @param data JSON text of the message's data
+   * @throws ProtocolError `PAYLOAD_TOO_LARGE`
    * @throws StreamUnavailableError when it was not accepted
    */
   publish(event: IngestEvent, data: string): Promise<void> {
+    if (this.isTooLarge(data)) return this.refuse();
     return this.settings.publishAck === 'log' ? this.publishToLog(event, data) : this.publishToStream(event, data);
   }
 
@@ -68,9 +80,11 @@ export class IngestPublisher {
    * Makes an operation durable, in order with the messages of its channel.
    *
    * @param data JSON text, for kinds that carry some
+   * @throws ProtocolError `PAYLOAD_TOO_LARGE`
    * @throws StreamUnavailableError when it was not accepted
    */
   operate(operation: IngestOperation, data = ''): Promise<void> {
+    if (this.isTooLarge(data)) return this.refuse();
     return this.bundler.publish(this.partitionFor(operation), encodeIngestOperation(operation, data), {
       messageId: randomUUID(),
       timeoutMs: this.deadlineMs,
@@ -95,7 +109,7 @@ export class IngestPublisher {
   /**
    * As `operate`, and waits until the operation has been applied and its effect can be read from Postgres.
    *
-   * @throws ProtocolError the sequencer's refusal: nothing was changed
+   * @throws ProtocolError the sequencer's refusal, or `PAYLOAD_TOO_LARGE`: nothing was changed
    * @throws StreamUnavailableError when it was not accepted, or the answer did not come in time
    */
   async perform(operation: IngestOperation, data = ''): Promise<void> {
@@ -122,6 +136,16 @@ export class IngestPublisher {
     if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
     this.bundler.sendAll();
     this.publisher.close();
+  }
+
+  private isTooLarge(data: string): boolean {
+    // A UTF-16 unit is at most three bytes.
+    return data.length * 3 > this.maxDataBytes && Buffer.byteLength(data) > this.maxDataBytes;
+  }
+
+  private refuse(): Promise<never> {
+    const message = `data must be at most ${this.maxDataBytes} bytes as written`;
+    return Promise.reject(new ProtocolError('PAYLOAD_TOO_LARGE', message));
   }
 
   private partitionFor(operation: IngestOperation): number {

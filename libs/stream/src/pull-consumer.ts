@@ -21,9 +21,14 @@ export type StartAt =
   | { readonly timeMs: number }
   | 'first';
 
-/** One pull request asks for this much; the next is sent when all of it has been taken. */
+/**
+ * One pull request asks for this much, or for the largest message that there can be, because the server gives no message
+ * that is larger than a request; the next is sent when all of it has been taken.
+ */
 const PULL_MESSAGES = 2_000;
 const PULL_BYTES = 8 * 1_048_576;
+/** The server counts subjects too. */
+const SUBJECT_BYTES = 16_384;
 const PULL_EXPIRES_MS = 30_000;
 const HEARTBEAT_MS = 2_000;
 /** No sign of the server for this long: the consumer is considered gone. */
@@ -41,8 +46,8 @@ export class ConsumerLostError extends Error {
  * Reads one stream in its order, without acknowledgements: JetStream's redelivery puts later messages before earlier
  * ones as soon as more than one is unacknowledged. The reader's position is its own business.
  *
- * Only one pull request is open at a time and the next one waits until the reader has caught up, so no more than
- * `PULL_BYTES` wait in memory however much the stream holds.
+ * Only one pull request is open at a time and the next one waits until the reader has caught up, so no more than one
+ * request asked for waits in memory, however much the stream holds.
  */
 export class PullConsumer {
   private readonly queue: StreamMessage[] = [];
@@ -133,7 +138,7 @@ export class PullConsumer {
     this.pulls++;
     const request = {
       batch: PULL_MESSAGES,
-      max_bytes: PULL_BYTES,
+      max_bytes: Math.max(PULL_BYTES, this.connection.maxPayload + SUBJECT_BYTES),
       expires: nanos(PULL_EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     };
