@@ -25,12 +25,12 @@ async function subscriber(channel: string) {
   return client;
 }
 
-/** Waits until everything has noticed that NATS is back. */
-async function natsIsBack(): Promise<void> {
-  await eventually(() => testbed.publish({ channel: 'restart', event: 'e' }));
+/** Waits until everything has noticed that NATS is back; the channel is one that no gateway has open. */
+async function natsIsBack(channel: string): Promise<void> {
+  await eventually(() => testbed.publish({ channel, event: 'e' }));
   await eventually(async () => {
-    const client = await testbed.connect({ channels: { restart: { subscribe: true } } });
-    await client.subscribe('restart').finally(() => client.ws.close());
+    const client = await testbed.connect({ channels: { [channel]: { subscribe: true } } });
+    await client.subscribe(channel).finally(() => client.ws.close());
   }, 20_000);
 }
 
@@ -85,7 +85,7 @@ it('knows the limit of a NATS server that takes less, and goes on past a message
   expect((await testbed.publishOne(documentOf('less', dataOf(2 * MIB), { store: 60 }))).status).toBe(202);
   await testbed.nats.restart('1MB');
   process.kill(sequencer.pid, 'SIGCONT');
-  await natsIsBack();
+  await natsIsBack('back1');
 
   await expectToGoOn('less');
   expect(client.ws.frames.map(({ event }) => event)).not.toContain('large');
@@ -103,7 +103,7 @@ it('knows the limit of a NATS server that takes less, and goes on past a message
 
 it('reads what a NATS server takes that takes more', async () => {
   await testbed.nats.restart('16MB');
-  await natsIsBack();
+  await natsIsBack('back2');
   const client = await subscriber('more');
   await expectToGoOn('more');
   const data = dataOf(12 * MIB);

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
-import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import { assertSchemaIsCurrent, ensurePartitions, openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { attachGateway, GatewayModule } from './gateway.module';
 
@@ -16,6 +16,7 @@ void runService({
       log: (line) => logger.warn(line),
     });
     await assertSchemaIsCurrent(database.db);
+    await ensurePartitions(database.db, config.partitions);
     const stream = await StreamConnection.open(config, 'gateway', logger);
     await ensureStreams(await stream.manager(), config);
     const ingest = new IngestPublisher(stream, config);

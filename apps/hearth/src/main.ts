@@ -8,7 +8,7 @@ import {
   type ServiceContext,
 } from '@hearth/service';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
-import { migrate, openDatabase } from '@hearth/store';
+import { ensurePartitions, migrate, openDatabase } from '@hearth/store';
 import type { AddressInfo } from 'node:net';
 import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
 import { HistoryModule } from '../../history/src/history.module';
@@ -56,6 +56,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
       log: (line) => logger.warn(line),
     });
     closers.push(() => database.close());
+    await ensurePartitions(database.db, config.partitions);
     const stream = await StreamConnection.open(
       { ...config, natsUrls: servers.natsUrl.split(',') },
       'all-in-one',

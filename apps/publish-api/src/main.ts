@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
 import { openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { agreeOnPartitions } from './partition-count';
 import { PublishApiModule } from './publish-api.module';
 
 /**
@@ -12,14 +13,15 @@ void runService({
   name: 'publish-api',
   start: async (context) => {
     const { config, logger, admin } = context;
-    const stream = await StreamConnection.open(config, 'publish-api', logger);
-    await ensureStreams(await stream.manager(), config);
-    const ingest = new IngestPublisher(stream, config);
     const database = openDatabase(required(config, 'databaseUrl'), {
       applicationName: 'hearth-publish-api',
       max: config.databasePool,
       log: (line) => logger.warn(line),
     });
+    await agreeOnPartitions(database, config, logger);
+    const stream = await StreamConnection.open(config, 'publish-api', logger);
+    await ensureStreams(await stream.manager(), config);
+    const ingest = new IngestPublisher(stream, config);
     admin.addCheck('nats', () => stream.ping());
     const app = await createHttpApp(
       { module: PublishApiModule, imports: [ServiceModule.of(context), PublishApiModule.register(ingest, database)] },

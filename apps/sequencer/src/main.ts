@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { NestLogger, required, runService, ServiceModule } from '@hearth/service';
 import { ensureStreams, StreamConnection } from '@hearth/stream';
-import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import { assertSchemaIsCurrent, ensurePartitions, openDatabase } from '@hearth/store';
 import { NestFactory } from '@nestjs/core';
 import { SequencerModule } from './sequencer.module';
 
@@ -17,6 +17,7 @@ void runService({
       log: (line) => logger.warn(line),
     });
     await assertSchemaIsCurrent(database.db);
+    await ensurePartitions(database.db, config.partitions);
     const stream = await StreamConnection.open(config, 'sequencer', logger);
     await ensureStreams(await stream.manager(), config);
     admin.addCheck('postgres', () => database.ping());

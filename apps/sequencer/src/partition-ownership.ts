@@ -1,6 +1,5 @@
 import {
   claimPartition,
-  ensurePartitions,
   listPartitions,
   releaseSequencer,
   renewSequencerLease,
@@ -29,7 +28,6 @@ export class PartitionOwnership {
   private timer: NodeJS.Timeout | undefined;
   private ticking: Promise<void> = Promise.resolve();
   private reportedAt = 0;
-  private prepared = false;
   private stopping = false;
 
   constructor(
@@ -81,10 +79,6 @@ export class PartitionOwnership {
 
   private async balance(): Promise<void> {
     const { database, nodeId } = this.parts;
-    if (!this.prepared) {
-      await ensurePartitions(database.db, this.partitions);
-      this.prepared = true;
-    }
     const nodes = await renewSequencerLease(database.db, nodeId, LEASE_MS);
     await this.dropLost();
     const owners = sharePartitions(this.partitions, nodes);

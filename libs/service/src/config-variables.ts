@@ -462,7 +462,7 @@ export const VARIABLES = {
   }),
   partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '4', {
     meaning:
-      'Units of order, and so the most sequencers that share the work (compose: 16); the same on every service and fixed for the life of an installation.',
+      'Units of order, and so the most sequencers that share the work (compose: 16); the same on every service and fixed for the life of an installation: with another number nothing starts.',
     services: STREAM,
   }),
   nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {

@@ -8,6 +8,7 @@ export {
   appendAndAdvance,
   claimPartition,
   ensurePartitions,
+  PartitionCountError,
   fenceAndAdvance,
   FencedError,
   listPartitions,

@@ -43,10 +43,15 @@ export class FencedError extends Error {
   }
 }
 
+/** The installation has another number of partitions. */
+export class PartitionCountError extends Error {
+  override readonly name = 'PartitionCountError';
+}
+
 /**
- * Makes the rows of all partitions, once per installation.
+ * Makes the rows of all partitions, once per installation: for the start of everything that is told their number.
  *
- * @throws Error when the installation was made with another number: a channel's partition depends on it
+ * @throws PartitionCountError when the installation was made with another number: a channel's partition depends on it
  */
 export async function ensurePartitions(db: Db, count: number): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -56,7 +61,7 @@ export async function ensurePartitions(db: Db, count: number): Promise<void> {
     if (existing === 0) {
       await sql`insert into partition_state (partition) select generate_series(0, ${count}::int - 1)`.execute(tx);
     } else if (existing !== count) {
-      throw new Error(
+      throw new PartitionCountError(
         `HEARTH_PARTITIONS is ${count}, but this installation was created with ${existing} and the number cannot change`,
       );
     }
