@@ -103,6 +103,17 @@ describe.each(['http', 'lambda'] as const)('publishing by %s (server-sdk §3.1, 
     expect(server.requests).toHaveLength(2);
   });
 
+  it('sends a document as it is written', async () => {
+    server.does(accepts);
+    const json = '{"channel":"c", "event":"e","data":{"n":12345678901234567890,"m":1.10,"s":"\\u00e9 👋"}}';
+    await publisher(transport).publishDocument(json);
+    expect(server.requests.map(({ body }) => body)).toEqual([json]);
+    const error = await publisher(transport)
+      .publishDocument({} as never)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: 'ArgumentError', message: 'the document must be a string' });
+  });
+
   it('follows no redirect, which could take the key elsewhere', async () => {
     server.does(answer(307, '', { location: `${server.url}/elsewhere` }));
     expect((await failure(publisher(transport).publishMessage(message))).code).toBe('HTTP_307');
@@ -231,7 +242,9 @@ describe('settings', () => {
   const lambda = TRANSPORTS.lambda.options;
   it.each<[string, () => ConfigOptions]>([
     ['publishFunctionArn is needed to publish, or publishHttpApiUrl and httpApiKey', () => ({})],
-    ['publishFunctionArn is needed to publish, or', () => ({ httpApiKey: 'key' })],
+    ['publishFunctionArn is needed to publish, or', () => ({ awsRegion: 'us-east-1' })],
+    ['publishHttpApiUrl is needed to publish by HTTP', () => ({ httpApiKey: 'key' })],
+    ['httpApiKey is needed to publish by HTTP', () => ({ publishHttpApiUrl: server.url })],
     ['publishFunctionArn is needed to publish by Lambda', () => ({ transport: 'lambda' })],
     ['awsRegion is needed to publish by Lambda', () => ({ publishFunctionArn: 'P' })],
     ['publishHttpApiUrl is needed to publish by HTTP', () => ({ transport: 'http', httpApiKey: 'key' })],
@@ -248,6 +261,7 @@ describe('settings', () => {
     await expect(own.publishMessage(message)).rejects.toMatchObject({
       name: 'ConfigurationError',
       message: expect.stringContaining(problem),
+      option: problem.split(' ', 1)[0],
     });
   });
 

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Config, neededOption, optionOf } from './config';
 import { ConfigurationError } from './errors';
+import { Issuer } from './issuer';
+import { Publisher } from './publisher';
 
 type Default = string | number | boolean | undefined;
 
@@ -74,6 +76,11 @@ describe('options (server-sdk §2)', () => {
   it('says which one is needed, and what for', () => {
     const needed = () => neededOption(new Config(), 'awsRegion', 'to publish by Lambda');
     expect(needed).toThrow(new ConfigurationError('awsRegion', 'is needed to publish by Lambda'));
+  });
+
+  it.each([null, 'x', 1, true, []])('are an object, and not %p', (options) => {
+    const problem = new ConfigurationError('options', 'must be an object');
+    for (const Made of [Config, Publisher, Issuer]) expect(() => new Made(options as never)).toThrow(problem);
   });
 
   it('does not take a name that is no option', () => {

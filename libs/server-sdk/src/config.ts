@@ -8,7 +8,7 @@ export type TransportName = 'lambda' | 'http';
  * first use. They are looked at when they are needed: publishing works without the issuer's and the other way round.
  */
 export class Config {
-  /** `lambda` or `http`. Not set: `lambda` with `publishFunctionArn`, else `http` with `publishHttpApiUrl` and `httpApiKey`. */
+  /** `lambda` or `http`. Not set: `lambda` with `publishFunctionArn`, else `http`. */
   transport?: TransportName;
 
   /** Lambda: name or ARN of the publish function. */
@@ -60,7 +60,7 @@ export class Config {
 
   /**
    * @param options members that are `undefined` keep their default
-   * @throws ConfigurationError for a name that is no option
+   * @throws ConfigurationError for a name that is no option, and for what is no object
    */
   constructor(options: ConfigOptions = {}) {
     setOptions(this, options);
@@ -168,9 +168,10 @@ export function checkHttpUrl(source: string, value: string): string {
 /**
  * Sets the options that are not `undefined`.
  *
- * @throws ConfigurationError for a name that is no option
+ * @throws ConfigurationError for a name that is no option, and for what is no object
  */
 export function setOptions(config: Config, options: ConfigOptions): void {
+  if (!isObject(options)) throw new ConfigurationError('options', 'must be an object');
   checkOptionNames(options);
   Object.assign(config, Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)));
 }
@@ -180,6 +181,10 @@ export function checkOptionNames(options: object): void {
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(CHECKS, name)) throw new ConfigurationError(name, 'is not an option');
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isHttpUrl(value: unknown): boolean {

@@ -43,6 +43,11 @@ describe('the process-wide configuration (server-sdk §1)', () => {
     expect(claimsOf(issueToken(), 'two')).toEqual({});
   });
 
+  it.each([undefined, null, 'x', 1, []])('stays as it was when it is given %p', (change) => {
+    expect(() => configure(change as never)).toThrow(new ConfigurationError('options', 'must be an object'));
+    expect(claimsOf(issueToken(), 'two')).toEqual({});
+  });
+
   it('needs no settings of the issuer to publish, nor the other way round', async () => {
     configure({ issuerPrivateKey: '', publishFunctionArn: 'Publish', awsRegion: 3 as never });
     await expect(publishMessage({ channel: 'c' } as never)).rejects.toThrow(ArgumentError);

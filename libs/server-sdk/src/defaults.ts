@@ -14,7 +14,7 @@ let issuer: Issuer | undefined;
  * and `issueToken` use it.
  *
  * @param change a function that sets members of the configuration, or the options themselves
- * @throws ConfigurationError for a name that is no option; nothing is changed then
+ * @throws ConfigurationError for a name that is no option, and for what is neither; nothing is changed then
  */
 export function configure(change: ((config: Config) => void) | ConfigOptions): void {
   const changed = new Config(config);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitBeforeRetry } from './backoff';
 import { checkOptionNames, Config, optionOf, type ConfigOptions } from './config';
-import { ConfigurationError, PublishError } from './errors';
+import { ArgumentError, ConfigurationError, PublishError } from './errors';
 import { HttpTransport } from './http-transport';
 import { LambdaTransport } from './lambda-transport';
 import { encodeMessage, type PublishInput, type PublishResult } from './message';
@@ -40,7 +40,22 @@ export class Publisher {
    * @throws PublishError when the message was refused, or not accepted after all attempts
    */
   async publishMessage(input: PublishInput): Promise<PublishResult> {
-    const payload = encodeMessage(input);
+    return this.publish(encodeMessage(input));
+  }
+
+  /**
+   * As `publishMessage`, with a message that is JSON already: it is sent as it is written. JavaScript has no other way to
+   * publish `12345678901234567890` or `1.10`.
+   *
+   * @param json the message (publish-api §3); the server knows the rules
+   * @throws ArgumentError when it is not a string, and as `publishMessage`
+   */
+  async publishDocument(json: string): Promise<PublishResult> {
+    if (typeof json !== 'string') throw new ArgumentError('the document must be a string');
+    return this.publish(new TextEncoder().encode(json));
+  }
+
+  private async publish(payload: Uint8Array): Promise<PublishResult> {
     this.prepared ??= prepare(this.config);
     const { transport, timeoutMs, maxRetries } = this.prepared;
     for (let retry = 0; ; retry++) {
@@ -65,9 +80,10 @@ function prepare(config: Config): Prepared {
 /** The transport that is set, else the one that there are settings for (server-sdk §2). */
 function transportOf(config: Config): Transport {
   const has = (name: keyof Config) => optionOf(config, name) !== undefined;
+  // One of the two settings for HTTP is enough to know what is meant, and that the other one is missing.
   const name =
     optionOf(config, 'transport') ??
-    (has('publishFunctionArn') ? 'lambda' : has('publishHttpApiUrl') && has('httpApiKey') ? 'http' : undefined);
+    (has('publishFunctionArn') ? 'lambda' : has('publishHttpApiUrl') || has('httpApiKey') ? 'http' : undefined);
   if (name === 'lambda') return new LambdaTransport(config);
   if (name === 'http') return new HttpTransport(config);
   throw new ConfigurationError('publishFunctionArn', 'is needed to publish, or publishHttpApiUrl and httpApiKey');
