@@ -87,6 +87,18 @@ describe('hearth publish and hearth subscribe', () => {
     expect(messages.map(({ data }) => data)).toEqual([[false, 0, ''], { from: 'stdin' }]);
   });
 
+  it('pass data on as it is written, digits that no double holds included', async () => {
+    const exact = '{"a":12345678901234567890,"b":1.10, "c":1e400,"b":-0,"__proto__":{"d":"\\u00e9"}}';
+    const subscriber = await subscribed(['exact'], ['--count', '4']);
+    expect(await hearth(['publish', 'exact', 'e', exact, '--store', '60'], { env })).toMatchObject({ code: 0 });
+    expect(await hearth(['publish', 'exact', 'e', exact, '--lambda'], { env })).toMatchObject({ code: 0 });
+    expect(await hearth(['publish', 'exact', 'e', '-'], { env, input: ` ${exact}\n` })).toMatchObject({ code: 0 });
+    expect(await hearth(['publish', 'exact', 'e', '0.10'], { env })).toMatchObject({ code: 0 });
+    await subscriber.ended;
+    const shown = subscriber.stdout.split('\n').filter((line) => line.includes('"event":"e"'));
+    expect(shown.map((line) => /"data":(.*)}$/.exec(line)?.[1])).toEqual([exact, exact, exact, '0.10']);
+  });
+
   it('print only the events that are asked for', async () => {
     const args = ['subscribe', 'd', '--event', 'wanted', '--event', 'hotsock.subscribed', '--count', '1'];
     const subscriber = new HearthCommand(args, { env });

@@ -85,6 +85,20 @@ describe('hearth token', () => {
     expect(claims.channels).toEqual({ a: { getInfo: true, historyStart: 0 } });
   });
 
+  it.each([
+    ['a flag', ['--umd', '{"n":12345678901234567890,"m":1.10}'], ''],
+    ['a file', ['--claims', '-'], '{"umd":{"n":12345678901234567890,"m":1.10},"uid":"me"}'],
+  ])('takes umd from %s as it is written, digits that no double holds included', async (_, args, input) => {
+    const { stdout } = await hearth(['token', '--json', ...args], { env, input });
+    const { token } = JSON.parse(stdout) as { token: string };
+    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
+    const { stdout: explained } = await hearth(['token', 'check', '--json', token], { env });
+    for (const text of [stdout, payload, explained]) {
+      expect(text).toContain('"umd":{"n":12345678901234567890,"m":1.10}');
+      expect(() => JSON.parse(text) as unknown).not.toThrow();
+    }
+  });
+
   it('signs with a secret of any bytes, and sends the key ID of the settings', async () => {
     const settings = {
       HEARTH_SIGNING_KEY_1_METHOD: 'HS512',

@@ -62,7 +62,6 @@ describe('an accepted token', () => {
       kid: 'k',
       scope: ['connect'],
       uid: 'u1',
-      umd: null,
       expiresAt: '2026-01-01T00:01:30Z',
       expiresInSeconds: 90,
       singleUse: false,

@@ -41,7 +41,7 @@ function publishing(grants: Grants, channel: string, event: string): Decision['p
 }
 
 /**
- * An accepted token as `--json` prints it. `channels` is as the token says it.
+ * An accepted token as `--json` prints it, but for `umd`. `channels` is as the token says it.
  *
  * @param nowMs Unix milliseconds
  */
@@ -53,7 +53,6 @@ export function explanation({ use, claims, content }: Accepted, nowMs: number): 
     kid: content.header.kid,
     scope: [...claims.scopes],
     uid: claims.uid,
-    umd: JSON.parse(claims.umdJson) as unknown,
     expiresAt: instant(claims.exp),
     expiresInSeconds: Math.floor(claims.exp - nowMs / 1_000),
     connectionId: claims.connectionId,

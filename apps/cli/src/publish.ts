@@ -11,6 +11,7 @@ import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
 import { parseJson, readInput, readSecret } from './input';
 import { httpUrl, installationSettings, otherSources } from './installation';
+import { jsonWithMember } from './json-member';
 
 interface PublishOptions {
   readonly dataFile?: string;
@@ -70,10 +71,10 @@ async function publish(
   data: string | undefined,
   options: PublishOptions,
 ): Promise<void> {
-  const input = publishInput(channel, event, data, options);
+  const document = messageDocument(channel, event, data, options);
   const publisher = new Publisher(publisherConfig(await installationSettings(), options));
   try {
-    const answer = (await publisher.publishMessage(input)).text();
+    const answer = (await publisher.publishDocument(document)).text();
     process.stdout.write(`${options.json === true ? answer : outcome(answer)}\n`);
   } catch (error) {
     if (error instanceof PublishError) throw new RefusedError(error.message, { cause: error });
@@ -96,13 +97,13 @@ function inFlags({ option, message }: ConfigurationError): string {
   return message.replace(option, flags[option] ?? option);
 }
 
-function publishInput(channel: string, event: string, data: string | undefined, options: PublishOptions): PublishInput {
+/** JSON text of the message (publish-api §3). */
+function messageDocument(channel: string, event: string, data: string | undefined, options: PublishOptions): string {
   const { deduplicationId, eagerId, emitPubSubEvent, store, at, timezone } = options;
   if (store !== undefined && !/^-?\d{1,15}$/.test(store)) throw new UsageError('--store must be a whole number');
-  return {
+  const members: PublishInput = {
     channel,
     event,
-    data: messageData(data, options.dataFile),
     deduplicationId,
     eagerIdGeneration: eagerId,
     emitPubSubEvent,
@@ -110,15 +111,17 @@ function publishInput(channel: string, event: string, data: string | undefined, 
     scheduleExpression: at === undefined ? undefined : `at(${at})`,
     scheduleExpressionTimezone: timezone,
   };
+  return jsonWithMember(members, 'data', messageData(data, options.dataFile));
 }
 
-function messageData(argument: string | undefined, file: string | undefined): PublishInput['data'] {
+/** JSON text of `data`, as it was given. */
+function messageData(argument: string | undefined, file: string | undefined): string | undefined {
   if (argument !== undefined && file !== undefined) throw new UsageError('give [data] or --data-file, not both');
   const flag = file === undefined ? '[data]' : '--data-file';
   const source = argument === '-' ? '-' : file;
   const text = source === undefined ? argument : readInput(source, flag);
-  if (text === undefined) return undefined;
-  return parseJson(text, flag, '\'"text"\' or \'{"a":1}\'') as PublishInput['data'];
+  if (text !== undefined) parseJson(text, flag, '\'"text"\' or \'{"a":1}\'');
+  return text;
 }
 
 function publisherConfig(settings: HearthConfig, options: PublishOptions): Config {

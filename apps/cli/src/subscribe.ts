@@ -105,7 +105,7 @@ async function issueToken(
     keepAlive: true,
     channels: Object.fromEntries(channels.map((channel) => [channel, { subscribe: true }])),
   };
-  return sign(claims, signer);
+  return sign(JSON.stringify(claims), signer);
 }
 
 /** It is used at once; what is left covers clocks that differ. */

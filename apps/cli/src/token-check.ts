@@ -6,6 +6,7 @@ import { acceptedLines, decide, decisionLine, explanation } from './explain';
 import { EXIT, UsageError } from './failure';
 import { collect, readInput } from './input';
 import { installationSettings, otherSources } from './installation';
+import { jsonWithMember } from './json-member';
 
 interface CheckOptions {
   readonly for?: TokenUse;
@@ -50,7 +51,7 @@ async function check(argument: string, options: CheckOptions): Promise<void> {
   const decisions = verdict.valid ? channels.map((channel) => decide(verdict.claims, channel, event)) : [];
   const text =
     options.json === true
-      ? JSON.stringify(jsonOf(verdict, now, decisions))
+      ? jsonWithMember(jsonOf(verdict, now, decisions), 'umd', verdict.valid ? verdict.claims.umdJson : undefined)
       : [...linesOf(verdict, now), ...decisions.map(decisionLine)].join('\n');
   process.stdout.write(`${text}\n`);
 }

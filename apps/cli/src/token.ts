@@ -1,11 +1,13 @@
 import { Command } from 'commander';
-import { SignJWT } from 'jose';
+import { memberText } from '@hearth/protocol';
+import { CompactSign } from 'jose';
 import { randomUUID } from 'node:crypto';
 import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims';
 import { instant, parseDuration } from './duration';
 import { UsageError } from './failure';
 import { collect, parseJson, readInput } from './input';
 import { installationSettings } from './installation';
+import { jsonWithMember } from './json-member';
 import { signerOf, type Signer, type SigningFlags } from './signing';
 import { tokenCheckCommand } from './token-check';
 
@@ -83,24 +85,27 @@ Examples:
   hearth token --uid you --key @private.pem --kid 2026-01 --json`;
 
 async function issue(options: TokenOptions): Promise<void> {
-  const claims = claimsFrom(claimFlags(options), baseClaims(options), Math.floor(Date.now() / 1_000), randomUUID);
+  const base = options.claims === undefined ? '{}' : readInput(options.claims, '--claims');
+  const claims = claimsFrom(claimFlags(options), baseClaims(base), Math.floor(Date.now() / 1_000), randomUUID);
+  // The installation passes it on in the issuer's spelling.
+  const payload = jsonWithMember(claims, 'umd', options.umd ?? memberText(base, 'umd')?.text);
   const signer = await signerOf(options, async () => (await installationSettings()).live.current.signingKeys);
-  const token = await sign(claims, signer);
+  const token = await sign(payload, signer);
   const { algorithm, kid } = signer;
   const expiresAt = typeof claims.exp === 'number' ? instant(claims.exp) : undefined;
-  const output = options.json === true ? JSON.stringify({ token, algorithm, kid, claims, expiresAt }) : token;
+  const output =
+    options.json === true ? jsonWithMember({ token, algorithm, kid, expiresAt }, 'claims', payload) : token;
   process.stdout.write(`${output}\n`);
 }
 
-/** Signs any claims, as a backend would. */
-export function sign(claims: ClaimsObject, { algorithm, key, kid }: Signer): Promise<string> {
+/** Signs any claims, given as JSON text, as a backend would. */
+export function sign(payload: string, { algorithm, key, kid }: Signer): Promise<string> {
   const header = { typ: 'JWT', ...(kid === undefined ? {} : { kid }), alg: algorithm };
-  return new SignJWT(claims).setProtectedHeader(header).sign(key);
+  return new CompactSign(Buffer.from(payload)).setProtectedHeader(header).sign(key);
 }
 
-function baseClaims({ claims }: TokenOptions): ClaimsObject {
-  if (claims === undefined) return {};
-  const base = parseJson(readInput(claims, '--claims'), '--claims', '\'{"uid":"you"}\'');
+function baseClaims(text: string): ClaimsObject {
+  const base = parseJson(text, '--claims', '\'{"uid":"you"}\'');
   if (typeof base === 'object' && base !== null && !Array.isArray(base)) return base as ClaimsObject;
   throw new UsageError('--claims must be a JSON object');
 }
