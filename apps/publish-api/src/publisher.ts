@@ -6,16 +6,17 @@ import {
   PublishRequest,
   scheduleArn,
   scheduleOf,
+  ScheduleNaming,
   ServerReaction,
   StorageOperation,
   Trigger,
 } from '@hearth/protocol';
-import type { ScheduleNaming } from '@hearth/protocol';
-import { CONFIG, Logger, LOGGER, traced, Tracing } from '@hearth/service';
+import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/service';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
+import { Deadline, DeadlineError } from './deadline';
 import { storageWrite } from './storage-write';
 
 /** By which door a message came in. */
@@ -52,7 +53,7 @@ export class Publisher {
   constructor(
     @Inject(INGEST) private readonly ingest: IngestPublisher,
     @Inject(DATABASE) private readonly database: Pick<Database, 'db'>,
-    @Inject(CONFIG) private readonly naming: ScheduleNaming,
+    @Inject(CONFIG) private readonly config: ScheduleNaming & Pick<HearthConfig, 'httpTimeoutMs'>,
     private readonly tracing: Tracing,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -68,7 +69,8 @@ export class Publisher {
    */
   publish(request: PublishRequest, source: PublishSource): Promise<Accepted> {
     if (request.reaction === undefined) return this.accept(request, source);
-    return this.withTarget(request).then((checked) => this.accept(checked, source));
+    const deadline = new Deadline(this.config.httpTimeoutMs);
+    return this.withTarget(request, deadline).then((checked) => this.accept(checked, source, deadline));
   }
 
   /**
@@ -78,12 +80,18 @@ export class Publisher {
    */
   async publishAll(requests: readonly PublishRequest[], source: PublishSource): Promise<Accepted[]> {
     const isReacting = requests.some(({ reaction }) => reaction !== undefined);
-    const checked = isReacting ? await this.withTargets(requests) : requests;
-    return Promise.all(checked.map((request) => this.accept(request, source)));
+    if (!isReacting) return Promise.all(requests.map((request) => this.accept(request, source)));
+    const deadline = new Deadline(this.config.httpTimeoutMs);
+    const checked = await this.withTargets(requests, deadline);
+    return Promise.all(checked.map((request) => this.accept(request, source, deadline)));
   }
 
-  /** Calls for one channel are queued in their order. */
-  private async accept(request: Checked, source: PublishSource): Promise<Accepted> {
+  /**
+   * Calls for one channel are queued in their order.
+   *
+   * @param deadline of a request that has waited before; queueing has the same limit of its own
+   */
+  private async accept(request: Checked, source: PublishSource, deadline?: Deadline): Promise<Accepted> {
     const origin = originOf(source);
     const { requestId } = origin;
     // Asked first, so that at other levels no message pays for it.
@@ -91,9 +99,10 @@ export class Publisher {
       this.logger.debug({ requestId, publish: request }, 'a message was sent by a backend');
     const span = this.tracing.begin('publish', requestId);
     try {
-      return await traced(span, this.queue(request, origin));
+      const queued = this.queue(request, origin);
+      return await traced(span, deadline === undefined ? queued : deadline.bound(queued));
     } catch (error) {
-      throw error instanceof StreamUnavailableError ? unavailable('the message was not confirmed', error) : error;
+      throw isOutage(error) ? unavailable('the message was not confirmed', error) : error;
     }
   }
 
@@ -134,7 +143,7 @@ export class Publisher {
     const { channel } = target;
     const scheduled = scheduleOf(target, data, dueMs, this.ingest.partitionOf(channel), Date.now());
     await this.ingest.accept(scheduled.operation, scheduled.data);
-    const accepted = { channel, event, scheduleArn: scheduleArn(this.naming, scheduled.scheduleId) };
+    const accepted = { channel, event, scheduleArn: scheduleArn(this.config, scheduled.scheduleId) };
     return scheduled.eagerId === undefined ? accepted : { id: scheduled.eagerId, ...accepted };
   }
 
@@ -162,11 +171,11 @@ export class Publisher {
     return { channel, event };
   }
 
-  private withTargets(requests: readonly PublishRequest[]): Promise<Checked[]> {
+  private withTargets(requests: readonly PublishRequest[], deadline: Deadline): Promise<Checked[]> {
     return Promise.all(
       requests.map(async (request, index) => {
         try {
-          return await this.withTarget(request);
+          return await this.withTarget(request, deadline);
         } catch (error) {
           const { code, message, cause } = error as ProtocolError;
           throw new ProtocolError(code, message, { index, cause });
@@ -176,12 +185,13 @@ export class Publisher {
   }
 
   /** Finds what a reaction is for. */
-  private async withTarget(request: PublishRequest): Promise<Checked> {
+  private async withTarget(request: PublishRequest, deadline: Deadline): Promise<Checked> {
     const { channel, reaction } = request;
     if (reaction === undefined) return request;
     let target: FoundMessage | undefined;
     try {
-      target = await findMessage(this.database.db, channel, reaction.messageId, () => this.ingest.barrier(channel));
+      const settled = (): Promise<void> => this.ingest.barrier(channel);
+      target = await deadline.bound(findMessage(this.database.db, channel, reaction.messageId, settled));
     } catch (error) {
       throw unavailable('data.messageId cannot be looked up', error);
     }
@@ -195,8 +205,12 @@ function originOf(source: PublishSource): OperationOrigin {
   return { trigger, requestId, sourceIp, userAgent };
 }
 
+function isOutage(error: unknown): error is Error {
+  return error instanceof StreamUnavailableError || error instanceof DeadlineError;
+}
+
 function unavailable(what: string, cause: unknown): ProtocolError {
-  const reason = cause instanceof StreamUnavailableError ? `: ${cause.message}` : '';
+  const reason = isOutage(cause) ? `: ${cause.message}` : '';
   return new ProtocolError('SERVICE_UNAVAILABLE', `${what}, try again with the same deduplicationId${reason}`, {
     cause,
   });
