@@ -6,6 +6,7 @@ import {
   ACCESS_KEY,
   FUNCTION_ARN,
   FUNCTION_NAME,
+  invocationPath,
   sendRequest,
   signed,
   ToSign,
@@ -330,8 +331,10 @@ describe('access keys', () => {
         ...[ACCESS_KEY, changed, third],
       );
       await afterWriting('off', [404], changed);
+      expect((await fetch(`${app.httpUrl}${invocationPath(FUNCTION_NAME)}`)).status).toBe(404);
       await afterWriting('', ['UnrecognizedClientException'], changed);
       await afterWriting(ACCESS_KEYS, [200, 200], ACCESS_KEY, OTHER_KEY);
+      expect((await fetch(`${app.httpUrl}${invocationPath(FUNCTION_NAME)}`)).status).toBe(405);
     } finally {
       await app.stop();
       await rm(folder, { recursive: true, force: true });
@@ -346,6 +349,12 @@ describe('access keys', () => {
       const unknown = await sendRequest(app.port, { ...request, path: '/nothing' });
       expect([answer.status, answer.text]).toEqual([404, unknown.text]);
       expect(answer.headers).not.toHaveProperty('x-amzn-requestid');
+      for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', 'HEAD']) {
+        const other = await sendRequest(app.port, { ...request, method });
+        const same = await sendRequest(app.port, { ...request, method, path: '/nothing' });
+        expect([method, other.status, other.text]).toEqual([method, 404, same.text]);
+        expect(other.headers).not.toHaveProperty('allow');
+      }
     } finally {
       await app.stop();
     }

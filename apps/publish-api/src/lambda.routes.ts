@@ -66,6 +66,7 @@ export class LambdaRoutes implements OnModuleInit {
     this.host.httpAdapter.getInstance<FastifyInstance>().route<Invocation>({
       method: 'POST',
       url: '/2015-03-31/functions/:name/invocations',
+      config: { isThere: () => this.live.current.awsAccessKeys !== 'off' },
       onRequest: (request, reply) => this.answer(request, reply),
       // Never reached: the hook has answered.
       handler: () => undefined,
