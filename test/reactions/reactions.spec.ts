@@ -343,6 +343,15 @@ describe('a backend that reacts', () => {
     expect(watcher.ws.frames.map(({ event }) => event)).not.toContain('e');
   });
 
+  it('is promised no id, for what changes nothing has none', async () => {
+    const channel = 'server-eager';
+    const messageId = await stored(channel);
+    for (const action of ['add', 'add']) {
+      const answer = await asServer(channel, reactionTo(messageId, '👍', action), { eagerIdGeneration: true });
+      expect([answer.status, answer.text]).toEqual([202, JSON.stringify({ channel, event: REACTION })]);
+    }
+  });
+
   it('may repeat itself under one deduplicationId', async () => {
     const channel = 'server-dedup';
     const messageId = await stored(channel);
