@@ -82,6 +82,10 @@ describe('a client', () => {
     for (const [operation, body, status, code] of cases) {
       expect([operation, body, outcome(await one.call(operation, body))]).toEqual([operation, body, [status, code]]);
     }
+    const messageOf = async (body: object) =>
+      (await one.call('channelStorageList', { channel, ...body })).json.error.message;
+    expect(await messageOf({ keys: ['get', 'a b'] })).toMatch(/^keys\[1\] must not contain/);
+    expect(await messageOf({ after: 'a b' })).toMatch(/^after must not contain/);
     await one.ws.close();
     // The gateway hears of the close a moment after the client.
     await eventually(async () => {
@@ -176,7 +180,9 @@ describe('GET /channels/{name}/storage', () => {
     expect(outcome(await testbed.get('/channels/a%20b/storage'))).toEqual([400, 'INVALID_CHANNEL']);
     const many = Array<string>(101).fill('k').join(',');
     expect(outcome(await testbed.get(`/channels/c/storage?keys=${many}`))).toEqual([400, 'INVALID_STORAGE_KEY']);
-    expect(outcome(await testbed.get('/channels/c/storage?after=a%20b'))).toEqual([400, 'INVALID_STORAGE_KEY']);
+    const after = await testbed.get('/channels/c/storage?after=a%20b');
+    expect(outcome(after)).toEqual([400, 'INVALID_STORAGE_KEY']);
+    expect(after.json.error.message).toMatch(/^after must/);
     expect(outcome(await testbed.get('/channels/c/storage?after=a&after=b'))).toEqual([400, 'INVALID_TYPE']);
   });
 });

@@ -7,7 +7,7 @@ import {
   type RunningService,
   type ServiceContext,
 } from '@hearth/service';
-import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { ensureStreams, IngestPublisher, StreamConnection, updateStreams } from '@hearth/stream';
 import { ensurePartitions, migrate, openDatabase } from '@hearth/store';
 import type { AddressInfo } from 'node:net';
 import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
@@ -63,7 +63,11 @@ async function start(context: ServiceContext): Promise<RunningService> {
       logger,
     );
     closers.push(() => stream.close());
-    await ensureStreams(await stream.manager(), config);
+    const manager = await stream.manager();
+    await ensureStreams(manager, config);
+    await updateStreams(manager, config).catch((error: unknown) => {
+      logger.warn({ err: error }, 'streams could not be brought to what is set, and stay as they are');
+    });
     const ingest = new IngestPublisher(stream, config);
     closers.push(async () => ingest.close());
     admin.addCheck('postgres', () => database.ping());

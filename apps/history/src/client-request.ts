@@ -178,7 +178,7 @@ export function parseStorageList(body: Uint8Array): StorageListRequest {
   const channel = requiredChannel(object);
   const keys = object.keys == null ? undefined : checkedStorageKeys(stringArray(object.keys, 'keys'));
   const after = typedMember(object, 'after', 'string');
-  return { channel, keys, after: after === undefined || after === '' ? undefined : checkedStorageKey(after) };
+  return { channel, keys, after: after === undefined || after === '' ? undefined : checkedStorageKey(after, 'after') };
 }
 
 function stringArray(value: unknown, name: string): readonly string[] {

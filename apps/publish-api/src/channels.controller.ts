@@ -80,7 +80,7 @@ function pageOf(query: Readonly<Record<string, unknown>>): Pick<StoragePageReque
   const keys = text(query, 'keys');
   if (keys !== '') return { keys: checkedStorageKeys(keys.split(',').filter((key) => key !== '')) };
   const after = text(query, 'after');
-  return after === '' ? {} : { after: checkedStorageKey(after) };
+  return after === '' ? {} : { after: checkedStorageKey(after, 'after') };
 }
 
 function text(query: Readonly<Record<string, unknown>>, name: string): string {

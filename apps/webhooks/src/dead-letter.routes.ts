@@ -1,9 +1,15 @@
 import type { AdminAnswer, AdminServer } from '@hearth/service';
 import { findDeadLetter, listDeadLetters, requestRetry, type Database, type DeadLetter } from '@hearth/store';
+import { isValid } from 'ulid';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
 const UNKNOWN: AdminAnswer = { status: 404, body: { error: 'no such dead letter' } };
+const INVALID_LIMIT: AdminAnswer = {
+  status: 400,
+  body: { error: `limit must be a whole number from 1 to ${MAX_LIMIT}` },
+};
+const INVALID_BEFORE: AdminAnswer = { status: 400, body: { error: 'before must be the id of a dead letter' } };
 
 /** Dead letters on the admin port: look at them, and have them sent again. */
 export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void {
@@ -11,9 +17,12 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
     method: 'GET',
     path: /^\/webhooks\/dead-letters$/,
     answer: async (_, query) => {
-      const limit = limitOf(query.get('limit'));
+      const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
+      if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) return INVALID_LIMIT;
+      const before = query.get('before') ?? undefined;
+      if (before !== undefined && !isValid(before)) return INVALID_BEFORE;
       const target = query.get('target') ?? undefined;
-      const letters = await listDeadLetters(db, { target, before: query.get('before') ?? undefined, limit });
+      const letters = await listDeadLetters(db, { target, before, limit });
       const next = letters.length < limit ? null : (letters.at(-1)?.id ?? null);
       return { status: 200, body: { deadLetters: letters.map(summaryOf), next } };
     },
@@ -48,9 +57,4 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
 /** Payloads are what users wrote: they are shown one at a time, to whoever asks for one. */
 function summaryOf({ payload, ...summary }: DeadLetter): object {
   return { ...summary, bytes: payload.length };
-}
-
-function limitOf(text: string | null): number {
-  const limit = Number(text ?? DEFAULT_LIMIT);
-  return Number.isInteger(limit) && limit > 0 ? Math.min(limit, MAX_LIMIT) : DEFAULT_LIMIT;
 }

@@ -118,10 +118,10 @@ export function requiredStorageKey(object: JsonObject): string {
   return checkedStorageKey(key);
 }
 
-/** A string that must be a storage key; throws `INVALID_STORAGE_KEY`. */
-export function checkedStorageKey(key: string): string {
+/** A string that must be a storage key; throws `INVALID_STORAGE_KEY`, which names the field. */
+export function checkedStorageKey(key: string, field = 'key'): string {
   const problem = storageKeyProblem(key);
-  if (problem !== undefined) throw new ProtocolError('INVALID_STORAGE_KEY', problem);
+  if (problem !== undefined) throw new ProtocolError('INVALID_STORAGE_KEY', problem.replace(/^key/, field));
   return key;
 }
 
@@ -130,7 +130,7 @@ export function checkedStorageKeys(keys: readonly string[]): readonly string[] {
   if (keys.length > MAX_STORAGE_KEYS) {
     throw new ProtocolError('INVALID_STORAGE_KEY', `keys must be at most ${MAX_STORAGE_KEYS}`);
   }
-  return keys.map(checkedStorageKey);
+  return keys.map((key, index) => checkedStorageKey(key, `keys[${index}]`));
 }
 
 function serverReaction(data: string): ServerReaction {
@@ -167,8 +167,14 @@ function deduplicationId(object: JsonObject): string | undefined {
   return id;
 }
 
+/** Members that mean nothing without another one (publish-api §3). */
+function isIgnored(name: string, { event, scheduleExpression }: JsonObject): boolean {
+  if (name === 'key') return event !== STORAGE_SET_EVENT;
+  return name === 'scheduleExpressionTimezone' && scheduleExpression == null;
+}
+
 function publishRequest(text: string, object: JsonObject): PublishRequest {
-  for (const [name, type] of MEMBER_TYPES) typedMember(object, name, type);
+  for (const [name, type] of MEMBER_TYPES) if (!isIgnored(name, object)) typedMember(object, name, type);
   if (object.channel == null) throw new ProtocolError('MISSING_FIELD', 'channel is required');
   if (object.event == null || object.event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
   const channel = requiredChannel(object);

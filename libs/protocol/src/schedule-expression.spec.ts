@@ -77,6 +77,8 @@ describe('a schedule expression (publish-api §7)', () => {
     expect(scheduledMs({ scheduleExpressionTimezone: 'Mars/Phobos' }, NOW)).toBeUndefined();
     expect(scheduledMs({ scheduleExpression: null, scheduleExpressionTimezone: null }, NOW)).toBeUndefined();
     expect(() => scheduledMs({ scheduleExpression: 1 }, NOW)).toThrow('scheduleExpression');
-    expect(() => scheduledMs({ scheduleExpressionTimezone: 1 }, NOW)).toThrow('scheduleExpressionTimezone');
+    expect(scheduledMs({ scheduleExpressionTimezone: 1 }, NOW)).toBeUndefined();
+    const both = { scheduleExpression: 'at(2026-01-02T00:00:00)', scheduleExpressionTimezone: 1 };
+    expect(() => scheduledMs(both, NOW)).toThrow('scheduleExpressionTimezone');
   });
 });

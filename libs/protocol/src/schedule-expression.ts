@@ -64,6 +64,7 @@ function inZone(local: Temporal.PlainDateTime, timezone: string): Temporal.Zoned
  */
 export function scheduledMs(object: Readonly<Record<string, unknown>>, nowMs: number): number | undefined {
   const expression = typedMember(object, 'scheduleExpression', 'string');
+  if (expression === undefined) return undefined;
   const timezone = typedMember(object, 'scheduleExpressionTimezone', 'string');
-  return expression === undefined ? undefined : scheduleInstantMs(expression, timezone ?? 'UTC', nowMs);
+  return scheduleInstantMs(expression, timezone ?? 'UTC', nowMs);
 }

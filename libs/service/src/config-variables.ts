@@ -419,7 +419,8 @@ export const VARIABLES = {
     services: STREAM,
   }),
   ingestMaxBytes: variable('HEARTH_INGEST_MAX_BYTES', integer(1_048_576, TEBIBYTE), '1073741824', {
-    meaning: 'Size of the ingest stream, all partitions together; when full, publishes are answered `503`.',
+    meaning:
+      'Size of the ingest stream, all partitions together; when full, publishes are answered `503`. Can be raised, not lowered.',
     services: STREAM,
   }),
   deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {

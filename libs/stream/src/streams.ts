@@ -66,10 +66,13 @@ export async function ensureIngestStream(
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
     discard: DiscardPolicy.New,
-    max_bytes: Math.max(1_048_576, Math.floor(settings.ingestMaxBytes / settings.partitions)),
+    ...ingestTuning(settings),
     duplicate_window: nanos(REPEAT_WINDOW_MS),
-    num_replicas: settings.streamReplicas,
   });
+}
+
+function ingestTuning({ ingestMaxBytes, partitions, streamReplicas }: StreamSettings) {
+  return { max_bytes: Math.max(1_048_576, Math.floor(ingestMaxBytes / partitions)), num_replicas: streamReplicas };
 }
 
 /**
@@ -83,12 +86,18 @@ export async function ensureDeliverStream(manager: JetStreamManager, settings: S
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
     discard: DiscardPolicy.Old,
-    max_age: nanos(settings.deliverMaxAgeSeconds * 1_000),
-    max_bytes: settings.deliverMaxBytes,
+    ...deliverTuning(settings),
     allow_direct: true,
-    duplicate_window: nanos(Math.min(REPEAT_WINDOW_MS, settings.deliverMaxAgeSeconds * 1_000)),
-    num_replicas: settings.streamReplicas,
   });
+}
+
+function deliverTuning({ deliverMaxAgeSeconds, deliverMaxBytes, streamReplicas }: StreamSettings) {
+  return {
+    max_age: nanos(deliverMaxAgeSeconds * 1_000),
+    max_bytes: deliverMaxBytes,
+    duplicate_window: nanos(Math.min(REPEAT_WINDOW_MS, deliverMaxAgeSeconds * 1_000)),
+    num_replicas: streamReplicas,
+  };
 }
 
 /** All streams of an installation but the backend events; safe to call from every node at every start. */
@@ -97,6 +106,32 @@ export async function ensureStreams(manager: JetStreamManager, settings: StreamS
   for (let partition = 0; partition < settings.partitions; partition++) {
     await ensureIngestStream(manager, partition, settings);
   }
+}
+
+/**
+ * Brings streams that exist to what the settings say by now; for the start of those who work on them. The ingest streams
+ * are never made smaller, because what they hold was accepted, and no stream loses a copy.
+ */
+export async function updateStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+  await update(manager, DELIVER_STREAM, deliverTuning(settings), ['num_replicas']);
+  for (let partition = 0; partition < settings.partitions; partition++) {
+    await update(manager, ingestStream(partition), ingestTuning(settings), ['max_bytes', 'num_replicas']);
+  }
+}
+
+/** @param growing what is only ever raised */
+async function update(
+  manager: JetStreamManager,
+  name: string,
+  tuning: Readonly<Record<string, number>>,
+  growing: readonly string[],
+): Promise<void> {
+  const config = (await manager.streams.info(name)).config as unknown as Readonly<Record<string, number>>;
+  const changes = Object.entries(tuning).filter(([key, value]) => {
+    const now = config[key] ?? 0;
+    return growing.includes(key) ? value > now : value !== now;
+  });
+  if (changes.length > 0) await manager.streams.update(name, Object.fromEntries(changes));
 }
 
 /** The stream of backend events (pubsub-events §4.1); one that exists is used as it is. */
