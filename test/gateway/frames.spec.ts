@@ -264,6 +264,23 @@ describe('aliases (tokens-and-claims §6)', () => {
       /"channel":"me","error":{"code":"NOT_SUBSCRIBED"/,
     );
   });
+
+  it('keeps the alias of an active subscription when another one with it ends; the newest counts', async () => {
+    const made = await client({ uid: 'u1', channels: { 'user.1': { subscribe: true, alias: 'me' } } });
+    const token = (channel: string) =>
+      subscribeToken({ uid: 'u1', channels: { [channel]: { subscribe: true, alias: 'me' } } });
+    await subscribe(made, 'user.2', { token: token('user.2') });
+    await subscribe(made, 'user.3', { token: token('user.3') });
+    await subscribe(made, 'user.1');
+    const ended = async (channel: string) => {
+      made.send({ event: 'hotsock.unsubscribe', channel });
+      return (await made.next('hotsock.unsubscribed')).channel;
+    };
+    expect(await ended('user.3')).toBe('user.3');
+    expect(await ended('me')).toBe('user.1');
+    expect(await ended('me')).toBe('user.2');
+    expect(await answerTo(made, { event: 'hotsock.unsubscribe', channel: 'me' })).toMatch(/"NOT_SUBSCRIBED"/);
+  });
 });
 
 describe('hostile input', () => {

@@ -18,7 +18,7 @@ export class Subscriptions {
     return [...(this.byChannel?.values() ?? [])];
   }
 
-  /** Aliases of the subscriptions, to their real names. */
+  /** Aliases of the subscriptions, to their real names; of several with one alias, that of the newest. */
   get aliases(): ReadonlyMap<string, string> {
     return this.realNames ?? NO_ALIASES;
   }
@@ -48,13 +48,21 @@ export class Subscriptions {
     const { channel, alias, identity } = subscription;
     subscription.isActive = false;
     this.byChannel?.delete(channel.name);
-    if (alias !== undefined) this.realNames?.delete(alias);
+    if (alias !== undefined && this.realNames?.get(alias) === channel.name) this.passOn(alias);
     this.rights.left(identity.uid, channel);
     channel.remove(subscription);
     this.attendance.ended(subscription);
   }
 
   clear(): void {
+    this.realNames = undefined;
     for (const subscription of this.byChannel?.values() ?? []) this.remove(subscription);
+  }
+
+  /** Lets an alias whose subscription has ended stand for the newest that is left with it, if there is one. */
+  private passOn(alias: string): void {
+    const heir = this.all.findLast((subscription) => subscription.alias === alias);
+    if (heir === undefined) this.realNames?.delete(alias);
+    else this.realNames?.set(alias, heir.channel.name);
   }
 }
