@@ -174,6 +174,18 @@ describe('order (§9)', () => {
   });
 });
 
+it('counts a message as delivered to those only who get it', async () => {
+  const gateway = await testbed.anotherGateway();
+  const [sender, other] = await Promise.all([gateway.connect(EVERYTHING), gateway.connect(EVERYTHING)]);
+  await Promise.all([sender, other].map((client) => subscribe(client, 'counted')));
+  const except = (await sender.connected()).data.connectionId;
+  for (let n = 0; n < 6; n++) await testbed.sequencer.publish('counted', n, n % 2 ? { except } : {});
+  for (const client of [sender, other]) await client.next((frame) => frame.data === (client === sender ? 4 : 5));
+  expect(numbers(sender, 'counted')).toEqual([0, 2, 4]);
+  expect(gateway.metrics.delivered.value).toBe(9);
+  await Promise.all([sender.close(), other.close()]);
+});
+
 describe('slow readers (R8)', () => {
   it('cuts only the slow one off, with 1013, and bounds what waits for it', async () => {
     const gateway = await testbed.anotherGateway({ wsMaxBacklogBytes: 1_048_576 });

@@ -25,18 +25,24 @@ it('ends a connection at connectionExpiresAt, whatever the traffic', async () =>
 
 it('ends an idle connection, but not one with traffic in either direction', async () => {
   const gateway = await testbed.anotherGateway({ connectionIdleSeconds: 1.5, wsPingSeconds: 0.3 });
-  const [idle, speaks, hears] = await Promise.all([
+  const [idle, speaks, hears, leftOut] = await Promise.all([
     gateway.connect(),
     gateway.connect(),
     gateway.connect({ channels: { 'timers.a': { autoSubscribe: true } } }),
+    gateway.connect({ channels: { 'timers.b': { autoSubscribe: true } } }),
   ]);
-  await hears.next('hotsock.subscribed');
+  const except = (await leftOut.connected()).data.connectionId;
+  await Promise.all([hears, leftOut].map((client) => client.next('hotsock.subscribed')));
   const traffic = setInterval(() => {
     speaks.send({ event: 'hotsock.pong' });
     void testbed.sequencer.publish('timers.a', 1);
+    void testbed.sequencer.publish('timers.b', 1, { except });
   }, 100);
   expect(await idle.closed).toEqual(GOING_AWAY);
   expect(idle.frames).toHaveLength(1);
+  // What a connection publishes over HTTP without echo is no frame of its socket.
+  expect(await leftOut.closed).toEqual(GOING_AWAY);
+  expect(leftOut.frames).toHaveLength(2);
   const heard = hears.frames.length;
   await eventually(() => expect(hears.frames.length).toBeGreaterThan(heard + 25));
   expect([speaks.socket.readyState, hears.socket.readyState]).toEqual([1, 1]);

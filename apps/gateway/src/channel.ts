@@ -198,6 +198,7 @@ export class Channel {
     const batch = new FrameBatch(records.map(({ frame }) => frame));
     const leftOut = this.leftOut(records);
     const hasStorage = records.some(({ notice }) => notice?.kind === 'storage');
+    const isForAll = leftOut === undefined && !hasStorage;
     let hidden = 0;
     const slow: Subscriber[] = [];
     // Begin with another subscriber each time, so that nobody is always the last to hear.
@@ -206,12 +207,14 @@ export class Channel {
       const subscriber = this.subscribers[i];
       if (subscriber === undefined) break;
       if (subscriber.socket.backlogBytes > this.parts.maxBacklogBytes) slow.push(subscriber);
-      else if (!hasStorage) subscriber.socket.write(batch, leftOut?.get(subscriber.connectionId));
+      else if (isForAll) subscriber.socket.write(batch);
       else {
-        const notForIt = withoutStorage(subscriber, records, leftOut?.get(subscriber.connectionId));
-        hidden += notForIt.length;
+        const except = leftOut?.get(subscriber.connectionId);
+        const notForIt = hasStorage ? withoutStorage(subscriber, records, except) : except;
+        const hiddenHere = notForIt?.length ?? 0;
+        hidden += hiddenHere;
         // Who gets nothing is not written to: an empty write would count as traffic.
-        if (notForIt.length < records.length) subscriber.socket.write(batch, notForIt);
+        if (hiddenHere < records.length) subscriber.socket.write(batch, notForIt);
       }
       i = i + 1 === count ? 0 : i + 1;
     }
