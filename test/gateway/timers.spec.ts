@@ -77,6 +77,31 @@ it('ends a connection whose heartbeats stop, and only by their absence', async (
   await beating?.close();
 });
 
+it('keeps a client whose heartbeats stand behind slow frames, as long as they come', async () => {
+  const claims = { heartbeatTimeout: 5, channels: { '*': { subscribe: true } } };
+  const [queued, unread] = await Promise.all([testbed.gateway.connect(claims), testbed.gateway.connect(claims)]);
+  const askFor = (client: WsClient, count: number) => {
+    for (let n = 0; n < count; n++) client.send({ event: 'hotsock.subscribe', channel: `slow.${n}` });
+  };
+  const beats = setInterval(() => [queued, unread].forEach((each) => each.send({ event: 'hotsock.heartbeat' })), 500);
+  process.kill(testbed.nats.pid, 'SIGSTOP');
+  try {
+    askFor(queued, 2);
+    // More than the gateway takes: it stops to read, pongs and heartbeats too.
+    askFor(unread, 100);
+    // One is given up after the other, 5 s each.
+    for (const client of [queued, queued, unread]) await client.next('hotsock.error', 12_000);
+    process.kill(testbed.nats.pid, 'SIGCONT');
+    await eventually(() => expect(unread.frames).toHaveLength(101), 20_000);
+    expect([queued.socket.readyState, unread.socket.readyState]).toEqual([1, 1]);
+  } finally {
+    process.kill(testbed.nats.pid, 'SIGCONT');
+    clearInterval(beats);
+  }
+  const ended = { code: 1001, reason: 'Heartbeat timeout' };
+  expect(await Promise.all([queued.closed, unread.closed])).toEqual([ended, ended]);
+}, 60_000);
+
 it('pings, and drops a socket that does not answer twice', async () => {
   const client = await testbed.gateway.connect();
   let pings = 0;

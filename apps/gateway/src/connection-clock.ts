@@ -37,6 +37,12 @@ export class ConnectionClock {
     if (heartbeatTimeout !== undefined) this.heartbeatDueMs = nowMs + heartbeatTimeout * 1_000;
   }
 
+  /** Nothing was read from the client until now: that it was silent is not its fault, and it gets a whole timeout anew. */
+  excuse(nowMs: number): void {
+    this.beat(nowMs);
+    this.lastDataMs = nowMs;
+  }
+
   /** Whether a keep-alive must be sent now; asked before `endReason`, for it counts as traffic. */
   isKeepAliveDue(nowMs: number): boolean {
     if (nowMs < this.keepAliveDueMs) return false;

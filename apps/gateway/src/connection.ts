@@ -22,7 +22,7 @@ import { ClientSocket, FrameReceiver } from './client-socket';
 import { ConnectionClock, ConnectionTimes } from './connection-clock';
 import { ConnectionEvents, DescribedConnection } from './connection-events';
 import { newConnectionSecret } from './credentials';
-import { FrameQueue } from './frame-queue';
+import { FrameQueue, WaitingFrame } from './frame-queue';
 import { Entrance, Joining } from './joining';
 import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
 import { ResumeRights } from './resume';
@@ -178,8 +178,11 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   receive(text: string | undefined, answerId?: number): void {
     this.hasReceived = true;
     if (this.hasEnded) return;
-    if (this.isBusy) this.keepWaiting(text, answerId);
-    else this.process(text, answerId);
+    const request = readFrame(text);
+    // It counts from its receipt (websocket-protocol §2), whatever it waits for.
+    if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(Date.now());
+    if (this.isBusy) this.keepWaiting({ request, answerId, characters: text?.length ?? 0 });
+    else this.process(request, answerId);
   }
 
   /** The socket has closed. */
@@ -205,6 +208,7 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
 
   /** What time demands; called about twice a second. */
   sweep(nowMs: number): void {
+    if (this.isPaused) this.clock.excuse(nowMs);
     if (this.clock.isKeepAliveDue(nowMs)) this.send(KEEP_ALIVE_FRAME);
     const reason = this.clock.endReason(nowMs, this.hasReceived || this.socket.hasWritten);
     this.hasReceived = false;
@@ -234,9 +238,9 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     if (answerId !== undefined) this.socket.answer(answerId, frame);
   }
 
-  private keepWaiting(text: string | undefined, answerId: number | undefined): void {
+  private keepWaiting(frame: WaitingFrame): void {
     this.waiting ??= new FrameQueue();
-    this.waiting.push({ text, answerId });
+    this.waiting.push(frame);
     if (this.waiting.isTooLong) return this.close(1008, 'Too many messages');
     if (this.isPaused || !this.waiting.isLong) return;
     this.isPaused = true;
@@ -248,32 +252,33 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     while (!this.isBusy && !this.hasEnded) {
       const next = this.waiting?.shift();
       if (next === undefined) break;
-      this.process(next.text, next.answerId);
+      this.process(next.request, next.answerId);
     }
     if (!this.isPaused || this.isBusy || this.hasEnded) return;
     this.isPaused = false;
+    this.clock.excuse(Date.now());
     this.socket.resumeReading();
   }
 
-  private process(text: string | undefined, answerId: number | undefined): void {
-    const unfinished = this.perform(text, answerId);
+  private process(request: ClientFrame | Error, answerId: number | undefined): void {
+    const unfinished = this.perform(request, answerId);
     if (unfinished === undefined) return;
     this.isBusy = true;
     void unfinished.finally(() => this.processWaiting());
   }
 
   /** Does what one frame asks for; gives a promise only when that takes more than this moment. */
-  private perform(text: string | undefined, answerId: number | undefined): Promise<void> | undefined {
-    let channel: string | undefined;
+  private perform(request: ClientFrame | Error, answerId: number | undefined): Promise<void> | undefined {
+    if (request instanceof Error) {
+      const channel = request instanceof ClientFrameError ? request.channel : undefined;
+      return void this.refuse(request, channel, answerId);
+    }
+    const channel = 'channel' in request ? request.channel : undefined;
     try {
-      if (text === undefined) throw new ProtocolError('MALFORMED_MESSAGE', 'the message must be JSON in UTF-8');
-      const frame = parseClientFrame(text);
-      if ('channel' in frame) channel = frame.channel;
-      const unfinished = this.performFrame(frame, answerId);
+      const unfinished = this.performFrame(request, answerId);
       return unfinished?.catch((error: unknown) => this.refuse(error, channel, answerId));
     } catch (error) {
-      this.refuse(error, error instanceof ClientFrameError ? error.channel : channel, answerId);
-      return undefined;
+      return void this.refuse(error, channel, answerId);
     }
   }
 
@@ -288,8 +293,6 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
       case 'ping':
         return void this.answer(PONG_FRAME, answerId);
       case 'heartbeat':
-        this.clock.beat(Date.now());
-        return void this.answerNothing(answerId);
       case 'pong':
         return void this.answerNothing(answerId);
       case 'reaction':
@@ -456,5 +459,15 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     const { onRoom } = this;
     this.onRoom = undefined;
     onRoom?.();
+  }
+}
+
+/** What a client asks for, or why that cannot be told (websocket-protocol §6). */
+function readFrame(text: string | undefined): ClientFrame | Error {
+  if (text === undefined) return new ProtocolError('MALFORMED_MESSAGE', 'the message must be JSON in UTF-8');
+  try {
+    return parseClientFrame(text);
+  } catch (error) {
+    return error instanceof Error ? error : new Error('unreadable', { cause: error });
   }
 }

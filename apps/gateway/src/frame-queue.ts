@@ -1,7 +1,12 @@
+import type { ClientFrame } from '@hearth/protocol';
+
 /** A frame of a client that waits for the one before it. */
 export interface WaitingFrame {
-  readonly text: string | undefined;
+  /** What the client asks for, or why that cannot be told. */
+  readonly request: ClientFrame | Error;
   readonly answerId: number | undefined;
+  /** Length of its text. */
+  readonly characters: number;
 }
 
 /** While so much waits, nothing more is read from the client. */
@@ -24,12 +29,12 @@ export class FrameQueue {
 
   push(frame: WaitingFrame): void {
     this.frames.push(frame);
-    this.characters += frame.text?.length ?? 0;
+    this.characters += frame.characters;
   }
 
   shift(): WaitingFrame | undefined {
     const frame = this.frames.shift();
-    this.characters -= frame?.text?.length ?? 0;
+    this.characters -= frame?.characters ?? 0;
     return frame;
   }
 }

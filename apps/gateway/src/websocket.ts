@@ -80,8 +80,11 @@ class NativeClient implements ClientSocket {
 
   ping(): void {
     if (!this.isOpen) return;
-    if (this.unansweredPings >= MISSED_PINGS) return this.terminate();
-    this.unansweredPings++;
+    // While nothing is read, a pong would not be seen. The ping still makes TCP find out whether the client is gone.
+    if (!this.webSocket.isPaused) {
+      if (this.unansweredPings >= MISSED_PINGS) return this.terminate();
+      this.unansweredPings++;
+    }
     this.put(PING);
   }
 
