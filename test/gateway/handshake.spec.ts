@@ -100,7 +100,7 @@ describe('who may connect (websocket-protocol §1.1)', () => {
       const answer = await fetch(`${testbed.gateway.httpUrl}/v1?token=x`, { method });
       expect(answer.status).toBe(426);
       expect(answer.headers.get('upgrade')).toBe('websocket');
-      expect(await answer.json()).toEqual({ error: { code: 'UPGRADE_REQUIRED', message: expect.any(String) } });
+      expect({ status: 426, body: await answer.text() }).toEqual(refused(426, 'UPGRADE_REQUIRED'));
     }
     expect((await fetch(`${testbed.gateway.httpUrl}/v2`)).status).toBe(404);
   });
@@ -135,8 +135,29 @@ describe('single-use tokens (tokens-and-claims §2.1)', () => {
     const jti = 'refused-first';
     const early = connectToken({ singleUse: true, jti, nbf: Math.floor(Date.now() / 1_000) + 2 });
     await expect(WsClient.open(testbed.gateway.wsUrl, early)).rejects.toMatchObject({ status: 401 });
-    await expect(badKeyHandshake(connectToken({ singleUse: true, jti }))).resolves.toMatch(/^HTTP\/1.1 400 /);
-    await (await connect(testbed.gateway.wsUrl, connectToken({ singleUse: true, jti }))).close();
+    const token = connectToken({ singleUse: true, jti });
+    for (const [header, status, code] of [
+      ['Sec-WebSocket-Key: bad', 400, 'MALFORMED_MESSAGE'],
+      ['Sec-WebSocket-Version: 12', 426, 'UPGRADE_REQUIRED'],
+    ] as const) {
+      const { head, body } = await rawHandshake(token, header);
+      expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect({ status, body }).toEqual(refused(status, code));
+    }
+    await (await connect(testbed.gateway.wsUrl, token)).close();
+  });
+
+  it.each([
+    'Sec-WebSocket-Protocol: a,,b',
+    'Sec-WebSocket-Protocol: a, a',
+    'Sec-WebSocket-Protocol:',
+    'Sec-WebSocket-Protocol: @',
+    'Sec-WebSocket-Extensions: permessage-deflate; =',
+    'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99',
+  ])('does not lose a token to what is only offered (%s)', async (offer) => {
+    const { head } = await rawHandshake(connectToken({ singleUse: true, jti: offer }), offer);
+    expect(head).toMatch(/^HTTP\/1.1 101 /);
+    expect(head).not.toMatch(/sec-websocket-(protocol|extensions)/i);
   });
 
   it('refuses with 503 while Postgres is away, and only those tokens', async () => {
@@ -182,19 +203,26 @@ it('never writes a token or a secret to its log', async () => {
   for (const secret of [token, token.split('.')[2], connectionSecret]) expect(log).not.toContain(secret);
 });
 
-/** A handshake that only lacks a valid Sec-WebSocket-Key; gives the status line. */
-function badKeyHandshake(token: string): Promise<string> {
+/** A handshake with a header instead of, or beside, those it needs; gives the answer. */
+function rawHandshake(token: string, header: string): Promise<{ head: string; body: string }> {
   const { hostname, port } = new URL(testbed.gateway.httpUrl);
+  const needed = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
+  const [name = ''] = header.split(':', 1);
+  const headers = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', header];
+  headers.push(...needed.filter((each) => !each.startsWith(name)));
   return new Promise((resolve, reject) => {
     const socket = connectTcp(Number(port), hostname, () => {
-      socket.write(
-        `GET /v1?token=${token} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: bad\r\n\r\n',
-      );
+      socket.write(`GET /v1?token=${token} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
     });
     let answer = '';
-    socket.on('data', (chunk) => (answer += chunk.toString()));
-    socket.on('close', () => resolve(answer.split('\r\n', 1)[0] ?? ''));
+    socket.on('data', (chunk) => {
+      answer += chunk.toString();
+      if (answer.startsWith('HTTP/1.1 101 ')) socket.destroy();
+    });
+    socket.on('close', () => {
+      const [head = '', body = ''] = answer.split('\r\n\r\n', 2);
+      resolve({ head, body });
+    });
     socket.on('error', reject);
   });
 }

@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ProtocolError } from '@hearth/protocol';
 import { CONFIG, HearthConfig } from '@hearth/service';
 import type { FastifyInstance } from 'fastify';
+import { handshakeRefusal } from './handshake-refusal';
 
 /**
  * Answers plain HTTP requests on the WebSocket paths with `426` (websocket-protocol §1.1). Registered on the HTTP
@@ -19,8 +20,9 @@ export class UpgradeRequired implements OnModuleInit {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     for (const path of new Set(this.config.wsPaths)) {
       server.all(path, (_request, reply) => {
-        reply.header('upgrade', 'websocket').header('connection', 'upgrade');
-        throw new ProtocolError('UPGRADE_REQUIRED', 'this path speaks WebSocket only');
+        const refusal = new ProtocolError('UPGRADE_REQUIRED', 'this path speaks WebSocket only');
+        reply.code(refusal.status).header('upgrade', 'websocket').header('connection', 'upgrade');
+        return reply.send(handshakeRefusal(refusal));
       });
     }
   }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '@hearth/protocol';
 import { RawData, WebSocket, WebSocketServer } from 'ws';
@@ -8,6 +8,7 @@ import type { Opening } from './connection';
 import { descriptorOf, writeNow } from './direct-write';
 import { FrameBatch, webSocketFrame, writeWithout } from './frame-batch';
 import { Handshake } from './handshake';
+import { handshakeRefusal } from './handshake-refusal';
 
 /** A client that does not answer our close is cut off after this time. It also bounds how long a slow one is kept. */
 const CLOSE_TIMEOUT_MS = 3_000;
@@ -165,8 +166,6 @@ export class WebSocketTransport {
       maxPayload: options.maxMessageBytes,
       // Not in the type package yet.
       closeTimeout: CLOSE_TIMEOUT_MS,
-      // An offered subprotocol is not echoed.
-      handleProtocols: () => false as const,
       WebSocket: NativeWebSocket,
     };
     this.server = new WebSocketServer(settings);
@@ -196,6 +195,8 @@ export class WebSocketTransport {
     // The answer to the handshake and the first frames leave in one packet.
     socket.cork();
     process.nextTick(() => socket.uncork());
+    // None is taken, so it does not matter what is offered; ws would refuse an offer that is not well-formed.
+    delete request.headers['sec-websocket-protocol'];
     this.server.handleUpgrade(request, socket, head, (webSocket) => {
       this.connected(new NativeClient(webSocket as NativeWebSocket, socket), opening);
     });
@@ -222,12 +223,13 @@ function checkUpgrade({ method, headers }: IncomingMessage): void {
 }
 
 /** Answers an upgrade request with an HTTP error (websocket-protocol §1.1). */
-function refuse(socket: Duplex, { status, code, message }: ProtocolError): void {
+function refuse(socket: Duplex, error: ProtocolError): void {
   if (!socket.writable) return void socket.destroy();
-  const reason = STATUS_CODES[status] ?? 'Error';
-  const body = JSON.stringify({ message: reason, error: { code, message } });
+  const { status } = error;
+  const refusal = handshakeRefusal(error);
+  const body = JSON.stringify(refusal);
   const head = [
-    `HTTP/1.1 ${status} ${reason}`,
+    `HTTP/1.1 ${status} ${refusal.message}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(status === 426
