@@ -87,6 +87,34 @@ describe.each([['websocket'], ['polling']])('over %s', (transport) => {
     expect(made.received).toEqual([]);
   });
 
+  it.each([['native'], ['Socket.IO']])('refuses with connect_error when %s clients fill the gateway', async (kind) => {
+    const gateway = await testbed.anotherGateway({ maxConnections: 2 });
+    const options = { transports, forceNew: true, reconnection: false, auth: { token: connectToken() } };
+    const native = kind === 'native' ? [await gateway.connect(), await gateway.connect()] : [];
+    const others = kind === 'native' ? [] : [0, 1].map(() => new IoClient(io(gateway.httpUrl, options)));
+    for (const other of others) await other.frame('hotsock.connected');
+    const third = new IoClient(io(gateway.httpUrl, options));
+    const error: Frame = await new Promise((resolve) => third.socket.on('connect_error', resolve));
+    expect(error.data).toEqual({ code: 'SERVICE_UNAVAILABLE', message: 'too many connections' });
+    await native[0]?.close();
+    others[0]?.socket.disconnect();
+    await eventually(async () => {
+      if (!third.socket.connected) third.socket.connect();
+      await third.frame('hotsock.connected');
+    });
+    await native[1]?.close();
+  });
+
+  it('stays connected with pings off', async () => {
+    const gateway = await testbed.anotherGateway({ wsPingSeconds: 0 });
+    const auth = { token: connectToken() };
+    const made = new IoClient(io(gateway.httpUrl, { transports, forceNew: true, reconnection: false, auth }));
+    for (let n = 0; n < 50; n++) {
+      const answer = made.socket.timeout(5_000).emitWithAck('hotsock.ping');
+      expect(await Promise.race([answer, made.disconnected])).toEqual({ event: 'hotsock.pong', data: '{}' });
+    }
+  });
+
   it('subscribes, publishes and receives, and acknowledges each', async () => {
     const [a, b] = await Promise.all([
       connected({ transports, auth: { token: connectToken({ ...EVERYTHING, uid: 'a' }) } }),
@@ -164,6 +192,8 @@ describe('a client between two polls when the server shuts down', () => {
     const stopped = gateway.stop().then(() => (hasStopped = true));
     // As an error of the transport: after one of the namespace a Socket.IO client does not try again.
     await eventually(async () => expect((await fetch(sessionUrl(gateway))).status).toBe(403));
+    const upgrade = WsClient.open(sessionUrl(gateway).replace('http', 'ws').replace('polling', 'websocket'));
+    await expect(upgrade).rejects.toMatchObject({ status: 400 });
     expect(hasStopped).toBe(false);
     poll();
     expect(await made.disconnected).toBe('transport close');
@@ -177,6 +207,16 @@ describe('a client between two polls when the server shuts down', () => {
     poll();
     expect(await made.disconnected).toBe('transport error');
   });
+});
+
+it('bounds the sessions that have not shown a token', async () => {
+  const gateway = await testbed.anotherGateway({ maxConnections: 2 });
+  const url = `${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+  const statuses = await Promise.all(Array.from({ length: 400 }, async () => (await fetch(url)).status));
+  expect(new Set(statuses)).toEqual(new Set([200, 403]));
+  expect(statuses.filter((status) => status === 200)).toHaveLength(2 + 256);
+  // They take no place of those that have one to show.
+  await (await gateway.connect()).close();
 });
 
 it('stays connected through the change from polling to websocket, without a loss', async () => {

@@ -55,6 +55,12 @@ export class Connections {
     return this.byId.has(connectionId);
   }
 
+  /** Places that are left; Infinity without a limit. */
+  get room(): number {
+    const { maxConnections } = this.limits;
+    return maxConnections === 0 ? Infinity : maxConnections - this.byId.size - this.arriving;
+  }
+
   /**
    * Takes a place for a handshake; give it back with the returned function when the handshake is over, one way or the
    * other.
@@ -62,11 +68,8 @@ export class Connections {
    * @throws ProtocolError `SERVICE_UNAVAILABLE` when there is none
    */
   reserve(): () => void {
-    const { maxConnections } = this.limits;
     if (this.isDraining) throw new ProtocolError('SERVICE_UNAVAILABLE', 'the server is shutting down');
-    if (maxConnections > 0 && this.byId.size + this.arriving >= maxConnections) {
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'too many connections');
-    }
+    if (this.room <= 0) throw new ProtocolError('SERVICE_UNAVAILABLE', 'too many connections');
     this.arriving++;
     let reserved = true;
     return () => {

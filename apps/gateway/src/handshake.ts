@@ -34,6 +34,11 @@ export class Handshake {
     return this.connections.isDraining;
   }
 
+  /** Places that are left for connections; Infinity without a limit. */
+  get room(): number {
+    return this.connections.room;
+  }
+
   /**
    * Lets a client in. What can be checked without other machines comes first and the use of a single-use token last, so
    * that a refused client keeps its token.

@@ -17,10 +17,7 @@ interface RealtimeServer {
   close(): Promise<void>;
 }
 
-export type RealtimeConfig = Pick<
-  HearthConfig,
-  'wsPaths' | 'wsMaxMessageBytes' | 'maxConnections' | 'wsPingSeconds' | 'wsOrigins'
->;
+export type RealtimeConfig = Pick<HearthConfig, 'wsPaths' | 'wsMaxMessageBytes' | 'wsPingSeconds' | 'wsOrigins'>;
 
 /**
  * Connects Nest's gateways with our transports. The stock adapters drop messages they do not know, lose the member
@@ -44,7 +41,6 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
     const socketIo = new SocketIoTransport(
       {
         maxMessageBytes: config.wsMaxMessageBytes,
-        maxConnections: config.maxConnections,
         pingMs: config.wsPingSeconds === 0 ? Infinity : config.wsPingSeconds * 1_000,
         origins: config.wsOrigins,
       },

@@ -12,10 +12,15 @@ import { FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './sock
 const PATH = '/socket.io';
 /** A client that has opened a session must ask for the namespace, and so show its token, within this time. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * Sessions beyond the highest number of connections. A full gateway must let a client in that far to tell it why not;
+ * what is on its way to that takes a round trip, so this is many a second.
+ */
+const SURPLUS_SESSIONS = 256;
 /** A client that does not take what is left to send is cut off after this time. */
 const CLOSE_TIMEOUT_MS = 3_000;
-/** Engine.IO always pings; this is as good as never, and the longest time a timer can hold. */
-const NEVER_MS = 2 ** 31 - 1;
+/** Engine.IO always pings; this is as good as never. Clients add interval and timeout up to what one timer can hold. */
+const NEVER_MS = 2 ** 30 - 1;
 
 /** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
 interface Session {
@@ -137,8 +142,6 @@ class SocketIoClient implements ClientSocket {
 
 export interface SocketIoOptions {
   readonly maxMessageBytes: number;
-  /** 0 = no limit. */
-  readonly maxConnections: number;
   /** Interval of Engine.IO's pings; Infinity = off. */
   readonly pingMs: number;
   /** Browser origins that may use long-polling; empty = all. */
@@ -172,8 +175,8 @@ export class SocketIoTransport {
       allowRequest: (_request, decide) => {
         // Not left to the namespace: a Socket.IO client that is refused there stays away for good.
         if (handshake.isDraining) return decide('the server is shutting down', false);
-        const isFull = options.maxConnections > 0 && this.io.engine.clientsCount >= options.maxConnections;
-        decide(isFull ? 'too many connections' : null, !isFull);
+        const isFull = this.unadmitted >= handshake.room + SURPLUS_SESSIONS;
+        decide(isFull ? 'too many sessions' : null, !isFull);
       },
     });
     this.io.use((socket, next) => void this.admit(socket as unknown as ServerSocket).then(() => next(), next));
@@ -200,6 +203,11 @@ export class SocketIoTransport {
     const gone = leaving.map((session) => new Promise<void>((resolve) => session.once('close', resolve)));
     await Promise.race([Promise.all(gone), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
     this.io.engine.close();
+  }
+
+  /** Sessions that are not, or no more, a connection. */
+  private get unadmitted(): number {
+    return this.io.engine.clientsCount - this.io.sockets.sockets.size;
   }
 
   private async admit(socket: ServerSocket): Promise<void> {
