@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,7 @@ import { connect, type NatsConnection } from 'nats';
 import { Client } from 'pg';
 import { startEmbeddedServers } from '../../apps/hearth/src/embedded';
 import { processIdentity } from '../../apps/hearth/src/embedded/processes';
+import { commandsNaming } from '../start/hearth-process';
 import { eventually } from '../support/eventually';
 import { dataDirPrefix } from '../support/servers';
 
@@ -201,15 +202,28 @@ describe('the embedded servers', () => {
     await expect(query(stranger.href, 'select 1')).rejects.toThrow('password authentication failed');
   });
 
-  it('say so when one of them ends by itself', async () => {
+  it('do not stay when one of them does not start', async () => {
     const dataDir = newDataDir();
-    const lost: string[] = [];
-    const servers = await startEmbeddedServers({ dataDir, onLost: (reason) => lost.push(reason) });
-    stops.push(() => servers.stop());
-    const [, nats] = await serverPids(dataDir);
+    // Where the number of its process belongs, so that the start fails when the process is there.
+    await mkdir(join(dataDir, 'nats/nats-server.pid'), { recursive: true });
 
-    process.kill(nats!, 'SIGKILL');
+    await expect(startEmbeddedServers({ dataDir })).rejects.toThrow('nats-server did not start: EISDIR');
 
-    await eventually(() => expect(lost).toEqual(['the embedded nats-server ended with signal SIGKILL']));
+    expect(await commandsNaming(dataDir)).toEqual([]);
+  });
+
+  it('are stopped while one of them is being started again', async () => {
+    const dataDir = newDataDir();
+    const servers = await start(dataDir);
+    const [postmaster = 0] = await serverPids(dataDir);
+    process.kill(postmaster, 'SIGKILL');
+    await eventually(async () => {
+      const [next] = await serverPids(dataDir);
+      expect(next).not.toBe(postmaster);
+    });
+
+    await servers.stop();
+
+    expect(await commandsNaming(dataDir)).toEqual([]);
   });
 });

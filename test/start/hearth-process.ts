@@ -120,23 +120,39 @@ export async function shell(command: string, env: Readonly<Record<string, string
   return stdout;
 }
 
-/** Identities of all processes that a process started, and that those started: what must be gone when it has ended. */
-export async function descendantsOf(pid: number): Promise<readonly Descendant[]> {
+interface ListedProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+async function allProcesses(): Promise<readonly ListedProcess[]> {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,args=']);
-  const processes = stdout.split('\n').flatMap((line) => {
+  return stdout.split('\n').flatMap((line) => {
     const [, own, parent, command = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
     return own === undefined ? [] : [{ pid: Number(own), parent: Number(parent), command }];
   });
+}
+
+/** Identities of all processes that a process started, and that those started: what must be gone when it has ended. */
+export async function descendantsOf(pid: number): Promise<readonly Descendant[]> {
+  const processes = await allProcesses();
   const below = (parent: number): Descendant[] =>
     processes.filter((one) => one.parent === parent).flatMap((one) => [describe(one), ...below(one.pid)]);
-  const describe = ({ pid: own, command }: { pid: number; command: string }): Descendant => {
+  const describe = ({ pid: own, command }: ListedProcess): Descendant => {
     const identity = processIdentity(own);
-    return { command, isRunning: () => identity !== undefined && processIdentity(own) === identity };
+    return { pid: own, command, isRunning: () => identity !== undefined && processIdentity(own) === identity };
   };
   return below(pid);
 }
 
+/** Command lines of all running processes that name a folder: the servers on it, whoever is their parent by now. */
+export async function commandsNaming(folder: string): Promise<readonly string[]> {
+  return (await allProcesses()).map(({ command }) => command).filter((command) => command.includes(folder));
+}
+
 export interface Descendant {
+  readonly pid: number;
   readonly command: string;
   isRunning(): boolean;
 }

@@ -1,34 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from '../support/ws-client';
 import { eventually } from '../support/eventually';
-import { descendantsOf, HearthRun, Installation, shell } from './hearth-process';
+import { descendantsOf, Installation, shell } from './hearth-process';
+import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from './printed-commands';
 
 let installation: Installation;
 beforeEach(() => (installation = new Installation()));
 afterEach(() => installation.remove(), 60_000);
-
-/** Opens the connection that the first printed command opens. */
-async function connectAsPrinted({ commands }: HearthRun) {
-  const [wscat = ''] = commands;
-  const [, url, token] = /^npx wscat -c "(ws:\/\/[^?"]+)\?token=([^"]+)"$/.exec(wscat) ?? [];
-  return connect(url!, token);
-}
-
-/** Publishes with the second printed command, with other `data` and further members if they are given. */
-async function publishAsPrinted({ commands }: HearthRun, more?: { data: string; deduplicationId?: string }) {
-  const members = more === undefined ? '"data":"👋"' : JSON.stringify(more).slice(1, -1);
-  return JSON.parse(await shell(`${commands[1]} -s`.replace('"data":"👋"', members)));
-}
-
-type Client = Awaited<ReturnType<typeof connect>>;
-
-/** Looks back with the third printed command, its variables filled as the text above it says. */
-async function lookBackAsPrinted({ commands }: HearthRun, client: Client): Promise<{ messages: { data: unknown }[] }> {
-  const { connectionId, connectionSecret } = (await client.connected()).data;
-  const env = { CONNECTION_ID: connectionId as string, CONNECTION_SECRET: connectionSecret as string };
-  return JSON.parse(await shell(`${commands[2]} -s`, env));
-}
 
 const secretsIn = (text: string): string[] => text.match(/\b[A-Za-z0-9]{40}\b/g) ?? [];
 
@@ -123,23 +101,6 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     await client.next(({ data }) => data === '👋');
     expect(await second.end('SIGTERM')).toBe(0);
   }, 120_000);
-
-  it.each([
-    ['Postgres', 0],
-    ['nats-server', 1],
-  ] as const)(
-    'ends with code 1 and takes the rest along when its %s dies',
-    async (_name, index) => {
-      const hearth = await installation.start();
-      const started = await descendantsOf(hearth.pid);
-      process.kill(installation.serverPids()[index]!, 'SIGKILL');
-      expect(await hearth.untilEnded()).toBe(1);
-      await eventually(() =>
-        expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]),
-      );
-    },
-    90_000,
-  );
 
   it('prints all mistakes of a configuration at once and starts nothing', async () => {
     const hearth = await installation.run({

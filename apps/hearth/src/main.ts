@@ -15,7 +15,7 @@ import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
 import { WebhooksModule } from '../../webhooks/src/webhooks.module';
-import { startEmbeddedServers } from './embedded';
+import { startEmbeddedServers, type EmbeddedServers } from './embedded';
 import { GeneratedKeys, withInstallationKeys } from './installation-keys';
 import { welcomeText } from './welcome';
 
@@ -25,7 +25,7 @@ class HearthModule {}
 let generated: GeneratedKeys | undefined;
 
 async function start(context: ServiceContext): Promise<RunningService> {
-  const { config, logger, admin } = context;
+  const { config, logger } = context;
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
   const servers = await startEmbeddedServers({
@@ -34,12 +34,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
     databaseUrl: config.databaseUrl,
     natsUrl: config.natsUrls.length === 0 ? undefined : config.natsUrls.join(','),
     log: (line) => logger.info(line),
-    onLost: (reason) => {
-      // Ends like every failure that nobody can handle: gently, and with code 1, so that whoever watches starts it again.
-      setImmediate(() => {
-        throw new Error(reason);
-      });
-    },
+    warn: (line) => logger.warn(line),
   });
   const closers = [() => servers.stop()];
   const closeAll = async (): Promise<void> => {
@@ -49,54 +44,66 @@ async function start(context: ServiceContext): Promise<RunningService> {
     if (failures.length > 0) throw new AggregateError(failures, 'not everything could be closed');
   };
   try {
-    await migrate(servers.databaseUrl);
-    const database = openDatabase(servers.databaseUrl, {
-      applicationName: 'hearth',
-      max: config.databasePool,
-      log: (line) => logger.warn(line),
-    });
-    closers.push(() => database.close());
-    await ensurePartitions(database.db, config.partitions);
-    const stream = await StreamConnection.open(
-      { ...config, natsUrls: servers.natsUrl.split(',') },
-      'all-in-one',
-      logger,
-    );
-    closers.push(() => stream.close());
-    const manager = await stream.manager();
-    await ensureStreams(manager, config);
-    await updateStreams(manager, config).catch((error: unknown) => {
-      logger.warn({ err: error }, 'streams could not be brought to what is set, and stay as they are');
-    });
-    const ingest = new IngestPublisher(stream, config);
-    closers.push(async () => ingest.close());
-    admin.addCheck('postgres', () => database.ping());
-    admin.addCheck('nats', () => stream.ping());
-    const app = await createHttpApp(
-      {
-        module: HearthModule,
-        imports: [
-          ServiceModule.of(context),
-          SequencerModule.register({ stream, database, databaseUrl: servers.databaseUrl }),
-          PublishApiModule.register(ingest, database),
-          HistoryModule.register({ stream, database }),
-          GatewayModule.register({ stream, database, ingest }),
-          ...(config.webhookUrls.length === 0 ? [] : [WebhooksModule.register({ stream, database, admin })]),
-        ],
-      },
-      config,
-      logger,
-    );
-    closers.push(() => app.close());
-    await attachGateway(app);
-    await app.listen(config.port, config.host);
-    const { port } = app.getHttpServer().address() as AddressInfo;
-    process.stderr.write(await welcomeText(outputsOf(config, port), generated));
-    return { drain: closeAll, port };
+    // Waiting for a server that is not started again would never end.
+    const port = await Promise.race([startServices(context, servers, closers), failureOf(servers)]);
+    return { drain: closeAll, port, failed: servers.lost };
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+/** @returns the port they listen on; what has to be closed in the end, last first, is added to `closers` */
+async function startServices(
+  context: ServiceContext,
+  servers: EmbeddedServers,
+  closers: (() => Promise<void>)[],
+): Promise<number> {
+  const { config, logger, admin } = context;
+  await migrate(servers.databaseUrl);
+  const database = openDatabase(servers.databaseUrl, {
+    applicationName: 'hearth',
+    max: config.databasePool,
+    log: (line) => logger.warn(line),
+  });
+  closers.push(() => database.close());
+  await ensurePartitions(database.db, config.partitions);
+  const stream = await StreamConnection.open({ ...config, natsUrls: servers.natsUrl.split(',') }, 'all-in-one', logger);
+  closers.push(() => stream.close());
+  const manager = await stream.manager();
+  await ensureStreams(manager, config);
+  await updateStreams(manager, config).catch((error: unknown) => {
+    logger.warn({ err: error }, 'streams could not be brought to what is set, and stay as they are');
+  });
+  const ingest = new IngestPublisher(stream, config);
+  closers.push(async () => ingest.close());
+  admin.addCheck('postgres', () => database.ping());
+  admin.addCheck('nats', () => stream.ping());
+  const app = await createHttpApp(
+    {
+      module: HearthModule,
+      imports: [
+        ServiceModule.of(context),
+        SequencerModule.register({ stream, database, databaseUrl: servers.databaseUrl }),
+        PublishApiModule.register(ingest, database),
+        HistoryModule.register({ stream, database }),
+        GatewayModule.register({ stream, database, ingest }),
+        ...(config.webhookUrls.length === 0 ? [] : [WebhooksModule.register({ stream, database, admin })]),
+      ],
+    },
+    config,
+    logger,
+  );
+  closers.push(() => app.close());
+  await attachGateway(app);
+  await app.listen(config.port, config.host);
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  process.stderr.write(await welcomeText(outputsOf(config, port), generated));
+  return port;
+}
+
+async function failureOf({ lost }: EmbeddedServers): Promise<never> {
+  throw new Error(await lost);
 }
 
 void runService({

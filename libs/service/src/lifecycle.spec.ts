@@ -113,6 +113,17 @@ describe('a process', () => {
     expect(drain).toHaveBeenCalledTimes(1);
   });
 
+  it('whose service cannot go on drains and ends with 1', async () => {
+    const drain = jest.fn(async () => {});
+    let fail: (reason: string) => void = () => {};
+    const failed = new Promise<string>((resolve) => (fail = resolve));
+    const { host, running } = run(async () => ({ drain, failed }));
+    await running;
+    fail('its database is lost');
+    expect(await host.exited).toBe(1);
+    expect(drain).toHaveBeenCalledTimes(1);
+  });
+
   it('with an error while draining goes on draining and ends with 1', async () => {
     let finish: () => void = () => {};
     const { host, running } = run(async () => ({ drain: () => new Promise((resolve) => (finish = resolve)) }));

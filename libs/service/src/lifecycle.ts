@@ -15,6 +15,8 @@ export interface RunningService {
   drain(): Promise<void>;
   /** The port that is really bound, for the outputs, when `HEARTH_PORT` is 0. */
   readonly port?: number;
+  /** Resolves, with why, when it cannot go on. It is drained then, and the exit code is 1. */
+  readonly failed?: Promise<string>;
 }
 
 export interface ServiceDefinition {
@@ -42,7 +44,7 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
  * process with code 1.
  *
  * - starting → running: configuration, logger, admin port, `start`. A failure exits 1.
- * - running → draining: SIGTERM, SIGINT, or an error nobody caught (then the exit code is 1).
+ * - running → draining: SIGTERM, SIGINT; a service that cannot go on or an error nobody caught (then the exit code is 1).
  * - draining → ended: `drain` is done (0), its deadline is over (1), or a second signal came (130, 143).
  *
  * SIGHUP reads changed key files at once. SIGUSR1 is left alone: it belongs to the debugger of Node.
@@ -111,8 +113,10 @@ class Life {
       await this.admin.start();
       const { config, logger, metrics, admin } = this;
       this.starting = this.definition.start({ config, logger, metrics, admin });
-      this.port = (await this.starting).port;
+      const { port, failed } = await this.starting;
+      this.port = port;
       started = true;
+      void failed?.then((reason) => this.onFailure(reason));
       logger.info({ outputs: outputsOf(config, this.port) }, 'Started');
     } catch (error) {
       this.logger.fatal({ err: error }, 'Start failed');
@@ -138,6 +142,15 @@ class Life {
   /** The state of the process is unknown by now, but clients are better told to go than cut off. */
   private onCrash(error: unknown): void {
     this.logger.fatal({ err: error }, 'An error was not handled');
+    this.endWithFailure();
+  }
+
+  private onFailure(reason: string): void {
+    this.logger.fatal(reason);
+    this.endWithFailure();
+  }
+
+  private endWithFailure(): void {
     const isEnding = this.exitCode !== undefined;
     this.exitCode = 1;
     if (!isEnding) void this.end(1);

@@ -4,16 +4,19 @@ import { lockDataDir, openDataDir } from './data-dir';
 import { findNatsServer } from './find-nats-server';
 import { startEmbeddedNats } from './nats-server';
 import { startEmbeddedPostgres } from './postgres';
+import { SupervisedServer, type RunningServer } from './supervised-server';
 
 /**
  * The servers the all-in-one brings along. Whatever of Postgres and NATS the user has not given is started on the data
- * folder, in a process group of its own, and stopped again; what was given is left alone. Killed servers and killed
- * Hearths are cleaned up after at the next start.
+ * folder, in a process group of its own, started again when it dies, and stopped in the end; what was given is left
+ * alone. Servers that a killed Hearth left are cleaned up after at the next start.
  */
 export interface EmbeddedServers {
   readonly databaseUrl: string;
   readonly natsUrl: string;
-  /** Stops what was started, NATS first, then Postgres, and gives the data folder free. Call it once Hearth has drained. */
+  /** Resolves, with why, when one of them failed so often that it is not started again any more. */
+  readonly lost: Promise<string>;
+  /** Stops what was started and gives the data folder free. Call it once Hearth has drained. */
   stop(): Promise<void>;
 }
 
@@ -26,17 +29,13 @@ export interface EmbeddedServersOptions {
   readonly natsUrl?: string | undefined;
   /** Progress, one line at a time; never holds a secret. */
   readonly log?: (line: string) => void;
+  /** As `log`, of servers that died. */
+  readonly warn?: (line: string) => void;
   /** Gives up fetching nats-server, the one part of a start that may take long. */
   readonly signal?: AbortSignal;
-  /** Told when a server ends that was not stopped, and how. */
-  readonly onLost?: (reason: string) => void;
 }
 
-interface Started {
-  readonly url: string;
-  readonly ended?: Promise<string>;
-  stop(): Promise<void>;
-}
+type Server = Pick<SupervisedServer, 'url' | 'lost' | 'stop'>;
 
 /**
  * Claims the data folder and starts the servers that were not given.
@@ -44,10 +43,16 @@ interface Started {
  * @throws Error that says what to do; nothing is left running then
  */
 export async function startEmbeddedServers(options: EmbeddedServersOptions): Promise<EmbeddedServers> {
-  const { databaseUrl, natsUrl, log = () => {} } = options;
+  const { databaseUrl, natsUrl, log = () => {}, warn = () => {} } = options;
   const dataDir = await openDataDir(options.dataDir);
   const unlock = await lockDataDir(dataDir);
-  let stopping = false;
+  const supervise = (name: string, start: (signal: AbortSignal, port?: number) => Promise<RunningServer>) =>
+    SupervisedServer.start({
+      name,
+      start: (signal, url) => start(signal, url === undefined ? undefined : Number(new URL(url).port)),
+      log,
+      warn,
+    });
   try {
     // First what may take long or fail for want of a network, so that a failure costs nothing else.
     const program =
@@ -55,21 +60,20 @@ export async function startEmbeddedServers(options: EmbeddedServersOptions): Pro
         ? await findNatsServer({ cacheDirs: [defaultCacheDir(), join(dataDir, 'cache')], log, signal: options.signal })
         : undefined;
     options.signal?.throwIfAborted();
-    const [postgres, nats] = await startAll(
-      databaseUrl === undefined ? startEmbeddedPostgres({ dataDir, log }) : given(databaseUrl),
-      natsUrl === undefined ? startEmbeddedNats({ dataDir, log, program }) : given(natsUrl),
+    const [postgres, nats] = await bothOrNone(
+      databaseUrl === undefined
+        ? supervise('Postgres', (signal, port) => startEmbeddedPostgres({ dataDir, log, port, signal }))
+        : given(databaseUrl),
+      natsUrl === undefined
+        ? supervise('nats-server', (signal, port) => startEmbeddedNats({ dataDir, log, program, port, signal }))
+        : given(natsUrl),
     );
-    const watch = (name: string, ended?: Promise<string>) =>
-      void ended?.then((how) => stopping || options.onLost?.(`the embedded ${name} ended with ${how}`));
-    watch('Postgres', postgres.ended);
-    watch('nats-server', nats.ended);
     return {
       databaseUrl: postgres.url,
       natsUrl: nats.url,
+      lost: Promise.race([postgres.lost, nats.lost]),
       stop: async () => {
-        stopping = true;
-        await nats.stop();
-        await postgres.stop();
+        await stopAll([postgres, nats]);
         await unlock();
       },
     };
@@ -79,14 +83,22 @@ export async function startEmbeddedServers(options: EmbeddedServersOptions): Pro
   }
 }
 
-/** Both, or neither: when one does not start, the other is stopped. */
-async function startAll(...starts: [Promise<Started>, Promise<Started>]): Promise<[Started, Started]> {
-  const [first, second] = await Promise.allSettled(starts);
+/** When one does not start, the other is stopped. */
+async function bothOrNone(...starts: [Promise<Server>, Promise<Server>]): Promise<[Server, Server]> {
+  const results = await Promise.allSettled(starts);
+  const [first, second] = results;
   if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value];
-  for (const result of [first, second]) if (result.status === 'fulfilled') await result.value.stop();
+  await stopAll(results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])));
   throw first.status === 'rejected' ? first.reason : (second as PromiseRejectedResult).reason;
 }
 
-async function given(url: string): Promise<Started> {
-  return { url, stop: async () => {} };
+/** One that cannot be stopped does not keep the others running. */
+async function stopAll(servers: readonly Server[]): Promise<void> {
+  const results = await Promise.allSettled(servers.map((server) => server.stop()));
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+  if (failures.length > 0) throw new AggregateError(failures, 'not every embedded server could be stopped');
+}
+
+async function given(url: string): Promise<Server> {
+  return { url, lost: new Promise(() => {}), stop: async () => {} };
 }

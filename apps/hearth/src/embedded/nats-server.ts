@@ -11,17 +11,16 @@ import { freePort } from './free-port';
 import { readPrivateJson, writePrivateFile } from './private-file';
 import { runsWithArgument, stopProcess, type StopStep } from './processes';
 import { ServerProcess } from './server-process';
+import type { RunningServer } from './supervised-server';
 
 /**
  * The NATS of the all-in-one. Below the data folder it keeps `nats/`: JetStream's files, its configuration, `nats.json`
  * (its password and last port), its log and the number of its process. It listens on 127.0.0.1 only, with a password,
  * because other users of the machine reach 127.0.0.1 too.
  */
-export interface EmbeddedNats {
+export interface EmbeddedNats extends RunningServer {
   /** `nats://user:password@127.0.0.1:port`. */
   readonly url: string;
-  /** Resolves with how it ended, whether stopped or not. */
-  readonly ended: Promise<string>;
   /** Stops it after JetStream has written everything. */
   stop(): Promise<void>;
 }
@@ -31,6 +30,10 @@ export interface EmbeddedNatsOptions {
   readonly log?: (line: string) => void;
   /** Path of nats-server; found or fetched when not given. */
   readonly program?: string;
+  /** The port it has to have; when not given, that of the last start if it is free. */
+  readonly port?: number | undefined;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 interface Login {
@@ -56,7 +59,7 @@ const recordFormat = z.object({ password: z.string().min(1), port: z.number().in
  * @throws Error that says what to do when there is no nats-server or it does not start
  */
 export async function startEmbeddedNats(options: EmbeddedNatsOptions): Promise<EmbeddedNats> {
-  const { dataDir, log = () => {} } = options;
+  const { dataDir, log = () => {}, signal } = options;
   const home = await openDataDir(dataDir);
   const program = options.program ?? (await findNatsServer({ log }));
   const folder = join(home, 'nats');
@@ -65,16 +68,19 @@ export async function startEmbeddedNats(options: EmbeddedNatsOptions): Promise<E
   const recordFile = join(folder, 'nats.json');
   const record = await readPrivateJson(recordFile, (content) => recordFormat.parse(content));
   const password = record?.password ?? randomBytes(24).toString('hex');
-  const { server, port } = await startServer(program, folder, password, record?.port);
-  await writePrivateFile(recordFile, `${JSON.stringify({ password, port }, null, 2)}\n`);
-  return {
-    url: `nats://${user}:${password}@127.0.0.1:${port}`,
-    ended: server.ended,
-    stop: async () => {
-      await server.stop(stopSteps);
-      await rm(pidFileOf(folder), { force: true });
-    },
+  const choosePort = async () => options.port ?? (await freePort(record?.port));
+  const { server, port } = await startServer(program, folder, password, choosePort, signal);
+  const stop = async (): Promise<void> => {
+    await server.stop(stopSteps);
+    await rm(pidFileOf(folder), { force: true });
   };
+  try {
+    await writePrivateFile(recordFile, `${JSON.stringify({ password, port }, null, 2)}\n`);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url: `nats://${user}:${password}@127.0.0.1:${port}`, ended: server.ended, stop };
 }
 
 /** A server on this folder that outlived a killed Hearth holds JetStream's files and is stopped. */
@@ -91,22 +97,25 @@ async function startServer(
   program: string,
   folder: string,
   password: string,
-  lastPort: number | undefined,
+  choosePort: () => Promise<number>,
+  signal: AbortSignal | undefined,
 ): Promise<{ server: ServerProcess; port: number }> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort(lastPort);
+    const port = await choosePort();
     await writePrivateFile(configurationFileOf(folder), configuration(folder, { password, port }));
     const server = await ServerProcess.start({
       command: program,
       args: ['-c', configurationFileOf(folder)],
       logFile: join(folder, 'nats-server.log'),
+      stopSignal: 'SIGTERM',
     });
-    writeFileSync(pidFileOf(folder), `${server.pid}\n`, { mode: 0o600 });
     try {
-      await untilReady(server, { password, port });
+      writeFileSync(pidFileOf(folder), `${server.pid}\n`, { mode: 0o600 });
+      await untilReady(server, { password, port }, signal);
       return { server, port };
     } catch (error) {
       await server.stop(stopSteps);
+      signal?.throwIfAborted();
       const tail = server.logTail();
       // Someone took the port in the meantime.
       if (!tail.includes('address already in use') || attempt === startAttempts) {
@@ -133,9 +142,10 @@ max_control_line: 8192
 }
 
 /** Ready is when a client gets in and JetStream answers it. */
-async function untilReady(server: ServerProcess, { password, port }: Login): Promise<void> {
+async function untilReady(server: ServerProcess, { password, port }: Login, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + readyWithinMs;
   for (;;) {
+    signal?.throwIfAborted();
     if (!server.isRunning()) throw new Error(`it ended with ${await server.ended}`);
     try {
       const connection = await connect({ servers: `127.0.0.1:${port}`, user, pass: password, reconnect: false });

@@ -14,17 +14,16 @@ import { preparePostgresBinaries, type PostgresBinaries } from './postgres-binar
 import { readPrivateJson, writePrivateFile } from './private-file';
 import { runsWithArgument, stopProcess, type StopStep } from './processes';
 import { identityOf, serverEnvironment, ServerProcess, type Account } from './server-process';
+import type { RunningServer } from './supervised-server';
 
 /**
  * The Postgres of the all-in-one. In the data folder it keeps `postgres/` (the cluster), `postgres.json` (its password,
  * last port and, where the cluster had to live elsewhere, that place) and `postgres.log`. It listens on 127.0.0.1 only,
  * with a password, because other users of the machine reach 127.0.0.1 too.
  */
-export interface EmbeddedPostgres {
+export interface EmbeddedPostgres extends RunningServer {
   /** `postgres://` URL of the database `hearth`, as its superuser, password included. */
   readonly url: string;
-  /** Resolves with how it ended, whether stopped or not. */
-  readonly ended: Promise<string>;
   /** Stops it after the running statements were cancelled and everything is on disk. */
   stop(): Promise<void>;
 }
@@ -32,6 +31,10 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
   readonly dataDir: string;
   readonly log?: (line: string) => void;
+  /** The port it has to have; when not given, that of the last start if it is free. */
+  readonly port?: number | undefined;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 interface Cluster {
@@ -69,10 +72,8 @@ type Settings = z.infer<typeof settingsFile>;
  *
  * @throws Error that says what to do when it cannot be started
  */
-export async function startEmbeddedPostgres({
-  dataDir,
-  log = () => {},
-}: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, log = () => {}, signal } = options;
   const home = await openDataDir(dataDir);
   const recordFile = join(home, 'postgres.json');
   const record = await readPrivateJson(recordFile, (content) => settingsFile.parse(content));
@@ -84,8 +85,14 @@ export async function startEmbeddedPostgres({
     await writePrivateFile(recordFile, toJson(settings));
     await stopLeftOverPostgres(cluster.folder, log);
     await createCluster(cluster, binaries, log);
-    const { server, port } = await startServer(cluster, binaries, join(home, 'postgres.log'), record?.port);
-    await writePrivateFile(recordFile, toJson({ ...settings, port }));
+    const choosePort = async () => options.port ?? (await freePort(record?.port));
+    const { server, port } = await startServer(cluster, binaries, join(home, 'postgres.log'), choosePort, signal);
+    try {
+      await writePrivateFile(recordFile, toJson({ ...settings, port }));
+    } catch (error) {
+      await server.stop(stopSteps);
+      throw error;
+    }
     return {
       url: urlOf(cluster.password, port, database),
       ended: server.ended,
@@ -188,26 +195,29 @@ async function checkVersion(folder: string, { majorVersion }: PostgresBinaries):
   );
 }
 
-/** Starts the server, on the port it had last if that is free, and makes the database if it is not there yet. */
+/** Starts the server and makes the database if it is not there yet. */
 async function startServer(
   cluster: Cluster,
   binaries: PostgresBinaries,
   logFile: string,
-  lastPort: number | undefined,
+  choosePort: () => Promise<number>,
+  signal: AbortSignal | undefined,
 ): Promise<{ server: ServerProcess; port: number }> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort(lastPort);
+    const port = await choosePort();
     const server = await ServerProcess.start({
       command: binaries.postgres,
       args: serverArguments(cluster.folder, port),
       logFile,
       account: cluster.account,
+      stopSignal: 'SIGINT',
     });
     try {
-      await untilReady(server, cluster.password, port);
+      await untilReady(server, cluster.password, port, signal);
       return { server, port };
     } catch (error) {
       await server.stop(stopSteps);
+      signal?.throwIfAborted();
       const tail = server.logTail();
       // Someone took the port in the meantime, or backends of a killed server have not noticed its end yet.
       const passing = /could not bind|pre-existing shared memory block/.test(tail);
@@ -242,9 +252,10 @@ function serverArguments(folder: string, port: number): string[] {
   return ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
 
-async function untilReady(server: ServerProcess, password: string, port: number): Promise<void> {
+async function untilReady(server: ServerProcess, password: string, port: number, signal?: AbortSignal): Promise<void> {
   const deadline = Date.now() + readyWithinMs;
   for (;;) {
+    signal?.throwIfAborted();
     if (!server.isRunning()) throw new Error(`it ended with ${await server.ended}`);
     try {
       return await createDatabase(urlOf(password, port, 'postgres'));

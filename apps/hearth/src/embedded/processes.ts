@@ -59,6 +59,23 @@ export async function stopProcess(pid: number, isRunning: () => boolean, steps: 
   return !isRunning();
 }
 
+/**
+ * Stops processes while nothing else of ours runs any more: blocks until all have ended, and kills those that have not
+ * after `waitMs`.
+ */
+export function stopProcessesNow(
+  processes: readonly { readonly pid: number; readonly stopSignal: NodeJS.Signals }[],
+  waitMs: number,
+): void {
+  // Nobody waits for our children now: those that end stay zombies, which have no identity.
+  const alive = () => processes.filter(({ pid }) => processIdentity(pid) !== undefined);
+  for (const { pid, stopSignal } of alive()) sendSignal(pid, stopSignal);
+  const deadline = Date.now() + waitMs;
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  while (alive().length > 0 && Date.now() < deadline) Atomics.wait(clock, 0, 0, pollMs);
+  for (const { pid } of alive()) sendSignal(pid, 'SIGKILL');
+}
+
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

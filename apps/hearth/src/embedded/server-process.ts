@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readSync, fstatSync, statSync, truncateSync } from 'node:fs';
-import { stopProcess, type StopStep } from './processes';
+import { stopProcess, stopProcessesNow, type StopStep } from './processes';
 
 /** An operating system account to run something as. */
 export interface Account {
@@ -16,11 +16,22 @@ export interface ServerCommand {
   readonly logFile: string;
   /** Who runs it; only root can choose. */
   readonly account?: Account | undefined;
+  /** What it ends by in good order, without waiting for its clients. */
+  readonly stopSignal: NodeJS.Signals;
 }
 
 // A log that grew beyond this is emptied at the next start; it is read only to explain a failed one.
 const maxLogBytes = 5 * 1024 * 1024;
 const tailBytes = 2000;
+
+/** All that run. They are no part of our process and would outlive it, however it exits. */
+const running = new Set<ServerProcess>();
+// Beyond the drain time, and below the patience of whoever told us to end.
+const exitWaitMs = 3_000;
+
+function stopAllAtExit(): void {
+  stopProcessesNow([...running], exitWaitMs);
+}
 
 /**
  * A server started by us, in a process group of its own: Ctrl-C in a terminal signals the whole foreground group, and the
@@ -31,24 +42,27 @@ export class ServerProcess {
   readonly pid: number;
   /** Resolves with how it ended. */
   readonly ended: Promise<string>;
-  private running = true;
 
   private constructor(
-    private readonly child: ChildProcess,
+    child: ChildProcess,
+    readonly stopSignal: NodeJS.Signals,
     private readonly logFile: string,
     private readonly logStart: number,
   ) {
     this.pid = child.pid ?? 0;
+    if (running.size === 0) process.once('exit', stopAllAtExit);
+    running.add(this);
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        this.running = false;
+        running.delete(this);
+        if (running.size === 0) process.removeListener('exit', stopAllAtExit);
         resolve(signal === null ? `exit code ${code}` : `signal ${signal}`);
       });
     });
   }
 
   /** Starts the server. @throws Error when the program cannot be run at all */
-  static start({ command, args, logFile, account }: ServerCommand): Promise<ServerProcess> {
+  static start({ command, args, logFile, account, stopSignal }: ServerCommand): Promise<ServerProcess> {
     const log = openLog(logFile);
     return new Promise((resolve, reject) => {
       const child = spawn(command, args, {
@@ -60,18 +74,18 @@ export class ServerProcess {
       });
       closeSync(log.descriptor);
       child.once('error', (error) => reject(new Error(`${command} cannot be run: ${error.message}`, { cause: error })));
-      child.once('spawn', () => resolve(new ServerProcess(child, logFile, log.size)));
+      child.once('spawn', () => resolve(new ServerProcess(child, stopSignal, logFile, log.size)));
       child.unref();
     });
   }
 
   isRunning(): boolean {
-    return this.running;
+    return running.has(this);
   }
 
   /** Stops it with the given signals, one after the other; does nothing when it has ended. */
   async stop(steps: readonly StopStep[]): Promise<void> {
-    await stopProcess(this.pid, () => this.running, steps);
+    await stopProcess(this.pid, () => this.isRunning(), steps);
   }
 
   /** The last lines it wrote since it was started. */
