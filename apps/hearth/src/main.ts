@@ -7,7 +7,7 @@ import {
   type RunningService,
   type ServiceContext,
 } from '@hearth/service';
-import { ensureStreams, IngestPublisher, StreamConnection, updateStreams } from '@hearth/stream';
+import { IngestPublisher, prepareStreams, StreamConnection } from '@hearth/stream';
 import { ensurePartitions, migrate, openDatabase } from '@hearth/store';
 import type { AddressInfo } from 'node:net';
 import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
@@ -70,11 +70,7 @@ async function startServices(
   await ensurePartitions(database.db, config.partitions);
   const stream = await StreamConnection.open({ ...config, natsUrls: servers.natsUrl.split(',') }, 'all-in-one', logger);
   closers.push(() => stream.close());
-  const manager = await stream.manager();
-  await ensureStreams(manager, config);
-  await updateStreams(manager, config).catch((error: unknown) => {
-    logger.warn({ err: error }, 'streams could not be brought to what is set, and stay as they are');
-  });
+  await prepareStreams(await stream.manager(), config, logger);
   const ingest = new IngestPublisher(stream, config);
   closers.push(async () => ingest.close());
   admin.addCheck('postgres', () => database.ping());

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { NestLogger, required, runService, ServiceModule } from '@hearth/service';
-import { ensureStreams, StreamConnection, updateStreams } from '@hearth/stream';
+import { prepareStreams, StreamConnection } from '@hearth/stream';
 import { assertSchemaIsCurrent, ensurePartitions, openDatabase } from '@hearth/store';
 import { NestFactory } from '@nestjs/core';
 import { SequencerModule } from './sequencer.module';
@@ -19,11 +19,7 @@ void runService({
     await assertSchemaIsCurrent(database.db);
     await ensurePartitions(database.db, config.partitions);
     const stream = await StreamConnection.open(config, 'sequencer', logger);
-    const manager = await stream.manager();
-    await ensureStreams(manager, config);
-    await updateStreams(manager, config).catch((error: unknown) => {
-      logger.warn({ err: error }, 'streams could not be brought to what is set, and stay as they are');
-    });
+    await prepareStreams(await stream.manager(), config, logger);
     admin.addCheck('postgres', () => database.ping());
     admin.addCheck('nats', () => stream.ping());
     const app = await NestFactory.createApplicationContext(

@@ -1,4 +1,5 @@
 import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@hearth/protocol';
+import type { ConnectionLog } from './connection';
 import { DiscardPolicy, JetStreamManager, nanos, NatsError, RetentionPolicy, StorageType, StreamConfig } from 'nats';
 
 export interface StreamSettings {
@@ -109,13 +110,27 @@ export async function ensureStreams(manager: JetStreamManager, settings: StreamS
 }
 
 /**
- * Brings streams that exist to what the settings say by now; for the start of those who work on them. The ingest streams
- * are never made smaller, because what they hold was accepted, and no stream loses a copy.
+ * Brings streams that exist to what the settings say. The ingest streams are never made smaller, because what they hold
+ * was accepted, and no stream loses a copy.
  */
-export async function updateStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+async function updateStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
   await update(manager, DELIVER_STREAM, deliverTuning(settings), ['num_replicas']);
   for (let partition = 0; partition < settings.partitions; partition++) {
     await update(manager, ingestStream(partition), ingestTuning(settings), ['max_bytes', 'num_replicas']);
+  }
+}
+
+/** As `ensureStreams`, for the start of those who work on the streams: existing ones come to what is set by now. */
+export async function prepareStreams(
+  manager: JetStreamManager,
+  settings: StreamSettings,
+  log: ConnectionLog,
+): Promise<void> {
+  await ensureStreams(manager, settings);
+  try {
+    await updateStreams(manager, settings);
+  } catch (error) {
+    log.warn(`streams could not be brought to what is set, and stay as they are: ${(error as Error).message}`);
   }
 }
 
