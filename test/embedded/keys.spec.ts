@@ -1,7 +1,10 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadConfig, outputsOf } from '@hearth/service';
 import { loadOrCreateKeys } from '../../apps/hearth/src/embedded/keys';
+import { withInstallationKeys } from '../../apps/hearth/src/installation-keys';
+import { welcomeText } from '../../apps/hearth/src/welcome';
 
 let dataDir: string;
 
@@ -57,5 +60,78 @@ describe('the generated keys', () => {
     await mkdir(join(dataDir, 'keys.json'));
 
     await expect(loadOrCreateKeys(dataDir)).rejects.toThrow(`${join(dataDir, 'keys.json')} cannot be read`);
+  });
+});
+
+describe('the keys in force', () => {
+  const secret = Buffer.alloc(32, 7).toString('base64');
+
+  /** The names of the keys that are in force with these variables, in place of the keys. */
+  async function inForce(env: Record<string, string>) {
+    const keys = await loadOrCreateKeys(dataDir);
+    const names: Record<string, string> = {
+      [keys.httpApiKey1]: 'generated 1',
+      [keys.httpApiKey2]: 'generated 2',
+      [keys.signingKey.encoded]: 'generated',
+      [secret]: 'own',
+    };
+    const prepared = await withInstallationKeys({ HEARTH_DATA_DIR: dataDir, ...env });
+    const { apiKeys, signingKeys } = loadConfig(prepared.env, 'hearth').live.current;
+    return {
+      api: apiKeys.map((key) => names[key] ?? key),
+      signing: signingKeys.map(({ slot, key }) => {
+        const encoded = (key).export().toString('base64');
+        return `${slot} ${names[encoded]}`;
+      }),
+    };
+  }
+
+  const generated = { api: ['generated 1', 'generated 2'], signing: ['1 generated'] };
+
+  it.each<[string, Record<string, string>, object]>([
+    ['nothing is set', {}, {}],
+    ['all is blank', { HEARTH_HTTP_API_KEY_1: ' ', HEARTH_HTTP_API_KEYS: '', HEARTH_HTTP_API_KEY_2_FILE: ' ' }, {}],
+    ['further keys are set', { HEARTH_HTTP_API_KEYS: 'a,b' }, { api: ['generated 1', 'generated 2', 'a', 'b'] }],
+    ['slot 1 is set', { HEARTH_HTTP_API_KEY_1: 'a' }, { api: ['a', 'generated 2'] }],
+    ['slot 2 is set', { HEARTH_HTTP_API_KEY_2: 'b' }, { api: ['generated 1', 'b'] }],
+    ['both are set', { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b' }, { api: ['a', 'b'] }],
+    ['signing key 1 is set', { HEARTH_SIGNING_KEY_1_ENCODED: secret }, { signing: ['1 own'] }],
+    ['signing key 2 is set', { HEARTH_SIGNING_KEY_2_ENCODED: secret }, { signing: ['1 generated', '2 own'] }],
+  ])('are, when %s, the generated ones of the slots that are left open', async (_, env, expected) => {
+    expect(await inForce(env)).toEqual({ ...generated, ...expected });
+  });
+
+  it('leave a slot empty whose file is empty: that is how a generated key is switched off', async () => {
+    const file = join(dataDir, 'empty');
+    await writeFile(file, '');
+
+    expect(await inForce({ HEARTH_HTTP_API_KEY_1_FILE: file, HEARTH_SIGNING_KEY_1_ENCODED_FILE: file })).toEqual({
+      api: ['generated 2'],
+      signing: [],
+    });
+  });
+
+  it('are those that the first start shows, and that its commands use', async () => {
+    const env = { HEARTH_DATA_DIR: dataDir, HEARTH_HTTP_API_KEY_1: 'own' };
+    const prepared = await withInstallationKeys(env);
+    const welcome = await welcomeText(outputsOf(loadConfig(prepared.env, 'hearth')), prepared.generated);
+    const keys = await loadOrCreateKeys(dataDir);
+
+    expect(welcome).toContain(`API key 2: ${keys.httpApiKey2}`);
+    expect(welcome).not.toContain(keys.httpApiKey1);
+    expect(welcome).toContain(`require('${keys.file}').httpApiKey2`);
+    expect(welcome).not.toContain('API key 1:');
+  });
+
+  it('are not made where every slot is set', async () => {
+    const env = { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b', HEARTH_AWS_ACCESS_KEYS: 'off' };
+    const prepared = await withInstallationKeys({
+      HEARTH_DATA_DIR: dataDir,
+      HEARTH_SIGNING_KEY_1_ENCODED: secret,
+      ...env,
+    });
+
+    expect(prepared.generated).toBeUndefined();
+    expect(await readdir(dataDir)).toEqual([]);
   });
 });

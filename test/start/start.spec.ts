@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { eventually } from '../support/eventually';
 import { descendantsOf, Installation, shell } from './hearth-process';
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from './printed-commands';
+import { signToken } from '../support/tokens';
+import { connect } from '../support/ws-client';
 
 let installation: Installation;
 beforeEach(() => (installation = new Installation()));
@@ -100,6 +102,46 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     await publishAsPrinted(second);
     await client.next(({ data }) => data === '👋');
     expect(await second.end('SIGTERM')).toBe(0);
+  }, 120_000);
+
+  it('keeps its generated keys beside those that it is given, slot by slot', async () => {
+    const first = await installation.start();
+    const keys = JSON.parse(readFileSync(join(installation.dataDir, 'keys.json'), 'utf8')) as {
+      httpApiKey1: string;
+      httpApiKey2: string;
+    };
+    const [, wsUrl = '', generatedToken = ''] = /"(ws:\/\/[^?"]+)\?token=([^"]+)"/.exec(first.commands[0] ?? '') ?? [];
+    const url = `${wsUrl.replace('ws:', 'http:').replace(/v1$/, '')}publish`;
+    await first.end('SIGTERM');
+    const publishing = async (key: string) => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await fetch(url, { method: 'POST', headers, body: '{"channel":"c","event":"e"}' })).status;
+    };
+    const secret = 'a secret of thirty-two characters';
+    const ownToken = signToken({ scope: 'connect' }, { secret });
+    const connecting = (token: string) =>
+      connect(wsUrl, token).then(
+        async (client) => (await client.close(), 'connected'),
+        (refused: { status: number }) => refused.status,
+      );
+
+    const rotating = await installation.start({
+      HEARTH_HTTP_API_KEY_1: ' ',
+      HEARTH_HTTP_API_KEY_2: 'newkey',
+      HEARTH_HTTP_API_KEYS: 'third',
+      HEARTH_SIGNING_KEY_2_ENCODED: Buffer.from(secret).toString('base64'),
+    });
+    const all = ['third', 'newkey', keys.httpApiKey1, keys.httpApiKey2];
+    expect(await Promise.all(all.map(publishing))).toEqual([202, 202, 202, 401]);
+    expect(await Promise.all([generatedToken, ownToken].map(connecting))).toEqual(['connected', 'connected']);
+    await rotating.end('SIGTERM');
+
+    await installation.start({
+      HEARTH_HTTP_API_KEY_1: 'newkey',
+      HEARTH_SIGNING_KEY_1_ENCODED: Buffer.from(secret).toString('base64'),
+    });
+    expect(await Promise.all(all.map(publishing))).toEqual([401, 202, 401, 202]);
+    expect(await Promise.all([generatedToken, ownToken].map(connecting))).toEqual([401, 'connected']);
   }, 120_000);
 
   it('prints all mistakes of a configuration at once and starts nothing', async () => {

@@ -65,10 +65,11 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
   return [...lines, ''].join('\n');
 }
 
-function newKeys({ apiKeys, awsAccessKey }: GeneratedKeys): string[] {
+function newKeys({ apiKey1, apiKey2, awsAccessKey }: GeneratedKeys): string[] {
   const [id, secret] = awsAccessKey?.split(':') ?? [];
   return [
-    ...(apiKeys ?? []).map((key, index) => `API key ${index + 1}: ${key}`),
+    ...(apiKey1 === undefined ? [] : [`API key 1: ${apiKey1}`]),
+    ...(apiKey2 === undefined ? [] : [`API key 2: ${apiKey2}`]),
     ...(id === undefined ? [] : [`AWS access key: ${id}, secret ${secret}`]),
   ];
 }
@@ -84,8 +85,9 @@ async function token(generated: GeneratedKeys | undefined): Promise<string> {
 
 /** A shell expression, so that the key itself is in no output and in no shell history. */
 function apiKey(generated: GeneratedKeys | undefined): string {
-  if (generated?.apiKeys === undefined) return 'YOUR_API_KEY';
-  return `$(node -p "require('${generated.file}').httpApiKey1")`;
+  const { apiKey1, apiKey2, file } = generated ?? {};
+  if (apiKey1 === undefined && apiKey2 === undefined) return 'YOUR_API_KEY';
+  return `$(node -p "require('${file}').httpApiKey${apiKey1 === undefined ? 2 : 1}")`;
 }
 
 function awsCredentials(accessKey: string, file: string): string {

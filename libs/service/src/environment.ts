@@ -34,13 +34,12 @@ export function fileNameOf(variable: Variable): string | undefined {
 
 /** Whether the variable is set, directly or by its file. */
 export function isGiven(env: Environment, variable: Variable): boolean {
-  const names = [variable.name, fileNameOf(variable) ?? ''];
-  return names.some((name) => (env[name]?.trim() ?? '') !== '');
+  return textOf(env, variable) !== '' || pathOf(env, variable) !== '';
 }
 
 /** Paths of the files the given variables are read from at present. */
 export function filesOf(env: Environment, keys: readonly VariableKey[]): readonly string[] {
-  return keys.map((key) => env[fileNameOf(VARIABLES[key]) ?? ''] ?? '').filter((path) => path !== '');
+  return keys.map((key) => pathOf(env, VARIABLES[key])).filter((path) => path !== '');
 }
 
 /** `HEARTH_*` names that mean nothing to us: most likely a typing mistake. */
@@ -52,12 +51,20 @@ export function unknownNames(env: Environment): readonly string[] {
 
 /** The text of the variable, trimmed, or undefined. A file wins over nothing: giving both is a mistake. */
 function given(env: Environment, variable: Variable): string | undefined {
-  const direct = env[variable.name]?.trim() ?? '';
+  const direct = textOf(env, variable);
   const fileName = fileNameOf(variable) ?? '';
-  const path = env[fileName] ?? '';
+  const path = pathOf(env, variable);
   if (direct !== '' && path !== '') throw new Error(`is set, and ${fileName} too; set one of them`);
   const value = path === '' ? direct : readText(path, fileName).trim();
   return value === '' ? undefined : value;
+}
+
+function textOf(env: Environment, variable: Variable): string {
+  return env[variable.name]?.trim() ?? '';
+}
+
+function pathOf(env: Environment, variable: Variable): string {
+  return env[fileNameOf(variable) ?? '']?.trim() ?? '';
 }
 
 function readText(path: string, fileName: string): string {

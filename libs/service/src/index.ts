@@ -3,7 +3,7 @@ export { ApiKeys, bearerToken } from './api-keys';
 export { loadConfig, required, type HearthConfig } from './config';
 export { ConfigError } from './config-error';
 export { SINGLE_SERVICES, VARIABLES, type ServiceName } from './config-variables';
-export type { Environment } from './environment';
+export { isGiven, type Environment } from './environment';
 export { createHttpApp, rawBody } from './http-app';
 export { readBody } from './http-body';
 export { sendError } from './http-errors';
