@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually';
+import type { AppProcess } from '../support/process';
 import { Answer, errorOf, KEY_1, KEY_2, post, rawExchange, startAll, startPublishApi } from './publish-api';
 
 const message = { channel: 'c', event: 'e' };
@@ -71,6 +72,42 @@ describe('API keys (publish-api §2, §12.1)', () => {
     for (const secret of [KEY_1, KEY_2, 'a third key', 'planted-wrong-key-77', 'planted-query-55']) {
       expect(log).not.toContain(secret);
     }
+  });
+});
+
+describe('API keys of any text (publish-api §2)', () => {
+  const KEYS = ['schlüssel', 'voilà', '😀 ключ'];
+  let app: AppProcess;
+
+  beforeAll(async () => {
+    app = await startPublishApi(all.nats, { HEARTH_HTTP_API_KEYS: KEYS.join() });
+  });
+  afterAll(() => app?.stop());
+
+  /** The status of a publish whose credential is sent as these bytes. */
+  async function statusWith(key: Buffer): Promise<number> {
+    const body = JSON.stringify(message);
+    const head = `POST /publish HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\nAuthorization: Bearer `;
+    const sent = Buffer.concat([Buffer.from(head), key, Buffer.from(`\r\nConnection: close\r\n\r\n${body}`)]);
+    const answer = await rawExchange(app.port, sent, () => false);
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
+  }
+
+  it.each(KEYS)('accepts %s in UTF-8', async (key) => {
+    expect(await statusWith(Buffer.from(key))).toBe(202);
+  });
+
+  it.each(KEYS.slice(0, 2))('accepts %s in ISO 8859-1', async (key) => {
+    expect(await statusWith(Buffer.from(key, 'latin1'))).toBe(202);
+  });
+
+  it.each<[string, Buffer]>([
+    ['a key without its last byte', Buffer.from('voilà').subarray(0, -1)],
+    ['a key with a byte of its last character twice', Buffer.from([...Buffer.from('voilà'), 0xa0])],
+    ['a key in UTF-8 of its UTF-8', Buffer.from(Buffer.from('schlüssel').toString('latin1'))],
+    ['bytes that are no UTF-8', Buffer.from([0x73, 0xff, 0xfe, 0x80])],
+  ])('refuses %s', async (_, key) => {
+    expect(await statusWith(key)).toBe(401);
   });
 });
 

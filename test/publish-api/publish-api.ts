@@ -70,7 +70,11 @@ export function errorOf(answer: Answer): { code: string; message: string; index?
 }
 
 /** Writes bytes to a port and gives what comes back until `done` accepts it or the other side closes. */
-export function rawExchange(port: number, request: string, done: (answer: string) => boolean): Promise<string> {
+export function rawExchange(
+  port: number,
+  request: string | Buffer,
+  done: (answer: string) => boolean,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
     let answer = '';

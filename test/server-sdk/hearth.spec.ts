@@ -1,6 +1,6 @@
 import { configure, issueToken, Issuer, Publisher, publishMessage, type ConfigOptions } from '@hearth/server-sdk';
 import { connect, HandshakeRefused, type WsClient } from '../support/ws-client';
-import { ACCESS_KEY, API_KEY, FUNCTION_NAME, startInstallation, type Installation } from './installation';
+import { ACCESS_KEY, ANY_TEXT_KEY, API_KEY, FUNCTION_NAME, startInstallation, type Installation } from './installation';
 
 /** Here it is written as it is, and as its Base64 in the server's configuration (server-sdk §6.5). */
 const SECRET = 's';
@@ -101,6 +101,11 @@ describe('publishing to Hearth (server-sdk §6)', () => {
       event: 'e',
     });
     expect(result).toMatchObject({ statusCode: 200, executedVersion: '$LATEST', functionError: undefined });
+  });
+
+  it('works with an API key of any text', async () => {
+    const publisher = byHttp({ httpApiKey: ANY_TEXT_KEY });
+    expect(await publisher.publishMessage({ channel: 'c', event: 'e' })).toMatchObject({ statusCode: 202 });
   });
 
   it.each<[string, ConfigOptions, number]>([

@@ -4,6 +4,8 @@ import { startNats } from '../support/nats';
 import { startApp, type AppProcess } from '../support/process';
 
 export const API_KEY = 'the key of this installation';
+/** In no single-byte character set, and its UTF-8 ends in a byte that is a blank elsewhere. */
+export const ANY_TEXT_KEY = 'Schlüssel 🔑 ключ voilà';
 export const ACCESS_KEY = {
   awsAccessKeyId: 'AKIAHEARTHTEST',
   awsSecretAccessKey: 'wJalrXUtnFEMI+K7MDENG/bPxRfiCYEXAMPLE',
@@ -28,6 +30,7 @@ export async function startInstallation(tokenSettings: Readonly<Record<string, s
     HEARTH_DATABASE_URL: database.url,
     HEARTH_PARTITIONS: '2',
     HEARTH_HTTP_API_KEY_1: API_KEY,
+    HEARTH_HTTP_API_KEY_2: ANY_TEXT_KEY,
     HEARTH_AWS_ACCESS_KEYS: `${ACCESS_KEY.awsAccessKeyId}:${ACCESS_KEY.awsSecretAccessKey}`,
     HEARTH_PUBLISH_FUNCTION_NAMES: FUNCTION_NAME,
     ...tokenSettings,

@@ -73,6 +73,12 @@ describe('options (server-sdk §2)', () => {
     }
   });
 
+  it('takes an API key of any text', () => {
+    for (const httpApiKey of ['schlüssel', '😀 ключ']) {
+      expect(optionOf(new Config({ httpApiKey }), 'httpApiKey')).toBe(httpApiKey);
+    }
+  });
+
   it('says which one is needed, and what for', () => {
     const needed = () => neededOption(new Config(), 'awsRegion', 'to publish by Lambda');
     expect(needed).toThrow(new ConfigurationError('awsRegion', 'is needed to publish by Lambda'));
@@ -98,7 +104,7 @@ describe('options (server-sdk §2)', () => {
     ['awsSessionToken', [1, 'ü']],
     ['lambdaEndpoint', ['localhost:8080', 'ftp://x', '/x', new URL('http://x')]],
     ['publishHttpApiUrl', ['hearth.example.com/publish', 'https://me:secret@hearth.example.com/publish']],
-    ['httpApiKey', ['key\n', 1]],
+    ['httpApiKey', ['key\n', 'k\x7fey', 'k\u0085ey', '\ud800', 1]],
     ['timeoutMs', [0, -1, '5000', NaN, Infinity, 2 ** 31]],
     ['maxRetries', [-1, 1.5, '2', NaN, Infinity]],
     ['throwOnFunctionError', ['false', 0]],

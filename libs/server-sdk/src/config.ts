@@ -29,7 +29,7 @@ export class Config {
 
   /** HTTP: the full address, such as `https://hearth.example.com/publish`. */
   publishHttpApiUrl?: string;
-  /** HTTP: one of the installation's API keys. */
+  /** HTTP: one of the installation's API keys; any text, sent in UTF-8. */
   httpApiKey?: string;
 
   /** Longest duration of one attempt, its answer included. */
@@ -77,12 +77,15 @@ interface Check {
 
 const isText = (value: unknown): value is string => typeof value === 'string';
 const isAtLeast = (least: number, value: unknown): value is number => typeof value === 'number' && value >= least;
+/** No header can hold a control character, and no encoding half of a surrogate pair. */
+const isKeyText = (value: unknown): boolean => isText(value) && /^[^\p{Cc}\p{Cs}]+$/u.test(value);
 const isPrintable = (value: unknown): boolean => isText(value) && /^[\x20-\x7e]+$/.test(value);
 
 const text: Check = { expected: 'a string', accepts: isText };
 const flag: Check = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' };
 // Sent in a header: anything else would make the request impossible, which looks like a network failure.
 const headerText: Check = { expected: 'a string of printable ASCII characters', accepts: isPrintable };
+const keyText: Check = { expected: 'a string without control characters', accepts: isKeyText };
 const httpUrl: Check = { expected: 'an http or https URL without user name and password', accepts: isHttpUrl };
 // The longest that Node's timers can wait.
 const maxTimerMs = 2 ** 31 - 1;
@@ -99,7 +102,7 @@ const CHECKS: { readonly [Name in keyof Required<Config>]: Check } = {
   awsAssumeRoleExternalId: text,
   lambdaEndpoint: httpUrl,
   publishHttpApiUrl: httpUrl,
-  httpApiKey: headerText,
+  httpApiKey: keyText,
   timeoutMs: {
     expected: `a number of milliseconds from 1 to ${maxTimerMs}`,
     accepts: (value) => isAtLeast(1, value) && value <= maxTimerMs,

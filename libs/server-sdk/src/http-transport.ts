@@ -10,7 +10,9 @@ export class HttpTransport implements Transport {
   /** @throws ConfigurationError naming the option that is missing */
   constructor(config: Config) {
     this.url = new URL(neededOption(config, 'publishHttpApiUrl', 'to publish by HTTP'));
-    this.authorization = `Bearer ${neededOption(config, 'httpApiKey', 'to publish by HTTP')}`;
+    const key = neededOption(config, 'httpApiKey', 'to publish by HTTP');
+    // `fetch` takes one character for each byte of a header.
+    this.authorization = `Bearer ${Buffer.from(key).toString('latin1')}`;
   }
 
   async headers(): Promise<Record<string, string>> {

@@ -17,6 +17,18 @@ describe('API keys', () => {
     expect(keysOf().keys.accepts('')).toBe(false);
   });
 
+  it('are known by the bytes of a header, which Node reads as ISO 8859-1: those of ISO 8859-1 and those of UTF-8', () => {
+    const { keys } = keysOf('voilà', 'ключ');
+    const accepted = (key: string, encoding: BufferEncoding) =>
+      keys.accepts(Buffer.from(key, encoding).toString('latin1'));
+    expect([accepted('voilà', 'utf8'), accepted('voilà', 'latin1'), accepted('ключ', 'utf8')]).toEqual(
+      Array(3).fill(true),
+    );
+    expect([accepted('voila', 'utf8'), accepted('ключ', 'latin1'), accepted('клюя', 'utf8')]).toEqual(
+      Array(3).fill(false),
+    );
+  });
+
   it('follow a reload', () => {
     const { live, keys } = keysOf('old', 'kept');
     expect(keys.accepts('old')).toBe(true);
@@ -31,6 +43,9 @@ describe('the credential of a request', () => {
     [{ authorization: 'bearer abc' }, 'abc'],
     [{ authorization: 'BEARER  abc ' }, 'abc'],
     [{ authorization: 'Bearer with blank inside' }, 'with blank inside'],
+    [{ authorization: 'Bearer \t abc \t ' }, 'abc'],
+    // The last byte of the UTF-8 of "à" is a no-break space in ISO 8859-1.
+    [{ authorization: 'Bearer voil\u00c3\u00a0 ' }, 'voil\u00c3\u00a0'],
     [{ authentication: 'Bearer abc' }, 'abc'],
     [{ authorization: 'Basic xyz', authentication: 'Bearer abc' }, undefined],
     [{ authorization: '', authentication: 'Bearer abc' }, undefined],

@@ -12,12 +12,22 @@ export class ApiKeys {
   /**
    * Whether `key` is one of the keys in force. The time it takes tells nothing about a key: digests of equal length
    * are compared, each in constant time, and all of them even after a match.
+   *
+   * @param key as Node reads a header, one character for each byte. A key may be any text, and clients send what is not
+   * ASCII in UTF-8 or, fewer, in ISO 8859-1: both readings count.
    */
   accepts(key: string): boolean {
-    const candidate = sha256(key);
+    let matches = this.matches(sha256(key));
+    const isAscii = Buffer.byteLength(key) === key.length;
+    if (!isAscii) matches |= this.matches(sha256(Buffer.from(key, 'latin1')));
+    return matches === 1;
+  }
+
+  /** 1 when one of the keys in force has this digest, else 0. */
+  private matches(candidate: Buffer): number {
     let matches = 0;
     for (const digest of this.digests()) matches |= Number(timingSafeEqual(digest, candidate));
-    return matches === 1;
+    return matches;
   }
 
   /** Hashed once per set of keys; a reload brings a new array. */
@@ -39,10 +49,19 @@ export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
   const value = headers.authorization ?? headers.authentication;
   if (typeof value !== 'string') return undefined;
   if (!/^bearer /i.test(value)) return undefined;
-  const credential = value.slice('bearer '.length).trim();
+  const credential = withoutBlanks(value.slice('bearer '.length));
   return credential === '' ? undefined : credential;
 }
 
-function sha256(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
+/** Not `trim`: that takes 0xA0 for a blank, which is the last byte of "à" and of others in UTF-8. */
+function withoutBlanks(text: string): string {
+  const isBlank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(start)) start++;
+  while (end > start && isBlank(end - 1)) end--;
+  return text.slice(start, end);
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return hash('sha256', data, 'buffer');
 }
