@@ -64,7 +64,7 @@ export class GatewayUnderTest {
     const stream = await StreamConnection.open(config, 'gateway', logger);
     await ensureStreams(await stream.manager(), config);
     const ingest = new IngestPublisher(stream, config);
-    const context = { config, logger, metrics, admin: undefined as never };
+    const context = { config, logger, metrics, admin: undefined as never, interrupted: undefined as never };
     const app = await createHttpApp(
       {
         module: GatewayProcess,

@@ -23,8 +23,7 @@ export class Installation {
 
   /** Starts Hearth as a newcomer does, with a folder and two ports, and waits for nothing. */
   async run(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
-    this.ports ??= Promise.all([freePort(), freePort()]);
-    const [port, adminPort] = await this.ports;
+    const [port, adminPort] = await this.freePorts();
     const run = new HearthRun({
       HEARTH_DATA_DIR: this.dataDir,
       HEARTH_PORT: String(port),
@@ -40,6 +39,16 @@ export class Installation {
     const run = await this.run(more);
     await run.untilReady();
     return run;
+  }
+
+  /** `http://127.0.0.1:<port>` of its admin port. */
+  async adminUrl(): Promise<string> {
+    const [, adminPort] = await this.freePorts();
+    return `http://127.0.0.1:${adminPort}`;
+  }
+
+  private freePorts(): Promise<[number, number]> {
+    return (this.ports ??= Promise.all([freePort(), freePort()]));
   }
 
   /** Numbers of the processes of its two servers. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually';
+import { freePort } from '../support/free-port';
 import { descendantsOf, Installation, shell } from './hearth-process';
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from './printed-commands';
 import { signToken } from '../support/tokens';
@@ -143,6 +144,24 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await Promise.all(all.map(publishing))).toEqual([401, 202, 401, 202]);
     expect(await Promise.all([generatedToken, ownToken].map(connecting))).toEqual([401, 'connected']);
   }, 120_000);
+
+  it('says which NATS it waits for, and ends everything it started when it is told to while it waits', async () => {
+    const nats = `127.0.0.1:${await freePort()}`;
+    const hearth = await installation.run({ HEARTH_NATS_URL: `nats://hearth:PLANTED@${nats}` });
+    await eventually(() => expect(hearth.stdout).toContain('HEARTH_NATS_URL'), 60_000);
+    const warnings = hearth.stdout.split('\n').filter((line) => line.includes('HEARTH_NATS_URL'));
+    expect(JSON.parse(warnings[0] ?? '')).toMatchObject({
+      level: 'WARN',
+      message: `No connection to NATS at ${nats} (HEARTH_NATS_URL) yet: CONNECTION_REFUSED. Trying again`,
+    });
+    const { checks } = (await (await fetch(`${await installation.adminUrl()}/readyz`)).json()) as { checks: object };
+    expect(checks).toEqual({ started: 'still starting', nats: `no connection to ${nats} yet` });
+    const started = await descendantsOf(hearth.pid);
+    expect(started.map(({ command }) => command).join('\n')).toContain('postgres');
+    expect(await hearth.end('SIGTERM')).toBe(0);
+    expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]);
+    expect(hearth.stdout + hearth.stderr).not.toContain('PLANTED');
+  }, 90_000);
 
   it('prints all mistakes of a configuration at once and starts nothing', async () => {
     const hearth = await installation.run({

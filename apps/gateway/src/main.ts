@@ -17,11 +17,10 @@ void runService({
     });
     await assertSchemaIsCurrent(database.db);
     await ensurePartitions(database.db, config.partitions);
-    const stream = await StreamConnection.open(config, 'gateway', logger);
+    const stream = await StreamConnection.open(config, 'gateway', logger, context);
     await ensureStreams(await stream.manager(), config);
     const ingest = new IngestPublisher(stream, config);
     admin.addCheck('postgres', () => database.ping());
-    admin.addCheck('nats', () => stream.ping());
     const gateway = GatewayModule.register({ stream, database, ingest });
     const app = await createHttpApp(
       { module: GatewayModule, imports: [ServiceModule.of(context), gateway] },

@@ -25,11 +25,9 @@ class HearthModule {}
 let generated: GeneratedKeys | undefined;
 
 async function start(context: ServiceContext): Promise<RunningService> {
-  const { config, logger } = context;
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+  const { config, logger, interrupted } = context;
   const servers = await startEmbeddedServers({
-    signal: interrupted.signal,
+    signal: interrupted,
     dataDir: config.dataDir,
     databaseUrl: config.databaseUrl,
     natsUrl: config.natsUrls.length === 0 ? undefined : config.natsUrls.join(','),
@@ -68,13 +66,17 @@ async function startServices(
   });
   closers.push(() => database.close());
   await ensurePartitions(database.db, config.partitions);
-  const stream = await StreamConnection.open({ ...config, natsUrls: servers.natsUrl.split(',') }, 'all-in-one', logger);
+  const stream = await StreamConnection.open(
+    { ...config, natsUrls: servers.natsUrl.split(',') },
+    'all-in-one',
+    logger,
+    context,
+  );
   closers.push(() => stream.close());
   await prepareStreams(await stream.manager(), config, logger);
   const ingest = new IngestPublisher(stream, config);
   closers.push(async () => ingest.close());
   admin.addCheck('postgres', () => database.ping());
-  admin.addCheck('nats', () => stream.ping());
   const app = await createHttpApp(
     {
       module: HearthModule,

@@ -15,9 +15,8 @@ void runService({
       log: (line) => logger.warn(line),
     });
     await assertSchemaIsCurrent(database.db);
-    const stream = await StreamConnection.open(config, 'history', logger);
+    const stream = await StreamConnection.open(config, 'history', logger, context);
     admin.addCheck('postgres', () => database.ping());
-    admin.addCheck('nats', () => stream.ping());
     const app = await createHttpApp(
       { module: HistoryModule, imports: [ServiceModule.of(context), HistoryModule.register({ stream, database })] },
       config,

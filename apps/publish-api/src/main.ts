@@ -12,17 +12,16 @@ import { PublishApiModule } from './publish-api.module';
 void runService({
   name: 'publish-api',
   start: async (context) => {
-    const { config, logger, admin } = context;
+    const { config, logger } = context;
     const database = openDatabase(required(config, 'databaseUrl'), {
       applicationName: 'hearth-publish-api',
       max: config.databasePool,
       log: (line) => logger.warn(line),
     });
     await agreeOnPartitions(database, config, logger);
-    const stream = await StreamConnection.open(config, 'publish-api', logger);
+    const stream = await StreamConnection.open(config, 'publish-api', logger, context);
     await ensureStreams(await stream.manager(), config);
     const ingest = new IngestPublisher(stream, config);
-    admin.addCheck('nats', () => stream.ping());
     const app = await createHttpApp(
       { module: PublishApiModule, imports: [ServiceModule.of(context), PublishApiModule.register(ingest, database)] },
       config,

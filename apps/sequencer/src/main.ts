@@ -18,10 +18,9 @@ void runService({
     });
     await assertSchemaIsCurrent(database.db);
     await ensurePartitions(database.db, config.partitions);
-    const stream = await StreamConnection.open(config, 'sequencer', logger);
+    const stream = await StreamConnection.open(config, 'sequencer', logger, context);
     await prepareStreams(await stream.manager(), config, logger);
     admin.addCheck('postgres', () => database.ping());
-    admin.addCheck('nats', () => stream.ping());
     const app = await NestFactory.createApplicationContext(
       {
         module: SequencerModule,

@@ -16,9 +16,8 @@ void runService({
       log: (line) => logger.warn(line),
     });
     await assertSchemaIsCurrent(database.db);
-    const stream = await StreamConnection.open(config, 'webhooks', logger);
+    const stream = await StreamConnection.open(config, 'webhooks', logger, context);
     admin.addCheck('postgres', () => database.ping());
-    admin.addCheck('nats', () => stream.ping());
     const app = await NestFactory.createApplicationContext(
       {
         module: WebhooksModule,

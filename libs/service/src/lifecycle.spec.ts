@@ -92,6 +92,30 @@ describe('a process', () => {
     expect(steps).toEqual(['drain', 'exit']);
   });
 
+  it('that is told while its start waits for something gives up and ends with 0', async () => {
+    const { host, running } = run(
+      ({ interrupted }) =>
+        new Promise((_, reject) => {
+          interrupted.addEventListener('abort', () => reject(interrupted.reason as Error));
+          setImmediate(() => host.emit('SIGTERM'));
+        }),
+    );
+    await running;
+    expect(await host.exited).toBe(0);
+    expect(host.codes).toEqual([0]);
+  });
+
+  it('whose start fails otherwise when it is told to end, ends with 1', async () => {
+    const { host } = run(
+      ({ interrupted }) =>
+        new Promise((_, reject) => {
+          interrupted.addEventListener('abort', () => reject(new Error('cannot stop Postgres')));
+          setImmediate(() => host.emit('SIGTERM'));
+        }),
+    );
+    expect(await host.exited).toBe(1);
+  });
+
   it('whose start fails ends with 1', async () => {
     const { host } = run(() => Promise.reject(new Error('no database')));
     expect(await host.exited).toBe(1);

@@ -23,7 +23,10 @@ export interface ServiceDefinition {
   readonly name: ServiceName;
   /** Completes the environment before it is read, e.g. with generated keys. May throw `ConfigError`. */
   readonly environment?: (env: Environment) => Promise<Environment>;
-  /** Opens connections and listeners. The admin port is up already, so that a slow start can be watched. */
+  /**
+   * Opens connections and listeners. The admin port is up already, so that a slow start can be watched. When it is
+   * interrupted, it either goes on to its end or rejects with the signal's reason and leaves nothing running.
+   */
   readonly start: (context: ServiceContext) => Promise<RunningService>;
 }
 
@@ -44,7 +47,8 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
  * process with code 1.
  *
  * - starting → running: configuration, logger, admin port, `start`. A failure exits 1.
- * - running → draining: SIGTERM, SIGINT; a service that cannot go on or an error nobody caught (then the exit code is 1).
+ * - starting or running → draining: SIGTERM, SIGINT; a service that cannot go on or an error nobody caught (then the exit
+ *   code is 1).
  * - draining → ended: `drain` is done (0), its deadline is over (1), or a second signal came (130, 143).
  *
  * SIGHUP reads changed key files at once. SIGUSR1 is left alone: it belongs to the debugger of Node.
@@ -83,6 +87,7 @@ class Life {
   private readonly metrics = new Metrics();
   private readonly admin: AdminServer;
   private readonly secrets: SecretsWatch;
+  private readonly interrupted = new AbortController();
   private starting: Promise<RunningService> | undefined;
   private port: number | undefined;
   /** Set when the end begins. */
@@ -111,14 +116,15 @@ class Life {
     });
     try {
       await this.admin.start();
-      const { config, logger, metrics, admin } = this;
-      this.starting = this.definition.start({ config, logger, metrics, admin });
+      const { config, logger, metrics, admin, interrupted } = this;
+      this.starting = this.definition.start({ config, logger, metrics, admin, interrupted: interrupted.signal });
       const { port, failed } = await this.starting;
       this.port = port;
       started = true;
       void failed?.then((reason) => this.onFailure(reason));
       logger.info({ outputs: outputsOf(config, this.port) }, 'Started');
     } catch (error) {
+      if (this.isInterruption(error)) return;
       this.logger.fatal({ err: error }, 'Start failed');
       this.host.exit(1);
     }
@@ -156,6 +162,20 @@ class Life {
     if (!isEnding) void this.end(1);
   }
 
+  /** The service, once it has started; undefined when its start was not begun or gave up because it was told to. */
+  private async started(): Promise<RunningService | undefined> {
+    try {
+      return await this.starting;
+    } catch (error) {
+      if (this.isInterruption(error)) return undefined;
+      throw error;
+    }
+  }
+
+  private isInterruption(error: unknown): boolean {
+    return this.interrupted.signal.aborted && error === this.interrupted.signal.reason;
+  }
+
   private async end(code: number): Promise<void> {
     this.exitCode = code;
     const deadline = setTimeout(
@@ -168,8 +188,10 @@ class Life {
     try {
       this.admin.drain();
       this.secrets.stop();
-      // A service that is still starting is let finish first: half-open connections cannot be closed properly.
-      await (await this.starting)?.drain();
+      // A service that is still starting is let finish first, or give up what it waits for: half-open connections cannot
+      // be closed properly.
+      this.interrupted.abort();
+      await (await this.started())?.drain();
       await this.admin.stop();
       this.logger.info('Stopped');
       this.host.exit(this.exitCode);

@@ -17,6 +17,8 @@ export interface ServiceContext {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly admin: AdminServer;
+  /** Aborted when the process is told to end; a start that waits for something may reject with its reason. */
+  readonly interrupted: AbortSignal;
 }
 
 /** Gives every provider of a process its configuration, logger, metrics, live settings, API keys and tracing. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { connect, ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
+import { ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
+import { firstConnection } from './first-connection';
 
 const PING_TIMEOUT_MS = 2_000;
 /** What a NATS server takes unless it is told otherwise. */
@@ -16,6 +17,13 @@ export interface StreamConnectionOptions {
 export interface ConnectionLog {
   info(message: string): void;
   warn(message: string): void;
+}
+
+/** The parts of a starting process (`ServiceContext`) that its connection has to do with. */
+export interface StartingProcess {
+  /** Aborted when the process is told to end before it has started. */
+  readonly interrupted: AbortSignal;
+  readonly admin: { addCheck(name: string, check: () => Promise<unknown>): void };
 }
 
 /** NATS cannot be reached, or did not confirm in time. Nothing was lost that had been confirmed. */
@@ -45,11 +53,17 @@ export class StreamConnection {
   }
 
   /**
-   * Connects, waiting for the first connection for as long as the server cannot be reached.
+   * Connects, waiting for the first connection for as long as no server can be reached; warns meanwhile.
    *
    * @param service shown in NATS monitoring
+   * @param starting gets the readiness check `nats` at once, and may end the wait: rejects with its reason then
    */
-  static async open(options: StreamConnectionOptions, service: string, log: ConnectionLog): Promise<StreamConnection> {
+  static async open(
+    options: StreamConnectionOptions,
+    service: string,
+    log: ConnectionLog,
+    starting?: StartingProcess,
+  ): Promise<StreamConnection> {
     const { servers, tls, user, pass, token } = parseNatsUrls(options.natsUrls);
     const settings: ConnectionOptions = {
       servers,
@@ -60,17 +74,20 @@ export class StreamConnection {
       token: options.natsToken ?? token,
       authenticator:
         options.natsCredsFile === undefined ? undefined : credsAuthenticator(readFileSync(options.natsCredsFile)),
-      maxReconnectAttempts: -1,
-      waitOnFirstConnect: true,
-      reconnectTimeWait: 250,
-      reconnectJitter: 250,
       // A dead peer is noticed after two missed pings.
       pingInterval: 5_000,
       maxPingOut: 2,
       noAsyncTraces: true,
     };
-    const nats = await connect(settings);
-    return new StreamConnection(nats, log);
+    let opened: StreamConnection | undefined;
+    starting?.admin.addCheck('nats', async () => {
+      if (opened === undefined) throw new StreamUnavailableError(`no connection to ${servers.join(', ')} yet`);
+      await opened.ping();
+    });
+    const warn = (message: string): void => log.warn(message);
+    const interrupted = starting?.interrupted ?? new AbortController().signal;
+    opened = new StreamConnection(await firstConnection(settings, servers, warn, interrupted), log);
+    return opened;
   }
 
   get isConnected(): boolean {

@@ -1,0 +1,87 @@
+import { StreamConnection } from '@hearth/stream';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { inspect } from 'node:util';
+import { eventually } from '../support/eventually';
+import { freePort } from '../support/free-port';
+import { startNats } from '../support/nats';
+
+let warnings: string[];
+let checks: Map<string, () => Promise<unknown>>;
+let abort: AbortController;
+let server: ChildProcess | undefined;
+let deaf: Server | undefined;
+const sockets: Socket[] = [];
+
+beforeEach(() => {
+  [warnings, checks, abort] = [[], new Map(), new AbortController()];
+});
+afterEach(async () => {
+  abort.abort();
+  deaf?.close();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  if (server?.kill() === true) await once(server, 'exit');
+  [server, deaf] = [undefined, undefined];
+});
+
+/** Connects as a starting process does. */
+function open(url: string): Promise<StreamConnection> {
+  const log = { info: () => undefined, warn: (message: string) => void warnings.push(message) };
+  const admin = { addCheck: (name: string, check: () => Promise<unknown>) => void checks.set(name, check) };
+  return StreamConnection.open({ natsUrls: [url] }, 'test', log, { interrupted: abort.signal, admin });
+}
+
+const ready = () => checks.get('nats')!();
+const firstWarning = () => eventually(() => expect(warnings).toHaveLength(1));
+
+describe('the first connection to NATS', () => {
+  it('is waited for, with a warning and a failing check, until the server is there', async () => {
+    const port = await freePort();
+    const opening = open(`nats://127.0.0.1:${port}`);
+    await expect(ready()).rejects.toThrow(`no connection to 127.0.0.1:${port} yet`);
+    await firstWarning();
+    expect(warnings[0]).toContain(`127.0.0.1:${port} (HEARTH_NATS_URL) yet: CONNECTION_REFUSED`);
+    server = spawn(process.env.HEARTH_TEST_NATS_SERVER!, ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+    const connection = await opening;
+    await ready();
+    await connection.close();
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('that the server refuses is not waited for, and the error tells no password', async () => {
+    const port = await freePort();
+    const args = ['-a', '127.0.0.1', '-p', String(port), '--user', 'hearth', '--pass', 'right'];
+    server = spawn(process.env.HEARTH_TEST_NATS_SERVER!, args, { stdio: 'ignore' });
+    const error = await open(`nats://hearth:PLANTED@127.0.0.1:${port}`).catch((caught: Error) => caught);
+    expect(String(error)).toMatch(/NATS at 127\.0\.0\.1:\d+ \(HEARTH_NATS_URL\): .*authorization violation/i);
+    expect(inspect(error)).not.toContain('PLANTED');
+  });
+
+  it.each([
+    ['nobody listens', async () => freePort()],
+    [
+      'the server says nothing',
+      async () => {
+        deaf = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1');
+        await once(deaf, 'listening');
+        return (deaf.address() as { port: number }).port;
+      },
+    ],
+  ])('is given up where %s, with the reason of the interruption', async (_, portOf) => {
+    const opening = open(`nats://127.0.0.1:${await portOf()}`);
+    const reason = new Error('told to end');
+    const refused = expect(opening).rejects.toBe(reason);
+    await firstWarning();
+    abort.abort(reason);
+    await refused;
+  });
+
+  it('is not begun by a process that has been told to end', async () => {
+    const nats = await startNats();
+    const reason = new Error('told to end');
+    abort.abort(reason);
+    await expect(open(nats.url)).rejects.toBe(reason);
+    await nats.stop();
+  });
+});
