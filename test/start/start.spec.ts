@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
@@ -177,6 +179,24 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(hearth.stdout).toBe('');
     expect(existsSync(installation.dataDir)).toBe(false);
   });
+
+  it.each([
+    ['HEARTH_PORT', 'is in use already', (taken: number) => ({ HEARTH_PORT: String(taken), HEARTH_HOST: '127.0.0.1' })],
+    ['HEARTH_ADMIN_PORT', 'is in use already', (taken: number) => ({ HEARTH_ADMIN_PORT: String(taken) })],
+    ['HEARTH_HOST', 'cannot listen on', () => ({ HEARTH_HOST: 'no.such.host.invalid' })],
+  ])(
+    'names %s when it %s, and leaves nothing running',
+    async (name, problem, settings) => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const hearth = await installation.run(settings((other.address() as AddressInfo).port));
+      expect(await hearth.untilEnded()).toBe(1);
+      other.close();
+      expect(hearth.stdout).toMatch(new RegExp(`"message":"${name}: .*${problem}`));
+      expect(await descendantsOf(hearth.pid)).toEqual([]);
+    },
+    90_000,
+  );
 
   it('does not share its folder with another', async () => {
     await installation.start();

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
-import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
 import { assertSchemaIsCurrent, ensurePartitions, openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { attachGateway, GatewayModule } from './gateway.module';
@@ -28,7 +28,7 @@ void runService({
       logger,
     );
     await attachGateway(app);
-    await app.listen(config.port, config.host);
+    await listen(app, config);
     return {
       port: (app.getHttpServer().address() as AddressInfo).port,
       drain: async () => {

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import {
   createHttpApp,
+  listen,
   outputsOf,
   runService,
   ServiceModule,
@@ -94,7 +95,7 @@ async function startServices(
   );
   closers.push(() => app.close());
   await attachGateway(app);
-  await app.listen(config.port, config.host);
+  await listen(app, config);
   const { port } = app.getHttpServer().address() as AddressInfo;
   process.stderr.write(await welcomeText(outputsOf(config, port), generated));
   return port;

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
 import { StreamConnection } from '@hearth/stream';
 import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
 import { HistoryModule } from './history.module';
@@ -22,7 +22,7 @@ void runService({
       config,
       logger,
     );
-    await app.listen(config.port, config.host);
+    await listen(app, config);
     return {
       drain: async () => {
         await app.close();

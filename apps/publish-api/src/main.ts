@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHttpApp, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
 import { openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { agreeOnPartitions } from './partition-count';
@@ -27,7 +27,7 @@ void runService({
       config,
       logger,
     );
-    await app.listen(config.port, config.host);
+    await listen(app, config);
     return {
       drain: async () => {
         await app.close();

@@ -105,6 +105,16 @@ describe('the admin port', () => {
     expect(done).toBe(0);
   });
 
+  it('tells when there is no such address', async () => {
+    const nowhere = new AdminServer({
+      host: 'no.such.host.invalid',
+      port: 0,
+      metrics: async () => '',
+      info: () => ({}),
+    });
+    await expect(nowhere.start()).rejects.toThrow(/^HEARTH_ADMIN_HOST: cannot listen on "no\.such\.host\.invalid" \(/);
+  });
+
   it('tells when its port is taken', async () => {
     const { port } = new URL(url);
     const second = new AdminServer({
@@ -113,6 +123,6 @@ describe('the admin port', () => {
       metrics: async () => '',
       info: () => ({}),
     });
-    await expect(second.start()).rejects.toThrow('EADDRINUSE');
+    await expect(second.start()).rejects.toThrow(/^HEARTH_ADMIN_PORT: port \d+ of 127\.0\.0\.1 is in use already/);
   });
 });

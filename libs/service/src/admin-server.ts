@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listenError } from './listen-error';
 import { redactText } from './redaction';
 
 /** Resolves when the thing is usable, rejects with the reason when it is not. */
@@ -57,10 +58,12 @@ export class AdminServer {
     this.#routes.push(route);
   }
 
-  /** Resolves with the bound address. Rejects when the port is taken. */
+  /** Resolves with the bound address. Rejects, naming the variable, when the port is taken or there is no such address. */
   async start(): Promise<AddressInfo> {
     this.#server.listen(this.options.port, this.options.host);
-    await once(this.#server, 'listening');
+    await once(this.#server, 'listening').catch((error: unknown) => {
+      throw listenError(error, this.options, 'admin');
+    });
     return this.#server.address() as AddressInfo;
   }
 

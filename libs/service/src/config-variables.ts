@@ -4,6 +4,7 @@ import {
   choice,
   cidrList,
   decimal,
+  directory,
   flag,
   hasScheme,
   integer,
@@ -445,7 +446,7 @@ export const VARIABLES = {
     meaning: 'Interval of deleting expired rows where pg_cron does not do it.',
     services: SEQUENCER,
   }),
-  dataDir: variable('HEARTH_DATA_DIR', text('the path of a directory'), '.hearth', {
+  dataDir: variable('HEARTH_DATA_DIR', directory(), '.hearth', {
     meaning: 'Where the all-in-one keeps Postgres, NATS and generated keys between starts.',
     services: ['hearth'],
   }),
@@ -455,7 +456,7 @@ export const VARIABLES = {
     services: ['hearth'],
     noFile: true,
   }),
-  cacheDir: optional('HEARTH_CACHE_DIR', text('the path of a directory'), {
+  cacheDir: optional('HEARTH_CACHE_DIR', directory(), {
     defaultNote: "the user's cache folder",
     meaning: 'Where a fetched nats-server is kept.',
     services: ['hearth'],

@@ -1,3 +1,5 @@
+import { nkeys } from 'nats';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +31,14 @@ function file(name: string, content: string): string {
   const path = join(folder, name);
   writeFileSync(path, content);
   return path;
+}
+
+/** Paths of a self-signed certificate and its key. */
+function certificate(name: string) {
+  const [cert, key] = [join(folder, `${name}.cert.pem`), join(folder, `${name}.key.pem`)];
+  const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost';
+  execFileSync('openssl', [...request.split(' '), '-keyout', key, '-out', cert], { stdio: 'pipe' });
+  return { cert, key };
 }
 
 const secret = Buffer.alloc(32, 7).toString('base64');
@@ -153,6 +163,11 @@ describe('a value', () => {
     ['HEARTH_WEBHOOK_URLS', 'example.com/hook'],
     ['HEARTH_COMPAT_VERSION', 'new'],
     ['HEARTH_TLS_CERT_FILE', '/nowhere/cert.pem'],
+    ['HEARTH_TLS_CERT_FILE', tmpdir()],
+    ['HEARTH_TLS_KEY_FILE', tmpdir()],
+    ['HEARTH_NATS_CREDS_FILE', tmpdir()],
+    ['HEARTH_DATA_DIR', __filename],
+    ['HEARTH_DATA_DIR', join(__filename, 'below')],
   ])('%s=%s is refused, and the message says what is allowed', (name, value) => {
     const [problem] = problemsOf({ [name]: value });
     expect(problem).toMatch(new RegExp(`^${name}: must be `));
@@ -238,9 +253,45 @@ describe('a service', () => {
   });
 
   it('needs certificate and key together', () => {
-    const path = file('cert.pem', 'x');
-    expect(problemsOf({ HEARTH_TLS_CERT_FILE: path })).toEqual([expect.stringContaining('HEARTH_TLS_KEY_FILE')]);
-    expect(problemsOf({ HEARTH_TLS_CERT_FILE: path, HEARTH_TLS_KEY_FILE: path })).toEqual([]);
+    const { cert, key } = certificate('pair');
+    expect(problemsOf({ HEARTH_TLS_CERT_FILE: cert })).toEqual([expect.stringContaining('HEARTH_TLS_KEY_FILE')]);
+    expect(problemsOf({ HEARTH_TLS_KEY_FILE: key })).toEqual([expect.stringContaining('HEARTH_TLS_CERT_FILE')]);
+    expect(problemsOf({ HEARTH_TLS_CERT_FILE: cert, HEARTH_TLS_KEY_FILE: key })).toEqual([]);
+  });
+
+  it('does not take for a certificate, its key or credentials of NATS what is none', () => {
+    const [{ cert }, { key }] = [certificate('one'), certificate('another')];
+    const nothing = file('nothing.pem', 'x');
+    const env = { HEARTH_TLS_CERT_FILE: nothing, HEARTH_TLS_KEY_FILE: nothing, HEARTH_NATS_CREDS_FILE: nothing };
+    expect(problemsOf({ ...env, HEARTH_PORT: 'http' })).toEqual([
+      expect.stringMatching(/^HEARTH_PORT: must be /),
+      'HEARTH_TLS_CERT_FILE: must hold a PEM certificate chain',
+      'HEARTH_TLS_KEY_FILE: must hold a PEM private key, without a passphrase',
+      'HEARTH_NATS_CREDS_FILE: must hold NATS credentials: a user JWT and its seed',
+    ]);
+    expect(problemsOf({ HEARTH_TLS_CERT_FILE: cert, HEARTH_TLS_KEY_FILE: key })).toEqual([
+      'HEARTH_TLS_KEY_FILE: is not the key of the certificate in HEARTH_TLS_CERT_FILE',
+    ]);
+  });
+
+  it('takes credentials of NATS', () => {
+    const block = (name: string, text: string) => `-----BEGIN ${name}-----\n${text}\n------END ${name}------\n\n`;
+    const seed = new TextDecoder().decode(nkeys.createUser().getSeed());
+    const creds = file('user.creds', block('NATS USER JWT', 'eyJ0.eyJ1.c2ln') + block('USER NKEY SEED', seed));
+    expect(problemsOf({ HEARTH_NATS_CREDS_FILE: creds })).toEqual([]);
+  });
+
+  it.each<[Record<string, string>, Parameters<typeof loadConfig>[1], boolean]>([
+    [{ HEARTH_PORT: '9090' }, 'hearth', false],
+    [{ HEARTH_ADMIN_PORT: '8080', ...nats, ...database }, 'history', false],
+    [{ HEARTH_PORT: '9090', HEARTH_HOST: '127.0.0.1' }, 'hearth', false],
+    [{ HEARTH_PORT: '9090', HEARTH_HOST: '10.0.0.1' }, 'hearth', true],
+    [{ HEARTH_PORT: '0', HEARTH_ADMIN_PORT: '0' }, 'hearth', true],
+    [{ HEARTH_PORT: '9090', ...nats, ...database }, 'sequencer', true],
+  ])('with %j, %s has a port for each of its listeners: %s', (env, service, isRight) => {
+    expect(problemsOf(env, service)).toEqual(
+      isRight ? [] : [expect.stringMatching(/^HEARTH_ADMIN_PORT: must not be /)],
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inconsistencies } from './config-checks';
 import { ConfigError, gather } from './config-error';
 import { VARIABLES, type ServiceName, type VariableKey, type VariableValues } from './config-variables';
 import { isGiven, readVariables, unknownNames, type Environment } from './environment';
@@ -28,7 +29,7 @@ const FIXED_KEYS = (Object.keys(VARIABLES) as VariableKey[]).filter(
  */
 export function loadConfig(env: Environment, service: ServiceName): HearthConfig {
   const { values, problems: wrongValues } = readVariables(env, FIXED_KEYS);
-  const problems = [...wrongValues, ...missing(env, service)];
+  const problems = [...wrongValues, ...missing(env, service), ...inconsistencies(values, service)];
   const live = gather(problems, () => new LiveSettings(env));
   // A required variable may be missing because its name was misspelt.
   if (live === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);

@@ -10,6 +10,7 @@ import type { HearthConfig } from './config';
 import { addDeadline } from './http-deadline';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
+import { listenError } from './listen-error';
 import { NestLogger, type Logger } from './logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
 import { UpgradableRequest } from './upgradable-request';
@@ -31,7 +32,7 @@ const HTTP_CONNECTIONS = 2_000;
 const MAX_PARAMETER_CHARACTERS = 16_384;
 
 /**
- * Builds, but does not start, the Nest application of one process: `await app.listen(config.port, config.host)`.
+ * Builds, but does not start, the Nest application of one process: `await listen(app, config)`.
  *
  * Bodies arrive as raw bytes whatever their Content-Type (`rawBody`); every error, also those of the HTTP parser and
  * the router, has the shape of publish-api §9; duplicate slashes count as one. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
@@ -54,6 +55,13 @@ export async function createHttpApp(
   });
   app.useGlobalFilters(new ProtocolExceptionFilter(logger));
   return app;
+}
+
+/** Opens the application's door. Rejects, naming the variable, when the port is taken or there is no such address. */
+export async function listen(app: NestFastifyApplication, config: Pick<HearthConfig, 'host' | 'port'>): Promise<void> {
+  await app.listen(config.port, config.host).catch((error: unknown) => {
+    throw listenError(error, config, 'public');
+  });
 }
 
 /** The bytes of the request body; empty when there was none. */

@@ -4,7 +4,7 @@ export { loadConfig, required, type HearthConfig } from './config';
 export { ConfigError } from './config-error';
 export { SINGLE_SERVICES, VARIABLES, type ServiceName } from './config-variables';
 export { isGiven, type Environment } from './environment';
-export { createHttpApp, rawBody } from './http-app';
+export { createHttpApp, listen, rawBody } from './http-app';
 export { readBody } from './http-body';
 export { sendError } from './http-errors';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';

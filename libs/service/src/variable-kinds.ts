@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 
@@ -96,7 +96,12 @@ export function url(...schemes: readonly string[]): Kind<string> {
   };
 }
 
-/** Path of a file this process can read. */
+/** Path of a directory, which need not exist yet. */
+export function directory(): Kind<string> {
+  return { schema: z.string().refine(canBeDirectory), allowed: 'the path of a directory' };
+}
+
+/** Path of a regular file this process can read. */
 export function readableFile(): Kind<string> {
   return { schema: z.string().refine(isReadable), allowed: 'the path of a readable file' };
 }
@@ -173,8 +178,17 @@ function isCidr(range: string): boolean {
 function isReadable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
+  }
+}
+
+function canBeDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    // A part of the path is a file. Anything else shows when the directory is made.
+    return (error as NodeJS.ErrnoException).code !== 'ENOTDIR';
   }
 }

@@ -79,9 +79,9 @@ export class StreamConnection {
       maxPingOut: 2,
       noAsyncTraces: true,
     };
-    let opened: StreamConnection | undefined;
+    let opened: StreamConnection | null = null;
     starting?.admin.addCheck('nats', async () => {
-      if (opened === undefined) throw new StreamUnavailableError(`no connection to ${servers.join(', ')} yet`);
+      if (opened === null) throw new StreamUnavailableError(`no connection to ${servers.join(', ')} yet`);
       await opened.ping();
     });
     const warn = (message: string): void => log.warn(message);

@@ -3,10 +3,17 @@ import { chmod, link, mkdir, readFile, realpath, rename, rm, writeFile } from 'n
 import { join, resolve } from 'node:path';
 import { processIdentity } from './processes';
 
-/** Makes the folder if need be and gives its one true path, whatever links lead to it. */
+/**
+ * Makes the folder if need be and gives its one true path, whatever links lead to it.
+ *
+ * @throws Error naming the folder and the variable
+ */
 export async function openDataDir(dataDir: string): Promise<string> {
   const path = resolve(dataDir);
-  const created = await mkdir(path, { recursive: true, mode: 0o700 });
+  const created = await mkdir(path, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`HEARTH_DATA_DIR: the folder ${path} cannot be made (${code})`, { cause: error });
+  });
   // Root's Postgres runs as someone else, who has to get through here. Every secret below is a file of mode 0600.
   if (created !== undefined && process.getuid?.() === 0) await chmod(path, 0o711);
   return realpath(path);
