@@ -83,7 +83,7 @@ it('knows the limit of a NATS server that takes less, and goes on past a message
   const client = await subscriber('less');
   process.kill(sequencer.pid, 'SIGSTOP');
   expect((await testbed.publishOne(documentOf('less', dataOf(2 * MIB), { store: 60 }))).status).toBe(202);
-  await testbed.nats.restart('1MB');
+  await testbed.nats.restart({ maxPayload: '1MB' });
   process.kill(sequencer.pid, 'SIGCONT');
   await natsIsBack('back1');
 
@@ -102,7 +102,7 @@ it('knows the limit of a NATS server that takes less, and goes on past a message
 });
 
 it('reads what a NATS server takes that takes more', async () => {
-  await testbed.nats.restart('16MB');
+  await testbed.nats.restart({ maxPayload: '16MB' });
   await natsIsBack('back2');
   const client = await subscriber('more');
   await expectToGoOn('more');

@@ -3,9 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
+import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { startNats } from '../support/nats';
+import { startApp } from '../support/process';
 
 let warnings: string[];
 let checks: Map<string, () => Promise<unknown>>;
@@ -88,3 +90,19 @@ describe('the first connection to NATS', () => {
     await nats.stop();
   });
 });
+
+it('a server that refuses the credentials it took before ends the process, which nothing could mend', async () => {
+  const [nats, database] = await Promise.all([startNats({ token: 'first' }), createDatabase()]);
+  try {
+    const history = await startApp('history', {
+      HEARTH_NATS_URL: `nats://first@127.0.0.1:${nats.port}`,
+      HEARTH_DATABASE_URL: database.url,
+      HEARTH_DRAIN_SECONDS: '0',
+    });
+    await nats.restart({ token: 'second' });
+    expect(await history.exited).toMatchObject({ code: 1 });
+    expect(history.lines.join('\n')).toMatch(/NATS closed the connection for good \(HEARTH_NATS_URL\): .*auth/i);
+  } finally {
+    await Promise.all([nats.stop(), database.drop()]);
+  }
+}, 60_000);

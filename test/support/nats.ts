@@ -6,6 +6,13 @@ import { connect } from 'nats';
 import { eventually } from './eventually';
 import { freePort } from './free-port';
 
+export interface NatsSettings {
+  /** Of the largest message; 8 MB if not given. */
+  readonly maxPayload?: string;
+  /** What clients must show; nothing if not given. */
+  readonly token?: string;
+}
+
 /** A nats-server of one spec file's own, JetStream on, without a password. */
 export interface TestNats {
   readonly url: string;
@@ -15,30 +22,31 @@ export interface TestNats {
   readonly storeDir: string;
   /** Ends it as a power cut would; what it stored stays for `restart`. */
   kill(): Promise<void>;
-  /** Ends it in good order if it runs, and starts it again on the same port and store, taking messages so large. */
-  restart(maxPayload?: string): Promise<void>;
+  /** Ends it in good order if it runs, and starts it again on the same port and store. */
+  restart(settings?: NatsSettings): Promise<void>;
   /** Ends it and deletes its store. */
   stop(): Promise<void>;
 }
 
 /** Starts a nats-server on a free port with an empty store. */
-export async function startNats(): Promise<TestNats> {
+export async function startNats(first: NatsSettings = {}): Promise<TestNats> {
   const program = process.env.HEARTH_TEST_NATS_SERVER;
   if (program === undefined) throw new Error('HEARTH_TEST_NATS_SERVER is not set: the jest global set-up sets it');
   const [port, storeDir] = [await freePort(), await mkdtemp(join(tmpdir(), 'hearth-test-nats-'))];
   const configuration = join(storeDir, 'nats-server.conf');
-  const start = async (maxPayload = '8MB') => {
+  const start = async ({ maxPayload = '8MB', token }: NatsSettings) => {
     await writeFile(
       configuration,
       `listen: "127.0.0.1:${port}"
 jetstream { store_dir: ${JSON.stringify(storeDir)} }
 max_payload: ${maxPayload}
 max_control_line: 8192
+${token === undefined ? '' : `authorization { token: ${JSON.stringify(token)} }`}
 `,
     );
-    return startProcess(program, configuration, port);
+    return startProcess(program, configuration, port, token);
   };
-  let child = await start();
+  let child = await start(first);
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
@@ -47,9 +55,9 @@ max_control_line: 8192
       return child.pid ?? 0;
     },
     kill: () => end(child, 'SIGKILL'),
-    restart: async (maxPayload) => {
+    restart: async (settings = {}) => {
       await end(child, 'SIGTERM');
-      child = await start(maxPayload);
+      child = await start(settings);
     },
     stop: async () => {
       await end(child, 'SIGTERM');
@@ -58,7 +66,12 @@ max_control_line: 8192
   };
 }
 
-async function startProcess(program: string, configuration: string, port: number): Promise<ChildProcess> {
+async function startProcess(
+  program: string,
+  configuration: string,
+  port: number,
+  token?: string,
+): Promise<ChildProcess> {
   const child = spawn(program, ['-c', configuration], { stdio: ['ignore', 'ignore', 'pipe'] });
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString('utf8')).slice(-4000)));
@@ -70,7 +83,7 @@ async function startProcess(program: string, configuration: string, port: number
   child.once('exit', () => (ended = true));
   await eventually(async () => {
     if (ended) return;
-    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false });
+    const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, token });
     await connection.jetstreamManager().finally(() => connection.close());
   });
   if (ended) throw new Error(`nats-server did not start:\n${output}`);

@@ -50,6 +50,7 @@ export class StreamConnection {
     private readonly log: ConnectionLog,
   ) {
     void this.watchStatus();
+    void this.watchEnd();
   }
 
   /**
@@ -140,6 +141,14 @@ export class StreamConnection {
   async close(): Promise<void> {
     this.reconnectListeners.clear();
     await this.nats.close();
+  }
+
+  /** The client library gives up by itself when a server refuses the credentials that it took before. */
+  private async watchEnd(): Promise<void> {
+    const error = await this.nats.closed();
+    if (!(error instanceof Error)) return;
+    // Nobody waits for this: it ends the process, and the next start says what is wrong, or has other credentials.
+    throw new Error(`NATS closed the connection for good (HEARTH_NATS_URL): ${error.message}`, { cause: error });
   }
 
   private async watchStatus(): Promise<void> {
