@@ -30,16 +30,20 @@ export class FakeSequencer {
     return new FakeSequencer(await StreamConnection.open({ natsUrls: [natsUrl] }, 'fake-sequencer', quiet));
   }
 
-  /** The next message of a channel; `record` is what goes to the gateways. */
+  /**
+   * The next message of a channel; `record` is what goes to the gateways.
+   *
+   * @param options.id an eager one
+   */
   next(
     channel: string,
     data: unknown,
-    options: { event?: string; meta?: string; except?: string; dataText?: string } = {},
+    options: { id?: string; event?: string; meta?: string; except?: string; dataText?: string } = {},
   ): { id: string; record: Buffer; channel: string } {
     const position = { epoch: this.epoch, sequence: ++this.sequence };
     const previous = this.last.get(channel);
     this.last.set(channel, position);
-    const id = messageId(Date.now(), this.sequence, 0);
+    const id = options.id ?? messageId(Date.now(), this.sequence, 0);
     const frame = Buffer.from(
       messageHead(id, options.event ?? 'e', channel) +
         (options.dataText ?? JSON.stringify(data)) +

@@ -109,6 +109,132 @@ it('sends at most the newest 1,000 and says so', async () => {
   await client.close();
 });
 
+describe('eager ids, which are not in the order of delivery', () => {
+  const minutes = (count: number) => firstIdOf(Date.now() + count * 60_000);
+
+  it('leave no gap: a message with a smaller id than the one before it is sent too', async () => {
+    const client = await testbed.gateway.connect(HISTORY);
+    const after = await publish('e1', upTo(3));
+    await testbed.sequencer.publish('e1', 3, { id: minutes(-1) });
+    await publish('e1', [4]);
+    expect(await subscribe(client, 'e1', { after })).toMatchObject({ data: { resume: { complete: true } } });
+    await eventually(() => expect(numbers(client)).toEqual([3, 4]));
+    await client.close();
+  });
+
+  it('leave no repeat: what was delivered before the message is not sent again, though its id is greater', async () => {
+    const client = await testbed.gateway.connect(HISTORY);
+    await publish('e2', upTo(3));
+    const after = await testbed.sequencer.publish('e2', 3, { id: minutes(-1) });
+    await publish('e2', [4]);
+    expect(await subscribe(client, 'e2', { after })).toMatchObject({ data: { resume: { complete: true } } });
+    await eventually(() => expect(numbers(client)).toEqual([4]));
+    await client.close();
+  });
+
+  it('may be of another time than their delivery', async () => {
+    for (const offset of [-30, 5]) {
+      const [client, channel] = [await testbed.gateway.connect(HISTORY), `e3.${offset}`];
+      await publish(channel, [0]);
+      const after = await testbed.sequencer.publish(channel, 1, { id: minutes(offset) });
+      await publish(channel, upTo(3, 2));
+      expect(await subscribe(client, channel, { after })).toMatchObject({ data: { resume: { complete: true } } });
+      await publish(channel, [5]);
+      await eventually(() => expect(numbers(client)).toEqual([2, 3, 4, 5]));
+      await client.close();
+    }
+  });
+
+  it('that a user was shown allow it to see what came after them, whatever they look like', async () => {
+    for (const offset of [-5, 5]) {
+      const [claims, channel] = [{ ...EVERYTHING, uid: `e4.${offset}` }, `e4.${offset}`];
+      const first = await testbed.gateway.connect(claims);
+      await subscribe(first, channel);
+      const shown = [
+        await testbed.sequencer.publish(channel, 0, { id: minutes(offset) }),
+        await publish(channel, [1]),
+        await testbed.sequencer.publish(channel, 2, { id: minutes(-offset) }),
+      ];
+      await eventually(() => expect(numbers(first)).toEqual([0, 1, 2]));
+      await first.close();
+      await publish(channel, [3]);
+      for (const [index, after] of shown.entries()) {
+        const again = await testbed.gateway.connect(claims);
+        expect(await subscribe(again, channel, { after })).toMatchObject({ data: { resume: { complete: true } } });
+        await eventually(() => expect(numbers(again)).toEqual(upTo(3 - index, index + 1)));
+        await again.close();
+      }
+    }
+  });
+
+  it('of messages before a subscription allow nothing, although they are younger', async () => {
+    const claims = { ...EVERYTHING, uid: 'e5' };
+    const after = await testbed.sequencer.publish('e5', 0, { id: minutes(1) });
+    await publish('e5', [1]);
+    const first = await testbed.gateway.connect(claims);
+    await subscribe(first, 'e5');
+    await publish('e5', [2]);
+    await eventually(() => expect(numbers(first)).toEqual([2]));
+    await first.close();
+    // Only what the user was shown itself proves that it may see what follows; the message before it does not.
+    const again = await testbed.gateway.connect(claims);
+    expect(await subscribe(again, 'e5', { after })).toMatchObject({ data: { resume: { complete: false } } });
+    await publish('e5', [3]);
+    await eventually(() => expect(numbers(again)).toEqual([3]));
+    await again.close();
+  });
+
+  it('say nothing when there is no such message: then it is not complete', async () => {
+    const client = await testbed.gateway.connect(HISTORY);
+    await publish('e6', [0]);
+    const after = firstIdOf(Date.now()).slice(0, -1) + '1';
+    await testbed.sequencer.publish('e6', 1, { id: minutes(1) });
+    expect(await subscribe(client, 'e6', { after })).toMatchObject({ data: { resume: { complete: false } } });
+    await publish('e6', [2]);
+    await eventually(() => expect(numbers(client)).toContain(2));
+    await client.close();
+  });
+
+  it('do not confuse a gateway that is behind the one where the message was seen', async () => {
+    const { sequencer, gateway } = testbed;
+    const [witness, client] = [await gateway.connect(HISTORY), await gateway.connect(HISTORY)];
+    await subscribe(witness, 'e7');
+    await publish('e7', [0, 1]);
+    await eventually(() => expect(numbers(witness)).toEqual([0, 1]));
+    // Number 2 is missing, so the channel waits with 3, which the stream holds already.
+    const late = sequencer.next('e7', 2);
+    const seen = sequencer.next('e7', 3, { id: minutes(-1) });
+    await sequencer.send(seen);
+    await subscribe(client, 'e7', { after: seen.id });
+    await sequencer.send(late);
+    await sequencer.publish('e7', 4, { id: minutes(-2) });
+    await eventually(() => expect(numbers(client)).toContain(4));
+    expect(numbers(client)).toEqual([4]);
+    await eventually(() => expect(numbers(witness)).toEqual(upTo(5)));
+    await Promise.all([witness.close(), client.close()]);
+  });
+});
+
+it('does not send a connection its own messages without echo, and is complete all the same', async () => {
+  const own = { channels: { '*': { subscribe: true, messages: { '*': { publish: true } } } }, uid: 'o1' };
+  const [client, other] = [await testbed.gateway.connect(own), await testbed.gateway.connect(HISTORY)];
+  await Promise.all([subscribe(client, 'o1'), subscribe(other, 'o1')]);
+  const after = await publish('o1', [0]);
+  await client.next('e');
+  client.send({ event: 'e', channel: 'o1', data: 'own' });
+  await eventually(() => expect(numbers(other)).toEqual([0, 'own']));
+  client.send({ event: 'hotsock.unsubscribe', channel: 'o1' });
+  await client.next('hotsock.unsubscribed');
+  await publish('o1', [1]);
+  expect(await subscribe(client, 'o1', { after })).toMatchObject({ data: { resume: { complete: true } } });
+  await eventually(() => expect(numbers(client)).toEqual([0, 1]));
+  // Another connection of the same user never had it.
+  const again = await testbed.gateway.connect(own);
+  await subscribe(again, 'o1', { after });
+  await eventually(() => expect(numbers(again)).toEqual(['own', 1]));
+  await Promise.all([client.close(), other.close(), again.close()]);
+});
+
 it('refuses what is no message id', async () => {
   const client = await testbed.gateway.connect(HISTORY);
   client.send({ event: 'hotsock.subscribe', channel: 'r8', data: { after: 'x' } });

@@ -27,6 +27,13 @@ export interface Subscriber {
   cutOff(): void;
 }
 
+/** A message of the channel that a subscriber has seen elsewhere. */
+export interface Seen {
+  readonly id: string;
+  /** `undefined` when it is not known. */
+  readonly place: Position | undefined;
+}
+
 /** A connection that waits for the record of its joining. */
 interface Entering {
   readonly attempt: number;
@@ -103,8 +110,8 @@ export class Channel {
   private readSequence = 0;
   /** The deliver stream's newest message of this channel when it was opened: nobody here waits for an older one. */
   private openSequence = 0;
-  /** Subscribers that have seen messages elsewhere that have not come here yet: the last one's id, by connection. */
-  private ahead: Map<string, string> | undefined;
+  /** Subscribers that have seen messages elsewhere that have not come here yet: the last one, by connection. */
+  private ahead: Map<string, Seen> | undefined;
   /** Connections that are about to enter this presence channel, by id. */
   private entering: Map<string, Entering> | undefined;
   private rotation = 0;
@@ -126,13 +133,11 @@ export class Channel {
   /**
    * Adds a subscriber, which gets `welcome` before anything else of the channel. Only while open.
    *
-   * @param seenId id of the last message that it has seen; a gateway that was ahead of this one may have shown it
+   * @param seen the last message that it has seen; a gateway that was ahead of this one may have shown it
    */
-  add(subscriber: Subscriber, welcome: () => void, seenId?: string): void {
+  add(subscriber: Subscriber, welcome: () => void, seen?: Seen): void {
     this.flush();
-    if (seenId !== undefined && (this.lastId === undefined || seenId > this.lastId)) {
-      (this.ahead ??= new Map()).set(subscriber.connectionId, seenId);
-    }
+    if (seen !== undefined && this.isBehind(seen)) (this.ahead ??= new Map()).set(subscriber.connectionId, seen);
     subscriber.slot = this.subscribers.length;
     this.subscribers.push(subscriber);
     this.parts.metrics.subscriptions.add(1);
@@ -402,6 +407,11 @@ export class Channel {
     return !this.isClosed && this.restore(found, atAnyRate);
   }
 
+  private isBehind({ id, place }: Seen): boolean {
+    if (this.last === undefined || this.lastId === undefined) return true;
+    return place === undefined ? id > this.lastId : comparePositions(place, this.last) > 0;
+  }
+
   private reportLoss(why: string): void {
     this.parts.metrics.catchUpsFailed.inc();
     this.parts.logger.error({ channel: this.name, last: this.last }, `a gap in a channel could not be filled: ${why}`);
@@ -419,11 +429,14 @@ export class Channel {
       if (indexes === undefined) leftOut.set(connectionId, [index]);
       else if (indexes.at(-1) !== index) indexes.push(index);
     };
-    records.forEach(({ id, exceptConnectionId }, index) => {
+    records.forEach((record, index) => {
+      const { exceptConnectionId } = record;
       if (exceptConnectionId !== undefined && this.parts.isLocal(exceptConnectionId)) leave(exceptConnectionId, index);
-      for (const [connectionId, seenId] of this.ahead ?? []) {
-        if (id <= seenId) leave(connectionId, index);
-        else this.ahead?.delete(connectionId);
+      for (const [connectionId, seen] of this.ahead ?? []) {
+        const isKnown = isUpTo(record, seen);
+        if (isKnown) leave(connectionId, index);
+        // What follows the very message is new, whatever its id looks like.
+        if (!isKnown || record.id === seen.id) this.ahead?.delete(connectionId);
       }
     });
     return leftOut;
@@ -441,6 +454,10 @@ function withoutStorage(
     if (record?.notice?.kind !== 'storage') return leftOut.includes(index);
     return !subscriber.takesStorage(record.notice.key, record) || leftOut.includes(index);
   });
+}
+
+function isUpTo({ id, position }: DeliverRecord, seen: Seen): boolean {
+  return seen.place === undefined ? id <= seen.id : comparePositions(position, seen.place) <= 0;
 }
 
 function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {

@@ -25,7 +25,7 @@ import { newConnectionSecret } from './credentials';
 import { FrameQueue, WaitingFrame } from './frame-queue';
 import { Entrance, Joining } from './joining';
 import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
-import { ResumeRights } from './resume';
+import { ResumeRights } from './resume-rights';
 import { SnapshotParts, StorageSnapshot } from './storage-snapshot';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Subscriptions } from './subscriptions';
@@ -351,7 +351,9 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   }
 
   private join(allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
-    const entrance = this.parts.joining.open(allowed, request.after);
+    const { after } = request;
+    const resuming = after === undefined ? undefined : { connectionId: this.id, after };
+    const entrance = this.parts.joining.open(allowed, resuming);
     if (entrance instanceof Promise) return entrance.then((open) => this.enter(open, allowed, request));
     return this.enter(entrance, allowed, request);
   }
@@ -397,7 +399,7 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
       if (missed?.frames !== undefined) this.socket.write(missed.frames);
     };
     const subscription = new Subscription(this, channel, terms);
-    this.subscriptions.add(subscription, welcome, request.after);
+    this.subscriptions.add(subscription, welcome, missed?.seen);
     if (terms.grants.mayObserveStorage(channel.name)) StorageSnapshot.begin(subscription, this.parts.snapshots);
   }
 

@@ -105,7 +105,8 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     );
     this.publisher = new EventPublisher(stream, config, VERSION, () => dropped(1));
     this.events = new ConnectionEvents(this.publisher, wantsEvents);
-    const resume = new Resume(stream, maxBacklogBytes, logger);
+    const reachMs = config.deliverMaxAgeSeconds * 1_000;
+    const resume = new Resume(stream, { maxBacklogBytes, reachMs }, logger);
     this.connections = new Connections(
       {
         hub: this.hub,

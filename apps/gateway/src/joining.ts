@@ -14,6 +14,13 @@ export interface Entrance {
   readonly giveUp: () => void;
 }
 
+/** What a resuming client asks with. */
+export interface Resuming {
+  readonly connectionId: string;
+  /** Id of the last message that it has seen. */
+  readonly after: string;
+}
+
 /** What stands between a granted subscription and its beginning. */
 export class Joining {
   constructor(
@@ -26,13 +33,13 @@ export class Joining {
    * Opens the channel, collects what a resuming client missed, and last uses up a single-use token. All of that is
    * nothing for most subscriptions, which get their entrance at once.
    *
-   * @param after id of the last message that a resuming client has seen
+   * @param resuming what a resuming client asks with
    * @throws ProtocolError `SERVICE_UNAVAILABLE`, `INVALID_SUBSCRIBE_TOKEN`; nothing has been used up then
    */
-  open(allowed: AllowedSubscription, after: string | undefined): Entrance | Promise<Entrance> {
+  open(allowed: AllowedSubscription, resuming: Resuming | undefined): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
-    if (!channel.isOpen || allowed.token?.singleUse === true || after !== undefined) {
-      return this.openLater(channel, allowed, after);
+    if (!channel.isOpen || allowed.token?.singleUse === true || resuming !== undefined) {
+      return this.openLater(channel, allowed, resuming);
     }
     return { channel, enter: () => undefined, giveUp: () => channel.release() };
   }
@@ -40,7 +47,7 @@ export class Joining {
   private async openLater(
     channel: Channel,
     allowed: AllowedSubscription,
-    after: string | undefined,
+    resuming: Resuming | undefined,
   ): Promise<Entrance> {
     let takeMissed: (() => Missed) | undefined;
     const giveUp = () => {
@@ -49,7 +56,7 @@ export class Joining {
     };
     try {
       await untilOpen(channel);
-      takeMissed = after === undefined ? undefined : await this.collectMissed(channel, allowed, after);
+      takeMissed = resuming === undefined ? undefined : await this.collectMissed(channel, allowed, resuming);
       if (allowed.token !== undefined && !(await this.tokens.consume(allowed.token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
@@ -60,12 +67,12 @@ export class Joining {
     return { channel, enter: () => takeMissed?.(), giveUp };
   }
 
-  private collectMissed(channel: Channel, { terms }: AllowedSubscription, after: string): Promise<() => Missed> {
+  private collectMissed(channel: Channel, { terms }: AllowedSubscription, resuming: Resuming): Promise<() => Missed> {
     return this.resume.collect({
       channel,
-      after,
-      visibleSinceMs: historyStartMs(channel.name, terms.grants) ?? Date.now(),
-      hasSeen: this.resume.rights.covers(terms.identity.uid, channel.name, after),
+      ...resuming,
+      visibleSinceMs: historyStartMs(channel.name, terms.grants),
+      hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
     });
   }
 }

@@ -1,5 +1,6 @@
 import type { Attendance } from './attendance';
-import { ResumeRights } from './resume';
+import type { Seen } from './channel';
+import { ResumeRights } from './resume-rights';
 import { Subscription } from './subscription';
 
 const NO_ALIASES: ReadonlyMap<string, string> = new Map();
@@ -32,14 +33,14 @@ export class Subscriptions {
    * Begins a subscription.
    *
    * @param welcome sends what comes before the channel's messages
-   * @param seenId id of the last message that a resuming client has seen
+   * @param seen the last message that a resuming client has seen
    */
-  add(subscription: Subscription, welcome: () => void, seenId?: string): void {
+  add(subscription: Subscription, welcome: () => void, seen?: Seen): void {
     const { channel, alias, identity, subscribedAtMs } = subscription;
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
-    this.rights.entered(identity.uid, channel.name, subscribedAtMs);
-    channel.add(subscription, welcome, seenId);
+    this.rights.entered(identity.uid, channel, subscribedAtMs);
+    channel.add(subscription, welcome, seen);
     this.attendance.began(subscription);
   }
 

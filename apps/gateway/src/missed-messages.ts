@@ -1,0 +1,85 @@
+import { comparePositions, DeliverRecord, Position } from '@hearth/protocol';
+import { NewestRecords } from './newest-records';
+
+/** At most so much is sent again (websocket-protocol §12); of more, the newest. */
+export const MAX_MESSAGES = 1_000;
+export const MAX_BYTES = 4 * 1_048_576;
+
+/**
+ * The messages behind one that a client has seen, as the deliver stream and the live channel tell of them.
+ *
+ * What comes after that message is a question of places, never of ids: eager ids are not in the order of delivery. Only
+ * when nobody tells of the message itself are ids all there is to go by, and then nothing proves that these are all.
+ */
+export class MissedMessages {
+  /** Where the message that the client has seen stands; `undefined` until it came by. */
+  place: Position | undefined;
+  /** Oldest record that the stream told of: all that was delivered since is in the stream. */
+  oldest: { readonly position: Position; readonly id: string } | undefined;
+
+  private readonly newest: NewestRecords;
+  private lastRead: Position | undefined;
+  /** Of the places that a record names as the one before it, and that the stream did not hold there, the last. */
+  private missingLink: Position | undefined;
+
+  /**
+   * @param after id of the message that the client has seen
+   * @param connectionId whose own messages without `echo` are left out
+   */
+  constructor(
+    private readonly after: string,
+    private readonly connectionId: string,
+    maxBytes: number,
+  ) {
+    this.newest = new NewestRecords(MAX_MESSAGES, maxBytes);
+  }
+
+  /** The stream is read from here on, perhaps once more; what was learned of messages stays known. */
+  beginReading(): void {
+    this.lastRead = undefined;
+    this.missingLink = undefined;
+  }
+
+  /** Takes a record of the deliver stream; they come in its order. */
+  read(record: DeliverRecord): void {
+    const { position, previous, id } = record;
+    if (previous !== undefined && !this.hasRead(previous)) this.missingLink = previous;
+    if (!this.hasRead(position)) this.lastRead = position;
+    if (this.oldest === undefined || comparePositions(position, this.oldest.position) < 0) {
+      this.oldest = { position, id };
+    }
+    this.add(record);
+  }
+
+  /** Takes a live record. A change of members or storage is told anew, never again. */
+  add(record: DeliverRecord): void {
+    if (record.id === this.after) return this.found(record.position);
+    if (record.notice !== undefined || record.exceptConnectionId === this.connectionId) return;
+    if (this.place === undefined || comparePositions(record.position, this.place) > 0) this.newest.add(record);
+  }
+
+  /** The message that the client has seen stands there. */
+  found(place: Position): void {
+    this.place = place;
+    this.newest.forgetThrough(place);
+  }
+
+  /** Whether the stream was read up to a place. */
+  hasRead(place: Position): boolean {
+    return this.lastRead !== undefined && comparePositions(place, this.lastRead) <= 0;
+  }
+
+  /** Whether nothing that the stream once held is missing between the message that the client has seen and its end. */
+  get isUnbroken(): boolean {
+    const { place, missingLink } = this;
+    if (place === undefined || this.newest.hasDroppedAfter(place)) return false;
+    return missingLink === undefined || comparePositions(missingLink, place) <= 0;
+  }
+
+  /** @param until last message that the channel has taken in: what comes after it, the channel will deliver */
+  through(until: Position | undefined): readonly DeliverRecord[] {
+    if (until === undefined) return [];
+    const taken = this.newest.all.filter(({ position }) => comparePositions(position, until) <= 0);
+    return this.place === undefined ? taken.filter(({ id }) => id > this.after) : taken;
+  }
+}
