@@ -1,7 +1,13 @@
-import { firstIdOf } from '@hearth/protocol';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DELIVER_STREAM, deliverSubject, firstIdOf, messageId } from '@hearth/protocol';
+import { appendMessages, type Database, type LogRow, openDatabase } from '@hearth/store';
+import { WebSocket } from 'ws';
+import { logRow } from '../store/log-row';
 import { eventually } from '../support/eventually';
+import { TcpProxy } from '../support/tcp-proxy';
 import type { WsClient } from '../support/ws-client';
-import { EVERYTHING, subscribe } from './gateway-under-test';
+import { connectToken, EVERYTHING, GatewayUnderTest, subscribe } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
 
 /** `hotsock.subscribe` with `data.after` (websocket-protocol §12, promises R3, R5). */
@@ -233,6 +239,187 @@ it('does not send a connection its own messages without echo, and is complete al
   await subscribe(again, 'o1', { after });
   await eventually(() => expect(numbers(again)).toEqual(['own', 1]));
   await Promise.all([client.close(), other.close(), again.close()]);
+});
+
+describe('what the stream does not hold any more', () => {
+  let database: Database;
+  beforeAll(() => {
+    database = openDatabase(testbed.servers.databaseUrl, { applicationName: 'test', max: 2 });
+  });
+  afterAll(() => database.close());
+
+  /** Publishes messages that are stored, unless `store` is 0, as a sequencer does. */
+  async function publishStored(channel: string, data: readonly unknown[], values: Partial<LogRow> = {}) {
+    const published: string[] = [];
+    for (const each of data) {
+      const [meta, except] = [values.meta ?? undefined, values.connectionId ?? undefined];
+      const message = testbed.sequencer.next(channel, each, { meta, except });
+      const row = logRow({ channel, event: 'e', data: JSON.stringify(each), ...values, id: message.id });
+      if (row.store !== 0) await appendMessages(database.db, [row]);
+      await testbed.sequencer.send(message);
+      published.push(message.id);
+    }
+    return published;
+  }
+  /** The channel's time in the stream is over; on a gateway that has not opened it. */
+  async function expire(channel: string): Promise<void> {
+    const manager = await testbed.gateway.stream.manager();
+    await manager.streams.purge(DELIVER_STREAM, { filter: deliverSubject(channel) });
+  }
+  const anHourAgo = Date.now() - 3_600_000;
+  const old = (n: number) => messageId(anHourAgo + n, n, 0);
+  const messages = (client: WsClient) => client.texts.filter((text) => text.startsWith('{"id"'));
+  const isComplete = (complete: boolean) => ({ data: { resume: { complete } } });
+
+  it('is read from the log, byte for byte as it was live, and goes on with what the stream holds', async () => {
+    const witness = await testbed.gateway.connect(HISTORY);
+    await subscribe(witness, 'l1');
+    const meta = '{"uid":"ü","umd":{"a":1.50}}';
+    const [after] = await publishStored('l1', upTo(2));
+    await publishStored('l1', ['unstored'], { store: 0 });
+    await publishStored('l1', [{ 'ключ"\\': ['\u2028', 1e21] }], { meta });
+    await eventually(() => expect(messages(witness)).toHaveLength(4));
+    await expire('l1');
+    await publishStored('l1', upTo(2, 10));
+    await publishStored('l1', [12], { store: 0 });
+    await eventually(() => expect(messages(witness)).toHaveLength(7));
+
+    const client = await (await testbed.anotherGateway()).connect(HISTORY);
+    expect(await subscribe(client, 'l1', { after })).toMatchObject(isComplete(false));
+    await publishStored('l1', [13]);
+    await eventually(() => expect(messages(witness)).toHaveLength(8));
+    const missed = () =>
+      messages(witness)
+        .slice(1)
+        .filter((text) => !text.includes('unstored'));
+    await eventually(() => expect(messages(client)).toEqual(missed()));
+    expect(messages(client)).toHaveLength(6);
+    await Promise.all([client.close(), witness.close()]);
+  });
+
+  it('is read from the log when the stream holds nothing of the channel', async () => {
+    const rows = upTo(5).map((n) => logRow({ channel: 'l2', event: 'e', data: `${n}`, id: old(n) }));
+    await appendMessages(database.db, rows);
+    const client = await testbed.gateway.connect(HISTORY);
+    expect(await subscribe(client, 'l2', { after: old(1) })).toMatchObject(isComplete(false));
+    await eventually(() => expect(numbers(client)).toEqual([2, 3, 4]));
+    await publishStored('l2', [5]);
+    await eventually(() => expect(numbers(client)).toEqual([2, 3, 4, 5]));
+    await client.close();
+  });
+
+  it('is not sent twice when it is stored but not delivered yet', async () => {
+    const after = firstIdOf(Date.now() - 3_600_000);
+    const client = await testbed.gateway.connect(HISTORY);
+    const late = testbed.sequencer.next('l3', 'late');
+    await appendMessages(database.db, [logRow({ channel: 'l3', event: 'e', data: '"late"', id: late.id })]);
+    await subscribe(client, 'l3', { after });
+    await testbed.sequencer.send(late);
+    await publishStored('l3', ['last']);
+    await eventually(() => expect(numbers(client)).toContain('last'));
+    expect(numbers(client)).toEqual(['late', 'last']);
+    await client.close();
+  });
+
+  it('is shown within the window, and only there', async () => {
+    const ago = (minutes: number) => messageId(Date.now() - minutes * 60_000, 1, 0);
+    const rows = [50, 40, 30, 20].map((n) => logRow({ channel: 'l4', event: 'e', data: `${n}`, id: ago(n) }));
+    await appendMessages(database.db, rows);
+    const historyStart = Math.floor(Date.now() / 1_000) - 35 * 60;
+    for (const [claims, shown] of [
+      [{ ...EVERYTHING, uid: 'stranger' }, []],
+      [{ channels: { '*': { subscribe: true, historyStart } } }, [30, 20]],
+    ] as const) {
+      const client = await testbed.gateway.connect(claims);
+      expect(await subscribe(client, 'l4', { after: rows[0]?.id })).toMatchObject(isComplete(false));
+      await publish('l4', ['end']);
+      await client.next(({ data }) => data === 'end');
+      expect(numbers(client)).toEqual([...shown, 'end']);
+      await client.close();
+      await expire('l4');
+    }
+  });
+
+  it('is at most the newest 1,000 messages together with what the stream holds', async () => {
+    await appendMessages(
+      database.db,
+      upTo(1_200).map((n) => logRow({ channel: 'l5', event: 'e', data: `${n}`, id: old(n) })),
+    );
+    await publishStored('l5', upTo(10, 1_200));
+    const client = await testbed.gateway.connect(HISTORY);
+    expect(await subscribe(client, 'l5', { after: old(0) })).toMatchObject(isComplete(false));
+    await eventually(() => expect(numbers(client)).toEqual(upTo(1_000, 210)));
+    await client.close();
+  });
+
+  it("is not a connection's own without echo", async () => {
+    const claims = (echo: boolean) => ({
+      channels: { '*': { subscribe: true, historyStart: 0, messages: { '*': { echo } } } },
+    });
+    for (const echo of [false, true]) {
+      const [channel, client] = [`l6.${echo}`, await testbed.gateway.connect(claims(echo))];
+      const { connectionId } = (await client.connected()).data;
+      const rows = [null, connectionId, null].map((connection, n) =>
+        logRow({ channel, event: 'e', data: `${n}`, id: old(n + 1), connectionId: connection }),
+      );
+      await appendMessages(database.db, rows);
+      await subscribe(client, channel, { after: old(0) });
+      await eventually(() => expect(numbers(client)).toEqual(echo ? [0, 1, 2] : [0, 2]));
+      await client.close();
+    }
+  });
+
+  it('is left out while Postgres does not answer, which costs a resume little time', async () => {
+    const url = new URL(testbed.servers.databaseUrl);
+    const proxy = await TcpProxy.start(Number(url.port));
+    url.port = String(proxy.port);
+    const gateway = await GatewayUnderTest.start({ ...testbed.servers, databaseUrl: url.href });
+    try {
+      await publish('l7', upTo(3));
+      const after = firstIdOf(Date.now() - 3_600_000);
+      proxy.lose();
+      const begun = Date.now();
+      const clients = await Promise.all(upTo(40).map(() => gateway.connect(HISTORY)));
+      const answers = await Promise.all(clients.map((client) => subscribe(client, 'l7', { after })));
+      expect(answers).toEqual(answers.map(() => expect.objectContaining(isComplete(false))));
+      // Far below the time after which a query is given up.
+      expect(Date.now() - begun).toBeLessThan(10_000);
+      for (const client of clients) await eventually(() => expect(numbers(client)).toEqual(upTo(3)));
+    } finally {
+      proxy.find();
+      await proxy.stop();
+      await gateway.stop();
+    }
+  });
+});
+
+it('works with the code of docs/channels.md', async () => {
+  const text = readFileSync(join(__dirname, '../../docs/channels.md'), 'utf8');
+  const [, code = ''] = /## Coming back without a gap\n[^]*?```js\n([^]*?)```/.exec(text) ?? [];
+  const [received, shown]: [string[], unknown[]] = [[], []];
+  let [end, reopen] = [() => {}, () => {}];
+  class Ours extends WebSocket {
+    constructor(url: string) {
+      super(url.replace('ws://localhost:8080/v1', testbed.gateway.wsUrl));
+      this.on('message', (data) => received.push((data as Buffer).toString('utf8')));
+      end = () => this.terminate();
+    }
+  }
+  const log = (what: string | { data: unknown }) => shown.push(typeof what === 'string' ? what : what.data);
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- readers copy it, so it is run as it stands
+  const run = new Function('WebSocket', 'token', 'console', 'setTimeout', code) as (...globals: unknown[]) => void;
+  run(Ours, connectToken(HISTORY), { log }, (again: () => void) => (reopen = again));
+  await eventually(() => expect(received.at(-1)).toContain('hotsock.subscribed'));
+  await publish('my-channel', [0]);
+  await eventually(() => expect(shown).toEqual([0]));
+  const unset = reopen;
+  end();
+  await eventually(() => expect(reopen).not.toBe(unset));
+  await publish('my-channel', [1, 2]);
+  reopen();
+  await eventually(() => expect(shown).toEqual([0, 1, 2]));
+  expect(received.filter((frame) => frame.includes('"resume":{"complete":true}'))).toHaveLength(1);
+  end();
 });
 
 it('refuses what is no message id', async () => {

@@ -1,4 +1,11 @@
-import { appendMessages, listMessages, openDatabase, type Database, type StoredMessage } from '@hearth/store';
+import {
+  appendMessages,
+  listMessages,
+  newestMessages,
+  openDatabase,
+  type Database,
+  type StoredMessage,
+} from '@hearth/store';
 import { sql } from 'kysely';
 import { encodeTime } from 'ulid';
 import type { ScratchDatabase } from '../../db/scratch-database';
@@ -110,5 +117,22 @@ describe('history', () => {
   it('tells members apart from servers', async () => {
     await appendMessages(database.db, [logRow({ meta: '{"uid":"u1","umd":null}' }), logRow()]);
     expect((await page()).map((message) => message.meta)).toEqual(['{"uid":"u1","umd":null}', null]);
+  });
+
+  it('that were missed are the newest of a range, within limits (websocket-protocol §12)', async () => {
+    const rows = Array.from({ length: 20 }, (_, n) => logRow({ id: encodeTime(1_000 + n) + 'A'.repeat(16) }));
+    const [from, to] = [rows[4]!.id, rows[16]!.id];
+    const expired = logRow({ id: encodeTime(1_010) + 'B'.repeat(16), store: 0 });
+    await appendMessages(database.db, [...rows, expired, logRow({ channel: 'c10', id: rows[9]!.id })]);
+    const range = { channel: 'c1', sinceMs: 0, after: from, through: to, limit: 1_000, maxBytes: 1_000_000 };
+    const missed = async (options: Partial<typeof range> = {}) =>
+      ids(await newestMessages(database.db, { ...range, ...options }));
+    expect(await missed()).toEqual(ids(rows.slice(5, 17)));
+    expect(await missed({ limit: 3 })).toEqual(ids(rows.slice(14, 17)));
+    expect(await missed({ sinceMs: 1_015 })).toEqual(ids(rows.slice(15, 17)));
+    const one = serialised({ ...rows[5]!, reactions: null }).length + 1;
+    expect(await missed({ maxBytes: one * 4 })).toEqual(ids(rows.slice(13, 17)));
+    expect(await missed({ maxBytes: one * 4 - 1 })).toEqual(ids(rows.slice(14, 17)));
+    expect(await missed({ after: to, through: from })).toEqual([]);
   });
 });

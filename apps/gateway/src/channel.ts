@@ -11,6 +11,7 @@ import {
 } from '@hearth/stream';
 import { ClientSocket } from './client-socket';
 import { FrameBatch } from './frame-batch';
+import { within } from './within';
 
 /** Where the frames of a subscriber go. */
 export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
@@ -284,7 +285,7 @@ export class Channel {
 
   private async open(): Promise<void> {
     try {
-      await within(OPEN_TIMEOUT_MS, this.interest.active);
+      await within(OPEN_TIMEOUT_MS, this.interest.active, 'NATS');
       const stored = await lastDelivered(this.parts.stream, this.name);
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;
@@ -462,16 +463,4 @@ function isUpTo({ id, position }: DeliverRecord, seen: Seen): boolean {
 
 function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {
   return [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
-}
-
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer from NATS within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -26,6 +26,7 @@ import { GatewayRpcStrategy } from './gateway-rpc.strategy';
 import { Handshake } from './handshake';
 import { Hub } from './hub';
 import { Joining } from './joining';
+import { MissedLog } from './missed-log';
 import { Presence } from './presence';
 import { RealtimeAdapter } from './realtime.adapter';
 import { Resume } from './resume';
@@ -39,7 +40,7 @@ import { UpgradeRequired } from './upgrade-required';
 /** What a process has opened for its gateway. */
 export interface GatewayParts {
   readonly stream: StreamConnection;
-  /** For the gateway's number, single-use tokens, storage entries and the messages that clients react to. */
+  /** For the gateway's number, single-use tokens, storage entries, and stored messages: reactions and resumes. */
   readonly database: Pick<Database, 'db'>;
   readonly ingest: IngestPublisher;
 }
@@ -106,7 +107,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     this.publisher = new EventPublisher(stream, config, VERSION, () => dropped(1));
     this.events = new ConnectionEvents(this.publisher, wantsEvents);
     const reachMs = config.deliverMaxAgeSeconds * 1_000;
-    const resume = new Resume(stream, { maxBacklogBytes, reachMs }, logger);
+    const resume = new Resume(stream, new MissedLog(database, logger), { maxBacklogBytes, reachMs }, logger);
     this.connections = new Connections(
       {
         hub: this.hub,

@@ -72,6 +72,7 @@ export class Joining {
       channel,
       ...resuming,
       visibleSinceMs: historyStartMs(channel.name, terms.grants),
+      echoes: (event) => terms.grants.messageDirectives(channel.name, event).echo,
       hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
     });
   }

@@ -29,7 +29,7 @@ export class MissedMessages {
   constructor(
     private readonly after: string,
     private readonly connectionId: string,
-    maxBytes: number,
+    readonly maxBytes: number,
   ) {
     this.newest = new NewestRecords(MAX_MESSAGES, maxBytes);
   }
@@ -74,6 +74,11 @@ export class MissedMessages {
     const { place, missingLink } = this;
     if (place === undefined || this.newest.hasDroppedAfter(place)) return false;
     return missingLink === undefined || comparePositions(missingLink, place) <= 0;
+  }
+
+  /** Limits of what there is room for besides, with the oldest of these among it. */
+  get room(): { readonly limit: number; readonly maxBytes: number } {
+    return { limit: MAX_MESSAGES - this.newest.all.length + 1, maxBytes: this.maxBytes - this.newest.bytes };
   }
 
   /** @param until last message that the channel has taken in: what comes after it, the channel will deliver */

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DeliverRecord, idTimeMs, Position } from '@hearth/protocol';
+import { DeliverRecord, firstIdOf, idTimeMs, messageFrame, Position } from '@hearth/protocol';
 import { Logger } from '@hearth/service';
+import type { MissedMessage } from '@hearth/store';
 import { readDelivered, StreamConnection } from '@hearth/stream';
 import type { Channel, Seen } from './channel';
 import { FrameBatch } from './frame-batch';
-import { MAX_BYTES, MissedMessages } from './missed-messages';
+import { MissedLog } from './missed-log';
+import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
 import { ResumeRights } from './resume-rights';
 
 /** Messages are stored a little after the instant in their id, never before, but clocks of eager ids may be ahead. */
@@ -26,6 +28,8 @@ export interface ResumeRequest {
   readonly visibleSinceMs: number | undefined;
   /** Whether the message was shown to this user. */
   readonly hasSeen: (message: Seen) => boolean;
+  /** Whether the connection gets its own messages of this event. */
+  readonly echoes: (event: string) => boolean;
 }
 
 /** What a client missed; for its `hotsock.subscribed` and right after it. */
@@ -43,7 +47,10 @@ export interface ResumeSettings {
   readonly reachMs: number;
 }
 
-/** Finds out what resuming clients missed, in the deliver stream and in what arrives meanwhile. */
+/**
+ * Finds out what resuming clients missed: in the deliver stream, in what arrives meanwhile, and, where the stream does not
+ * reach back to the message that the client has seen, in the log.
+ */
 export class Resume {
   readonly rights: ResumeRights;
   private reading = 0;
@@ -51,6 +58,7 @@ export class Resume {
 
   constructor(
     private readonly stream: StreamConnection,
+    private readonly log: MissedLog,
     private readonly settings: ResumeSettings,
     private readonly logger: Logger,
   ) {
@@ -65,26 +73,46 @@ export class Resume {
     const { channel, after, connectionId } = request;
     const messages = new MissedMessages(after, connectionId, Math.min(MAX_BYTES, this.settings.maxBacklogBytes / 2));
     const watch = channel.watch((record) => messages.add(record));
-    const isRead = await this.read(request, messages);
+    const read = await this.read(request, messages);
     return () => {
       watch.stop();
-      return missedOf(request, messages, isRead, channel.last);
+      return missedOf(request, messages, read, channel.last);
     };
   }
 
-  /** @returns whether what came before the watch began is known now */
-  private async read(request: ResumeRequest, messages: MissedMessages): Promise<boolean> {
+  private async read(request: ResumeRequest, messages: MissedMessages): Promise<Read> {
     const { channel, after } = request;
-    if (channel.lastId === after && channel.last !== undefined) {
-      messages.found(channel.last);
-      return true;
+    const { last, lastId } = channel;
+    if (lastId === after && last !== undefined) {
+      messages.found(last);
+      return { isWhole: true, logged: [] };
     }
-    try {
-      return await this.turn(() => this.readStream(request, messages));
-    } catch (error) {
-      this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
-      return false;
-    }
+    return this.turn(async () => {
+      const isWhole = await this.readStream(request, messages).catch((error: unknown) => {
+        this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
+        return false;
+      });
+      return { isWhole, logged: messages.place === undefined ? await this.readLog(request, messages, lastId) : [] };
+    });
+  }
+
+  /**
+   * Reads the log up to where the stream begins. A message is in the log before it is delivered, so of one that is not
+   * known to have been delivered, nobody could say whether it is still to come.
+   *
+   * @param lastId last message that the channel had delivered before the stream was read
+   */
+  private async readLog(
+    request: ResumeRequest,
+    messages: MissedMessages,
+    lastId: string | undefined,
+  ): Promise<readonly MissedMessage[]> {
+    const { channel, after, visibleSinceMs, connectionId, echoes } = request;
+    const through = messages.oldest?.id ?? lastId ?? firstIdOf(Date.now() - LATEST_MS);
+    const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
+    if (sinceMs === undefined || through <= after) return [];
+    const logged = await this.log.read({ channel: channel.name, sinceMs, after, through, ...messages.room });
+    return logged.filter((message) => message.connectionId !== connectionId || echoes(message.event));
   }
 
   /**
@@ -128,19 +156,30 @@ export class Resume {
   }
 }
 
+/** What was found of the time before the channel was watched. */
+interface Read {
+  /** Whether the stream was read up to where the watch began. */
+  readonly isWhole: boolean;
+  /** Stored messages that the stream does not hold any more, but for the last, which it may. */
+  readonly logged: readonly MissedMessage[];
+}
+
 function missedOf(
   request: ResumeRequest,
   messages: MissedMessages,
-  isRead: boolean,
+  { isWhole, logged }: Read,
   until: Position | undefined,
 ): Missed {
   const { after } = request;
   const { place } = messages;
   const missed = messages.through(until);
   const visible = visibleOf(missed, request, place);
+  // Once its place is known, the stream and the channel have told everything.
+  const older = place === undefined ? framesOf(logged, new Set(missed.map(({ id }) => id))) : [];
+  const frames = newestWithin(messages.maxBytes, [...older, ...visible.map(({ frame }) => frame)]);
   return {
-    complete: isRead && messages.isUnbroken && visible.length === missed.length,
-    frames: visible.length === 0 ? undefined : new FrameBatch(visible.map(({ frame }) => frame)),
+    complete: isWhole && messages.isUnbroken && visible.length === missed.length,
+    frames: frames.length === 0 ? undefined : new FrameBatch(frames),
     seen: place === undefined && !isFresh(after) ? undefined : { id: after, place },
   };
 }
@@ -148,12 +187,39 @@ function missedOf(
 /** What the client may see of what it missed (websocket-protocol §12, Visibility). */
 function visibleOf(
   missed: readonly DeliverRecord[],
-  { after, visibleSinceMs, hasSeen }: ResumeRequest,
+  request: ResumeRequest,
   place: Position | undefined,
 ): readonly DeliverRecord[] {
-  const isInWindow = (id: string): boolean => visibleSinceMs !== undefined && idTimeMs(id) >= visibleSinceMs;
-  if (isInWindow(after) || hasSeen({ id: after, place })) return missed;
-  return missed.filter(({ id }) => isInWindow(id));
+  return maySeeAll(request, place) ? missed : missed.filter(({ id }) => isInWindow(id, request));
+}
+
+function maySeeAll(request: ResumeRequest, place: Position | undefined): boolean {
+  const { after, hasSeen } = request;
+  return isInWindow(after, request) || hasSeen({ id: after, place });
+}
+
+function isInWindow(id: string, { visibleSinceMs }: ResumeRequest): boolean {
+  return visibleSinceMs !== undefined && idTimeMs(id) >= visibleSinceMs;
+}
+
+/** As the sequencer made them. */
+function framesOf(logged: readonly MissedMessage[], known: ReadonlySet<string>): readonly Buffer[] {
+  return logged
+    .filter(({ id }) => !known.has(id))
+    .map(({ data, meta, ...message }) =>
+      Buffer.from(messageFrame({ ...message, dataJson: data, metaJson: meta ?? undefined }), 'utf8'),
+    );
+}
+
+function newestWithin(maxBytes: number, frames: readonly Buffer[]): readonly Buffer[] {
+  let from = frames.length;
+  let bytes = 0;
+  while (from > 0 && frames.length - from < MAX_MESSAGES) {
+    bytes += frames[from - 1]?.length ?? 0;
+    if (bytes > maxBytes) break;
+    from--;
+  }
+  return frames.slice(from);
 }
 
 /** Whether a message with this id may not have come here yet. */

@@ -43,6 +43,11 @@ const REACTIONS_BYTES = ',"reactions":'.length;
 /** Stands in the answer for the `meta` of a server message (client-http-api §3.2). */
 const ANONYMOUS_META_BYTES = '{"uid":null,"umd":null}'.length;
 
+/** Bytes of a row serialised as a message. */
+const bytesOfMessage = sql`
+  ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
+    + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int)`;
+
 /**
  * One page of a channel's stored messages (client-http-api §3): those not expired whose ULID is not older than
  * `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is visible.
@@ -57,9 +62,7 @@ export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMes
       select *, row_number() over in_order as number,
              sum(bytes + coalesce(octet_length(reactions) + ${REACTIONS_BYTES}::int, 0)) over in_order as bytes_so_far
         from (
-          select id, channel, event, data, meta,
-                 ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
-                   + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int) as bytes
+          select id, channel, event, data, meta, ${bytesOfMessage} as bytes
             from message_log
            where channel = ${page.channel} and id >= ${firstIdOf(page.sinceMs)} and ${beyondCursor(page)}
              and (expires_at is null or expires_at > now())
@@ -70,6 +73,44 @@ export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMes
     ) as measured
     where number = 1 or bytes_so_far <= ${page.maxBytes ?? HISTORY_PAGE_BYTES}::int8
     order by id ${direction}`.execute(db);
+  return rows;
+}
+
+export interface MissedRange {
+  readonly channel: string;
+  /** Oldest visible instant, inclusive, Unix ms; 0 = everything. */
+  readonly sinceMs: number;
+  /** ULID (upper case), strictly newer. */
+  readonly after: string;
+  /** ULID (upper case), not newer. */
+  readonly through: string;
+  readonly limit: number;
+  /** Most bytes of the messages serialised as JSON. */
+  readonly maxBytes: number;
+}
+
+export interface MissedMessage extends Omit<StoredMessage, 'reactions'> {
+  /** Connection that published it; `null` for a server message. */
+  readonly connectionId: string | null;
+}
+
+/**
+ * The newest of a channel's stored messages in a range of ids, oldest first: those not expired, as many as the limits
+ * allow (websocket-protocol §12).
+ */
+export async function newestMessages(db: Db, range: MissedRange): Promise<MissedMessage[]> {
+  const { rows } = await sql<MissedMessage>`
+    select id, channel, event, data, meta, connection_id as "connectionId" from (
+      select *, sum(bytes) over (order by id desc) as bytes_so_far from (
+        select id, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
+          from message_log
+         where channel = ${range.channel} and id >= ${firstIdOf(range.sinceMs)}
+           and id > ${range.after} and id <= ${range.through} and (expires_at is null or expires_at > now())
+         order by id desc limit ${range.limit}
+      ) as candidate
+    ) as measured
+    where bytes_so_far <= ${range.maxBytes}::int8
+    order by id`.execute(db);
   return rows;
 }
 

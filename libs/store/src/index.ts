@@ -24,7 +24,14 @@ export { claimGatewayId, endExpiredLeases, leaseClock, releaseGatewayLease, rene
 export { deadGateways, leftConnections, leftCounts, type DeadGateway } from './dead-gateways';
 export { readChannelInfo, type ChannelInfo } from './channel-info';
 export { consumeSingleUse } from './single-use';
-export { listMessages, type HistoryPage, type StoredMessage } from './history';
+export {
+  listMessages,
+  newestMessages,
+  type HistoryPage,
+  type MissedMessage,
+  type MissedRange,
+  type StoredMessage,
+} from './history';
 export {
   claimTarget,
   dropUnusedTargets,
