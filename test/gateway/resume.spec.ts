@@ -393,6 +393,66 @@ describe('what the stream does not hold any more', () => {
   });
 });
 
+describe('more than may wait for a client at once', () => {
+  const PADDING = 'x'.repeat(30_000);
+  /** Together more than the operating system takes for a client that does not read. */
+  const [CHANNELS, MISSED] = [4, 130];
+  let gateway: GatewayUnderTest;
+  beforeAll(async () => {
+    gateway = await testbed.anotherGateway({ wsMaxBacklogBytes: 1_048_576 });
+  });
+  const publishPadded = async (channels: readonly string[], count: number, from: number) => {
+    for (const channel of channels) {
+      await publish(
+        channel,
+        upTo(count, from).map((n) => ({ n, padding: PADDING })),
+      );
+    }
+  };
+  const numbersOf = (client: WsClient, channel: string) =>
+    client.frames.filter((frame) => frame.event === 'e' && frame.channel === channel).map(({ data }) => data.n);
+
+  /** A client that has missed so much of several channels, resumes them all, and does not read. */
+  async function resuming(name: string): Promise<{ client: WsClient; channels: readonly string[] }> {
+    const channels = upTo(CHANNELS).map((n) => `${name}.${n}`);
+    const client = await gateway.connect(HISTORY);
+    client.socket.pause();
+    for (const channel of channels) {
+      const after = await publish(channel, [{ n: -1 }]);
+      await publishPadded([channel], MISSED, 0);
+      client.send({ event: 'hotsock.subscribe', channel, data: { after } });
+    }
+    return { client, channels };
+  }
+
+  it('comes as the client reads it, whole and before what is live, of one channel after the other', async () => {
+    const { client, channels } = await resuming('b1');
+    await publishPadded(channels, 5, MISSED);
+    client.socket.resume();
+    for (const channel of channels) {
+      await eventually(() => expect(numbersOf(client, channel)).toEqual(upTo(MISSED + 5)));
+    }
+    await publishPadded(channels, 1, MISSED + 5);
+    for (const channel of channels) {
+      await eventually(() => expect(numbersOf(client, channel)).toEqual(upTo(MISSED + 6)));
+    }
+    const answers = client.frames.filter(({ event }) => event === 'hotsock.subscribed');
+    expect(answers.map(({ data }) => data.resume.complete)).toEqual(channels.map(() => true));
+    await client.close();
+  });
+
+  it('ends a client that does not read what is live besides', async () => {
+    const { client, channels } = await resuming('b2');
+    await publishPadded(channels, 40, MISSED);
+    await eventually(async () => {
+      await publishPadded(channels, 1, MISSED);
+      expect(gateway.metrics.slowConsumers.value).toBe(1);
+    });
+    client.socket.resume();
+    expect((await client.closed).code).toBe(1013);
+  });
+});
+
 it('works with the code of docs/channels.md', async () => {
   const text = readFileSync(join(__dirname, '../../docs/channels.md'), 'utf8');
   const [, code = ''] = /## Coming back without a gap\n[^]*?```js\n([^]*?)```/.exec(text) ?? [];

@@ -25,6 +25,7 @@ import { newConnectionSecret } from './credentials';
 import { FrameQueue, WaitingFrame } from './frame-queue';
 import { Entrance, Joining } from './joining';
 import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
+import { Replay } from './replay';
 import { ResumeRights } from './resume-rights';
 import { SnapshotParts, StorageSnapshot } from './storage-snapshot';
 import { AllowedSubscription, Subscription } from './subscription';
@@ -106,6 +107,9 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   private isBusy = true;
   private waiting: FrameQueue | undefined;
   private isPaused = false;
+
+  /** Until what it missed of a channel has been written. */
+  private replayed: Promise<void> | undefined;
 
   private inFlight = 0;
   private onRoom: (() => void) | undefined;
@@ -354,7 +358,10 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     const { after } = request;
     const resuming = after === undefined ? undefined : { connectionId: this.id, after };
     const entrance = this.parts.joining.open(allowed, resuming);
-    if (entrance instanceof Promise) return entrance.then((open) => this.enter(open, allowed, request));
+    if (entrance instanceof Promise) {
+      // One replay at a time, so that no client has more of them waiting.
+      return entrance.then((open) => this.enter(open, allowed, request)).then(() => this.replayed);
+    }
     return this.enter(entrance, allowed, request);
   }
 
@@ -396,7 +403,8 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     });
     const welcome = (): void => {
       this.answer(frame, request.answerId);
-      if (missed?.frames !== undefined) this.socket.write(missed.frames);
+      if (missed === undefined || missed.frames.length === 0) return;
+      this.replayed = Replay.send(subscription, missed.frames, this.parts.maxBacklogBytes);
     };
     const subscription = new Subscription(this, channel, terms);
     this.subscriptions.add(subscription, welcome, missed?.seen);

@@ -106,8 +106,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     );
     this.publisher = new EventPublisher(stream, config, VERSION, () => dropped(1));
     this.events = new ConnectionEvents(this.publisher, wantsEvents);
-    const reachMs = config.deliverMaxAgeSeconds * 1_000;
-    const resume = new Resume(stream, new MissedLog(database, logger), { maxBacklogBytes, reachMs }, logger);
+    const resume = new Resume(stream, new MissedLog(database, logger), config.deliverMaxAgeSeconds * 1_000, logger);
     this.connections = new Connections(
       {
         hub: this.hub,

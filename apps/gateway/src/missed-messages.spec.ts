@@ -11,7 +11,7 @@ const record = (sequence: number, values: Partial<DeliverRecord> = {}): DeliverR
   ...values,
 });
 const missed = (after: number, ...stream: readonly DeliverRecord[]): MissedMessages => {
-  const messages = new MissedMessages(id(after), 'me', 1_000_000);
+  const messages = new MissedMessages(id(after), 'me');
   messages.beginReading();
   for (const each of stream) messages.read(each);
   return messages;
@@ -39,7 +39,7 @@ describe('missed messages', () => {
   });
 
   it('are the newest of too many, whichever came first', () => {
-    const messages = new MissedMessages(id(0), 'me', 1_000_000);
+    const messages = new MissedMessages(id(0), 'me');
     for (let n = 2_000; n > 1_500; n--) messages.add(record(n));
     for (let n = 0; n <= 2_000; n++) messages.read(record(n));
     expect(told(messages)).toEqual(Array.from({ length: MAX_MESSAGES }, (_, n) => 1_001 + n));

@@ -17,7 +17,7 @@ export class MissedMessages {
   /** Oldest record that the stream told of: all that was delivered since is in the stream. */
   oldest: { readonly position: Position; readonly id: string } | undefined;
 
-  private readonly newest: NewestRecords;
+  private readonly newest = new NewestRecords(MAX_MESSAGES, MAX_BYTES);
   private lastRead: Position | undefined;
   /** Of the places that a record names as the one before it, and that the stream did not hold there, the last. */
   private missingLink: Position | undefined;
@@ -29,10 +29,7 @@ export class MissedMessages {
   constructor(
     private readonly after: string,
     private readonly connectionId: string,
-    readonly maxBytes: number,
-  ) {
-    this.newest = new NewestRecords(MAX_MESSAGES, maxBytes);
-  }
+  ) {}
 
   /** The stream is read from here on, perhaps once more; what was learned of messages stays known. */
   beginReading(): void {
@@ -78,7 +75,7 @@ export class MissedMessages {
 
   /** Limits of what there is room for besides, with the oldest of these among it. */
   get room(): { readonly limit: number; readonly maxBytes: number } {
-    return { limit: MAX_MESSAGES - this.newest.all.length + 1, maxBytes: this.maxBytes - this.newest.bytes };
+    return { limit: MAX_MESSAGES - this.newest.all.length + 1, maxBytes: MAX_BYTES - this.newest.bytes };
   }
 
   /** @param until last message that the channel has taken in: what comes after it, the channel will deliver */

@@ -4,7 +4,6 @@ import { Logger } from '@hearth/service';
 import type { MissedMessage } from '@hearth/store';
 import { readDelivered, StreamConnection } from '@hearth/stream';
 import type { Channel, Seen } from './channel';
-import { FrameBatch } from './frame-batch';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
 import { ResumeRights } from './resume-rights';
@@ -35,16 +34,9 @@ export interface ResumeRequest {
 /** What a client missed; for its `hotsock.subscribed` and right after it. */
 export interface Missed {
   readonly complete: boolean;
-  readonly frames: FrameBatch | undefined;
+  readonly frames: readonly Buffer[];
   /** What it has seen, if the channel may still be behind that. */
   readonly seen: Seen | undefined;
-}
-
-export interface ResumeSettings {
-  /** Most bytes that may wait for a client. */
-  readonly maxBacklogBytes: number;
-  /** How long the deliver stream keeps a message. */
-  readonly reachMs: number;
 }
 
 /**
@@ -59,10 +51,11 @@ export class Resume {
   constructor(
     private readonly stream: StreamConnection,
     private readonly log: MissedLog,
-    private readonly settings: ResumeSettings,
+    /** How long the deliver stream keeps a message. */
+    private readonly reachMs: number,
     private readonly logger: Logger,
   ) {
-    this.rights = new ResumeRights(settings.reachMs);
+    this.rights = new ResumeRights(reachMs);
   }
 
   /**
@@ -71,7 +64,7 @@ export class Resume {
    */
   async collect(request: ResumeRequest): Promise<() => Missed> {
     const { channel, after, connectionId } = request;
-    const messages = new MissedMessages(after, connectionId, Math.min(MAX_BYTES, this.settings.maxBacklogBytes / 2));
+    const messages = new MissedMessages(after, connectionId);
     const watch = channel.watch((record) => messages.add(record));
     const read = await this.read(request, messages);
     return () => {
@@ -127,7 +120,7 @@ export class Resume {
       return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
     };
     const timeMs = Math.max(0, Math.min(idTimeMs(after), Date.now()) - CLOCK_MARGIN_MS);
-    const isAll = timeMs < Date.now() - this.settings.reachMs;
+    const isAll = timeMs < Date.now() - this.reachMs;
     let start: { timeMs: number } | 'first' = { timeMs };
     await readFrom(start);
     // An eager id may be younger than its message.
@@ -176,10 +169,9 @@ function missedOf(
   const visible = visibleOf(missed, request, place);
   // Once its place is known, the stream and the channel have told everything.
   const older = place === undefined ? framesOf(logged, new Set(missed.map(({ id }) => id))) : [];
-  const frames = newestWithin(messages.maxBytes, [...older, ...visible.map(({ frame }) => frame)]);
   return {
     complete: isWhole && messages.isUnbroken && visible.length === missed.length,
-    frames: frames.length === 0 ? undefined : new FrameBatch(frames),
+    frames: newestWithin([...older, ...visible.map(({ frame }) => frame)]),
     seen: place === undefined && !isFresh(after) ? undefined : { id: after, place },
   };
 }
@@ -211,12 +203,12 @@ function framesOf(logged: readonly MissedMessage[], known: ReadonlySet<string>):
     );
 }
 
-function newestWithin(maxBytes: number, frames: readonly Buffer[]): readonly Buffer[] {
+function newestWithin(frames: readonly Buffer[]): readonly Buffer[] {
   let from = frames.length;
   let bytes = 0;
   while (from > 0 && frames.length - from < MAX_MESSAGES) {
     bytes += frames[from - 1]?.length ?? 0;
-    if (bytes > maxBytes) break;
+    if (bytes > MAX_BYTES) break;
     from--;
   }
   return frames.slice(from);
