@@ -80,13 +80,11 @@ export class Resume {
       messages.found(last);
       return { isWhole: true, logged: [] };
     }
-    return this.turn(async () => {
-      const isWhole = await this.readStream(request, messages).catch((error: unknown) => {
-        this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
-        return false;
-      });
-      return { isWhole, logged: messages.place === undefined ? await this.readLog(request, messages, lastId) : [] };
+    const isWhole = await this.readStream(request, messages).catch((error: unknown) => {
+      this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
+      return false;
     });
+    return { isWhole, logged: messages.place === undefined ? await this.readLog(request, messages, lastId) : [] };
   }
 
   /**
@@ -104,7 +102,8 @@ export class Resume {
     const through = messages.oldest?.id ?? lastId ?? firstIdOf(Date.now() - LATEST_MS);
     const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
     if (sinceMs === undefined || through <= after) return [];
-    const logged = await this.log.read({ channel: channel.name, sinceMs, after, through, ...messages.room });
+    const range = { channel: channel.name, sinceMs, after, through, ...messages.room };
+    const logged = await this.turn(() => this.log.read(range));
     return logged.filter((message) => message.connectionId !== connectionId || echoes(message.event));
   }
 
@@ -114,11 +113,11 @@ export class Resume {
    */
   private async readStream({ channel, after }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
     const until = channel.last;
-    const giveUpAt = Date.now() + GIVE_UP_MS;
-    const readFrom = (start: { timeMs: number } | 'first') => {
-      messages.beginReading();
-      return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
-    };
+    const readFrom = (start: { timeMs: number } | 'first') =>
+      this.turn(() => {
+        messages.beginReading();
+        return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
+      });
     const timeMs = Math.max(0, Math.min(idTimeMs(after), Date.now()) - CLOCK_MARGIN_MS);
     const isAll = timeMs < Date.now() - this.reachMs;
     let start: { timeMs: number } | 'first' = { timeMs };
@@ -128,6 +127,7 @@ export class Resume {
       await readFrom('first');
       if (messages.place !== undefined) start = 'first';
     }
+    const giveUpAt = Date.now() + GIVE_UP_MS;
     for (;;) {
       const isRead = until === undefined || messages.hasRead(until);
       if (isRead && (messages.place !== undefined || !isFresh(after))) return true;
@@ -137,6 +137,7 @@ export class Resume {
     }
   }
 
+  /** Does something that reads a lot; not more of that at once than is good for everybody. */
   private async turn<T>(work: () => Promise<T>): Promise<T> {
     if (this.reading >= READS_AT_ONCE) await new Promise<void>((resolve) => this.waiting.push(resolve));
     this.reading++;
