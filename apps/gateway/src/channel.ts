@@ -32,7 +32,7 @@ export interface Subscriber {
 export interface Seen {
   readonly id: string;
   /** `undefined` when it is not known. */
-  readonly place: Position | undefined;
+  readonly position: Position | undefined;
 }
 
 /** A connection that waits for the record of its joining. */
@@ -408,9 +408,9 @@ export class Channel {
     return !this.isClosed && this.restore(found, atAnyRate);
   }
 
-  private isBehind({ id, place }: Seen): boolean {
+  private isBehind({ id, position }: Seen): boolean {
     if (this.last === undefined || this.lastId === undefined) return true;
-    return place === undefined ? id > this.lastId : comparePositions(place, this.last) > 0;
+    return position === undefined ? id > this.lastId : comparePositions(position, this.last) > 0;
   }
 
   private reportLoss(why: string): void {
@@ -458,7 +458,7 @@ function withoutStorage(
 }
 
 function isUpTo({ id, position }: DeliverRecord, seen: Seen): boolean {
-  return seen.place === undefined ? id <= seen.id : comparePositions(position, seen.place) <= 0;
+  return seen.position === undefined ? id <= seen.id : comparePositions(position, seen.position) <= 0;
 }
 
 function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {

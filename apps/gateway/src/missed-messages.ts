@@ -13,7 +13,7 @@ export const MAX_BYTES = 4 * 1_048_576;
  */
 export class MissedMessages {
   /** Where the message that the client has seen stands; `undefined` until it came by. */
-  place: Position | undefined;
+  position: Position | undefined;
   /** Oldest record that the stream told of: all that was delivered since is in the stream. */
   oldest: { readonly position: Position; readonly id: string } | undefined;
 
@@ -52,25 +52,25 @@ export class MissedMessages {
   add(record: DeliverRecord): void {
     if (record.id === this.after) return this.found(record.position);
     if (record.notice !== undefined || record.exceptConnectionId === this.connectionId) return;
-    if (this.place === undefined || comparePositions(record.position, this.place) > 0) this.newest.add(record);
+    if (this.position === undefined || comparePositions(record.position, this.position) > 0) this.newest.add(record);
   }
 
   /** The message that the client has seen stands there. */
-  found(place: Position): void {
-    this.place = place;
-    this.newest.forgetThrough(place);
+  found(position: Position): void {
+    this.position = position;
+    this.newest.forgetThrough(position);
   }
 
-  /** Whether the stream was read up to a place. */
-  hasRead(place: Position): boolean {
-    return this.lastRead !== undefined && comparePositions(place, this.lastRead) <= 0;
+  /** Whether the stream was read up to a position. */
+  hasRead(position: Position): boolean {
+    return this.lastRead !== undefined && comparePositions(position, this.lastRead) <= 0;
   }
 
   /** Whether nothing that the stream once held is missing between the message that the client has seen and its end. */
   get isUnbroken(): boolean {
-    const { place, missingLink } = this;
-    if (place === undefined || this.newest.hasDroppedAfter(place)) return false;
-    return missingLink === undefined || comparePositions(missingLink, place) <= 0;
+    const { position, missingLink } = this;
+    if (position === undefined || this.newest.hasDroppedAfter(position)) return false;
+    return missingLink === undefined || comparePositions(missingLink, position) <= 0;
   }
 
   /** Limits of what there is room for besides, with the oldest of these among it. */
@@ -82,6 +82,6 @@ export class MissedMessages {
   through(until: Position | undefined): readonly DeliverRecord[] {
     if (until === undefined) return [];
     const taken = this.newest.all.filter(({ position }) => comparePositions(position, until) <= 0);
-    return this.place === undefined ? taken.filter(({ id }) => id > this.after) : taken;
+    return this.position === undefined ? taken.filter(({ id }) => id > this.after) : taken;
   }
 }

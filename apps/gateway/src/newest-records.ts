@@ -35,18 +35,18 @@ export class NewestRecords {
     }
   }
 
-  /** Forgets those up to a place. */
-  forgetThrough(place: Position): void {
-    while (this.records.length > 0 && this.compare(0, place) <= 0) this.dropFirst();
+  /** Forgets those up to a position. */
+  forgetThrough(position: Position): void {
+    while (this.records.length > 0 && this.compare(0, position) <= 0) this.dropFirst();
   }
 
-  /** Whether a record from behind the place found no room. */
-  hasDroppedAfter(place: Position): boolean {
-    return this.dropped !== undefined && comparePositions(this.dropped, place) > 0;
+  /** Whether a record from behind the position found no room. */
+  hasDroppedAfter(position: Position): boolean {
+    return this.dropped !== undefined && comparePositions(this.dropped, position) > 0;
   }
 
-  private isLastDropped(place: Position): boolean {
-    return this.dropped !== undefined && comparePositions(this.dropped, place) === 0;
+  private isLastDropped(position: Position): boolean {
+    return this.dropped !== undefined && comparePositions(this.dropped, position) === 0;
   }
 
   private dropFirst(): Position | undefined {
@@ -55,8 +55,8 @@ export class NewestRecords {
     return first?.position;
   }
 
-  private compare(index: number, place: Position): number {
+  private compare(index: number, position: Position): number {
     const record = this.records[index];
-    return record === undefined ? 0 : comparePositions(record.position, place);
+    return record === undefined ? 0 : comparePositions(record.position, position);
   }
 }

@@ -4,7 +4,7 @@ import { ResumeRights } from './resume-rights';
 const at = (sequence: number) => ({ epoch: 1, sequence });
 const id = (sequence: number) => messageId(Date.now() + sequence, sequence, 0);
 const channel = (name: string, sequence: number) => ({ name, last: at(sequence), lastId: id(sequence) });
-const seen = (sequence: number) => ({ id: id(sequence), place: at(sequence) });
+const seen = (sequence: number) => ({ id: id(sequence), position: at(sequence) });
 
 describe('rights of resuming users', () => {
   it('cover what was delivered between the first beginning and the last end of the subscriptions', () => {
@@ -30,11 +30,11 @@ describe('rights of resuming users', () => {
     }
   });
 
-  it('are told by ids where the place of a message is not known', () => {
+  it('are told by ids where the position of a message is not known', () => {
     const rights = new ResumeRights(600_000);
     rights.entered('u', channel('c', 10), Date.now() + 10);
     rights.left('u', channel('c', 40));
-    const covers = (sequence: number) => rights.covers('u', 'c', { id: id(sequence), place: undefined });
+    const covers = (sequence: number) => rights.covers('u', 'c', { id: id(sequence), position: undefined });
     expect([9, 30, 39, 42].map(covers)).toEqual([false, true, true, false]);
   });
 

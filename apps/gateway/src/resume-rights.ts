@@ -68,16 +68,16 @@ export class ResumeRights {
     if (this.ended.size > this.maxEnded) this.makeRoom();
   }
 
-  /** Whether the message was delivered to a connection of this user. Without a place its id decides. */
-  covers(uid: string | null, channel: string, { id, place }: Seen): boolean {
+  /** Whether the message was delivered to a connection of this user. Without a position its id decides. */
+  covers(uid: string | null, channel: string, { id, position }: Seen): boolean {
     const key = uid === null ? undefined : keyOf(uid, channel);
     const right = key === undefined ? undefined : (this.active.get(key) ?? this.ended.get(key));
     if (right === undefined) return false;
     const { since, last, sinceId, lastId } = right;
     const isActive = right.active > 0;
-    if (place === undefined) return id >= sinceId && (isActive || id <= lastId);
-    if (since !== undefined && comparePositions(place, since) <= 0) return false;
-    return isActive || (last !== undefined && comparePositions(place, last) <= 0);
+    if (position === undefined) return id >= sinceId && (isActive || id <= lastId);
+    if (since !== undefined && comparePositions(position, since) <= 0) return false;
+    return isActive || (last !== undefined && comparePositions(position, last) <= 0);
   }
 
   /** Forgets rights that are worth nothing any more; called by the gateway's timer. */

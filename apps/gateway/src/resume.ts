@@ -84,7 +84,7 @@ export class Resume {
       this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
       return false;
     });
-    return { isWhole, logged: messages.place === undefined ? await this.readLog(request, messages, lastId) : [] };
+    return { isWhole, logged: messages.position === undefined ? await this.readLog(request, messages, lastId) : [] };
   }
 
   /**
@@ -123,14 +123,14 @@ export class Resume {
     let start: { timeMs: number } | 'first' = { timeMs };
     await readFrom(start);
     // An eager id may be younger than its message.
-    if (messages.place === undefined && !isAll) {
+    if (messages.position === undefined && !isAll) {
       await readFrom('first');
-      if (messages.place !== undefined) start = 'first';
+      if (messages.position !== undefined) start = 'first';
     }
     const giveUpAt = Date.now() + GIVE_UP_MS;
     for (;;) {
       const isRead = until === undefined || messages.hasRead(until);
-      if (isRead && (messages.place !== undefined || !isFresh(after))) return true;
+      if (isRead && (messages.position !== undefined || !isFresh(after))) return true;
       if (Date.now() >= giveUpAt) return isRead;
       await delay(RETRY_MS);
       await readFrom(start);
@@ -165,15 +165,15 @@ function missedOf(
   until: Position | undefined,
 ): Missed {
   const { after } = request;
-  const { place } = messages;
+  const { position } = messages;
   const missed = messages.through(until);
-  const visible = visibleOf(missed, request, place);
-  // Once its place is known, the stream and the channel have told everything.
-  const older = place === undefined ? framesOf(logged, new Set(missed.map(({ id }) => id))) : [];
+  const visible = visibleOf(missed, request, position);
+  // Once its position is known, the stream and the channel have told everything.
+  const older = position === undefined ? framesOf(logged, new Set(missed.map(({ id }) => id))) : [];
   return {
     complete: isWhole && messages.isUnbroken && visible.length === missed.length,
     frames: newestWithin([...older, ...visible.map(({ frame }) => frame)]),
-    seen: place === undefined && !isFresh(after) ? undefined : { id: after, place },
+    seen: position === undefined && !isFresh(after) ? undefined : { id: after, position },
   };
 }
 
@@ -181,14 +181,14 @@ function missedOf(
 function visibleOf(
   missed: readonly DeliverRecord[],
   request: ResumeRequest,
-  place: Position | undefined,
+  position: Position | undefined,
 ): readonly DeliverRecord[] {
-  return maySeeAll(request, place) ? missed : missed.filter(({ id }) => isInWindow(id, request));
+  return maySeeAll(request, position) ? missed : missed.filter(({ id }) => isInWindow(id, request));
 }
 
-function maySeeAll(request: ResumeRequest, place: Position | undefined): boolean {
+function maySeeAll(request: ResumeRequest, position: Position | undefined): boolean {
   const { after, hasSeen } = request;
-  return isInWindow(after, request) || hasSeen({ id: after, place });
+  return isInWindow(after, request) || hasSeen({ id: after, position });
 }
 
 function isInWindow(id: string, { visibleSinceMs }: ResumeRequest): boolean {
