@@ -23,13 +23,11 @@ import type { SequencerParts } from './sequencer-parts';
 const BATCH_MESSAGES = 500;
 const BATCH_BYTES = 256 * 1024;
 /** Batches that may be on their way to the deliver stream before the worker waits. */
-const UNCONFIRMED_BATCHES = 32;
+const UNDELIVERED_BATCHES = 32;
 const RETRY_MS = 250;
 const NO_DUPLICATES: ReadonlySet<Sequenced> = new Set();
 /** An ingest stream is shortened by so many messages at once, or when it has been quiet. */
 const PURGE_EVERY_MS = 5_000;
-/** Longest that backend events may hold back the saved position. */
-const EVENTS_PATIENCE_MS = 30_000;
 
 /** A point from which the partition can be processed again with the same outcome. */
 interface Checkpoint {
@@ -61,6 +59,9 @@ interface Processed {
  * fan-out. What operations change about channels is kept in memory and saved together with the position, so the database
  * always holds it as of the position; the next owner applies what follows again and comes to the same. A worker that lost
  * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the epoch of its claim.
+ *
+ * Backend events hold back the saved position only, so that a crash does not lose them, and only while their stream takes
+ * events (`EventPublisher`): nobody's message or answer may wait for a stream that does not.
  */
 export class PartitionWorker {
   readonly partition: number;
@@ -85,6 +86,10 @@ export class PartitionWorker {
   private purgedSequence = 0;
   private purgedAt = Date.now();
   private busy = false;
+  /** Batches that the deliver stream is not known to hold. */
+  private undelivered = 0;
+  private deliveries: Promise<unknown> = Promise.resolve();
+  /** Batches that the safe position is not behind. */
   private unconfirmed = 0;
   private confirmations: Promise<void> = Promise.resolve();
 
@@ -222,7 +227,7 @@ export class PartitionWorker {
     const { confirmed } = await this.untilDone(() => fanOut.send(deliverables));
     this.acknowledge(sequenced);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
-    if (this.unconfirmed >= UNCONFIRMED_BATCHES) await this.confirmations;
+    if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
   }
 
   private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
@@ -361,8 +366,7 @@ export class PartitionWorker {
 
   private async emitEvents(events: readonly BackendEvent[]): Promise<void> {
     if (events.length === 0 || !this.parts.live.current.eventsEnabled) return;
-    const emitted = Promise.all(events.map((event) => this.parts.events.publish(event)));
-    await Promise.race([emitted, delay(EVENTS_PATIENCE_MS, undefined, { ref: false })]);
+    await Promise.all(events.map((event) => this.parts.events.publish(event)));
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
@@ -372,6 +376,8 @@ export class PartitionWorker {
     checkpoint: Checkpoint,
     { changes, answers }: Reached,
   ): void {
+    this.undelivered++;
+    this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
     this.unconfirmed++;
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)

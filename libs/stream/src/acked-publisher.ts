@@ -114,21 +114,6 @@ export class AckedPublisher {
     });
   }
 
-  /** Publishes that wait for confirmation. */
-  get unconfirmed(): number {
-    return this.pending.size;
-  }
-
-  get unconfirmedBytes(): number {
-    return this.pendingBytes;
-  }
-
-  /** Gives up the publish that has waited longest; its promise rejects. */
-  dropOldest(): void {
-    const [token] = this.pending.keys();
-    if (token !== undefined) this.fail(token, new StreamUnavailableError('dropped: too many messages wait for NATS'));
-  }
-
   close(): void {
     clearInterval(this.sweeper);
     this.stopListening();

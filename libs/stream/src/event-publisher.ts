@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackendEvent, encodeBackendEvent, EventVersions } from '@hearth/protocol';
+import { NatsError } from 'nats';
 import { AckedPublisher } from './acked-publisher';
-import { StreamConnection } from './connection';
+import { ConnectionLog, StreamConnection } from './connection';
 import { ensureEventStream, EventStreamSettings } from './streams';
 
 export interface EventPublisherSettings extends EventStreamSettings {
@@ -12,15 +13,60 @@ export interface EventPublisherSettings extends EventStreamSettings {
 /** Events, and bytes of them, that may wait for the stream; past it the oldest are dropped (pubsub-events §4.4). */
 const MAX_WAITING = 100_000;
 const MAX_WAITING_BYTES = 256 * 1_048_576;
+/** So much is dropped at once, which is one line in the log and one move of the array. */
+const DROPPED_SHARE = 0.01;
+/** Events, and bytes of them, that are on their way at a time: a fraction of a second of the stream's work. */
+const BATCH_EVENTS = 256;
+const BATCH_BYTES = 4 * 1_048_576;
+/** Longest that anything waits for an event while NATS is there; clients' own waits are 5 s and more. */
+const PATIENCE_MS = 2_000;
+/** What was not confirmed so long is sent again; the stream knows ids for two minutes. */
+const CONFIRM_WITHIN_MS = 10_000;
 const RETRY_MS = 500;
+const COMPLAIN_EVERY_MS = 60_000;
+/** Longest that the end of the process waits for a stream that was behind. */
+const SETTLE_MS = 2_000;
 
-/** Backend events on JetStream (pubsub-events). They never delay anything else: they wait in a bounded buffer. */
+/** An event that the stream is not known to hold. */
+interface WaitingEvent {
+  readonly id: string;
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly payload: Buffer;
+  /** ms since 1970 */
+  readonly since: number;
+  /** Ends the wait of the one who published it. */
+  readonly release: () => void;
+}
+
+/**
+ * Backend events on JetStream (pubsub-events). They wait in a bounded buffer and leave it in order, one batch after the
+ * other, so that what one batch was refused for does not let a later one overtake it.
+ *
+ * They never delay anything else (§4.4). Who publishes may wait for the confirmation, and does not have to for long: when
+ * the stream refuses an event or does not confirm it in time although NATS is there, the publisher is behind, and nobody
+ * waits until it has caught up. What is in the buffer is tried again all the while, one event at a time.
+ */
 export class EventPublisher {
   private readonly publisher: AckedPublisher;
   private readonly versions: EventVersions;
-  /** Pending until the stream is known to exist. */
-  private ready: Promise<void> | undefined;
-  private isReady = false;
+  private readonly stopListening: () => void;
+  /** In the order of the calls; the first `inFlight` are on their way. */
+  private readonly waiting: WaitingEvent[] = [];
+  private waitingBytes = 0;
+  private inFlight = 0;
+  /** Those who wait for the stream to exist. */
+  private askers: (() => void)[] = [];
+  /** Somebody wants the stream, with or without an event. */
+  private isWanted = false;
+  /** The stream exists, as far as is known. */
+  private isEnsured = false;
+  /** The last attempt failed: the next one is a single event. */
+  private isRefused = false;
+  private isBehind = false;
+  private complainedAt = 0;
+  private connectedAt = 0;
+  private running: Promise<void> | undefined;
   private isClosed = false;
 
   constructor(
@@ -28,10 +74,13 @@ export class EventPublisher {
     private readonly settings: EventPublisherSettings,
     /** `metadata.hearthVersion` */
     version: string,
-    private readonly onDropped: () => void,
+    private readonly onDropped: (events: number) => void,
+    /** Told when the stream stops taking events, and why, and when it takes them again. */
+    private readonly log?: ConnectionLog,
   ) {
     this.publisher = new AckedPublisher(connection);
     this.versions = { compatVersion: settings.compatVersion, version };
+    this.stopListening = connection.onReconnect(() => this.onReconnect());
   }
 
   /** Whether NATS is there at the moment. */
@@ -39,47 +88,222 @@ export class EventPublisher {
     return this.connection.isConnected;
   }
 
+  /** Events that the stream is not known to hold. */
+  get unconfirmed(): number {
+    return this.waiting.length;
+  }
+
   /**
-   * Creates the stream unless it is known to exist, so that consumers can be set up before the first event. Tries for as
-   * long as NATS cannot be asked.
+   * Creates the stream unless it exists, so that consumers can be set up before the first event. Tries until it exists.
+   *
+   * @returns when it exists, or could not be created at the first attempt
    */
   ensureStream(): Promise<void> {
-    this.ready ??= this.createStream();
-    return this.ready;
+    return new Promise((resolve) => {
+      this.askers.push(resolve);
+      this.isWanted = true;
+      this.start();
+    });
   }
 
   /**
    * Publishes an event; events leave in the order of the calls. A repeat with the same id is recognised by the stream.
    *
-   * @returns when the stream holds the event, or it was dropped
+   * @returns when nothing should wait for it any longer: the stream holds it, or it was dropped, or the stream takes no
+   *   events at the moment
    */
   async publish(event: BackendEvent): Promise<void> {
-    const { subject, headers, payload } = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
-    try {
-      if (!this.isReady) await this.ensureStream();
-      while (this.publisher.unconfirmed >= MAX_WAITING || this.publisher.unconfirmedBytes > MAX_WAITING_BYTES) {
-        this.publisher.dropOldest();
-      }
-      await this.publisher.publish(subject, payload, { messageId: event.id, headers });
-    } catch {
-      this.onDropped();
-    }
+    const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
+    return new Promise((resolve) => {
+      this.waiting.push({ ...encoded, id: event.id, since: Date.now(), release: resolve });
+      this.waitingBytes += encoded.payload.length;
+      if (this.isClosed) return this.drop(this.waiting.length);
+      this.makeRoom();
+      if (this.isBehind) resolve();
+      this.start();
+    });
   }
 
+  /** When everything that waits is confirmed, or that takes too long. */
+  async settle(): Promise<void> {
+    if (!this.isConnected) return;
+    await Promise.race([this.running, delay(SETTLE_MS, undefined, { ref: false })]);
+  }
+
+  /** What is not confirmed is lost. */
   close(): void {
     this.isClosed = true;
+    this.stopListening();
     this.publisher.close();
+    this.inFlight = 0;
+    this.drop(this.waiting.length);
+    this.releaseAll();
   }
 
-  private async createStream(): Promise<void> {
-    while (!this.isClosed) {
-      try {
-        await ensureEventStream(await this.connection.manager(), this.settings);
-        this.isReady = true;
-        return;
-      } catch {
-        await delay(RETRY_MS, undefined, { ref: false });
-      }
+  private start(): void {
+    this.running ??= this.run();
+  }
+
+  private async run(): Promise<void> {
+    // What this turn of the event loop publishes leaves together.
+    await Promise.resolve();
+    while (!this.isClosed && (this.waiting.length > 0 || this.isWanted)) {
+      if (!(await this.attempt())) await delay(RETRY_MS, undefined, { ref: false });
+    }
+    // In the same turn in which nothing waits, or what comes next would find nobody who sends it.
+    this.running = undefined;
+  }
+
+  /** @returns whether it may go on at once */
+  private async attempt(): Promise<boolean> {
+    if (!this.isConnected) return false;
+    const { connectedAt } = this;
+    const late = setTimeout(() => this.fallBehindWhenLate(), PATIENCE_MS);
+    late.unref();
+    try {
+      await this.ensure();
+      await this.sendBatch();
+      if (this.isClosed) return false;
+      this.isRefused = false;
+      if (!this.isLate()) this.catchUp();
+      return true;
+    } catch (error) {
+      if (this.isClosed) return false;
+      this.isRefused = true;
+      this.isEnsured = false;
+      // What failed because NATS was away for a moment says nothing about the stream.
+      if (this.isConnected && connectedAt === this.connectedAt) this.fallBehind(reasonOf(error));
+      return false;
+    } finally {
+      clearTimeout(late);
     }
   }
+
+  private async ensure(): Promise<void> {
+    if (!this.isEnsured) await ensureEventStream(await this.connection.manager(), this.settings);
+    this.isEnsured = true;
+    this.isWanted = false;
+    this.releaseAskers();
+  }
+
+  /** @throws the reason of the first that was refused; those that were stay where they are, in order */
+  private async sendBatch(): Promise<void> {
+    const batch = this.waiting.slice(0, this.batchSize());
+    this.inFlight = batch.length;
+    const confirmations = await Promise.allSettled(
+      batch.map(({ id, subject, headers, payload }) =>
+        this.publisher.publish(subject, payload, { messageId: id, headers, timeoutMs: CONFIRM_WITHIN_MS }),
+      ),
+    );
+    if (this.isClosed) return;
+    this.inFlight = 0;
+    const kept: WaitingEvent[] = [];
+    let why: Error | undefined;
+    batch.forEach((event, index) => {
+      const confirmation = confirmations[index];
+      if (confirmation?.status === 'rejected' && !isTooLarge(confirmation.reason)) {
+        kept.push(event);
+        why ??= confirmation.reason as Error;
+        return;
+      }
+      this.waitingBytes -= event.payload.length;
+      event.release();
+      // One that no attempt will bring through must not stop the others.
+      if (confirmation?.status === 'rejected') this.onDropped(1);
+    });
+    this.waiting.splice(0, batch.length, ...kept);
+    if (why !== undefined) throw why;
+  }
+
+  private batchSize(): number {
+    if (this.isRefused) return 1;
+    let bytes = 0;
+    const end = this.waiting.findIndex(
+      ({ payload }, index) => index === BATCH_EVENTS || (bytes += payload.length) > BATCH_BYTES,
+    );
+    return end < 0 ? this.waiting.length : Math.max(1, end);
+  }
+
+  /** Whether the oldest has waited too long; time without NATS does not count. */
+  private isLate(): boolean {
+    const [oldest] = this.waiting;
+    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
+  }
+
+  private fallBehindWhenLate(): void {
+    const isLate = this.isLate() || this.askers.length > 0;
+    if (this.isConnected && isLate) this.fallBehind('it does not confirm in time');
+  }
+
+  private fallBehind(why: string): void {
+    const now = Date.now();
+    if (!this.isBehind || now - this.complainedAt >= COMPLAIN_EVERY_MS) {
+      this.complainedAt = now;
+      this.log?.warn(
+        `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.unconfirmed} wait`,
+      );
+    }
+    this.releaseAskers();
+    if (this.isBehind) return;
+    this.isBehind = true;
+    this.releaseAll();
+  }
+
+  private catchUp(): void {
+    if (!this.isBehind) return;
+    this.isBehind = false;
+    this.log?.info(`the events stream ${this.settings.eventsStream} takes events again`);
+  }
+
+  private releaseAll(): void {
+    for (const { release } of this.waiting) release();
+    this.releaseAskers();
+  }
+
+  private releaseAskers(): void {
+    for (const release of this.askers.splice(0)) release();
+  }
+
+  /** Whatever was known of the stream may be wrong: NATS may have lost it. */
+  private onReconnect(): void {
+    this.connectedAt = Date.now();
+    if (!this.isEnsured) return;
+    this.isEnsured = false;
+    void this.ensureStream();
+  }
+
+  /** Drops the oldest that are not on their way when too much waits. */
+  private makeRoom(): void {
+    if (this.waiting.length <= MAX_WAITING && this.waitingBytes <= MAX_WAITING_BYTES) return;
+    const share = 1 - DROPPED_SHARE;
+    let [count, bytes] = [0, this.waitingBytes];
+    while (this.waiting.length - count > MAX_WAITING * share || bytes > MAX_WAITING_BYTES * share) {
+      const next = this.waiting[this.inFlight + count];
+      if (next === undefined) break;
+      bytes -= next.payload.length;
+      count++;
+    }
+    this.drop(count);
+  }
+
+  private drop(count: number): void {
+    if (count === 0) return;
+    for (const { payload, release } of this.waiting.splice(this.inFlight, count)) {
+      this.waitingBytes -= payload.length;
+      release();
+    }
+    this.onDropped(count);
+  }
+}
+
+/** The stream, or the server, takes no message of this size (pubsub-events §4.4). */
+function isTooLarge(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { cause } = error;
+  if (cause instanceof NatsError) return cause.code === 'MAX_PAYLOAD_EXCEEDED';
+  return /size exceeds maximum allowed/.test(error.message);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
