@@ -7,7 +7,7 @@ import {
   OnApplicationShutdown,
 } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, Tracing, VERSION } from '@hearth/service';
+import { CONFIG, eventReport, HearthConfig, Logger, LOGGER, Metrics, Tracing, VERSION } from '@hearth/service';
 import { Database } from '@hearth/store';
 import { EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Attendance } from './attendance';
@@ -94,17 +94,14 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     this.storage = new ClientStorage(ingest, reader, config);
     this.umd = new UmdUpdates(tokens, ingest);
     const wantsEvents = (): boolean => config.live.current.eventsEnabled;
-    const dropped = (events: number): void => {
-      metrics.eventsDropped.inc(events);
-      logger.error({ events }, 'backend events were dropped: NATS takes none');
-    };
+    const report = eventReport(metrics, logger);
     this.attendance = new Attendance(
       new Presence(ingest, config.httpTimeoutMs),
-      new SubscriptionReports(ingest, wantsEvents, dropped),
+      new SubscriptionReports(ingest, wantsEvents, report.dropped),
       barriers,
       ingest,
     );
-    this.publisher = new EventPublisher(stream, config, VERSION, () => dropped(1));
+    this.publisher = new EventPublisher(stream, config, VERSION, report);
     this.events = new ConnectionEvents(this.publisher, wantsEvents);
     const resume = new Resume(stream, new MissedLog(database, logger), config.deliverMaxAgeSeconds * 1_000, logger);
     this.connections = new Connections(

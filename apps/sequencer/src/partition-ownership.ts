@@ -1,10 +1,4 @@
-import {
-  claimPartition,
-  listPartitions,
-  releaseSequencer,
-  renewSequencerLease,
-  reportCaughtUp,
-} from '@hearth/store';
+import { claimPartition, listPartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
 import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
 import type { SequencerParts } from './sequencer-parts';

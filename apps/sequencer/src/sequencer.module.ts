@@ -6,10 +6,9 @@ import {
   OnApplicationBootstrap,
   OnApplicationShutdown,
 } from '@nestjs/common';
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/service';
+import { CONFIG, eventReport, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/service';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
-import { Gauge } from 'prom-client';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
@@ -50,20 +49,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     const { stream, database } = connections;
     this.publisher = new AckedPublisher(stream);
     this.ingest = new IngestPublisher(stream, config);
-    const dropped = (events: number): void => {
-      metrics.eventsDropped.inc(events);
-      logger.error({ events }, `backend events were dropped: the events stream ${config.eventsStream} takes none`);
-    };
-    const events = new EventPublisher(stream, config, VERSION, dropped, logger);
-    this.events = events;
-    new Gauge({
-      name: 'hearth_events_waiting',
-      help: 'Backend events of the sequencer that wait for the events stream',
-      registers: [metrics.registry],
-      collect() {
-        this.set(events.unconfirmed);
-      },
-    });
+    this.events = new EventPublisher(stream, config, VERSION, eventReport(metrics, logger));
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
     const parts: SequencerParts = {
       nodeId: config.nodeId,

@@ -2,6 +2,7 @@ export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } f
 export { ApiKeys, bearerToken } from './api-keys';
 export { loadConfig, required, type HearthConfig } from './config';
 export { ConfigError } from './config-error';
+export { eventReport, type EventReport } from './event-report';
 export { SINGLE_SERVICES, VARIABLES, type ServiceName } from './config-variables';
 export { isGiven, type Environment } from './environment';
 export { createHttpApp, listen, rawBody } from './http-app';

@@ -53,6 +53,7 @@ export class Metrics {
   readonly catchUps = this.counter('hearth_catch_ups_total', 'Gaps that gateways filled from the deliver stream');
   readonly catchUpsFailed = this.counter('hearth_catch_ups_failed_total', 'Gaps that gateways could not fill');
   readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
+  readonly eventsWaiting = this.gauge('hearth_events_waiting', 'Backend events that wait for the events stream');
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
   readonly sequencerLag = this.gauges(

@@ -27,6 +27,15 @@ const COMPLAIN_EVERY_MS = 60_000;
 /** Longest that the end of the process waits for a stream that was behind. */
 const SETTLE_MS = 2_000;
 
+/** What operators are told. */
+export interface EventPublisherReport {
+  /** When the stream stops taking events, and why, and when it takes them again. */
+  readonly log: ConnectionLog;
+  readonly dropped: (events: number) => void;
+  /** So many more, or fewer, wait. */
+  readonly waiting: (change: number) => void;
+}
+
 /** An event that the stream is not known to hold. */
 interface WaitingEvent {
   readonly id: string;
@@ -74,9 +83,7 @@ export class EventPublisher {
     private readonly settings: EventPublisherSettings,
     /** `metadata.hearthVersion` */
     version: string,
-    private readonly onDropped: (events: number) => void,
-    /** Told when the stream stops taking events, and why, and when it takes them again. */
-    private readonly log?: ConnectionLog,
+    private readonly report: EventPublisherReport,
   ) {
     this.publisher = new AckedPublisher(connection);
     this.versions = { compatVersion: settings.compatVersion, version };
@@ -86,11 +93,6 @@ export class EventPublisher {
   /** Whether NATS is there at the moment. */
   get isConnected(): boolean {
     return this.connection.isConnected;
-  }
-
-  /** Events that the stream is not known to hold. */
-  get unconfirmed(): number {
-    return this.waiting.length;
   }
 
   /**
@@ -116,6 +118,7 @@ export class EventPublisher {
     const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
     return new Promise((resolve) => {
       this.waiting.push({ ...encoded, id: event.id, since: Date.now(), release: resolve });
+      this.report.waiting(1);
       this.waitingBytes += encoded.payload.length;
       if (this.isClosed) return this.drop(this.waiting.length);
       this.makeRoom();
@@ -209,9 +212,10 @@ export class EventPublisher {
       this.waitingBytes -= event.payload.length;
       event.release();
       // One that no attempt will bring through must not stop the others.
-      if (confirmation?.status === 'rejected') this.onDropped(1);
+      if (confirmation?.status === 'rejected') this.report.dropped(1);
     });
     this.waiting.splice(0, batch.length, ...kept);
+    this.report.waiting(kept.length - batch.length);
     if (why !== undefined) throw why;
   }
 
@@ -239,8 +243,8 @@ export class EventPublisher {
     const now = Date.now();
     if (!this.isBehind || now - this.complainedAt >= COMPLAIN_EVERY_MS) {
       this.complainedAt = now;
-      this.log?.warn(
-        `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.unconfirmed} wait`,
+      this.report.log.warn(
+        `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.waiting.length} wait`,
       );
     }
     this.releaseAskers();
@@ -252,7 +256,7 @@ export class EventPublisher {
   private catchUp(): void {
     if (!this.isBehind) return;
     this.isBehind = false;
-    this.log?.info(`the events stream ${this.settings.eventsStream} takes events again`);
+    this.report.log.info(`the events stream ${this.settings.eventsStream} takes events again`);
   }
 
   private releaseAll(): void {
@@ -292,7 +296,8 @@ export class EventPublisher {
       this.waitingBytes -= payload.length;
       release();
     }
-    this.onDropped(count);
+    this.report.waiting(-count);
+    this.report.dropped(count);
   }
 }
 
