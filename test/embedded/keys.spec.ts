@@ -80,7 +80,7 @@ describe('the keys in force', () => {
     return {
       api: apiKeys.map((key) => names[key] ?? key),
       signing: signingKeys.map(({ slot, key }) => {
-        const encoded = (key).export().toString('base64');
+        const encoded = key.export().toString('base64');
         return `${slot} ${names[encoded]}`;
       }),
     };
