@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, DeliverRecord, JoinedNotice, Position } from '@hearth/protocol';
-import { Logger, Metrics } from '@hearth/service';
+import { Logger, Metrics, within } from '@hearth/service';
 import {
   DeliverSubscriber,
   DeliverSubscription,
@@ -11,7 +11,6 @@ import {
 } from '@hearth/stream';
 import { ClientSocket } from './client-socket';
 import { FrameBatch } from './frame-batch';
-import { within } from './within';
 
 /** Where the frames of a subscriber go. */
 export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
@@ -285,7 +284,7 @@ export class Channel {
 
   private async open(): Promise<void> {
     try {
-      await within(OPEN_TIMEOUT_MS, this.interest.active, 'NATS');
+      await within(OPEN_TIMEOUT_MS, this.interest.active);
       const stored = await lastDelivered(this.parts.stream, this.name);
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;

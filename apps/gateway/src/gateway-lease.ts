@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Logger } from '@hearth/service';
+import { Logger, within } from '@hearth/service';
 import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
 
 /** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */
@@ -71,9 +71,9 @@ export class GatewayLease {
     if (this.renewing) return;
     this.renewing = true;
     try {
-      if (await inTime(renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
+      if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
       const lost = this.current;
-      this.current = await inTime(claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
+      this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
       this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
       this.lostListener();
     } catch (error) {
@@ -81,18 +81,5 @@ export class GatewayLease {
     } finally {
       this.renewing = false;
     }
-  }
-}
-
-/** Rejects when the answer takes too long; what comes of it then is nobody's concern. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
-  });
-  try {
-    return await Promise.race([answer, tooLate]);
-  } finally {
-    clearTimeout(timer);
   }
 }

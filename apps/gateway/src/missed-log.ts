@@ -1,6 +1,5 @@
-import { Logger } from '@hearth/service';
+import { Logger, within } from '@hearth/service';
 import { Database, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
-import { within } from './within';
 
 /** A resume goes on without the log after this time. */
 const TIMEOUT_MS = 1_000;
@@ -20,7 +19,7 @@ export class MissedLog {
   async read(range: MissedRange): Promise<readonly MissedMessage[]> {
     if (Date.now() < this.awayUntilMs) return [];
     try {
-      return await within(TIMEOUT_MS, newestMessages(this.database.db, range), 'Postgres');
+      return await within(TIMEOUT_MS, newestMessages(this.database.db, range));
     } catch (error) {
       this.awayUntilMs = Date.now() + AWAY_MS;
       this.logger.warn({ channel: range.channel, err: error }, 'a resume could not read the log');

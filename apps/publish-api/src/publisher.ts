@@ -11,12 +11,12 @@ import {
   StorageOperation,
   Trigger,
 } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/service';
+import { CONFIG, HearthConfig, Logger, LOGGER, TimeoutError, traced, Tracing } from '@hearth/service';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
-import { Deadline, DeadlineError } from './deadline';
+import { Deadline } from './deadline';
 import { storageWrite } from './storage-write';
 
 /** By which door a message came in. */
@@ -206,7 +206,7 @@ function originOf(source: PublishSource): OperationOrigin {
 }
 
 function isOutage(error: unknown): error is Error {
-  return error instanceof StreamUnavailableError || error instanceof DeadlineError;
+  return error instanceof StreamUnavailableError || error instanceof TimeoutError;
 }
 
 function unavailable(what: string, cause: unknown): ProtocolError {

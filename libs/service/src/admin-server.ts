@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { listenError } from './listen-error';
 import { redactText } from './redaction';
+import { within } from './within';
 
 /** Resolves when the thing is usable, rejects with the reason when it is not. */
 export type ReadinessCheck = () => Promise<unknown>;
@@ -145,16 +146,10 @@ function pretty(value: object): string {
 
 /** `ok`, or why not, in a form that may be shown. */
 async function outcomeOf(check: ReadinessCheck): Promise<string> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_TIMEOUT_MS} ms`)), CHECK_TIMEOUT_MS);
-  });
   try {
-    await Promise.race([check(), timeout]);
+    await within(CHECK_TIMEOUT_MS, check());
     return 'ok';
   } catch (error) {
     return redactText(error instanceof Error ? error.message : 'failed');
-  } finally {
-    clearTimeout(timer);
   }
 }

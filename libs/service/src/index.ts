@@ -20,3 +20,4 @@ export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-mo
 export { sourceIpReader, type SourceIp } from './source-ip';
 export { Span, traced, Tracing } from './tracing';
 export { userAgentOf } from './user-agent';
+export { TimeoutError, within } from './within';
