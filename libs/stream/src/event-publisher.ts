@@ -84,6 +84,8 @@ export class EventPublisher {
     /** `metadata.hearthVersion` */
     version: string,
     private readonly report: EventPublisherReport,
+    /** Longest that anything waits for an event while NATS is there. */
+    private readonly patienceMs = PATIENCE_MS,
   ) {
     this.publisher = new AckedPublisher(connection);
     this.versions = { compatVersion: settings.compatVersion, version };
@@ -161,7 +163,7 @@ export class EventPublisher {
   private async attempt(): Promise<boolean> {
     if (!this.isConnected) return false;
     const { connectedAt } = this;
-    const late = setTimeout(() => this.fallBehindWhenLate(), PATIENCE_MS);
+    const late = setTimeout(() => this.fallBehindWhenLate(), this.patienceMs);
     late.unref();
     try {
       await this.ensure();
@@ -231,7 +233,7 @@ export class EventPublisher {
   /** Whether the oldest has waited too long; time without NATS does not count. */
   private isLate(): boolean {
     const [oldest] = this.waiting;
-    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
+    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= this.patienceMs;
   }
 
   private fallBehindWhenLate(): void {
@@ -241,21 +243,22 @@ export class EventPublisher {
 
   private fallBehind(why: string): void {
     const now = Date.now();
-    if (!this.isBehind || now - this.complainedAt >= COMPLAIN_EVERY_MS) {
+    if (now - this.complainedAt >= COMPLAIN_EVERY_MS) {
       this.complainedAt = now;
       this.report.log.warn(
         `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.waiting.length} wait`,
       );
     }
     this.releaseAskers();
-    if (this.isBehind) return;
+    if (this.isBehind || !this.isLate()) return;
     this.isBehind = true;
     this.releaseAll();
   }
 
   private catchUp(): void {
-    if (!this.isBehind) return;
     this.isBehind = false;
+    if (this.complainedAt === 0) return;
+    this.complainedAt = 0;
     this.report.log.info(`the events stream ${this.settings.eventsStream} takes events again`);
   }
 
