@@ -22,7 +22,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/db/migrations db/migrations
-COPY --from=build /app/apps/gateway/console apps/gateway/console
+COPY --from=build /app/apps/console apps/console
 USER node
 # 8080 HTTP and WebSocket, 9090 health and metrics.
 EXPOSE 8080 9090

@@ -21,7 +21,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['apps/gateway/console/*.js'],
+    files: ['apps/console/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
         ['document', 'location', 'navigator', 'sessionStorage', 'atob', 'TextDecoder', 'URLSearchParams']

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrate, projectRoot } from '@hearth/store';
 import { Client } from 'pg';
-import { startEmbeddedPostgres } from '../apps/hearth/src/embedded/postgres';
+import { startEmbeddedPostgres } from '@hearth/embedded';
 import { describeSchema } from './describe-schema';
 import { createScratchDatabase } from './scratch-database';
 

@@ -6,7 +6,7 @@ import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../apps/hearth/src/embedded/free-port';
+import { freePort } from '@hearth/embedded';
 import { DialectName, Target } from '../generator/job';
 import { ProcessTree } from '../process-stats';
 

@@ -1,5 +1,5 @@
 import { messages, P12, P13, PUBLISH_VECTORS } from '../../libs/claims/src/testing/publish-vectors';
-import { type Client, secondsOf, subscribeToken, Testbed } from '../history/testbed';
+import { type Client, secondsOf, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 import { VectorTests } from './vectors';

@@ -5,7 +5,7 @@ import {
   SUBSCRIBE_VECTORS,
   yes,
 } from '../../libs/claims/src/testing/subscribe-vectors';
-import { type Client, subscribeToken, Testbed } from '../history/testbed';
+import { type Client, subscribeToken, Testbed } from '../support/installation';
 import type { Frame } from '../support/ws-client';
 import { VectorTests } from './vectors';
 

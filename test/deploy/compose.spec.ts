@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
-import { VARIABLES, type Variable } from '../../libs/service/src/config-variables';
+import { VARIABLES, type Variable } from '@hearth/runtime';
 import { eventually } from '../support/eventually';
 import { signToken } from '../support/tokens';
 import { connect } from '../support/ws-client';

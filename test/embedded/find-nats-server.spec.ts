@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findNatsServer, type NatsServerSource } from '../../apps/hearth/src/embedded/find-nats-server';
-import { officialRelease } from '../../apps/hearth/src/embedded/nats-release';
+import { findNatsServer, type NatsServerSource } from '@hearth/embedded';
+import { officialRelease } from '@hearth/embedded';
 import { freePort } from '../support/free-port';
 
 const realProgram = process.env.HEARTH_TEST_NATS_SERVER!;

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, outputsOf } from '@hearth/service';
-import { loadOrCreateKeys } from '../../apps/hearth/src/embedded/keys';
-import { withInstallationKeys } from '../../apps/hearth/src/installation-keys';
+import { loadConfig, outputsOf } from '@hearth/runtime';
+import { loadOrCreateKeys } from '@hearth/embedded';
+import { withInstallationKeys } from '@hearth/embedded';
 import { welcomeText } from '../../apps/hearth/src/welcome';
 
 let dataDir: string;

@@ -1,6 +1,6 @@
 // Starts the embedded servers on the folder given as argument and tells their addresses in one line of JSON.
 // A process of its own, so that a test can kill it as a user's machine would.
-import { startEmbeddedServers } from '../../apps/hearth/src/embedded';
+import { startEmbeddedServers } from '../../libs/embedded/src/embedded-servers';
 
 async function main(): Promise<void> {
   const [, , dataDir = ''] = process.argv;

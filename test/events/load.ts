@@ -1,5 +1,5 @@
 import { eventually } from '../support/eventually';
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import type { Actor } from './actor';
 import { Backend } from './backend';
 import { Journal } from './journal';

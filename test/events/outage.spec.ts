@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Testbed } from '../history/testbed';
+import { Testbed } from '../support/installation';
 import { Backend } from './backend';
 import { Load } from './load';
 import type { StoredEvent } from './backend';

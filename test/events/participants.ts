@@ -1,4 +1,4 @@
-import { Client, umdToken } from '../history/testbed';
+import { Client, umdToken } from '../support/installation';
 import { Actor } from './actor';
 import { Deed, DeedKind, Journal } from './journal';
 

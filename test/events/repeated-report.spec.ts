@@ -1,6 +1,6 @@
-import { partitionOf } from '@hearth/protocol';
+import { partitionOf } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Testbed } from '../history/testbed';
+import { Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { AppProcess } from '../support/process';
 import { TcpProxy } from '../support/tcp-proxy';

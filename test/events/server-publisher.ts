@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { API_KEY, Testbed } from '../history/testbed';
+import { API_KEY, Testbed } from '../support/installation';
 import { fateOf, post } from '../reliability/publishers';
 import { Actor } from './actor';
 import { Deed, DeedKind, Fate, Journal } from './journal';

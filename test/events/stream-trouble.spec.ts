@@ -2,7 +2,7 @@ import { StreamConnection } from '@hearth/stream';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JetStreamManager, StreamConfig } from 'nats';
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { Installation } from '../start/hearth-process';
 import { eventually } from '../support/eventually';
 

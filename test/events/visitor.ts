@@ -1,4 +1,4 @@
-import { Client, Testbed, umdToken } from '../history/testbed';
+import { Client, Testbed, umdToken } from '../support/installation';
 import type { AppProcess } from '../support/process';
 import type { Frame } from '../support/ws-client';
 import { Actor } from './actor';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { WebSocket } from 'ws';
-import { descriptorOf, writeNow } from '../../apps/gateway/src/direct-write';
+import { descriptorOf, writeNow } from '../../apps/gateway/src/transport/direct-write';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 import { connectToken, EVERYTHING, subscribe } from './gateway-under-test';

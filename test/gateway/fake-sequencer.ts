@@ -1,16 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageHead, messageId, messageTail } from '@hearth/protocol';
 import {
   decodeBundle,
   decodeIngest,
   deliverSubject,
   encodeDeliverRecord,
   ingestStream,
-  messageHead,
-  messageId,
-  messageTail,
   type OperationOf,
   type Position,
-} from '@hearth/protocol';
+} from '@hearth/wire';
 import { AckedPublisher, PullConsumer, StreamConnection } from '@hearth/stream';
 
 /** Sends what a sequencer sends, and can be told to send it wrong. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createHttpApp, createLogger, type HearthConfig, loadConfig, Metrics, ServiceModule } from '@hearth/service';
+import { createHttpApp, createLogger, type HearthConfig, loadConfig, Metrics, ServiceModule } from '@hearth/runtime';
 import { openDatabase } from '@hearth/store';
 import { callGateway, ensureStreams, type GatewayRequest, IngestPublisher, StreamConnection } from '@hearth/stream';
-import { gatewayIdOf } from '@hearth/protocol';
+import { gatewayIdOf } from '@hearth/wire';
 import { attachGateway, GatewayModule } from '../../apps/gateway/src/gateway.module';
 import { signToken } from '../support/tokens';
 import { connect, type Frame, type WsClient } from '../support/ws-client';

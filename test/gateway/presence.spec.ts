@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeBundle, decodeIngest, IngestOperation, OperationOf } from '@hearth/protocol';
+import { decodeBundle, decodeIngest, IngestOperation, OperationOf } from '@hearth/wire';
 import { connect } from 'nats';
 import { eventually } from '../support/eventually';
 import { subscribe } from './gateway-under-test';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DELIVER_STREAM, deliverSubject, firstIdOf, messageId } from '@hearth/protocol';
+import { firstIdOf, messageId } from '@hearth/protocol';
+import { DELIVER_STREAM, deliverSubject } from '@hearth/wire';
 import { appendMessages, type Database, type LogRow, openDatabase } from '@hearth/store';
 import { WebSocket } from 'ws';
 import { logRow } from '../store/log-row';

@@ -1,4 +1,4 @@
-import type { HearthConfig } from '@hearth/service';
+import type { HearthConfig } from '@hearth/runtime';
 import { createDatabase } from '../support/database';
 import { startNats, type TestNats } from '../support/nats';
 import { FakeSequencer } from './fake-sequencer';

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
-import { Answer, Client, connectToken, post, Testbed } from './testbed';
+import { Answer, Client, connectToken, post, Testbed } from '../support/installation';
 
 /** Who is let in, what browsers are told, and what happens when something is away (client-http-api §1, §9.1, §9.2). */
 let testbed: Testbed;

@@ -1,6 +1,6 @@
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
-import { Client, secondsOf, Testbed } from './testbed';
+import { Client, secondsOf, Testbed } from '../support/installation';
 
 let testbed: Testbed;
 

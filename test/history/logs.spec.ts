@@ -1,6 +1,6 @@
 import { eventually } from '../support/eventually';
 import type { AppProcess } from '../support/process';
-import { Testbed } from './testbed';
+import { Testbed } from '../support/installation';
 
 let testbed: Testbed;
 

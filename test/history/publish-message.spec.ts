@@ -1,7 +1,7 @@
 import { PullConsumer, StreamConnection } from '@hearth/stream';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
-import { Client, subscribeToken, Testbed } from './testbed';
+import { Client, subscribeToken, Testbed } from '../support/installation';
 
 let testbed: Testbed;
 

@@ -1,4 +1,4 @@
-import { Client, Testbed } from './testbed';
+import { Client, Testbed } from '../support/installation';
 
 /** What a request may look like (client-http-api §1, §3, §4), whichever operation it is. */
 let testbed: Testbed;

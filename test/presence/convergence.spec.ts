@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws';
-import { Client, connectToken, Testbed, umdToken } from '../history/testbed';
+import { Client, connectToken, Testbed, umdToken } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 

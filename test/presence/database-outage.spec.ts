@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client as Postgres } from 'pg';
 import { sharePartitions } from '../../apps/sequencer/src/partition-shares';
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { TestPostgres } from '../support/postgres';

@@ -1,4 +1,4 @@
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';

@@ -1,4 +1,4 @@
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { about, EventLog, ofConnection } from './event-log';
 
 let testbed: Testbed;

@@ -1,4 +1,4 @@
-import { Client, get, subscribeToken, Testbed } from '../history/testbed';
+import { Client, get, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 
 let testbed: Testbed;

@@ -1,5 +1,5 @@
 import { io, Socket } from 'socket.io-client';
-import { Client, connectToken, subscribeToken, Testbed } from '../history/testbed';
+import { Client, connectToken, subscribeToken, Testbed } from '../support/installation';
 import type { Frame } from '../support/ws-client';
 
 let testbed: Testbed;

@@ -1,4 +1,4 @@
-import { Client, Testbed, umdToken } from '../history/testbed';
+import { Client, Testbed, umdToken } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 import { EventLog, ofConnection } from './event-log';

@@ -1,5 +1,5 @@
 import { ERROR_STATUS, ErrorCode } from '@hearth/protocol';
-import { API_KEY, Client, connectToken, post, subscribeToken, Testbed, umdToken } from '../history/testbed';
+import { API_KEY, Client, connectToken, post, subscribeToken, Testbed, umdToken } from '../support/installation';
 import { Frame, HandshakeRefused, WsClient } from '../support/ws-client';
 
 /**

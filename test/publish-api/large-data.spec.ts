@@ -1,4 +1,4 @@
-import { Testbed } from '../history/testbed';
+import { Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 

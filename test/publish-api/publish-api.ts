@@ -1,4 +1,4 @@
-import { decodeBundle, decodeIngest, IngestEvent, ingestStream, partitionOf } from '@hearth/protocol';
+import { decodeBundle, decodeIngest, IngestEvent, ingestStream, partitionOf } from '@hearth/wire';
 import { openIngestReader, PullConsumer, StreamConnection } from '@hearth/stream';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';

@@ -1,4 +1,4 @@
-import { decodeDeliverRecord, DELIVER_STREAM } from '@hearth/protocol';
+import { decodeDeliverRecord, DELIVER_STREAM } from '@hearth/wire';
 import { PullConsumer, StreamConnection } from '@hearth/stream';
 import { Client } from 'pg';
 import { createDatabase } from '../support/database';

@@ -1,6 +1,6 @@
 import { PullConsumer, StreamConnection } from '@hearth/stream';
 import { io } from 'socket.io-client';
-import { Client, connectToken, secondsOf, subscribeToken, Testbed } from '../history/testbed';
+import { Client, connectToken, secondsOf, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 

@@ -1,4 +1,4 @@
-import { decodeDeliverRecord, DELIVER_STREAM, IngestEvent, scheduleOf } from '@hearth/protocol';
+import { decodeDeliverRecord, DELIVER_STREAM, IngestEvent, scheduleOf } from '@hearth/wire';
 import { PullConsumer } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import type { Testbed } from '../sequencer/testbed';

@@ -1,6 +1,6 @@
 import { idTimeMs } from '@hearth/protocol';
 import { createHash, createHmac } from 'node:crypto';
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { amzDateOf, sendRequest, signed, ACCESS_KEY } from '../aws/signed-request';
 import type { Frame } from '../support/ws-client';
 

@@ -1,4 +1,4 @@
-import { encodeIngestEvent, newScheduleId } from '@hearth/protocol';
+import { encodeIngestEvent, newScheduleId } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Testbed } from './testbed';
 

@@ -1,5 +1,5 @@
 import { connect } from 'nats';
-import { Testbed } from '../history/testbed';
+import { Testbed } from '../support/installation';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { TestPostgres } from '../support/postgres';

@@ -6,7 +6,7 @@ import {
   ingestStream,
   ingestSubject,
   partitionOf,
-} from '@hearth/protocol';
+} from '@hearth/wire';
 import { AckedPublisher, IngestPublisher, PullConsumer } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { eventually } from '../support/eventually';

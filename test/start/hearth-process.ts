@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { processIdentity } from '../../apps/hearth/src/embedded/processes';
+import { processIdentity } from '@hearth/embedded';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { dataDirPrefix } from '../support/servers';

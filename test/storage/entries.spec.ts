@@ -1,5 +1,5 @@
 import { io } from 'socket.io-client';
-import { connectToken, subscribeToken, Testbed } from '../history/testbed';
+import { connectToken, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import type { Frame, WsClient } from '../support/ws-client';
 

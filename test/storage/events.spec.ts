@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { IngestPublisher, PullConsumer, StreamConnection } from '@hearth/stream';
 import { Client as SqlClient } from 'pg';
-import { Client, Testbed } from '../history/testbed';
+import { Client, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 
 /** `hotsock.channelStorageUpdated` for backends (pubsub-events §3.6), and the end of entries (channels-presence-storage §5.2). */

@@ -1,4 +1,4 @@
-import { Answer, Client, Testbed } from '../history/testbed';
+import { Answer, Client, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 
 /** Storage over the client HTTP API (client-http-api §6) and for backends (publish-api §8, §11). */

@@ -7,7 +7,7 @@ import {
   snapshotStorageEntries,
   type Database,
 } from '@hearth/store';
-import { lastEventSequence } from '@hearth/protocol';
+import { lastEventSequence } from '@hearth/wire';
 import { sql } from 'kysely';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';

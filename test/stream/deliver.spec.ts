@@ -1,4 +1,5 @@
-import { DeliverRecord, deliverSubject, encodeDeliverRecord, ProtocolError } from '@hearth/protocol';
+import { ProtocolError } from '@hearth/protocol';
+import { DeliverRecord, deliverSubject, encodeDeliverRecord } from '@hearth/wire';
 import {
   AckedPublisher,
   callGateway,

@@ -1,4 +1,4 @@
-import { BackendEvent } from '@hearth/protocol';
+import { BackendEvent } from '@hearth/wire';
 import { EventPublisher, EventPublisherSettings, StreamConnection } from '@hearth/stream';
 import type { StreamConfig } from 'nats';
 import { ulid } from 'ulid';

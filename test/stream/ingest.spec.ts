@@ -5,7 +5,7 @@ import {
   ingestStream,
   ingestSubject,
   MAX_BUNDLED_EVENTS,
-} from '@hearth/protocol';
+} from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckedPublisher,

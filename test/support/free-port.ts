@@ -1,1 +1,1 @@
-export { freePort } from '../../apps/hearth/src/embedded/free-port';
+export { freePort } from '../../libs/embedded/src/free-port';

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { lockDataDir, openDataDir } from '../../apps/hearth/src/embedded/data-dir';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../apps/hearth/src/embedded/postgres';
+import { lockDataDir, openDataDir } from '../../libs/embedded/src/data-dir';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/postgres';
 
 /** Of the data folders, by which the next test run clears away what a killed one left. */
 export const runPrefix = 'hearth-test-run-';

@@ -2,10 +2,10 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { lockDataDir } from '../../apps/hearth/src/embedded/data-dir';
-import { findNatsServer } from '../../apps/hearth/src/embedded/find-nats-server';
-import { stopLeftOverNats } from '../../apps/hearth/src/embedded/nats-server';
-import { stopLeftOverPostgres } from '../../apps/hearth/src/embedded/postgres';
+import { lockDataDir } from '../../libs/embedded/src/data-dir';
+import { findNatsServer } from '../../libs/embedded/src/find-nats-server';
+import { stopLeftOverNats } from '../../libs/embedded/src/nats-server';
+import { stopLeftOverPostgres } from '../../libs/embedded/src/postgres';
 import { runPrefix, TestPostgres } from './postgres';
 
 /** Of the data folders that spec files make in the system's folder for temporary files. */

@@ -1,4 +1,4 @@
-import { encodeToken, eventSubject } from '@hearth/protocol';
+import { encodeToken, eventSubject } from '@hearth/wire';
 import { AckedPublisher, ensureEventStream, StreamConnection } from '@hearth/stream';
 import { Client } from 'pg';
 import { ulid } from 'ulid';

@@ -1,7 +1,7 @@
-import { ConfigError, type Environment, type HearthConfig, loadConfig, outputsOf } from '@hearth/service';
+import { ConfigError, type Environment, type HearthConfig, loadConfig, outputsOf } from '@hearth/runtime';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { withInstallationKeys } from '../../hearth/src/installation-keys';
+import { withInstallationKeys } from '@hearth/embedded';
 import { UsageError } from './failure';
 
 /**

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { VERSION } from '@hearth/service';
+import { VERSION } from '@hearth/runtime';
 import { report } from './failure';
 import { keysCommand } from './keys';
 import { publishCommand } from './publish';

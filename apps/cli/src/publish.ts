@@ -6,7 +6,7 @@ import {
   type PublishInput,
   type PublishResponse,
 } from '@hearth/server-sdk';
-import { type HearthConfig, outputsOf } from '@hearth/service';
+import { type HearthConfig, outputsOf } from '@hearth/runtime';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
 import { parseJson, readInput, readSecret } from './input';

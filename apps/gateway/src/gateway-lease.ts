@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Logger, within } from '@hearth/service';
+import { Logger, within } from '@hearth/runtime';
 import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
 
 /** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */

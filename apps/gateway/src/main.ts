@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
-import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/runtime';
 import { assertSchemaIsCurrent, ensurePartitions, openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { attachGateway, GatewayModule } from './gateway.module';

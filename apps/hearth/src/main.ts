@@ -7,7 +7,7 @@ import {
   ServiceModule,
   type RunningService,
   type ServiceContext,
-} from '@hearth/service';
+} from '@hearth/runtime';
 import { IngestPublisher, prepareStreams, StreamConnection } from '@hearth/stream';
 import { ensurePartitions, migrate, openDatabase } from '@hearth/store';
 import type { AddressInfo } from 'node:net';
@@ -16,8 +16,8 @@ import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
 import { WebhooksModule } from '../../webhooks/src/webhooks.module';
-import { startEmbeddedServers, type EmbeddedServers } from './embedded';
-import { GeneratedKeys, withInstallationKeys } from './installation-keys';
+import { startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
+import { GeneratedKeys, withInstallationKeys } from '@hearth/embedded';
 import { welcomeText } from './welcome';
 
 /** All services in one process on one port, with the servers they need unless others are given. */

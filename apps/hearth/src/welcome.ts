@@ -1,6 +1,6 @@
-import type { Outputs } from '@hearth/service';
+import type { Outputs } from '@hearth/runtime';
 import { SignJWT } from 'jose';
-import type { GeneratedKeys } from './installation-keys';
+import type { GeneratedKeys } from '@hearth/embedded';
 
 /** The token is for trying things out; it must not be worth stealing from a scroll-back buffer tomorrow. */
 const TOKEN_LIFETIME = '2h';

@@ -1,4 +1,5 @@
-import { gatewayIdOf, ProtocolError } from '@hearth/protocol';
+import { ProtocolError } from '@hearth/protocol';
+import { gatewayIdOf } from '@hearth/wire';
 import {
   AnswerTo,
   callGateway,

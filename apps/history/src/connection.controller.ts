@@ -14,7 +14,7 @@ import {
   traced,
   Tracing,
   userAgentOf,
-} from '@hearth/service';
+} from '@hearth/runtime';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import {
   Database,

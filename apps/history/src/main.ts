@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
 import { HistoryModule } from './history.module';

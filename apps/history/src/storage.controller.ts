@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ProtocolError, storageDataFrame, storageItem, STORAGE_SET_EVENT } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, rawBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/service';
+import { CONFIG, HearthConfig, Logger, LOGGER, rawBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
 import { readStorageEntry } from '@hearth/store';
 import { AnswerTo, ConnectionCredentials, StorageRequest } from '@hearth/stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';

@@ -1,5 +1,5 @@
 import { ProtocolError } from '@hearth/protocol';
-import { ApiKeys, bearerToken } from '@hearth/service';
+import { ApiKeys, bearerToken } from '@hearth/runtime';
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** @throws ProtocolError `UNAUTHORIZED` unless the caller has a valid key (publish-api §2) */

@@ -5,7 +5,7 @@ import {
   ProtocolError,
   storageItem,
 } from '@hearth/protocol';
-import { ApiKeys, Logger, LOGGER } from '@hearth/service';
+import { ApiKeys, Logger, LOGGER } from '@hearth/runtime';
 import { Database, listStorageEntries, readChannelInfo, StoragePageRequest } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common';

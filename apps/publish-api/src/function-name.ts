@@ -1,4 +1,4 @@
-import type { HearthConfig } from '@hearth/service';
+import type { HearthConfig } from '@hearth/runtime';
 import { remember } from '@hearth/sigv4';
 import { LambdaError } from './lambda-error';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { bodyText, parsePublishRequest, ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, readBody } from '@hearth/service';
+import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
 import {
   checkSignedRequest,
   readSignedRequest,

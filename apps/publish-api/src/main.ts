@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/service';
+import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/runtime';
 import { openDatabase } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { agreeOnPartitions } from './partition-count';

@@ -1,4 +1,4 @@
-import type { HearthConfig, Logger } from '@hearth/service';
+import type { HearthConfig, Logger } from '@hearth/runtime';
 import { Database, ensurePartitions, PartitionCountError } from '@hearth/store';
 
 const RETRY_MS = 5_000;

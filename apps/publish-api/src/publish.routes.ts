@@ -16,7 +16,7 @@ import {
   SourceIp,
   sourceIpReader,
   userAgentOf,
-} from '@hearth/service';
+} from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { requireApiKey } from './api-key';

@@ -1,17 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { ProtocolError, PublishRequest, ServerReaction } from '@hearth/protocol';
 import {
   IngestEvent,
   OperationOrigin,
-  ProtocolError,
-  PublishRequest,
   scheduleArn,
   scheduleOf,
   ScheduleNaming,
-  ServerReaction,
   StorageOperation,
   Trigger,
-} from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, TimeoutError, traced, Tracing } from '@hearth/service';
+} from '@hearth/wire';
+import { CONFIG, HearthConfig, Logger, LOGGER, TimeoutError, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';

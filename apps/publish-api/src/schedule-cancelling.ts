@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { partitionOfSchedule, ProtocolError, scheduleIdOf } from '@hearth/protocol';
-import { CONFIG, HearthConfig } from '@hearth/service';
+import { ProtocolError } from '@hearth/protocol';
+import { partitionOfSchedule, scheduleIdOf } from '@hearth/wire';
+import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import { INGEST } from './publisher';
 

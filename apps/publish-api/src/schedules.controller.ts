@@ -1,6 +1,6 @@
 import { Controller, Delete, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ProtocolError } from '@hearth/protocol';
-import { ApiKeys, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, rawBody } from '@hearth/service';
+import { ApiKeys, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, rawBody } from '@hearth/runtime';
 import {
   checkSignedRequest,
   readSignedRequest,

@@ -1,4 +1,5 @@
-import { metaJson, OperationOrigin, PublishRequest, StorageOperation } from '@hearth/protocol';
+import { metaJson, PublishRequest } from '@hearth/protocol';
+import { OperationOrigin, StorageOperation } from '@hearth/wire';
 
 /** Servers write in nobody's name (publish-api §8). */
 const SERVER_META = metaJson({ uid: null, umdJson: 'null' });

@@ -1,5 +1,6 @@
 import type { OutcomeEvent, SequencedOperation } from '@hearth/channels';
-import { BackendEvent, derivedId } from '@hearth/protocol';
+import { derivedId } from '@hearth/protocol';
+import { BackendEvent } from '@hearth/wire';
 import type { SequencedMessage } from './sequencing';
 
 /** The event of a processed message (pubsub-events §3.5). */

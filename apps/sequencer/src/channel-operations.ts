@@ -9,7 +9,7 @@ import {
   takeDue,
   UnsavedChanges,
 } from '@hearth/channels';
-import type { BackendEvent, OperationKind, OperationOf } from '@hearth/protocol';
+import type { BackendEvent, OperationKind, OperationOf } from '@hearth/wire';
 import {
   Database,
   loadCounts,

@@ -1,11 +1,5 @@
-import {
-  comparePositions,
-  deliverSubject,
-  encodeDeliverRecord,
-  messageHead,
-  messageTail,
-  Position,
-} from '@hearth/protocol';
+import { messageHead, messageTail } from '@hearth/protocol';
+import { comparePositions, deliverSubject, encodeDeliverRecord, Position } from '@hearth/wire';
 import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, StreamConnection } from '@hearth/stream';
 import type { OutcomeRecord } from '@hearth/channels';
 import type { SequencedMessage } from './sequencing';

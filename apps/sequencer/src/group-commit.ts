@@ -10,7 +10,7 @@ import {
   withBatch,
   writeStateChanges,
 } from '@hearth/store';
-import type { Metrics } from '@hearth/service';
+import type { Metrics } from '@hearth/runtime';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isOperation, Sequenced, SequencedMessage } from './sequencing';
 

@@ -9,7 +9,7 @@ import {
 } from '@hearth/stream';
 import { FencedError, FencedPosition, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
 import type { UnsavedChanges } from '@hearth/channels';
-import type { BackendEvent, OperationReply } from '@hearth/protocol';
+import type { BackendEvent, OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messagePublished } from './backend-events';
 import { Answer, ChannelOperations } from './channel-operations';

@@ -1,4 +1,4 @@
-import type { LiveSettings, Logger, Metrics } from '@hearth/service';
+import type { LiveSettings, Logger, Metrics } from '@hearth/runtime';
 import type { ChannelRules } from '@hearth/channels';
 import type { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
 import type { Database } from '@hearth/store';

@@ -6,7 +6,7 @@ import {
   OnApplicationBootstrap,
   OnApplicationShutdown,
 } from '@nestjs/common';
-import { CONFIG, eventReport, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/service';
+import { CONFIG, eventReport, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { GatewayReaper } from './gateway-reaper';

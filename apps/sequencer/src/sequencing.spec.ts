@@ -1,4 +1,5 @@
-import { encodeBundle, encodeIngestEvent, eventSequence, idTimeMs, IngestEvent } from '@hearth/protocol';
+import { idTimeMs } from '@hearth/protocol';
+import { encodeBundle, encodeIngestEvent, eventSequence, IngestEvent } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 import * as fc from 'fast-check';
 import { Sequencing } from './sequencing';

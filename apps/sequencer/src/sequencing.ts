@@ -1,13 +1,6 @@
 import { SequencedOperation } from '@hearth/channels';
-import {
-  decodeBundle,
-  decodeIngest,
-  eventSequence,
-  idTimeMs,
-  IngestEvent,
-  messageId,
-  Position,
-} from '@hearth/protocol';
+import { idTimeMs, messageId } from '@hearth/protocol';
+import { decodeBundle, decodeIngest, eventSequence, IngestEvent, Position } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 
 /** A publish request that has become a message: it has its id and its place. */

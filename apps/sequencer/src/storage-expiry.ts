@@ -1,4 +1,4 @@
-import type { Logger } from '@hearth/service';
+import type { Logger } from '@hearth/runtime';
 import { Database, endedStorageEntries } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
 

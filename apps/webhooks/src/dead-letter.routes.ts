@@ -1,4 +1,4 @@
-import type { AdminAnswer, AdminServer } from '@hearth/service';
+import type { AdminAnswer, AdminServer } from '@hearth/runtime';
 import { findDeadLetter, listDeadLetters, requestRetry, type Database, type DeadLetter } from '@hearth/store';
 import { isValid } from 'ulid';
 

@@ -1,4 +1,4 @@
-import type { Logger } from '@hearth/service';
+import type { Logger } from '@hearth/runtime';
 import {
   endWaiting,
   firstWaiting,
@@ -12,7 +12,8 @@ import {
   type WaitingLane,
   type WebhookEvent,
 } from '@hearth/store';
-import { retryDelayMs, scheduleMs, type Verdict } from '@hearth/webhooks';
+import { retryDelayMs, scheduleMs } from './rules/retry-schedule';
+import { type Verdict } from './rules/answer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { Lane, type ReadEvent } from './lane';

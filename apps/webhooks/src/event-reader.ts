@@ -1,4 +1,4 @@
-import type { HearthConfig, Logger } from '@hearth/service';
+import type { HearthConfig, Logger } from '@hearth/runtime';
 import type { TargetPosition, WebhookEvent } from '@hearth/store';
 import {
   ConsumerLostError,
@@ -10,7 +10,7 @@ import {
   type StreamPosition,
   type StreamStart,
 } from '@hearth/stream';
-import { PositionTracker } from '@hearth/webhooks';
+import { PositionTracker } from './rules/position-tracker';
 import type { StreamState } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReadEvent } from './lane';

@@ -1,6 +1,6 @@
 import type { WebhookEvent } from '@hearth/store';
 import type { StreamPosition } from '@hearth/stream';
-import type { Place } from '@hearth/webhooks';
+import type { Place } from './rules/position-tracker';
 
 /** An event that was read from the stream and is neither delivered nor written down anywhere else. */
 export interface ReadEvent {

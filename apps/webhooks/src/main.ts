@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { NestLogger, required, runService, ServiceModule } from '@hearth/service';
+import { NestLogger, required, runService, ServiceModule } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
 import { NestFactory } from '@nestjs/core';

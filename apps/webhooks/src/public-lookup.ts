@@ -1,4 +1,4 @@
-import { isPublicAddress } from '@hearth/webhooks';
+import { isPublicAddress } from './rules/public-address';
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 

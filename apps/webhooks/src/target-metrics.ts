@@ -1,4 +1,4 @@
-import type { Count, Level, Metrics } from '@hearth/service';
+import type { Count, Level, Metrics } from '@hearth/runtime';
 
 /** The metrics of one target. */
 export interface TargetMetrics {

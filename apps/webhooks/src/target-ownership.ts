@@ -1,9 +1,9 @@
 import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
 import { ensureEventStream } from '@hearth/stream';
-import { targetName } from '@hearth/webhooks';
+import { targetName } from './rules/target-name';
 import { targetMetrics } from './target-metrics';
 import { LEASE_MS, TargetWorker, type WorkerParts } from './target-worker';
-import type { Metrics } from '@hearth/service';
+import type { Metrics } from '@hearth/runtime';
 
 const RENEW_EVERY_MS = LEASE_MS / 5;
 

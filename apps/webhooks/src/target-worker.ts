@@ -1,4 +1,4 @@
-import type { HearthConfig, LiveSettings, Logger } from '@hearth/service';
+import type { HearthConfig, LiveSettings, Logger } from '@hearth/runtime';
 import {
   dropReadAgain,
   releaseTarget,

@@ -1,4 +1,4 @@
-import { encodeToken, eventSubject } from '@hearth/protocol';
+import { encodeToken, eventSubject } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 import { headers } from 'nats';
 import { webhookEventOf } from './webhook-event';

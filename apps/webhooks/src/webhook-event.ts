@@ -1,4 +1,4 @@
-import { decodeToken } from '@hearth/protocol';
+import { decodeToken } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 import type { WebhookEvent } from '@hearth/store';
 import { createHash } from 'node:crypto';

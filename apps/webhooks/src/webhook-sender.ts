@@ -1,5 +1,7 @@
-import { VERSION } from '@hearth/service';
-import { isPublicAddress, judgeAnswer, signedHeaders, type Verdict } from '@hearth/webhooks';
+import { VERSION } from '@hearth/runtime';
+import { isPublicAddress } from './rules/public-address';
+import { judgeAnswer, type Verdict } from './rules/answer';
+import { signedHeaders } from './rules/signature';
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';

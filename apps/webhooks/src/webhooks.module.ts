@@ -6,7 +6,7 @@ import {
   OnApplicationBootstrap,
   OnApplicationShutdown,
 } from '@nestjs/common';
-import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/service';
+import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
 import { encodeTime } from 'ulid';

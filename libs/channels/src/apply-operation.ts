@@ -1,4 +1,4 @@
-import type { IngestOperation } from '@hearth/protocol';
+import type { IngestOperation } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, SequencedOf, SequencedOperation } from './outcome';
 import { applyJoin, applyLeave, applyUmd } from './presence';

@@ -1,4 +1,5 @@
-import type { BackendEvent, DeliverNotice, ErrorCode, IngestOperation, OperationOf, Position } from '@hearth/protocol';
+import type { ErrorCode } from '@hearth/protocol';
+import type { BackendEvent, DeliverNotice, IngestOperation, OperationOf, Position } from '@hearth/wire';
 
 /** An operation in its place. */
 export interface SequencedOperation<Operation extends IngestOperation = IngestOperation> {

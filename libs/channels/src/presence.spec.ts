@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { IngestOperation } from '@hearth/protocol';
+import type { IngestOperation } from '@hearth/wire';
 import { applyOperation, missingFor } from './apply-operation';
 import { ChannelState } from './channel-state';
 import type { Outcome, SequencedOperation } from './outcome';

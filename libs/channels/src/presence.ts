@@ -1,4 +1,5 @@
-import { MemberEvent, memberFrame, OperationOf, sameJson } from '@hearth/protocol';
+import { MemberEvent, memberFrame, sameJson } from '@hearth/protocol';
+import { OperationOf } from '@hearth/wire';
 import type { ChannelRules } from './apply-operation';
 import type { ChannelState } from './channel-state';
 import { Member, memberBytes, MemberList } from './member-list';

@@ -1,4 +1,5 @@
-import { messageId, OperationOf } from '@hearth/protocol';
+import { messageId } from '@hearth/protocol';
+import { OperationOf } from '@hearth/wire';
 import fc from 'fast-check';
 import { applyOperation } from './apply-operation';
 import { ChannelState } from './channel-state';

@@ -1,4 +1,5 @@
-import { idTimeMs, metaJson, OperationOf, OperationOrigin, reactionFrame, utcSeconds } from '@hearth/protocol';
+import { idTimeMs, metaJson, reactionFrame, utcSeconds } from '@hearth/protocol';
+import { OperationOf, OperationOrigin } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, OutcomeEvent, SequencedOf } from './outcome';
 import type { ReactionKey, ReactionRow } from './rows';

@@ -1,4 +1,4 @@
-import type { IngestOperation, OperationOf } from '@hearth/protocol';
+import type { IngestOperation, OperationOf } from '@hearth/wire';
 import { ChannelState } from './channel-state';
 import { SequencedOf } from './outcome';
 import { applyCancel, applySchedule, takeDue } from './schedules';

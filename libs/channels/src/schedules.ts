@@ -1,4 +1,4 @@
-import type { OperationOf } from '@hearth/protocol';
+import type { OperationOf } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, SequencedOf } from './outcome';
 import type { ScheduleRow } from './rows';

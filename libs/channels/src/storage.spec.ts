@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { IngestOperation } from '@hearth/protocol';
+import { IngestOperation } from '@hearth/wire';
 import { applyOperation, missingFor } from './apply-operation';
 import { ChannelState, UnsavedChanges } from './channel-state';
 import type { Outcome } from './outcome';

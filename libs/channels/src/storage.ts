@@ -1,4 +1,5 @@
-import { OperationOf, sameJson, storageUpdatedFrame, utcSeconds } from '@hearth/protocol';
+import { sameJson, storageUpdatedFrame, utcSeconds } from '@hearth/protocol';
+import { OperationOf } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, OutcomeEvent, OutcomeRecord, SequencedOf } from './outcome';
 import type { StorageRow } from './rows';

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import { lastEventSequence, STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES, type Position } from '@hearth/protocol';
+import { STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES } from '@hearth/protocol';
+import { lastEventSequence, type Position } from '@hearth/wire';
 import type { Db } from './tables';
 
 /** Reads of channel storage (channels-presence-storage §5.3). An entry whose time has passed is invisible at once. */

@@ -5,7 +5,7 @@ import {
   DELIVER_SUBJECTS,
   DeliverRecord,
   deliverSubject,
-} from '@hearth/protocol';
+} from '@hearth/wire';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
 

@@ -1,4 +1,4 @@
-import { DeliverRecord, decodeDeliverRecord, deliverSubject } from '@hearth/protocol';
+import { DeliverRecord, decodeDeliverRecord, deliverSubject } from '@hearth/wire';
 import { StreamConnection } from './connection';
 
 /** A gateway's live interest in one channel. */

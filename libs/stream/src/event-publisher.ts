@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackendEvent, encodeBackendEvent, EventVersions } from '@hearth/protocol';
+import { BackendEvent, encodeBackendEvent, EventVersions } from '@hearth/wire';
 import { NatsError } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { ConnectionLog, StreamConnection } from './connection';

@@ -1,4 +1,5 @@
-import { gatewaySubject, ProtocolError, ErrorCode, ReactionRequest } from '@hearth/protocol';
+import { ProtocolError, ErrorCode, ReactionRequest } from '@hearth/protocol';
+import { gatewaySubject } from '@hearth/wire';
 import { ErrorCode as NatsErrorCode, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
 import type { StorageAnswer, StorageRequest } from './storage-rpc';

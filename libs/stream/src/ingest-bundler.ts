@@ -1,4 +1,4 @@
-import { encodeBundle, ingestSubject, MAX_BUNDLED_EVENTS } from '@hearth/protocol';
+import { encodeBundle, ingestSubject, MAX_BUNDLED_EVENTS } from '@hearth/wire';
 import type { AckedPublisher, PublishOptions } from './acked-publisher';
 import type { StreamConnection } from './connection';
 

@@ -1,13 +1,12 @@
+import { ErrorCode, ProtocolError } from '@hearth/protocol';
 import {
   encodeIngestEvent,
   encodeIngestOperation,
-  ErrorCode,
   IngestEvent,
   IngestOperation,
   OperationReply,
   partitionOf,
-  ProtocolError,
-} from '@hearth/protocol';
+} from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { createInbox, Subscription } from 'nats';
 import { AckedPublisher } from './acked-publisher';

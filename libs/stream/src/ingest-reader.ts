@@ -1,4 +1,4 @@
-import { ingestStream, ingestSubject } from '@hearth/protocol';
+import { ingestStream, ingestSubject } from '@hearth/wire';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
 import { findStart, StreamPosition, StreamStart } from './stream-position';

@@ -1,4 +1,4 @@
-import type { Position } from '@hearth/protocol';
+import type { Position } from '@hearth/wire';
 import { NatsError } from 'nats';
 import type { StreamConnection } from './connection';
 import type { StartAt } from './pull-consumer';

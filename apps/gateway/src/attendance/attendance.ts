@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isPresenceChannel, ProtocolError } from '@hearth/protocol';
+import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import type { Barriers } from './barriers';
+import { Presence } from './presence';
+import { SubscriptionReports } from './subscription-reports';
+import type { Subscription } from '../connection/subscription';
+
+/** What is not with NATS after so long is removed by whoever buries this gateway. */
+const SETTLE_MS = 3_000;
+
+/** Who is subscribed where on this gateway, told to the owners of the channels (channels-presence-storage §2). */
+export class Attendance {
+  constructor(
+    readonly presence: Presence,
+    private readonly reports: SubscriptionReports,
+    private readonly barriers: Barriers,
+    private readonly ingest: Pick<IngestPublisher, 'partitionOf'>,
+  ) {}
+
+  /** A subscription has begun. One to a presence channel began with what its owner said (`Presence.join`). */
+  began(subscription: Subscription): void {
+    if (!isPresenceChannel(subscription.channel.name)) this.reports.began(subscription);
+  }
+
+  ended(subscription: Subscription): void {
+    const { name } = subscription.channel;
+    if (isPresenceChannel(name)) this.presence.leave(name, subscription.connectionId);
+    else this.reports.ended(subscription);
+  }
+
+  /** Resolves once the ends of these subscriptions have taken effect, and their backend events are out. */
+  async applied(ended: readonly Subscription[]): Promise<void> {
+    const partitions = new Set(ended.map(({ channel }) => this.ingest.partitionOf(channel.name)));
+    await Promise.all(ended.map(({ channel, connectionId }) => this.presence.left(channel.name, connectionId)));
+    await Promise.all(Array.from(partitions, (partition) => this.passBarrier(partition)));
+  }
+
+  /**
+   * Resolves once everything that was accepted for a channel can be read from Postgres, and what this gateway knows of
+   * its subscriptions among it.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when that takes too long
+   */
+  async upToDate(channel: string): Promise<void> {
+    try {
+      await this.passBarrier(this.ingest.partitionOf(channel));
+    } catch (error) {
+      if (!(error instanceof StreamUnavailableError)) throw error;
+      throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
+    }
+  }
+
+  private async passBarrier(partition: number): Promise<void> {
+    await this.reports.told(partition);
+    await this.barriers.pass(partition);
+  }
+
+  /** Waits a moment for what has been told to be in the streams; then the publisher may be closed. */
+  async settle(): Promise<void> {
+    const settled = Promise.all([this.presence.allLeft(), this.reports.allTold()]);
+    await Promise.race([settled, delay(SETTLE_MS, undefined, { ref: false })]);
+  }
+}

@@ -1,0 +1,114 @@
+import { ProtocolError } from '@hearth/protocol';
+import { gatewayIdOf, OperationOf } from '@hearth/wire';
+import type { Identity } from '@hearth/claims';
+import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import type { Channel } from '../channel/channel';
+
+/** Who wants to enter a presence channel. */
+export interface Entering {
+  readonly connectionId: string;
+  /** With a uid. */
+  readonly identity: Identity;
+  readonly counted: boolean;
+}
+
+/**
+ * Entering and leaving presence channels (channels-presence-storage §3). Both are operations in the channel's order; a
+ * subscription begins at the very record that says so, between the messages before and after it, with the members as of
+ * that place.
+ */
+export class Presence {
+  /** Leaves that the stream has not confirmed: who enters again must come after its own leave. */
+  private readonly leaving = new Map<string, Promise<void>>();
+  private attempts = 1;
+
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'perform'>,
+    /** How long entering may take. */
+    private readonly timeoutMs: number,
+  ) {}
+
+  /**
+   * Enters a channel that is open here.
+   *
+   * @param enter called in the moment of entering, with the members as JSON text; it must add the subscriber
+   * @returns when it has entered
+   * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`, `SERVICE_UNAVAILABLE`; `enter` has not been called then
+   */
+  async join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
+    const { connectionId, identity, counted } = entering;
+    const attempt = this.attempts++;
+    let timer: NodeJS.Timeout | undefined;
+    let hasFailed = false;
+    const entered = new Promise<void>((resolve, reject) => {
+      const expectation = channel.expect(connectionId, attempt, (membersJson) => {
+        try {
+          enter(membersJson);
+          resolve();
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      });
+      const fail = (error: unknown): void => {
+        hasFailed = true;
+        if (expectation.cancel()) reject(this.failure(error, channel.name, connectionId));
+      };
+      timer = setTimeout(() => fail(new StreamUnavailableError('nobody let it in')), this.timeoutMs);
+      const join: OperationOf<'join'> = {
+        kind: 'join',
+        channel: channel.name,
+        connectionId,
+        gatewayId: gatewayIdOf(connectionId) ?? 0,
+        uid: identity.uid ?? '',
+        umdJson: identity.umdJson,
+        uncounted: counted ? undefined : true,
+        attempt,
+      };
+      this.left(channel.name, connectionId)
+        // Who has been told that it failed must not come in later.
+        .then(() => (hasFailed ? undefined : this.ingest.perform(join)))
+        .catch(fail);
+    });
+    try {
+      await entered;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Leaves a channel; one that was never entered is left without any effect. */
+  leave(channel: string, connectionId: string): void {
+    const key = keyOf(channel, connectionId);
+    const left = this.ingest
+      .operateAtLast({ kind: 'leave', channel, connectionId })
+      // The publisher is closing: whoever removes what a dead gateway left removes this too.
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.leaving.get(key) === left) this.leaving.delete(key);
+      });
+    this.leaving.set(key, left);
+  }
+
+  /** When the stream has the leave of a connection, if there is one under way. */
+  async left(channel: string, connectionId: string): Promise<void> {
+    await this.leaving.get(keyOf(channel, connectionId));
+  }
+
+  /** When the streams have all leaves. */
+  async allLeft(): Promise<void> {
+    await Promise.all(this.leaving.values());
+  }
+
+  /** A refusal changed nothing; after anything else it may still enter, and must leave again. */
+  private failure(error: unknown, channel: string, connectionId: string): ProtocolError {
+    if (error instanceof ProtocolError) return error;
+    this.leave(channel, connectionId);
+    return new ProtocolError('SERVICE_UNAVAILABLE', `channel: ${channel} cannot be joined at the moment`, {
+      cause: error,
+    });
+  }
+}
+
+function keyOf(channel: string, connectionId: string): string {
+  return `${connectionId} ${channel}`;
+}

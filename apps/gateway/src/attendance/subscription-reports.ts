@@ -1,0 +1,172 @@
+import type { SubscriptionChange } from '@hearth/wire';
+import type { IngestPublisher } from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
+import type { Subscription } from '../connection/subscription';
+
+/** Changes in one operation: with the largest details they still fit into a message of NATS. */
+const CHANGES_AT_ONCE = 200;
+/** Between two operations for one partition: each costs what many subscriptions cost. Who waits for one ends the pause. */
+const PAUSE_MS = 50;
+/** Past it, while NATS is away, only counts are remembered and the events of single subscriptions are lost. */
+const MAX_WAITING = 20_000;
+
+interface NumberedChange extends SubscriptionChange {
+  readonly number: number;
+}
+
+/** What one partition is being told. */
+interface Waiting {
+  /** Not sent yet, in their order. */
+  changes: NumberedChange[];
+  /** Of the last change that was reported, and of the last that the stream has. */
+  reported: number;
+  told: number;
+  /** When the last operation was sent, ms. */
+  sentAt: number;
+  /** Ends when something more has been told. */
+  telling: Promise<void> | undefined;
+  /** Ends a pause; harmless at any other time. */
+  hurry: () => void;
+}
+
+/**
+ * Tells the owners of partitions how many subscriptions to standard channels this gateway has
+ * (channels-presence-storage §4). The first change goes at once; those that come during the pause after it, or while
+ * the stream has not confirmed it, go into one operation: so a subscription costs next to nothing while many come, and an
+ * older count can never come after a newer one. What the stream stores twice is recognised by the number of the report,
+ * for it may be repeated when the stream has long forgotten its id.
+ */
+export class SubscriptionReports {
+  /** Counted subscriptions by channel, for each number this gateway has had: closing connections still carry the old. */
+  private readonly counts = new Map<number, Map<string, number>>();
+  private readonly waiting = new Map<string, Waiting>();
+  /** Numbers begin again in each process. */
+  private readonly run = randomUUID();
+
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'partitionOf'>,
+    private readonly wantsEvents: () => boolean,
+    /** Called with the number of events that nobody will hear. */
+    private readonly onDropped: (events: number) => void,
+  ) {}
+
+  began(subscription: Subscription): void {
+    this.report(subscription, 1);
+  }
+
+  ended(subscription: Subscription): void {
+    this.report(subscription, -1);
+  }
+
+  /** When everything that has been reported about a partition until now is in its stream. */
+  async told(partition: number): Promise<void> {
+    await this.toldUntilNow([...this.waiting].filter(([key]) => partitionOf(key) === partition));
+  }
+
+  /** When everything that has been reported until now is in the streams. */
+  async allTold(): Promise<void> {
+    await this.toldUntilNow([...this.waiting]);
+  }
+
+  private async toldUntilNow(all: readonly (readonly [string, Waiting])[]): Promise<void> {
+    const wanted = all.map(([, waiting]) => ({ waiting, number: waiting.reported }));
+    for (const { waiting, number } of wanted) {
+      while (waiting.told < number && waiting.telling !== undefined) {
+        waiting.hurry();
+        await waiting.telling;
+      }
+    }
+  }
+
+  private report({ connectionId, gatewayId, channel, identity, counted }: Subscription, by: 1 | -1): void {
+    const count = counted ? this.count(gatewayId, channel.name, by) : undefined;
+    const wantsEvents = this.wantsEvents();
+    if (count === undefined && !wantsEvents) return;
+    const ended = by < 0 ? true : undefined;
+    const subscription = wantsEvents ? { connectionId, ...identity, ended } : undefined;
+    this.tell(gatewayId, this.ingest.partitionOf(channel.name), { channel: channel.name, count, subscription });
+  }
+
+  private count(gatewayId: number, channel: string, by: 1 | -1): number {
+    let counts = this.counts.get(gatewayId);
+    if (counts === undefined) this.counts.set(gatewayId, (counts = new Map<string, number>()));
+    const count = Math.max(0, (counts.get(channel) ?? 0) + by);
+    if (count > 0) counts.set(channel, count);
+    else counts.delete(channel);
+    return count;
+  }
+
+  private tell(gatewayId: number, partition: number, change: SubscriptionChange): void {
+    const key = `${partition} ${gatewayId}`;
+    let waiting = this.waiting.get(key);
+    if (waiting === undefined) {
+      waiting = { changes: [], reported: 0, told: 0, sentAt: 0, telling: undefined, hurry: () => undefined };
+      this.waiting.set(key, waiting);
+    }
+    waiting.changes.push({ ...change, number: ++waiting.reported });
+    if (waiting.changes.length > MAX_WAITING) this.forgetDetails(waiting);
+    if (waiting.telling === undefined) void this.tellAll(gatewayId, partition, waiting);
+  }
+
+  private async tellAll(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
+    try {
+      while (waiting.changes.length > 0) {
+        waiting.telling = this.tellSome(gatewayId, partition, waiting);
+        await waiting.telling;
+      }
+    } catch {
+      // The publisher is closing: whoever removes what a dead gateway left removes this too.
+      waiting.changes = [];
+    }
+    waiting.telling = undefined;
+  }
+
+  private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
+    await pause(waiting);
+    const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
+    if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
+    const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
+    // That of its last change: without any it changes nothing, and may look like the report before.
+    const number = changes.at(-1)?.number ?? waiting.told;
+    waiting.sentAt = Date.now();
+    await this.ingest.operateAtLast({
+      kind: 'subscriptions',
+      partition,
+      gatewayId,
+      events: events ? true : undefined,
+      report: { run: this.run, number },
+      changes: changes.map(({ number: _, ...change }) => change),
+    });
+    waiting.told = number;
+  }
+
+  private forgetDetails(waiting: Waiting): void {
+    this.onDropped(waiting.changes.filter(({ subscription }) => subscription !== undefined).length);
+    waiting.changes = lastOfEachChannel(waiting.changes).map(({ subscription: _, ...change }) => change);
+  }
+}
+
+/** Until the end of this turn of the event loop at least: what it brings goes together. */
+async function pause(waiting: Waiting): Promise<void> {
+  const ms = waiting.sentAt + PAUSE_MS - Date.now();
+  await new Promise<void>((resolve) => {
+    waiting.hurry = resolve;
+    if (ms > 0) setTimeout(resolve, ms);
+    else setImmediate(resolve);
+  });
+}
+
+function partitionOf(key: string): number {
+  return Number(key.slice(0, key.indexOf(' ')));
+}
+
+/** The last count of each channel, in the order in which they were set. */
+function lastOfEachChannel(changes: readonly NumberedChange[]): NumberedChange[] {
+  const last = new Map<string, NumberedChange>();
+  for (const change of changes) {
+    if (change.count === undefined) continue;
+    last.delete(change.channel);
+    last.set(change.channel, change);
+  }
+  return [...last.values()];
+}

@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProtocolError } from '@hearth/protocol';
+import { deliverSubject } from '@hearth/wire';
+import { Logger, Metrics } from '@hearth/runtime';
+import {
+  deliverStreamEnd,
+  DeliverSubscriber,
+  readDelivered,
+  StoredDeliverRecord,
+  StreamConnection,
+} from '@hearth/stream';
+import { Channel, ChannelParts } from './channel';
+
+export interface HubParts {
+  readonly stream: StreamConnection;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly maxBacklogBytes: number;
+  /** Whether the connection is one of this gateway's. */
+  isLocal(connectionId: string): boolean;
+}
+
+/** A channel that nobody uses keeps its interest for a moment: whoever reloads a page is back at once. */
+const LINGER_MS = 2_000;
+/** How often the end of the deliver stream is noted, so that a catch-up of all channels need not read all of it. */
+const CHECKPOINT_MS = 5_000;
+const RETRY_MS = 250;
+/** After a restart a NATS server needs some seconds until its streams answer. */
+const GIVE_UP_MS = 10_000;
+
+/**
+ * All channels of a gateway. Each channel sees to its own gaps; the hub sees to those that no later message would
+ * reveal: after every reconnect to NATS it reads what the deliver stream has got meanwhile, in one pass for all
+ * channels.
+ */
+export class Hub {
+  private readonly channels = new Map<string, Channel>();
+  private readonly parts: ChannelParts;
+  private readonly checkpoints: NodeJS.Timeout;
+  private readonly stopListening: () => void;
+  private dirty: Channel[] = [];
+  /** End of the deliver stream at the last checkpoint and at the one before. */
+  private streamEnd = 0;
+  private earlierStreamEnd = 0;
+  /** Grows with every reconnect: what was learned from NATS before it proves nothing after it. */
+  private reconnects = 0;
+  private catchingUp = false;
+
+  constructor(private readonly own: HubParts) {
+    const deliver = new DeliverSubscriber(own.stream);
+    this.parts = {
+      ...own,
+      deliver,
+      flushSoon: (channel) => this.flushSoon(channel),
+      safeSequence: () => this.earlierStreamEnd,
+      isLocal: (connectionId) => own.isLocal(connectionId),
+    };
+    this.checkpoints = setInterval(() => void this.noteStreamEnd(), CHECKPOINT_MS);
+    this.checkpoints.unref();
+    this.stopListening = own.stream.onReconnect(() => {
+      this.reconnects++;
+      void this.catchUpAll();
+    });
+    void this.noteStreamEnd();
+  }
+
+  get channelCount(): number {
+    return this.channels.size;
+  }
+
+  /**
+   * The channel, which is kept until `release` or `remove` was called on it as often as this. Wait for `opened` unless
+   * `isOpen`.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when the interest would have to be registered and NATS is away
+   */
+  use(name: string): Channel {
+    const channel = this.channels.get(name) ?? this.create(name);
+    channel.users++;
+    return channel;
+  }
+
+  /** Closes channels that have not been used for a moment; called by the gateway's timer. */
+  sweep(nowMs: number): void {
+    for (const channel of this.channels.values()) {
+      if (channel.users === 0 && nowMs - channel.idleSince >= LINGER_MS) this.close(channel);
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.checkpoints);
+    this.stopListening();
+    for (const channel of this.channels.values()) this.close(channel);
+  }
+
+  private create(name: string): Channel {
+    if (!this.own.stream.isConnected) {
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'channels cannot be joined at the moment');
+    }
+    const channel = new Channel(name, this.parts);
+    this.channels.set(name, channel);
+    channel.opened.catch((error: unknown) => {
+      this.own.logger.warn({ channel: name, err: error }, 'a channel could not be opened');
+      this.close(channel);
+    });
+    return channel;
+  }
+
+  private close(channel: Channel): void {
+    channel.close();
+    if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name);
+  }
+
+  private flushSoon(channel: Channel): void {
+    if (this.dirty.push(channel) > 1) return;
+    setImmediate(() => {
+      const dirty = this.dirty;
+      this.dirty = [];
+      for (const changed of dirty) changed.flush();
+    });
+  }
+
+  /**
+   * Notes where the deliver stream ends. The note before the last is what a catch-up relies on: what had been stored
+   * that long ago has certainly come through our unbroken connection.
+   */
+  private async noteStreamEnd(): Promise<void> {
+    const { reconnects } = this;
+    if (this.catchingUp || !this.own.stream.isConnected) return;
+    try {
+      const end = await deliverStreamEnd(this.own.stream);
+      if (this.reconnects !== reconnects) return;
+      this.earlierStreamEnd = Math.min(this.streamEnd, end);
+      this.streamEnd = end;
+    } catch (error) {
+      // Without a fresh note a catch-up reads more than it would have to, nothing else.
+      this.own.logger.debug({ err: error }, 'the end of the deliver stream is not known');
+    }
+  }
+
+  /** Fills what may have been lost in all channels while the connection was broken. */
+  private async catchUpAll(): Promise<void> {
+    for (const channel of this.channels.values()) if (channel.users === 0) this.close(channel);
+    const waiting = new Map<string, Channel>();
+    for (const channel of this.channels.values()) {
+      if (channel.holdBack()) waiting.set(deliverSubject(channel.name), channel);
+    }
+    if (this.catchingUp) {
+      // The pass under way began before these; they read for themselves.
+      for (const channel of waiting.values()) channel.resume(true);
+      return;
+    }
+    if (waiting.size === 0) return;
+    this.catchingUp = true;
+    try {
+      await this.restoreAll(waiting);
+    } finally {
+      this.catchingUp = false;
+      for (const channel of waiting.values()) if (!channel.isClosed) channel.resume(false);
+    }
+  }
+
+  private async restoreAll(waiting: ReadonlyMap<string, Channel>): Promise<void> {
+    let giveUpAt = Date.now() + GIVE_UP_MS;
+    while (Date.now() < giveUpAt) {
+      const { reconnects } = this;
+      try {
+        await this.readInto(waiting);
+        if (this.reconnects === reconnects) return;
+      } catch (error) {
+        this.own.logger.warn({ err: error }, 'catching up after a reconnect failed, trying again');
+      }
+      if (!this.own.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      await delay(RETRY_MS);
+    }
+    this.own.logger.error('the deliver stream cannot be read: messages may be missing since the last reconnect');
+  }
+
+  private async readInto(waiting: ReadonlyMap<string, Channel>): Promise<void> {
+    const end = await deliverStreamEnd(this.own.stream);
+    // A stream that ends before our note was created anew.
+    const start = end < this.earlierStreamEnd ? 0 : this.earlierStreamEnd;
+    if (end <= start) return;
+    const found = new Map<Channel, StoredDeliverRecord[]>();
+    await readDelivered(this.own.stream, { sequence: start + 1 }, undefined, (subject, stored) => {
+      const channel = waiting.get(subject);
+      if (channel === undefined) return;
+      const own = found.get(channel);
+      if (own === undefined) found.set(channel, [stored]);
+      else own.push(stored);
+    });
+    // One that lacks a link goes on looking by itself when it is resumed.
+    for (const [channel, stored] of found) if (!channel.isClosed) channel.restore(stored);
+  }
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import { metaJson, ProtocolError } from '@hearth/protocol';
+import { IngestEvent, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
+import { Logger, Metrics, traced, Tracing } from '@hearth/runtime';
+import { IngestPublisher } from '@hearth/stream';
+import { monotonicFactory } from 'ulid';
+import { maySchedule, realChannel, Requester } from '../connection/permissions';
+
+/** A message as a client asked for it; its data has been checked. */
+export interface ClientMessage {
+  /** May be an alias. */
+  readonly channel: string;
+  readonly event: string;
+  /** JSON text. */
+  readonly data: string;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
+}
+
+/** How it came. */
+export interface ClientOrigin {
+  readonly trigger: 'client.websocket' | 'client.http';
+  readonly sourceIp?: string;
+  readonly userAgent?: string;
+}
+
+export interface AcceptedMessage {
+  /** Real name. */
+  readonly channel: string;
+  /** The promised id, `null` when none was asked for. */
+  readonly id: string | null;
+  /** Of a scheduled message. */
+  readonly scheduleArn?: string;
+  /** Resolves once the message is durable; rejects with `SERVICE_UNAVAILABLE` when it was not accepted. */
+  readonly durable: Promise<void>;
+}
+
+type Refusal = 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED' | 'SCHEDULE_PERMISSION_DENIED';
+
+/** Messages of clients, from their sockets and over HTTP, on their way to the sequencer. */
+export class ClientPublish {
+  private readonly nextId = monotonicFactory();
+
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'publish' | 'operate' | 'partitionOf'>,
+    private readonly metrics: Metrics,
+    private readonly tracing: Tracing,
+    private readonly logger: Logger,
+    private readonly naming: ScheduleNaming,
+  ) {}
+
+  /**
+   * Decides (tokens-and-claims §5.4) and hands the message on; messages keep the order of the calls.
+   *
+   * @param eagerId whether to promise the message's id now
+   * @throws ProtocolError when the requester may not publish it
+   */
+  publish(requester: Requester, message: ClientMessage, origin: ClientOrigin, eagerId = false): AcceptedMessage {
+    const channel = realChannel(message.channel, requester);
+    const event = this.ingestEvent(requester, channel, message, origin, eagerId ? this.nextId() : undefined);
+    // Asked first, so that at other levels no message pays for it.
+    if (this.logger.level === 'debug') {
+      const { requestId } = event;
+      this.logger.debug({ requestId, connectionId: requester.id, publish: message }, 'a message was sent by a client');
+    }
+    const { dueMs, data } = message;
+    if (dueMs !== undefined) return this.schedule(event, data, dueMs);
+    return { channel, id: event.eagerId ?? null, durable: this.counted(this.ingest.publish(event, data), event) };
+  }
+
+  /** Parks the message until it is due (publish-api §7); whether it is allowed was decided now. */
+  private schedule(event: IngestEvent, data: string, dueMs: number): AcceptedMessage {
+    const { channel } = event;
+    const scheduled = scheduleOf(event, data, dueMs, this.ingest.partitionOf(channel), Date.now());
+    const durable = this.ingest.operate(scheduled.operation, scheduled.data);
+    return {
+      channel,
+      id: scheduled.eagerId ?? null,
+      scheduleArn: scheduleArn(this.naming, scheduled.scheduleId),
+      durable: this.counted(durable, event),
+    };
+  }
+
+  private counted(queued: Promise<void>, { trigger, requestId }: IngestEvent): Promise<void> {
+    return traced(this.tracing.begin('client.publish', requestId), queued).then(
+      () => {
+        // What comes over HTTP is counted where the request arrived.
+        if (trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
+      },
+      (error: unknown) => {
+        this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'SERVICE_UNAVAILABLE').inc();
+        if (error instanceof ProtocolError) throw error;
+        throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not confirmed, it may be sent again', {
+          cause: error,
+        });
+      },
+    );
+  }
+
+  private ingestEvent(
+    requester: Requester,
+    channel: string,
+    { event, dueMs }: ClientMessage,
+    origin: ClientOrigin,
+    eagerId: string | undefined,
+  ): IngestEvent {
+    const subscription = requester.subscription(channel);
+    const grants = subscription?.grants ?? requester.grants;
+    const decision = grants.publishDecision(channel, event, subscription !== undefined);
+    if (decision !== 'allow') throw this.refusal(decision, channel, event);
+    const { echo, emitPubSubEvent, store, scheduleBefore } = grants.messageDirectives(channel, event);
+    if (dueMs !== undefined && !maySchedule(dueMs, scheduleBefore)) {
+      throw this.refusal('SCHEDULE_PERMISSION_DENIED', channel, event);
+    }
+    return {
+      requestId: randomUUID(),
+      channel,
+      event,
+      trigger: origin.trigger,
+      store,
+      emitPubSubEvent,
+      eagerId,
+      meta: metaJson(subscription?.identity ?? requester.identity),
+      connectionId: requester.id,
+      echo,
+      sourceIp: origin.sourceIp,
+      userAgent: origin.userAgent,
+    };
+  }
+
+  private refusal(code: Refusal, channel: string, event: string): ProtocolError {
+    this.metrics.publishRefused.of(code).inc();
+    return new ProtocolError(code, reasonFor(code, channel, event));
+  }
+}
+
+function reasonFor(code: Refusal, channel: string, event: string): string {
+  switch (code) {
+    case 'NOT_SUBSCRIBED':
+      return `channel: publishing to ${channel} needs a subscription`;
+    case 'SCHEDULE_PERMISSION_DENIED':
+      return `scheduleExpression: scheduling ${event} in ${channel} for that instant is not granted`;
+    case 'PUBLISH_PERMISSION_DENIED':
+      return `event: publishing ${event} to ${channel} is not granted`;
+  }
+}

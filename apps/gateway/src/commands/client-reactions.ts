@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { idTimeMs, ProtocolError, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
+import { ReactionOperation } from '@hearth/wire';
+import { Metrics } from '@hearth/runtime';
+import { Database, findMessage, FoundMessage } from '@hearth/store';
+import { IngestPublisher } from '@hearth/stream';
+import type { ClientOrigin } from './client-publish';
+import { realChannel, Requester, visibleSinceMs } from '../connection/permissions';
+import type { Subscription } from '../connection/subscription';
+
+/** A client's reaction to a message. */
+export interface ClientReaction extends ReactionRequest {
+  /** May be an alias. */
+  readonly channel: string;
+}
+
+/** Reactions of clients, from their sockets and over HTTP, on their way to the sequencer (channels-presence-storage §6.2). */
+export class ClientReactions {
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'operate' | 'perform' | 'barrier'>,
+    private readonly database: Pick<Database, 'db'>,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Checks everything and hands the reaction on. Over HTTP it can be read when this resolves, on a socket it is durable.
+   *
+   * @returns the channel's real name
+   * @throws ProtocolError
+   */
+  async react(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<string> {
+    try {
+      return await this.attempt(requester, request, origin);
+    } catch (error) {
+      const refusal = asProtocolError(error);
+      this.metrics.publishRefused.of(refusal.code).inc();
+      throw refusal;
+    }
+  }
+
+  private async attempt(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<string> {
+    const channel = realChannel(request.channel, requester);
+    const subscription = requester.subscription(channel);
+    if (subscription === undefined) {
+      throw new ProtocolError('NOT_SUBSCRIBED', `channel: reacting in ${channel} needs a subscription`);
+    }
+    const { uid, umdJson } = subscription.identity;
+    if (uid === null) {
+      throw new ProtocolError('REACTION_USER_ID_REQUIRED', 'reacting needs a token with a uid');
+    }
+    const overHttp = origin.trigger === 'client.http';
+    const target = await this.target(channel, request.messageId, overHttp ? visibleSinceMs(channel, requester) : 0);
+    allowReaction(subscription, channel, target.event, request.reaction);
+    const { grants } = subscription;
+    const operation: ReactionOperation = {
+      kind: 'reaction',
+      channel,
+      messageId: request.messageId,
+      reaction: request.reaction,
+      action: request.action,
+      uid,
+      umdJson,
+      echo: grants.messageDirectives(channel, REACTION_EVENT).echo,
+      emitPubSubEvent: grants.messageDirectives(channel, target.event).emitPubSubEvent,
+      expiresMs: target.expiresMs ?? undefined,
+      requestId: randomUUID(),
+      connectionId: requester.id,
+      ...origin,
+    };
+    await (overHttp ? this.ingest.perform(operation) : this.ingest.operate(operation));
+    // What comes over HTTP is counted where the request arrived.
+    if (!overHttp) this.metrics.accepted.of('websocket').inc();
+    return channel;
+  }
+
+  /** @param sinceMs oldest instant that the client may see, ms since 1970 */
+  private async target(channel: string, messageId: string, sinceMs: number): Promise<FoundMessage> {
+    const isVisible = idTimeMs(messageId) >= sinceMs;
+    const settle = () => this.ingest.barrier(channel);
+    const found = isVisible ? await findMessage(this.database.db, channel, messageId, settle) : undefined;
+    if (found !== undefined) return found;
+    throw new ProtocolError('MESSAGE_NOT_FOUND', `data.messageId: there is no such message stored in ${channel}`);
+  }
+}
+
+function allowReaction({ grants }: Subscription, channel: string, event: string, reaction: string): void {
+  const allowed = grants.react(channel, event);
+  if (allowed === true || (allowed !== false && allowed.has(reaction))) return;
+  throw new ProtocolError(
+    'REACTION_PERMISSION_DENIED',
+    `data.reaction: reacting so to messages with the event ${event} is not granted`,
+  );
+}
+
+/** Whatever keeps Postgres or NATS from answering, the client may ask again: nothing happens twice. */
+function asProtocolError(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  return new ProtocolError('SERVICE_UNAVAILABLE', 'the reaction was not confirmed, it may be sent again', {
+    cause: error,
+  });
+}

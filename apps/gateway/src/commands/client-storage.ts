@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { StorageDirectives } from '@hearth/claims';
+import { metaJson, ProtocolError, storageDataFrame } from '@hearth/protocol';
+import { scheduleArn, ScheduleNaming, scheduleOf, StorageOperation } from '@hearth/wire';
+import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import type { ClientOrigin } from './client-publish';
+import { realChannel, Requester } from '../connection/permissions';
+import type { StorageReader } from './storage-reader';
+
+/** A write of a storage entry as a client asked for it; it has been parsed. */
+export interface StorageWrite {
+  /** May be an alias. */
+  readonly channel: string;
+  readonly key: string;
+  /** JSON text. */
+  readonly data: string;
+  /** When it is due, ms since 1970; absent = now. */
+  readonly dueMs?: number;
+}
+
+export interface AcceptedWrite {
+  /** Real name. */
+  readonly channel: string;
+  /** Only when it is scheduled. */
+  readonly scheduleArn?: string;
+  /** Resolves once the write is accepted; rejects with `SERVICE_UNAVAILABLE` when it was not. */
+  readonly done: Promise<void>;
+}
+
+/** Channel storage for clients, over their sockets and over HTTP (channels-presence-storage §5). */
+export class ClientStorage {
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'accept' | 'perform' | 'partitionOf'>,
+    private readonly reader: StorageReader,
+    private readonly naming: ScheduleNaming,
+  ) {}
+
+  /**
+   * Hands a write on; the writes of a connection keep the order of the calls.
+   *
+   * @param untilReadable `done` also waits until everybody can read it
+   * @throws ProtocolError `STORAGE_PERMISSION_DENIED`, `SCHEDULE_PERMISSION_DENIED`
+   */
+  set(requester: Requester, write: StorageWrite, origin: ClientOrigin, untilReadable = false): AcceptedWrite {
+    const { key, data, dueMs } = write;
+    const channel = realChannel(write.channel, requester);
+    const directives = allowed('set', requester, channel, key);
+    const operation = storageOperation(requester, channel, key, directives, origin);
+    const send = untilReadable ? 'perform' : 'accept';
+    if (dueMs === undefined) return { channel, done: accepted(this.ingest[send](operation, data)) };
+    refuseSchedule(directives, key, dueMs);
+    const parked = scheduleOf(operation, data, dueMs, this.ingest.partitionOf(channel), Date.now());
+    return {
+      channel,
+      scheduleArn: scheduleArn(this.naming, parked.scheduleId),
+      done: accepted(this.ingest[send](parked.operation, parked.data)),
+    };
+  }
+
+  /**
+   * The frame that answers a read.
+   *
+   * @throws ProtocolError `STORAGE_PERMISSION_DENIED`, `SERVICE_UNAVAILABLE`
+   */
+  async get(requester: Requester, name: string, key: string): Promise<string> {
+    const channel = realChannel(name, requester);
+    allowed('get', requester, channel, key);
+    const entry = await this.reader.entry(channel, key);
+    return storageDataFrame(channel, key, entry && { dataJson: entry.data, metaJson: entry.meta });
+  }
+
+  /**
+   * Lets an entry be read by somebody else: everything accepted before is in Postgres when this resolves.
+   *
+   * @returns the channel's real name
+   * @throws as `get`
+   */
+  async prepareGet(requester: Requester, name: string, key: string): Promise<string> {
+    const channel = realChannel(name, requester);
+    allowed('get', requester, channel, key);
+    await this.reader.settle(channel);
+    return channel;
+  }
+
+  /**
+   * As `prepareGet`, for a list.
+   *
+   * @returns `keys` when all that may be read can be named; otherwise `readable` decides
+   */
+  async prepareList(
+    requester: Requester,
+    name: string,
+  ): Promise<{ readonly channel: string; readonly keys?: readonly string[] }> {
+    const channel = realChannel(name, requester);
+    const keys = grantsIn(requester, channel).readableStorageKeys(channel);
+    if (keys?.length !== 0) await this.reader.settle(channel);
+    return { channel, keys };
+  }
+
+  /**
+   * Those of the keys that may be read.
+   *
+   * @param channel real name
+   */
+  readable(requester: Requester, channel: string, keys: readonly string[]): string[] {
+    const grants = grantsIn(requester, channel);
+    return keys.filter((key) => grants.storage(channel, key).get);
+  }
+}
+
+function grantsIn(requester: Requester, channel: string) {
+  return requester.subscription(channel)?.grants ?? requester.grants;
+}
+
+function allowed(right: 'get' | 'set', requester: Requester, channel: string, key: string): StorageDirectives {
+  const directives = grantsIn(requester, channel).storage(channel, key);
+  if (directives[right]) return directives;
+  throw new ProtocolError('STORAGE_PERMISSION_DENIED', `key: ${right} of ${key} in ${channel} is not granted`);
+}
+
+/** Rights are looked at now, not when it is due (§5.2). */
+function refuseSchedule({ scheduleBefore }: StorageDirectives, key: string, dueMs: number): void {
+  if (scheduleBefore !== undefined && dueMs <= scheduleBefore * 1_000) return;
+  throw new ProtocolError('SCHEDULE_PERMISSION_DENIED', `scheduleExpression: it is not granted for ${key} so late`);
+}
+
+function storageOperation(
+  requester: Requester,
+  channel: string,
+  key: string,
+  { store, emitPubSubEvent }: StorageDirectives,
+  origin: ClientOrigin,
+): StorageOperation {
+  return {
+    kind: 'storage',
+    channel,
+    key,
+    store,
+    emitPubSubEvent,
+    meta: metaJson(requester.subscription(channel)?.identity ?? requester.identity),
+    requestId: randomUUID(),
+    connectionId: requester.id,
+    ...origin,
+  };
+}
+
+async function accepted(sent: Promise<void>): Promise<void> {
+  try {
+    await sent;
+  } catch (error) {
+    if (!(error instanceof StreamUnavailableError)) throw error;
+    throw new ProtocolError('SERVICE_UNAVAILABLE', 'the write was not confirmed, it may be sent again', {
+      cause: error,
+    });
+  }
+}

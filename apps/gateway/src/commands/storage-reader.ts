@@ -1,0 +1,74 @@
+import { ProtocolError, STORAGE_PAGE_BYTES } from '@hearth/protocol';
+import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
+import { IngestPublisher } from '@hearth/stream';
+import type { Barriers } from '../attendance/barriers';
+import { SharedRuns } from '../channel/shared-runs';
+
+/** Entries of one page of a snapshot: what a channel normally has fits in one. */
+const PAGE_ENTRIES = 1_000;
+
+/** Storage entries of channels. A read sees every write that was accepted before it was asked for. */
+export class StorageReader {
+  private readonly firstPages = new SharedRuns<PlacedStoragePage>();
+  private readonly pageBytes: number;
+
+  constructor(
+    private readonly ingest: Pick<IngestPublisher, 'partitionOf'>,
+    private readonly barriers: Barriers,
+    private readonly database: Pick<Database, 'db'>,
+    maxBacklogBytes: number,
+  ) {
+    this.pageBytes = Math.min(STORAGE_PAGE_BYTES, maxBacklogBytes / 4);
+  }
+
+  /**
+   * Resolves once every write to the channel that has been accepted can be read from Postgres.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE`
+   */
+  settle(channel: string): Promise<void> {
+    return available(() => this.barrier(channel));
+  }
+
+  /**
+   * One entry; `undefined` when there is none.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE`
+   */
+  entry(channel: string, key: string): Promise<StorageEntry | undefined> {
+    return available(async () => {
+      await this.barrier(channel);
+      return readStorageEntry(this.database.db, channel, key);
+    });
+  }
+
+  /** The first entries of a channel, as of a place behind everything that was accepted before. */
+  firstPage(channel: string): Promise<PlacedStoragePage> {
+    return this.firstPages.run(channel, async () => {
+      await this.barrier(channel);
+      return this.page(channel, undefined);
+    });
+  }
+
+  /** Those behind a key; as of a later place than the page before. */
+  nextPage(channel: string, after: string): Promise<PlacedStoragePage> {
+    return this.page(channel, after);
+  }
+
+  private page(channel: string, after: string | undefined): Promise<PlacedStoragePage> {
+    const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
+    return snapshotStorageEntries(this.database.db, this.ingest.partitionOf(channel), request);
+  }
+
+  private barrier(channel: string): Promise<void> {
+    return this.barriers.pass(this.ingest.partitionOf(channel));
+  }
+}
+
+async function available<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw new ProtocolError('SERVICE_UNAVAILABLE', 'storage cannot be read at the moment, try again', { cause: error });
+  }
+}

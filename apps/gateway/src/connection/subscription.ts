@@ -1,0 +1,75 @@
+import { Claims, Grants, Identity } from '@hearth/claims';
+import { DeliverRecord, gatewayIdOf } from '@hearth/wire';
+import { Channel, Outlet, Subscriber } from '../channel/channel';
+import { ClientSocket } from '../frames/client-socket';
+import type { StorageSnapshot } from '../channel/storage-snapshot';
+
+/** What a subscription takes over from whoever made it. */
+export interface SubscriptionTerms {
+  /** `meta.channelAlias` of its answers. */
+  readonly alias: string | undefined;
+  /** The connection's, or that of the subscribe token (tokens-and-claims §5.5). */
+  readonly identity: Identity;
+  /** What the connection may do in this channel while the subscription lasts (tokens-and-claims §5.3). */
+  readonly grants: Grants;
+}
+
+/** One connection's subscription to one channel. */
+export class Subscription implements Subscriber {
+  slot = -1;
+  /** The connection's, unless frames are held back; kept here because every message of the channel needs it. */
+  socket: Outlet;
+  /** False once it has ended. */
+  isActive = true;
+  /** The storage entries that it gets at its beginning, when it may observe any. */
+  snapshot: StorageSnapshot | undefined;
+  readonly alias: string | undefined;
+  /** Its umd may be updated (channels-presence-storage §7). */
+  identity: Identity;
+  readonly grants: Grants;
+  /** Whether it counts in `subscriptionsCount` (channels-presence-storage §2.1). */
+  readonly counted: boolean;
+  /** Start of the window of history it may see, ms since 1970 (client-http-api §3.1). */
+  readonly subscribedAtMs = Date.now();
+
+  constructor(
+    private readonly connection: { readonly id: string; readonly socket: ClientSocket; cutOff(): void },
+    readonly channel: Channel,
+    terms: SubscriptionTerms,
+  ) {
+    this.socket = connection.socket;
+    this.alias = terms.alias;
+    this.identity = terms.identity;
+    this.grants = terms.grants;
+    this.counted = !terms.grants.omitFromSubCount(channel.name);
+  }
+
+  get connectionId(): string {
+    return this.connection.id;
+  }
+
+  /** The number of this gateway that the connection carries. */
+  get gatewayId(): number {
+    return gatewayIdOf(this.connection.id) ?? 0;
+  }
+
+  /** Whether the claims let it observe a storage key of its channel (tokens-and-claims §4.4). */
+  observes(key: string): boolean {
+    return this.grants.storage(this.channel.name, key).observe;
+  }
+
+  takesStorage(key: string, change: DeliverRecord): boolean {
+    return this.observes(key) && (this.snapshot === undefined || this.snapshot.takes(key, change));
+  }
+
+  cutOff(): void {
+    this.connection.cutOff();
+  }
+}
+
+/** A request to subscribe that the claims allow, with the token that must be used up when it succeeds. */
+export interface AllowedSubscription {
+  readonly channel: string;
+  readonly terms: SubscriptionTerms;
+  readonly token: Claims | undefined;
+}

@@ -1,0 +1,69 @@
+import type { Attendance } from '../attendance/attendance';
+import type { Seen } from '../channel/channel';
+import { ResumeRights } from '../resume/resume-rights';
+import { Subscription } from './subscription';
+
+const NO_ALIASES: ReadonlyMap<string, string> = new Map();
+
+/** The subscriptions of one connection. Most have few, so nothing is made before it is needed. */
+export class Subscriptions {
+  private byChannel: Map<string, Subscription> | undefined;
+  private realNames: Map<string, string> | undefined;
+
+  constructor(
+    private readonly rights: ResumeRights,
+    private readonly attendance: Attendance,
+  ) {}
+
+  get all(): readonly Subscription[] {
+    return [...(this.byChannel?.values() ?? [])];
+  }
+
+  /** Aliases of the subscriptions, to their real names; of several with one alias, that of the newest. */
+  get aliases(): ReadonlyMap<string, string> {
+    return this.realNames ?? NO_ALIASES;
+  }
+
+  /** @param channel real name */
+  get(channel: string): Subscription | undefined {
+    return this.byChannel?.get(channel);
+  }
+
+  /**
+   * Begins a subscription.
+   *
+   * @param welcome sends what comes before the channel's messages
+   * @param seen the last message that a resuming client has seen
+   */
+  add(subscription: Subscription, welcome: () => void, seen?: Seen): void {
+    const { channel, alias, identity, subscribedAtMs } = subscription;
+    (this.byChannel ??= new Map()).set(channel.name, subscription);
+    if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
+    this.rights.entered(identity.uid, channel, subscribedAtMs);
+    channel.add(subscription, welcome, seen);
+    this.attendance.began(subscription);
+  }
+
+  /** Ends a subscription; nothing of its channel is sent after this. */
+  remove(subscription: Subscription): void {
+    const { channel, alias, identity } = subscription;
+    subscription.isActive = false;
+    this.byChannel?.delete(channel.name);
+    if (alias !== undefined && this.realNames?.get(alias) === channel.name) this.passOn(alias);
+    this.rights.left(identity.uid, channel);
+    channel.remove(subscription);
+    this.attendance.ended(subscription);
+  }
+
+  clear(): void {
+    this.realNames = undefined;
+    for (const subscription of this.byChannel?.values() ?? []) this.remove(subscription);
+  }
+
+  /** Lets an alias whose subscription has ended stand for the newest that is left with it, if there is one. */
+  private passOn(alias: string): void {
+    const heir = this.all.findLast((subscription) => subscription.alias === alias);
+    if (heir === undefined) this.realNames?.delete(alias);
+    else this.realNames?.set(alias, heir.channel.name);
+  }
+}

@@ -1,0 +1,48 @@
+import { Claims, TokenUse, verifyToken } from '@hearth/claims';
+import { ProtocolError } from '@hearth/protocol';
+import { HearthConfig } from '@hearth/runtime';
+import { consumeSingleUse, Database } from '@hearth/store';
+
+/** Checks of tokens that need the installation's keys and its memory of used tokens (tokens-and-claims §1, §2.1). */
+export class Tokens {
+  constructor(
+    private readonly config: Pick<HearthConfig, 'live' | 'tokenLeewaySeconds' | 'requireKid'>,
+    private readonly database: Pick<Database, 'db'>,
+  ) {}
+
+  /**
+   * The claims of a token that may be used so; the binding to a connection is not checked here.
+   *
+   * @throws TokenError
+   */
+  verify(token: string, use: TokenUse): Promise<Claims> {
+    // Read at every use: keys change while the process runs.
+    const { signingKeys, tokenAudience, tokenIssuer } = this.config.live.current;
+    const settings = {
+      keys: signingKeys,
+      audience: tokenAudience,
+      issuer: tokenIssuer,
+      leewaySeconds: this.config.tokenLeewaySeconds,
+      requireKid: this.config.requireKid,
+    };
+    return verifyToken(token, use, settings, Date.now());
+  }
+
+  /**
+   * Uses a single-use token up; every other token can be used for ever. Must be the last check: a token is only used by
+   * a use that succeeds.
+   *
+   * @returns false when it has been used before, on any gateway
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when that cannot be found out
+   */
+  async consume(claims: Claims): Promise<boolean> {
+    if (!claims.singleUse || claims.jti === undefined) return true;
+    try {
+      return await consumeSingleUse(this.database.db, claims.jti, claims.exp + this.config.tokenLeewaySeconds);
+    } catch (error) {
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'single-use tokens cannot be checked at the moment', {
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { Logger, within } from '@hearth/runtime';
+import { Database, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
+
+/** A resume goes on without the log after this time. */
+const TIMEOUT_MS = 1_000;
+/** While Postgres is away, thousands of clients that resume must not each find that out. */
+const AWAY_MS = 5_000;
+
+/** Stored messages for clients that were away for longer than the deliver stream reaches. */
+export class MissedLog {
+  private awayUntilMs = 0;
+
+  constructor(
+    private readonly database: Pick<Database, 'db'>,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The newest of the range; none when Postgres does not give them soon. */
+  async read(range: MissedRange): Promise<readonly MissedMessage[]> {
+    if (Date.now() < this.awayUntilMs) return [];
+    try {
+      return await within(TIMEOUT_MS, newestMessages(this.database.db, range));
+    } catch (error) {
+      this.awayUntilMs = Date.now() + AWAY_MS;
+      this.logger.warn({ channel: range.channel, err: error }, 'a resume could not read the log');
+      return [];
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { firstIdOf } from '@hearth/protocol';
+import { comparePositions, Position } from '@hearth/wire';
+import type { Channel, Seen } from '../channel/channel';
+
+/** What one user was shown of one channel. */
+interface Right {
+  /** The channel's last message when the user came; `undefined` when it had none that anybody knew. */
+  readonly since: Position | undefined;
+  readonly sinceId: string;
+  /** Subscriptions that there are. */
+  active: number;
+  endedAtMs: number;
+  /** Last message that was delivered before the end. */
+  last: Position | undefined;
+  lastId: string;
+}
+
+/** Whoever leaves for longer than this is known by the stream and the log only. */
+const REMEMBER_MS = 600_000;
+/** Some 500 bytes each. A right that is lost earlier costs no message: the resume is bounded by the history window. */
+const MAX_ENDED = 100_000;
+
+/**
+ * What the users of this gateway were subscribed to lately: who has seen a message may see what came after it, even
+ * without `historyStart` (websocket-protocol §12).
+ */
+export class ResumeRights {
+  private readonly active = new Map<string, Right>();
+  /** In the order in which they ended. */
+  private readonly ended = new Map<string, Right>();
+
+  /**
+   * @param reachMs how long the deliver stream keeps a message: so long a right may be worth something
+   * @param maxEnded rights of users who have left; of more, the latest, at least nine tenths of so many
+   */
+  constructor(
+    private readonly reachMs: number,
+    private readonly maxEnded = MAX_ENDED,
+  ) {}
+
+  /** @param sinceMs when the subscription began, ms since 1970 */
+  entered(uid: string | null, { name, last }: Pick<Channel, 'name' | 'last'>, sinceMs: number): void {
+    if (uid === null) return;
+    const key = keyOf(uid, name);
+    const right = this.active.get(key) ??
+      this.ended.get(key) ?? {
+        since: last,
+        sinceId: firstIdOf(sinceMs),
+        active: 0,
+        endedAtMs: 0,
+        last: undefined,
+        lastId: '',
+      };
+    right.active++;
+    this.ended.delete(key);
+    this.active.set(key, right);
+  }
+
+  left(uid: string | null, { name, last, lastId }: Pick<Channel, 'name' | 'last' | 'lastId'>): void {
+    if (uid === null) return;
+    const key = keyOf(uid, name);
+    const right = this.active.get(key);
+    if (right === undefined || --right.active > 0) return;
+    right.endedAtMs = Date.now();
+    right.last = last;
+    right.lastId = lastId ?? '';
+    this.active.delete(key);
+    this.ended.set(key, right);
+    if (this.ended.size > this.maxEnded) this.makeRoom();
+  }
+
+  /** Whether the message was delivered to a connection of this user. Without a position its id decides. */
+  covers(uid: string | null, channel: string, { id, position }: Seen): boolean {
+    const key = uid === null ? undefined : keyOf(uid, channel);
+    const right = key === undefined ? undefined : (this.active.get(key) ?? this.ended.get(key));
+    if (right === undefined) return false;
+    const { since, last, sinceId, lastId } = right;
+    const isActive = right.active > 0;
+    if (position === undefined) return id >= sinceId && (isActive || id <= lastId);
+    if (since !== undefined && comparePositions(position, since) <= 0) return false;
+    return isActive || (last !== undefined && comparePositions(position, last) <= 0);
+  }
+
+  /** Forgets rights that are worth nothing any more; called by the gateway's timer. */
+  sweep(nowMs: number): void {
+    const rememberMs = Math.max(REMEMBER_MS, this.reachMs);
+    for (const [key, { endedAtMs }] of this.ended) {
+      if (nowMs - endedAtMs <= rememberMs) return;
+      this.ended.delete(key);
+    }
+  }
+
+  /** Forgets the oldest tenth at once: finding the first of a map from which the first are deleted one by one is slow. */
+  private makeRoom(): void {
+    for (const key of this.ended.keys()) {
+      this.ended.delete(key);
+      if (this.ended.size <= 0.9 * this.maxEnded) return;
+    }
+  }
+}
+
+function keyOf(uid: string, channel: string): string {
+  // A channel name holds no white space, so no two pairs have the same key.
+  return `${channel} ${uid}`;
+}

@@ -1,0 +1,100 @@
+import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
+import { ProtocolError } from '@hearth/protocol';
+import { HearthConfig, Logger, Metrics, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Opening } from '../connection/connection';
+import { Connections } from '../connection/connections';
+import { Tokens } from '../connection/tokens';
+
+/** A client that has passed the handshake. */
+export interface Admission {
+  readonly opening: Opening;
+  /** Gives the reserved place back; call it once the connection is open or has failed. */
+  readonly release: () => void;
+}
+
+/** Who may connect (websocket-protocol §1.1), for both transports. The token is never logged. */
+export class Handshake {
+  private readonly sourceIp: SourceIp;
+  private readonly origins: ReadonlySet<string>;
+
+  constructor(
+    config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
+    private readonly connections: Connections,
+    private readonly tokens: Tokens,
+    private readonly metrics: Metrics,
+    private readonly logger: Logger,
+  ) {
+    this.sourceIp = sourceIpReader(config);
+    this.origins = new Set(config.wsOrigins);
+  }
+
+  /** Nobody is let in any more. */
+  get isDraining(): boolean {
+    return this.connections.isDraining;
+  }
+
+  /** Places that are left for connections; Infinity without a limit. */
+  get room(): number {
+    return this.connections.room;
+  }
+
+  /**
+   * Lets a client in. What can be checked without other machines comes first and the use of a single-use token last, so
+   * that a refused client keeps its token.
+   *
+   * @param token as the client sent it, of whatever type
+   * @throws ProtocolError whose `status` and `code` say why not
+   */
+  async admit(request: IncomingMessage, token: unknown): Promise<Admission> {
+    try {
+      const release = this.connections.reserve();
+      try {
+        this.checkOrigin(request.headers);
+        const claims = await this.connectClaims(token);
+        const userAgent = userAgentOf(request);
+        return { opening: { claims, sourceIp: this.sourceIp(request), userAgent }, release };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  private checkOrigin({ origin }: IncomingHttpHeaders): void {
+    // Only browsers send one, and only for browsers does it mean anything.
+    if (this.origins.size === 0 || origin === undefined || this.origins.has('*') || this.origins.has(origin)) return;
+    throw new ProtocolError('UNAUTHORIZED', 'this origin may not connect', { status: 403 });
+  }
+
+  private async connectClaims(token: unknown): Promise<Claims> {
+    if (token === undefined || token === null || token === '') {
+      throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token is required');
+    }
+    if (typeof token !== 'string') throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token must be a string');
+    const claims = await this.tokens.verify(token, 'connect');
+    checkConnectBinding(claims);
+    if (!(await this.tokens.consume(claims))) {
+      throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this single-use token has been used', { status: 403 });
+    }
+    return claims;
+  }
+
+  private refusal(error: unknown): ProtocolError {
+    const refusal = asProtocolError(error);
+    this.metrics.handshakeRefused.of(refusal.code).inc();
+    if (refusal.status >= 500) this.logger.warn({ err: error }, 'a handshake could not be completed');
+    else this.logger.debug({ code: refusal.code, reason: refusal.message }, 'a handshake was refused');
+    return refusal;
+  }
+}
+
+function asProtocolError(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  if (error instanceof TokenError) {
+    return new ProtocolError('INVALID_CONNECT_TOKEN', error.message, { status: error.status });
+  }
+  return new ProtocolError('INTERNAL_ERROR', 'an internal error occurred', { cause: error });
+}

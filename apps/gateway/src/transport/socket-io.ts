@@ -1,0 +1,245 @@
+import type { Server as HttpServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProtocolError } from '@hearth/protocol';
+import { Server, Socket } from 'socket.io';
+import { ClientSocket, FrameReceiver } from '../frames/client-socket';
+import type { Opening } from '../connection/connection';
+import { FrameBatch, writeWithout } from '../frames/frame-batch';
+import { Admission, Handshake } from './handshake';
+import { FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './socket-io-packets';
+
+/** Without the trailing slash, as Socket.IO wants it. */
+const PATH = '/socket.io';
+/** A client that has opened a session must ask for the namespace, and so show its token, within this time. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * Sessions beyond the highest number of connections. A full gateway must let a client in that far to tell it why not;
+ * what is on its way to that takes a round trip, so this is many a second.
+ */
+const SURPLUS_SESSIONS = 256;
+/** A client that does not take what is left to send is cut off after this time. */
+const CLOSE_TIMEOUT_MS = 3_000;
+/** Engine.IO always pings; this is as good as never. Clients add interval and timeout up to what one timer can hold. */
+const NEVER_MS = 2 ** 30 - 1;
+
+/** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
+interface Session {
+  readonly readyState: string;
+  /** The HTTP request that opened it, with all its headers. */
+  request: unknown;
+  readonly transport: {
+    readonly name: string;
+    /** Of the WebSocket transport. */
+    readonly socket?: { pause(): void; resume(): void; terminate(): void };
+    /** Of long-polling: how long it waits for the client to fetch the close. */
+    closeTimeout?: number;
+  };
+  write(packet: string, options: { compress: false; wsPreEncodedFrame?: readonly Buffer[] }, sent: () => void): void;
+  close(discard?: boolean): void;
+  once(event: 'close', listener: () => void): void;
+}
+
+interface ClientEvents {
+  [FRAME_EVENT]: (text: string | undefined, answerId: number | undefined) => void;
+}
+type ServerSocket = Socket<ClientEvents, Record<string, never>, Record<string, never>, { admission?: Admission }>;
+
+class SocketIoClient implements ClientSocket {
+  readonly transport = 'socket.io';
+  receiver: FrameReceiver | undefined;
+  hasWritten = false;
+  backlogBytes = 0;
+  private isClosing = false;
+  private readonly session: Session;
+  /** Sizes of what Engine.IO has not sent yet, in its order. */
+  private readonly unsent: number[] = [];
+  private readonly sent = (): void => {
+    this.backlogBytes -= this.unsent.shift() ?? 0;
+  };
+
+  constructor(private readonly socket: ServerSocket) {
+    this.session = socket.conn;
+    socket.on(FRAME_EVENT, (text, answerId) => this.receiver?.receive(text, answerId));
+    socket.on('disconnect', () => {
+      this.receiver?.closed();
+      // A client that leaves the namespace has left: without one, its session has no use.
+      this.close();
+    });
+  }
+
+  get isOpen(): boolean {
+    return !this.isClosing && this.socket.connected && this.session.readyState === 'open';
+  }
+
+  write(batch: FrameBatch, leaveOut?: readonly number[]): void {
+    if (!this.isOpen) return;
+    if (this.session.transport.name !== 'websocket') return this.writePackets(batch, leaveOut);
+    if (leaveOut === undefined) this.writeFrames(batch.packetFrames.bytes);
+    else writeWithout(batch.packetFrames, leaveOut, (piece) => this.writeFrames(piece));
+  }
+
+  send(frame: string): void {
+    if (this.isOpen) this.writePacket(socketIoPacket(frame));
+  }
+
+  answer(answerId: number, frame: string | undefined): void {
+    if (this.isOpen) this.writePacket(socketIoAck(answerId, frame));
+  }
+
+  pauseReading(): void {
+    this.session.transport.socket?.pause();
+  }
+
+  resumeReading(): void {
+    this.session.transport.socket?.resume();
+  }
+
+  /**
+   * Ends the transport rather than the namespace: a Socket.IO client whose namespace the server has ended stays away for
+   * good, one whose transport is gone comes back by itself, as native clients do.
+   */
+  close(): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    this.session.transport.closeTimeout = CLOSE_TIMEOUT_MS;
+    this.session.close();
+    setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  terminate(): void {
+    this.isClosing = true;
+    const { socket } = this.session.transport;
+    // Engine.IO calls a session closed while its WebSocket still waits for the client.
+    if (socket !== undefined) socket.terminate();
+    else if (this.session.readyState !== 'closed') this.session.close(true);
+  }
+
+  /** While a client changes from polling to WebSocket its packets wait, and only whole packets can go either way. */
+  private writePackets(batch: FrameBatch, leaveOut: readonly number[] | undefined): void {
+    batch.packets.forEach((packet, index) => {
+      if (leaveOut?.includes(index) !== true) this.writePacket(packet);
+    });
+  }
+
+  private writePacket(packet: string): void {
+    this.hasWritten = true;
+    this.queued(packet.length);
+    this.session.write(packet, { compress: false }, this.sent);
+  }
+
+  /** Any number of frames at once; Engine.IO takes them for the one frame of a packet, whose text it then ignores. */
+  private writeFrames(frames: Buffer): void {
+    this.hasWritten = true;
+    this.queued(frames.length);
+    this.session.write('frames', { compress: false, wsPreEncodedFrame: [frames] }, this.sent);
+  }
+
+  private queued(bytes: number): void {
+    this.unsent.push(bytes);
+    this.backlogBytes += bytes;
+  }
+}
+
+export interface SocketIoOptions {
+  readonly maxMessageBytes: number;
+  /** Interval of Engine.IO's pings; Infinity = off. */
+  readonly pingMs: number;
+  /** Browser origins that may use long-polling; empty = all. */
+  readonly origins: readonly string[];
+}
+
+/** The Socket.IO transport: path `/socket.io/`, namespace `/`, WebSocket and long-polling (websocket-protocol §11). */
+export class SocketIoTransport {
+  private readonly io: Server;
+  /** Sessions that have shown their token. */
+  private readonly admitted = new WeakSet<object>();
+
+  constructor(
+    options: SocketIoOptions,
+    private readonly handshake: Handshake,
+    private readonly connected: (socket: ClientSocket, opening: Opening) => void,
+  ) {
+    const pingMs = Math.min(options.pingMs, NEVER_MS);
+    this.io = new Server({
+      path: PATH,
+      serveClient: false,
+      parser: SocketIoParser,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      pingInterval: pingMs,
+      // Together with the interval: gone after two missed pings, as for native clients.
+      pingTimeout: pingMs,
+      maxHttpBufferSize: options.maxMessageBytes,
+      perMessageDeflate: false,
+      httpCompression: false,
+      cors: { origin: options.origins.length === 0 ? '*' : [...options.origins] },
+      allowRequest: (_request, decide) => {
+        // Not left to the namespace: a Socket.IO client that is refused there stays away for good.
+        if (handshake.isDraining) return decide('the server is shutting down', false);
+        const isFull = this.unadmitted >= handshake.room + SURPLUS_SESSIONS;
+        decide(isFull ? 'too many sessions' : null, !isFull);
+      },
+    });
+    this.io.use((socket, next) => void this.admit(socket as unknown as ServerSocket).then(() => next(), next));
+    this.io.on('connection', (socket) => this.accept(socket as unknown as ServerSocket));
+  }
+
+  /** Whether an HTTP request or upgrade is for Socket.IO. */
+  static handles(target: string): boolean {
+    return target.startsWith(`${PATH}/`);
+  }
+
+  /** Takes the requests and upgrades of its path from the HTTP server and leaves all others to it. */
+  attach(server: HttpServer): void {
+    this.io.attach(server, { path: PATH, destroyUpgrade: false });
+  }
+
+  /**
+   * Ends what is left, and resolves once nobody needs the HTTP server any more: a client that polls learns of its close
+   * from the answer to its next poll, which may be a connection of its own. One that is not back in time is cut off.
+   */
+  async close(): Promise<void> {
+    const { clients } = this.io.engine as unknown as { readonly clients: Readonly<Record<string, Session>> };
+    const leaving = Object.values(clients).filter(({ readyState }) => readyState === 'closing');
+    const gone = leaving.map((session) => new Promise<void>((resolve) => session.once('close', resolve)));
+    await Promise.race([Promise.all(gone), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    this.io.engine.close();
+  }
+
+  /** Sessions that are not, or no more, a connection. */
+  private get unadmitted(): number {
+    return this.io.engine.clientsCount - this.io.sockets.sockets.size;
+  }
+
+  private async admit(socket: ServerSocket): Promise<void> {
+    const session = socket.conn as unknown as Session;
+    try {
+      if (this.admitted.has(session)) throw new ProtocolError('UNAUTHORIZED', 'this session is in use');
+      const { auth, query } = socket.handshake;
+      const admission = await this.handshake.admit(socket.request, auth.token ?? query.token);
+      // When the client leaves before it is let in, nobody else gives its place back.
+      session.once('close', () => admission.release());
+      // It may have left while its token was being checked.
+      if (session.readyState === 'closed') admission.release();
+      this.admitted.add(session);
+      socket.data.admission = admission;
+    } catch (error) {
+      throw connectError(error);
+    }
+  }
+
+  private accept(socket: ServerSocket): void {
+    const { admission } = socket.data;
+    if (admission === undefined) return void socket.disconnect(true);
+    this.connected(new SocketIoClient(socket), admission.opening);
+    admission.release();
+    // Nobody needs it any more, and it is larger than all the rest of a connection.
+    (socket.conn as unknown as Session).request = null;
+  }
+}
+
+/** What the client's `connect_error` listener gets: `err.data` is `{code, message}`. */
+function connectError(error: unknown): Error {
+  const { code, message } =
+    error instanceof ProtocolError ? error : new ProtocolError('INTERNAL_ERROR', 'an internal error occurred');
+  return Object.assign(new Error(message), { data: { code, message } });
+}

@@ -1,0 +1,241 @@
+import { isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { ProtocolError } from '@hearth/protocol';
+import { RawData, WebSocket, WebSocketServer } from 'ws';
+import { ClientSocket, FrameReceiver } from '../frames/client-socket';
+import type { Opening } from '../connection/connection';
+import { descriptorOf, writeNow } from './direct-write';
+import { FrameBatch, webSocketFrame, writeWithout } from '../frames/frame-batch';
+import { Handshake } from './handshake';
+import { handshakeRefusal } from './handshake-refusal';
+
+/** A client that does not answer our close is cut off after this time. It also bounds how long a slow one is kept. */
+const CLOSE_TIMEOUT_MS = 3_000;
+/** Protocol pings without an answer before a client counts as gone (websocket-protocol §2). */
+const MISSED_PINGS = 2;
+/** An empty ping (RFC 6455 §5.5.2). */
+const PING = Buffer.from([0x89, 0]);
+
+/**
+ * `ws` does the handshake, parses what clients send and does the closing. What we send goes past it, as ready-made
+ * frames onto the socket that the HTTP upgrade gave us, which allows several frames in one write, and straight to the
+ * operating system while nothing waits in that socket: a stream's bookkeeping would be a good half of what a write to a
+ * subscriber costs outside the kernel.
+ */
+class NativeWebSocket extends WebSocket {
+  client: NativeClient | undefined;
+
+  override close(code?: number, reason?: string | Buffer): void {
+    this.client?.closing();
+    // ws closes by itself when a message is too big, without saying so.
+    super.close(code, code === 1009 && reason === undefined ? 'Message too big' : reason);
+  }
+}
+
+class NativeClient implements ClientSocket {
+  readonly transport = 'websocket';
+  receiver: FrameReceiver | undefined;
+  hasWritten = false;
+  private isClosing = false;
+  private unansweredPings = 0;
+  private readonly descriptor: number | undefined;
+
+  constructor(
+    private readonly webSocket: NativeWebSocket,
+    private readonly socket: Duplex,
+  ) {
+    this.descriptor = descriptorOf(socket);
+    webSocket.client = this;
+    webSocket.on('message', onMessage);
+    webSocket.on('pong', onPong);
+    webSocket.on('close', onClose);
+    // The close that follows is all we need to know.
+    webSocket.on('error', ignore);
+  }
+
+  /** Asked for every write to every subscriber, so it looks at no more objects than the write does itself. */
+  get isOpen(): boolean {
+    return !this.isClosing && this.socket.writable;
+  }
+
+  get backlogBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  write(batch: FrameBatch, leaveOut?: readonly number[]): void {
+    if (!this.isOpen) return;
+    this.hasWritten = true;
+    if (leaveOut === undefined) this.put(batch.webSocket.bytes);
+    else writeWithout(batch.webSocket, leaveOut, (piece) => this.put(piece));
+  }
+
+  send(frame: string): void {
+    if (!this.isOpen) return;
+    this.hasWritten = true;
+    this.put(webSocketFrame(frame));
+  }
+
+  /** Native clients know the answer by its content. */
+  answer(): void {}
+
+  ping(): void {
+    if (!this.isOpen) return;
+    // While nothing is read, a pong would not be seen. The ping still makes TCP find out whether the client is gone.
+    if (!this.webSocket.isPaused) {
+      if (this.unansweredPings >= MISSED_PINGS) return this.terminate();
+      this.unansweredPings++;
+    }
+    this.put(PING);
+  }
+
+  pauseReading(): void {
+    this.webSocket.pause();
+  }
+
+  resumeReading(): void {
+    this.webSocket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    this.webSocket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.closing();
+    this.webSocket.terminate();
+  }
+
+  /** Either side has begun the closing handshake, after which nothing may be sent (RFC 6455 §5.5.1). */
+  closing(): void {
+    this.isClosing = true;
+  }
+
+  received(data: Buffer, isBinary: boolean): void {
+    this.unansweredPings = 0;
+    this.receiver?.receive(!isBinary || isUtf8(data) ? data.toString('utf8') : undefined);
+  }
+
+  answered(): void {
+    this.unansweredPings = 0;
+  }
+
+  /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
+  private put(bytes: Buffer): void {
+    const { socket, descriptor } = this;
+    const taken = descriptor === undefined || socket.writableLength > 0 ? 0 : writeNow(descriptor, bytes);
+    if (taken < bytes.length) socket.write(taken === 0 ? bytes : bytes.subarray(taken));
+  }
+}
+
+// Shared by all clients: a closure per connection and event is memory that 50,000 connections pay for.
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  (this as NativeWebSocket).client?.received(data as Buffer, isBinary);
+}
+
+function onPong(this: WebSocket): void {
+  (this as NativeWebSocket).client?.answered();
+}
+
+function onClose(this: WebSocket): void {
+  (this as NativeWebSocket).client?.receiver?.closed();
+}
+
+function ignore(): void {}
+
+export interface WebSocketOptions {
+  readonly paths: readonly string[];
+  readonly maxMessageBytes: number;
+}
+
+/** The native transport: upgrades on the configured paths (websocket-protocol §1). */
+export class WebSocketTransport {
+  private readonly server: WebSocketServer;
+  private readonly paths: ReadonlySet<string>;
+
+  constructor(
+    options: WebSocketOptions,
+    private readonly handshake: Handshake,
+    private readonly connected: (socket: ClientSocket, opening: Opening) => void,
+  ) {
+    this.paths = new Set(options.paths);
+    const settings = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.maxMessageBytes,
+      // Not in the type package yet.
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      WebSocket: NativeWebSocket,
+    };
+    this.server = new WebSocketServer(settings);
+  }
+
+  /** Takes an upgrade request of the HTTP server. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    // The client may leave while its token is looked at.
+    socket.on('error', ignore);
+    const [path = '', query = ''] = splitTarget(request.url ?? '');
+    try {
+      if (!this.paths.has(path)) throw new ProtocolError('NOT_FOUND', 'there is no WebSocket at this path');
+      checkUpgrade(request);
+      const { opening, release } = await this.handshake.admit(request, new URLSearchParams(query).get('token'));
+      try {
+        this.accept(request, socket, head, opening);
+      } finally {
+        release();
+      }
+    } catch (error) {
+      refuse(socket, error instanceof ProtocolError ? error : new ProtocolError('INTERNAL_ERROR', 'an internal error'));
+    }
+  }
+
+  private accept(request: IncomingMessage, socket: Duplex, head: Buffer, opening: Opening): void {
+    socket.removeListener('error', ignore);
+    // The answer to the handshake and the first frames leave in one packet.
+    socket.cork();
+    process.nextTick(() => socket.uncork());
+    // None is taken, so it does not matter what is offered; ws would refuse an offer that is not well-formed.
+    delete request.headers['sec-websocket-protocol'];
+    this.server.handleUpgrade(request, socket, head, (webSocket) => {
+      this.connected(new NativeClient(webSocket as NativeWebSocket, socket), opening);
+    });
+  }
+}
+
+function splitTarget(target: string): string[] {
+  const question = target.indexOf('?');
+  return question < 0 ? [target] : [target.slice(0, question), target.slice(question + 1)];
+}
+
+/** What `ws` would refuse is refused before the token is looked at: a single-use token must not be lost to it. */
+function checkUpgrade({ method, headers }: IncomingMessage): void {
+  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') {
+    throw new ProtocolError('UPGRADE_REQUIRED', 'this path speaks WebSocket only');
+  }
+  const version = headers['sec-websocket-version'];
+  if (version !== '13' && version !== '8') {
+    throw new ProtocolError('UPGRADE_REQUIRED', 'Sec-WebSocket-Version must be 13');
+  }
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
+    throw new ProtocolError('MALFORMED_MESSAGE', 'Sec-WebSocket-Key must be 16 bytes in Base64');
+  }
+}
+
+/** Answers an upgrade request with an HTTP error (websocket-protocol §1.1). */
+function refuse(socket: Duplex, error: ProtocolError): void {
+  if (!socket.writable) return void socket.destroy();
+  const { status } = error;
+  const refusal = handshakeRefusal(error);
+  const body = JSON.stringify(refusal);
+  const head = [
+    `HTTP/1.1 ${status} ${refusal.message}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...(status === 426
+      ? ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Connection: Upgrade, close']
+      : ['Connection: close']),
+    ...(status === 401 ? ['WWW-Authenticate: Bearer'] : []),
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}

@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { listenError } from '../http/listen-error';
+import { redactText } from '../log/redaction';
+import { within } from '../within';
+
+/** Resolves when the thing is usable, rejects with the reason when it is not. */
+export type ReadinessCheck = () => Promise<unknown>;
+
+/** A path that a service adds to the admin port. */
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST';
+  /** Matches the whole path; its groups are the parameters. */
+  readonly path: RegExp;
+  readonly answer: (parameters: readonly string[], query: URLSearchParams) => Promise<AdminAnswer>;
+}
+
+/** `body` is sent as JSON. */
+export interface AdminAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
+export interface AdminServerOptions {
+  readonly host: string;
+  /** `0` = any free port. */
+  readonly port: number;
+  /** Answer of `/metrics`. */
+  readonly metrics: () => Promise<string>;
+  /** Answer of `/info`; must not contain secrets. */
+  readonly info: () => object;
+}
+
+/** A check that hangs is a failed check: probes of orchestrators give up after a few seconds themselves. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/**
+ * The admin port (configuration §3): `/healthz` (the process is up), `/readyz` (every check passes and we are not
+ * draining), `/metrics`, `/info`, and what a service adds. It has its own HTTP server, apart from the public one, so that it answers while
+ * that one is overloaded or closing, and cannot be reached from outside by accident.
+ */
+export class AdminServer {
+  readonly #checks = new Map<string, ReadinessCheck>();
+  readonly #routes: AdminRoute[] = [];
+  readonly #server: Server;
+  #draining = false;
+
+  constructor(private readonly options: AdminServerOptions) {
+    this.#server = createServer((request, response) => void this.answer(request, response));
+  }
+
+  /** Adds a check that `/readyz` runs; `name` becomes a member of its answer. */
+  addCheck(name: string, check: ReadinessCheck): void {
+    this.#checks.set(name, check);
+  }
+
+  addRoute(route: AdminRoute): void {
+    this.#routes.push(route);
+  }
+
+  /** Resolves with the bound address. Rejects, naming the variable, when the port is taken or there is no such address. */
+  async start(): Promise<AddressInfo> {
+    this.#server.listen(this.options.port, this.options.host);
+    await once(this.#server, 'listening').catch((error: unknown) => {
+      throw listenError(error, this.options, 'admin');
+    });
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** The port that is really bound, once started. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? this.options.port;
+  }
+
+  /** From now on `/readyz` answers 503, so that load balancers send new work elsewhere. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = '/', query] = (request.url ?? '/').split('?', 2);
+    try {
+      const [status, type, body, allow = 'GET, HEAD'] =
+        (await this.routed(request, path, new URLSearchParams(query))) ??
+        (await this.contentOf(path, request.method ?? ''));
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    } catch (error) {
+      response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
+    }
+  }
+
+  /** The answer of an added route; undefined when there is none for this path. */
+  private async routed({ method, headers }: IncomingMessage, path: string, query: URLSearchParams) {
+    const routes = this.#routes.filter((route) => route.path.test(path));
+    if (routes.length === 0) return undefined;
+    const allow = routes.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
+    const route = routes.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
+    if (route === undefined) return content(405, TEXT, 'method not allowed\n', allow);
+    // Any web page may have a browser on this machine send a POST here; then the browser names the page.
+    if (method === 'POST' && headers.origin !== undefined) return content(403, TEXT, 'not for web pages\n', allow);
+    const { status, body } = await route.answer(route.path.exec(path)?.slice(1) ?? [], query);
+    return content(status, JSON_TYPE, pretty(body), allow);
+  }
+
+  private async contentOf(path: string, method: string): Promise<Content> {
+    if (!PATHS.has(path)) return [404, TEXT, 'not found\n'];
+    if (method !== 'GET' && method !== 'HEAD') return [405, TEXT, 'method not allowed\n'];
+    if (path === '/metrics') return [200, PROMETHEUS, await this.options.metrics()];
+    if (path === '/info') return [200, JSON_TYPE, pretty(this.options.info())];
+    if (path === '/healthz') return [200, JSON_TYPE, pretty({ status: 'up' })];
+    return this.readiness();
+  }
+
+  private async readiness(): Promise<Content> {
+    const results = await Promise.all(
+      [...this.#checks].map(async ([name, check]) => [name, await outcomeOf(check)] as const),
+    );
+    const failed = results.some(([, outcome]) => outcome !== 'ok');
+    const status = this.#draining ? 'draining' : failed ? 'not ready' : 'ready';
+    return [status === 'ready' ? 200 : 503, JSON_TYPE, pretty({ status, checks: Object.fromEntries(results) })];
+  }
+}
+
+type Content = readonly [status: number, type: string, body: string, allow?: string];
+
+const content = (...parts: Content): Content => parts;
+
+const PATHS = new Set(['/healthz', '/readyz', '/metrics', '/info']);
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
+
+function pretty(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** `ok`, or why not, in a form that may be shown. */
+async function outcomeOf(check: ReadinessCheck): Promise<string> {
+  try {
+    await within(CHECK_TIMEOUT_MS, check());
+    return 'ok';
+  } catch (error) {
+    return redactText(error instanceof Error ? error.message : 'failed');
+  }
+}

@@ -1,0 +1,60 @@
+import { ApiKeys, bearerToken } from './api-keys';
+import type { LiveValues } from '../config/live-settings';
+
+function keysOf(...apiKeys: string[]) {
+  const live = { current: { apiKeys } as unknown as LiveValues };
+  return { live, keys: new ApiKeys(live) };
+}
+
+describe('API keys', () => {
+  it('accept each configured key and nothing else', () => {
+    const { keys } = keysOf('first', 'second', 'third');
+    for (const key of ['first', 'second', 'third']) expect(keys.accepts(key)).toBe(true);
+    for (const key of ['', 'First', 'first ', 'firs', 'fourth', 'first,second']) expect(keys.accepts(key)).toBe(false);
+  });
+
+  it('accept nothing when none is configured', () => {
+    expect(keysOf().keys.accepts('')).toBe(false);
+  });
+
+  it('are known by the bytes of a header, which Node reads as ISO 8859-1: those of ISO 8859-1 and those of UTF-8', () => {
+    const { keys } = keysOf('voilà', 'ключ');
+    const accepted = (key: string, encoding: BufferEncoding) =>
+      keys.accepts(Buffer.from(key, encoding).toString('latin1'));
+    expect([accepted('voilà', 'utf8'), accepted('voilà', 'latin1'), accepted('ключ', 'utf8')]).toEqual(
+      Array(3).fill(true),
+    );
+    expect([accepted('voila', 'utf8'), accepted('ключ', 'latin1'), accepted('клюя', 'utf8')]).toEqual(
+      Array(3).fill(false),
+    );
+  });
+
+  it('follow a reload', () => {
+    const { live, keys } = keysOf('old', 'kept');
+    expect(keys.accepts('old')).toBe(true);
+    live.current = { apiKeys: ['new', 'kept'] } as unknown as LiveValues;
+    expect([keys.accepts('old'), keys.accepts('new'), keys.accepts('kept')]).toEqual([false, true, true]);
+  });
+});
+
+describe('the credential of a request', () => {
+  it.each([
+    [{ authorization: 'Bearer abc' }, 'abc'],
+    [{ authorization: 'bearer abc' }, 'abc'],
+    [{ authorization: 'BEARER  abc ' }, 'abc'],
+    [{ authorization: 'Bearer with blank inside' }, 'with blank inside'],
+    [{ authorization: 'Bearer \t abc \t ' }, 'abc'],
+    // The last byte of the UTF-8 of "à" is a no-break space in ISO 8859-1.
+    [{ authorization: 'Bearer voil\u00c3\u00a0 ' }, 'voil\u00c3\u00a0'],
+    [{ authentication: 'Bearer abc' }, 'abc'],
+    [{ authorization: 'Basic xyz', authentication: 'Bearer abc' }, undefined],
+    [{ authorization: '', authentication: 'Bearer abc' }, undefined],
+    [{ authorization: 'abc' }, undefined],
+    [{ authorization: 'Bearer' }, undefined],
+    [{ authorization: 'Bearer ' }, undefined],
+    [{ authorization: 'Bearerabc' }, undefined],
+    [{}, undefined],
+  ])('in %j is %j', (headers, credential) => {
+    expect(bearerToken(headers)).toBe(credential);
+  });
+});

@@ -1,0 +1,67 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { LiveSettings } from '../config/live-settings';
+
+/** The API keys of the server-side HTTP API (publish-api §2). */
+export class ApiKeys {
+  #source: readonly string[] = [];
+  #digests: readonly Buffer[] = [];
+
+  constructor(private readonly live: Pick<LiveSettings, 'current'>) {}
+
+  /**
+   * Whether `key` is one of the keys in force. The time it takes tells nothing about a key: digests of equal length
+   * are compared, each in constant time, and all of them even after a match.
+   *
+   * @param key as Node reads a header, one character for each byte. A key may be any text, and clients send what is not
+   * ASCII in UTF-8 or, fewer, in ISO 8859-1: both readings count.
+   */
+  accepts(key: string): boolean {
+    let matches = this.matches(sha256(key));
+    const isAscii = Buffer.byteLength(key) === key.length;
+    if (!isAscii) matches |= this.matches(sha256(Buffer.from(key, 'latin1')));
+    return matches === 1;
+  }
+
+  /** 1 when one of the keys in force has this digest, else 0. */
+  private matches(candidate: Buffer): number {
+    let matches = 0;
+    for (const digest of this.digests()) matches |= Number(timingSafeEqual(digest, candidate));
+    return matches;
+  }
+
+  /** Hashed once per set of keys; a reload brings a new array. */
+  private digests(): readonly Buffer[] {
+    const { apiKeys } = this.live.current;
+    if (apiKeys !== this.#source) {
+      this.#digests = apiKeys.map(sha256);
+      this.#source = apiKeys;
+    }
+    return this.#digests;
+  }
+}
+
+/**
+ * The credential in `Authorization: Bearer <key>` (scheme in any case), or, only when there is no `Authorization`, in
+ * a header `Authentication` of the same form (publish-api §2). Undefined when there is none.
+ */
+export function bearerToken(headers: IncomingHttpHeaders): string | undefined {
+  const value = headers.authorization ?? headers.authentication;
+  if (typeof value !== 'string') return undefined;
+  if (!/^bearer /i.test(value)) return undefined;
+  const credential = withoutBlanks(value.slice('bearer '.length));
+  return credential === '' ? undefined : credential;
+}
+
+/** Not `trim`: that takes 0xA0 for a blank, which is the last byte of "à" and of others in UTF-8. */
+function withoutBlanks(text: string): string {
+  const isBlank = (at: number): boolean => text[at] === ' ' || text[at] === '\t';
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(start)) start++;
+  while (end > start && isBlank(end - 1)) end--;
+  return text.slice(start, end);
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return hash('sha256', data, 'buffer');
+}

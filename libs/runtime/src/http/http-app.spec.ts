@@ -1,0 +1,331 @@
+import 'reflect-metadata';
+import { ProtocolError } from '@hearth/protocol';
+import { Controller, Get, HttpCode, Module, Post, Req, UseGuards, type CanActivate } from '@nestjs/common';
+import { type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { request as httpRequest } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { createHttpApp, rawBody, type HttpConfig } from './http-app';
+import { createLogger } from '../log/logger';
+
+class Nobody implements CanActivate {
+  canActivate(): boolean {
+    return false;
+  }
+}
+
+let release: () => void = () => {};
+
+@Controller()
+class TestController {
+  @Post('echo')
+  @HttpCode(202)
+  echo(@Req() request: FastifyRequest) {
+    const body = rawBody(request);
+    return { bytes: body.length, hex: body.subarray(0, 16).toString('hex') };
+  }
+
+  @Get('channels/:name')
+  channel(@Req() request: FastifyRequest<{ Params: { name: string } }>) {
+    return { name: request.params.name };
+  }
+
+  @Get('refused')
+  refused() {
+    throw new ProtocolError('DATA_TOO_LARGE', 'data is too large', { index: 3 });
+  }
+
+  @Get('broken')
+  broken() {
+    throw new Error('PLANTED detail', { cause: new Error('the cause') });
+  }
+
+  @Get('guarded')
+  @UseGuards(Nobody)
+  guarded() {}
+
+  @Post('slow')
+  slow() {
+    return new Promise<void>((resolve) => (release = resolve));
+  }
+}
+
+@Module({ controllers: [TestController] })
+class TestModule {}
+
+const config: HttpConfig = {
+  maxHeaderBytes: 4_096,
+  maxBodyBytes: 2_000,
+  httpTimeoutMs: 500,
+  maxConnections: 0,
+  tlsCertFile: undefined,
+  tlsKeyFile: undefined,
+};
+
+let app: NestFastifyApplication;
+let port: number;
+let log: string[];
+
+beforeAll(async () => {
+  log = [];
+  const logger = createLogger({ level: 'INFO', service: 'test' }, { write: (line) => void log.push(line) });
+  app = await createHttpApp(TestModule, config, logger);
+  const server: FastifyInstance = app.getHttpAdapter().getInstance();
+  server.post('/direct', () => {
+    throw new ProtocolError('UNAUTHORIZED', 'the API key is not valid');
+  });
+  await app.listen(0, '127.0.0.1');
+  ({ port } = app.getHttpServer().address() as AddressInfo);
+});
+
+beforeEach(() => {
+  log.length = 0;
+});
+
+afterAll(async () => {
+  release();
+  await app.close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: { readonly error?: { readonly code: string; readonly message: string; readonly index?: number } };
+}
+
+/** One request, with exactly these headers. */
+function send(
+  method: string,
+  path: string,
+  body?: string | Buffer,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ port, host: '127.0.0.1', method, path, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: text === '' ? {} : JSON.parse(text),
+        });
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** Writes bytes to a bare socket and gives everything that came back when the server has closed it. */
+function sendBytes(bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    socket.on('data', (chunk) => (received += chunk.toString()));
+    socket.on('error', reject);
+    socket.on('close', () => resolve(received));
+  });
+}
+
+function errorOf(raw: string): { status: number; code: string } {
+  const [head = '', body = '{}'] = raw.split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), code: (JSON.parse(body) as Answer['body']).error?.code ?? '' };
+}
+
+describe('a body', () => {
+  it.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'text/plain;charset=UTF-8',
+    'application/octet-stream',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'application/x-amz-json-1.1',
+    'json',
+    '/',
+    ';;',
+    'undefined',
+    'a/b/c',
+    'text/plain; charset',
+  ])('arrives as it was sent with content type %j', async (type) => {
+    expect(await send('POST', '/echo', '{"a":', { 'content-type': type })).toMatchObject({
+      status: 202,
+      body: { bytes: 5, hex: Buffer.from('{"a":').toString('hex') },
+    });
+  });
+
+  it('arrives without content type, in chunks, and byte for byte', async () => {
+    const bytes = Buffer.from([0, 255, 254, 10, 13]);
+    expect((await send('POST', '/echo', bytes)).body).toEqual({ bytes: 5, hex: bytes.toString('hex') });
+    expect((await send('POST', '/echo', bytes, { 'transfer-encoding': 'chunked' })).body).toMatchObject({ bytes: 5 });
+  });
+
+  it('that is missing is empty', async () => {
+    expect((await send('POST', '/echo')).body).toMatchObject({ bytes: 0 });
+    expect((await send('POST', '/echo', '', { 'content-type': 'application/json' })).body).toMatchObject({ bytes: 0 });
+  });
+
+  it('may have exactly the allowed size', async () => {
+    expect((await send('POST', '/echo', 'x'.repeat(2_000))).body).toMatchObject({ bytes: 2_000 });
+  });
+
+  it.each([{}, { 'transfer-encoding': 'chunked' }])(
+    'that is larger is answered 413, and read to its end (%j)',
+    async (headers) => {
+      const answer = await send('POST', '/echo', 'x'.repeat(3_000_000), headers as Record<string, string>);
+      expect(answer).toMatchObject({ status: 413, body: { error: { code: 'PAYLOAD_TOO_LARGE' } } });
+      expect(answer.headers.connection).not.toBe('close');
+    },
+  );
+});
+
+describe('a path', () => {
+  it('may have duplicate slashes', async () => {
+    expect((await send('POST', '//echo', 'x')).status).toBe(202);
+    expect((await send('GET', '//channels///a')).body).toEqual({ name: 'a' });
+  });
+
+  it('is decoded after it was taken apart', async () => {
+    expect((await send('GET', '/channels/a%2Fb%20%F0%9F%94%A5')).body).toEqual({ name: 'a/b 🔥' });
+  });
+
+  it('may hold the longest channel name there is', async () => {
+    const name = '🔥'.repeat(256);
+    expect((await send('GET', `/channels/${encodeURIComponent(name)}`)).body).toEqual({ name });
+  });
+
+  it.each(['/', '/nothing', '/echo/more', '/channels/a/b', '/%2e%2e/echo'])(
+    'that is unknown is answered 404: %s',
+    async (path) => {
+      expect(await send('POST', path, '{}')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+    },
+  );
+
+  it.each(['/channels/%', '/channels/%zz', '/channels/%C3%28', '/%E0%A4%A'])(
+    'that cannot be decoded is answered 400: %s',
+    async (path) => {
+      expect(await send('GET', path)).toMatchObject({ status: 400, body: { error: { code: 'MALFORMED_MESSAGE' } } });
+    },
+  );
+
+  it.each([
+    ['GET', '/echo', 'POST'],
+    ['DELETE', '//echo?x=1', 'POST'],
+    ['POST', '/channels/a%2Fb', 'GET, HEAD'],
+    ['PUT', '/direct', 'POST'],
+  ])('does not take every method: %s %s', async (method, path, allow) => {
+    const answer = await send(method, path);
+    expect(answer).toMatchObject({ status: 405, body: { error: { code: 'METHOD_NOT_ALLOWED' } } });
+    expect(answer.headers.allow).toBe(allow);
+  });
+});
+
+describe('a failure', () => {
+  it('of the protocol is answered with its code, status and index', async () => {
+    expect(await send('GET', '/refused')).toMatchObject({
+      status: 413,
+      body: { error: { code: 'DATA_TOO_LARGE', message: 'data is too large', index: 3 } },
+    });
+    expect(log).toEqual([]);
+  });
+
+  it('to authenticate tells how', async () => {
+    for (const answer of [await send('GET', '/guarded'), await send('POST', '/direct')]) {
+      expect(answer).toMatchObject({ status: 401, body: { error: { code: 'UNAUTHORIZED' } } });
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+    }
+  });
+
+  it('of ours is logged once with its cause and tells the client nothing', async () => {
+    const answer = await send('GET', '/broken');
+    expect(answer.status).toBe(500);
+    expect(answer.body).toEqual({ error: { code: 'INTERNAL_ERROR', message: 'An internal error occurred' } });
+    expect(log).toHaveLength(1);
+    expect(JSON.parse(log[0]!)).toMatchObject({
+      level: 'ERROR',
+      err: { message: 'PLANTED detail', cause: { message: 'the cause' } },
+    });
+  });
+
+  it('to answer in time is a 503, and the late answer does no harm', async () => {
+    const answer = await send('POST', '/slow', '{}');
+    expect(answer).toMatchObject({ status: 503, body: { error: { code: 'SERVICE_UNAVAILABLE' } } });
+    release();
+    expect((await send('POST', '/echo', 'x')).status).toBe(202);
+    expect(log).toEqual([]);
+  });
+});
+
+describe('what is not HTTP as it should be', () => {
+  it('gets a clean answer', async () => {
+    expect(errorOf(await sendBytes('HELLO\r\n\r\n'))).toEqual({ status: 400, code: 'MALFORMED_MESSAGE' });
+    expect(
+      errorOf(
+        await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      ),
+    ).toEqual({ status: 400, code: 'MALFORMED_MESSAGE' });
+  });
+
+  it('gets 431 for too many headers, and for too long a path', async () => {
+    const header = `X-Large: ${'x'.repeat(5_000)}\r\n`;
+    expect(errorOf(await sendBytes(`GET / HTTP/1.1\r\nHost: x\r\n${header}\r\n`))).toMatchObject({ status: 431 });
+    expect(errorOf(await sendBytes(`GET /${'x'.repeat(5_000)} HTTP/1.1\r\nHost: x\r\n\r\n`))).toMatchObject({
+      status: 431,
+    });
+  });
+
+  it('gets 408 when the headers do not come', async () => {
+    expect(errorOf(await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\n'))).toMatchObject({ status: 408 });
+  });
+
+  it('gets 408 when the body does not come', async () => {
+    const raw = await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab');
+    expect(errorOf(raw)).toMatchObject({ status: 408 });
+  });
+});
+
+describe('an upgrade', () => {
+  afterEach(() => app.getHttpServer().removeAllListeners('upgrade'));
+
+  it('to WebSocket goes to its listener, any other offer is ignored', async () => {
+    const upgraded: (string | undefined)[] = [];
+    app.getHttpServer().on('upgrade', (request, socket) => {
+      upgraded.push(request.headers.upgrade);
+      socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+    });
+
+    const h2c = await send('POST', '/echo', 'hello', {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade: 'h2c',
+      'http2-settings': 'AAMAAABkAAQAAP__',
+    });
+    expect(h2c).toMatchObject({ status: 202, body: { bytes: 5 } });
+    expect(upgraded).toEqual([]);
+
+    const raw = await sendBytes(
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n',
+    );
+    expect(raw).toContain('101 Switching Protocols');
+    expect(upgraded).toEqual(['WebSocket']);
+  });
+});
+
+describe('the start', () => {
+  it('fails with the reason when a provider cannot be made', async () => {
+    @Module({
+      providers: [
+        {
+          provide: 'x',
+          useFactory: () => {
+            throw new Error('no such luck');
+          },
+        },
+      ],
+    })
+    class Failing {}
+    const logger = createLogger({ level: 'ERROR', service: 'test' }, { write: (line) => void log.push(line) });
+    await expect(createHttpApp(Failing, config, logger)).rejects.toThrow('no such luck');
+  });
+});

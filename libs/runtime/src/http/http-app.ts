@@ -1,0 +1,172 @@
+import { errorBody, ProtocolError, type ErrorCode } from '@hearth/protocol';
+import type { DynamicModule, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { readFileSync } from 'node:fs';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { HearthConfig } from '../config/config';
+import { addDeadline } from './http-deadline';
+import { sendError, type ErrorReply } from './http-errors';
+import { rememberRoutes } from './http-routes';
+import { listenError } from './listen-error';
+import { NestLogger, type Logger } from '../log/logger';
+import { ProtocolExceptionFilter } from './protocol-exception-filter';
+import { UpgradableRequest } from './upgradable-request';
+
+export type HttpConfig = Pick<
+  HearthConfig,
+  'maxHeaderBytes' | 'maxBodyBytes' | 'httpTimeoutMs' | 'maxConnections' | 'tlsCertFile' | 'tlsKeyFile'
+>;
+
+/** Load balancers keep idle connections for 60 s and must be the side that closes, or a request is lost in between. */
+const KEEP_ALIVE_MS = 72_000;
+/** A body may take this many times as long as the headers. */
+const BODY_TIME_FACTOR = 4;
+/** How often Node looks for connections that are too slow; its own 30 s would make a 5 s limit meaningless. */
+const SLOW_CHECK_MS = 1_000;
+/** HTTP connections beside the WebSockets. The gateway answers 503 at its limit; this is the wall behind it. */
+const HTTP_CONNECTIONS = 2_000;
+/** Channel names have up to 256 characters, 12 bytes each at worst when percent-encoded; parsers refuse longer ones. */
+const MAX_PARAMETER_CHARACTERS = 16_384;
+
+/**
+ * Builds, but does not start, the Nest application of one process: `await listen(app, config)`.
+ *
+ * Bodies arrive as raw bytes whatever their Content-Type (`rawBody`); every error, also those of the HTTP parser and
+ * the router, has the shape of publish-api §9; duplicate slashes count as one. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
+ */
+export async function createHttpApp(
+  module: Type | DynamicModule,
+  config: HttpConfig,
+  logger: Logger,
+): Promise<NestFastifyApplication> {
+  const instance: FastifyInstance = fastify(optionsOf(config, logger));
+  takeRawBodies(instance);
+  answerUnknownRoutes(instance, logger);
+  addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
+  instance.server.headersTimeout = config.httpTimeoutMs;
+  if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
+    logger: new NestLogger(logger),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  app.useGlobalFilters(new ProtocolExceptionFilter(logger));
+  return app;
+}
+
+/** Opens the application's door. Rejects, naming the variable, when the port is taken or there is no such address. */
+export async function listen(app: NestFastifyApplication, config: Pick<HearthConfig, 'host' | 'port'>): Promise<void> {
+  await app.listen(config.port, config.host).catch((error: unknown) => {
+    throw listenError(error, config, 'public');
+  });
+}
+
+/** The bytes of the request body; empty when there was none. */
+export function rawBody(request: Pick<FastifyRequest, 'body'>): Buffer {
+  return Buffer.isBuffer(request.body) ? request.body : EMPTY;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Nest registers its own answers for unknown paths and errors late; ours are in place already and stay. */
+class HearthHttpAdapter extends FastifyAdapter {
+  override setErrorHandler(): never {
+    return undefined as never;
+  }
+
+  override setNotFoundHandler(): never {
+    return undefined as never;
+  }
+}
+
+/**
+ * Nest over the Fastify of our own package.json. The one Nest brings along (5.11) binds an AsyncResource per body, which
+ * doubled the cost of a small POST: 88 instead of 42 µs of CPU. The two differ in type only; `skipMiddie` leaves out
+ * the host of Express middleware, which nobody uses here and which would look at every request.
+ */
+function adapterOf(instance: FastifyInstance): FastifyAdapter {
+  return new HearthHttpAdapter(Object.assign(instance, { skipMiddie: true }) as never);
+}
+
+function optionsOf(config: HttpConfig, logger: Logger) {
+  const http = {
+    maxHeaderSize: config.maxHeaderBytes,
+    connectionsCheckingInterval: SLOW_CHECK_MS,
+    IncomingMessage: UpgradableRequest,
+  };
+  const { tlsCertFile, tlsKeyFile } = config;
+  const tls = tlsCertFile !== undefined && tlsKeyFile !== undefined;
+  return {
+    ...(tls ? { https: { ...http, cert: readFileSync(tlsCertFile), key: readFileSync(tlsKeyFile) } } : { http }),
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.httpTimeoutMs * BODY_TIME_FACTOR,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // What is in flight when the listener closes is still answered.
+    return503OnClosing: false,
+    routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_PARAMETER_CHARACTERS },
+    frameworkErrors: (error: Error, _request: unknown, reply: unknown) => sendError(reply as ErrorReply, error, logger),
+    clientErrorHandler: answerBrokenRequest,
+  };
+}
+
+/** A media type Fastify would accept; anything else it refuses although nobody asked it to look. */
+const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
+
+/** AWS SDKs send `application/octet-stream`, browsers `text/plain`, some clients nothing at all (publish-api §1). */
+function takeRawBodies(instance: FastifyInstance): void {
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  instance.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
+    const type = headers['content-type'];
+    if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];
+    done();
+  });
+}
+
+function answerUnknownRoutes(instance: FastifyInstance, logger: Logger): void {
+  const routes = rememberRoutes(instance);
+  instance.setErrorHandler((error, _request, reply) => {
+    // Fastify closes the connection under a body that is too large, and a client that still sends sees a broken pipe
+    // instead of the answer. Node reads and drops the rest; `requestTimeout` bounds how long.
+    if (reply.getHeader('connection') === 'close') reply.removeHeader('connection');
+    sendError(reply, error, logger);
+  });
+  instance.setNotFoundHandler((request: FastifyRequest, reply: FastifyReply) => {
+    const methods = routes.methodsOf(request.raw.url ?? '');
+    if (methods.length === 0) {
+      sendError(reply, new ProtocolError('NOT_FOUND', 'There is nothing at this path'), logger);
+    } else {
+      reply.header('allow', methods.join(', '));
+      sendError(reply, new ProtocolError('METHOD_NOT_ALLOWED', `Allowed here: ${methods.join(', ')}`), logger);
+    }
+  });
+}
+
+/** What Node's HTTP parser refuses never becomes a request: the answer is written to the bare socket. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.destroyed || error.code === 'ECONNRESET') return;
+  if (socket.writable) socket.write(brokenRequestAnswer(error.code));
+  socket.destroySoon();
+}
+
+function brokenRequestAnswer(reason: string | undefined): string {
+  if (reason === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return plainAnswer(408, 'MALFORMED_MESSAGE', 'The request came too slowly');
+  if (reason === 'HPE_HEADER_OVERFLOW') return plainAnswer(431, 'PAYLOAD_TOO_LARGE', 'The headers are too large');
+  return plainAnswer(400, 'MALFORMED_MESSAGE', 'This is not a valid HTTP request');
+}
+
+function plainAnswer(status: number, code: ErrorCode, message: string): string {
+  const body = JSON.stringify(errorBody(new ProtocolError(code, message)));
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}

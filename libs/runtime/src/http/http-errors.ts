@@ -1,0 +1,64 @@
+import { errorBody, ProtocolError } from '@hearth/protocol';
+import { HttpException } from '@nestjs/common';
+import type { Logger } from '../log/logger';
+
+/** The part of a Fastify reply that is needed to answer with an error. */
+export interface ErrorReply {
+  readonly sent: boolean;
+  code(status: number): unknown;
+  header(name: string, value: string): unknown;
+  send(payload: unknown): unknown;
+}
+
+/**
+ * Answers with `{"error":{"code","message"}}` (publish-api §9). A `ProtocolError` says itself what is wrong; whatever
+ * else was thrown is a bug or an outage, is logged here, once, and tells the client nothing.
+ */
+export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): void {
+  const error = toProtocolError(thrown);
+  if (error.code === 'INTERNAL_ERROR') logger.error({ err: thrown }, 'A request failed unexpectedly');
+  // The deadline has answered already, or the client is gone.
+  if (reply.sent) return;
+  if (error.status === 401) reply.header('www-authenticate', 'Bearer');
+  reply.code(error.status);
+  reply.send(errorBody(error));
+}
+
+/** The protocol's word for anything that can be thrown while a request is answered. */
+export function toProtocolError(thrown: unknown): ProtocolError {
+  if (thrown instanceof ProtocolError) return thrown;
+  if (isBadPath(thrown)) return new ProtocolError('MALFORMED_MESSAGE', 'The path is not valid percent-encoding');
+  const status = statusOf(thrown);
+  switch (status) {
+    case 401:
+    case 403:
+      return new ProtocolError('UNAUTHORIZED', 'The credentials are missing or wrong', { cause: thrown });
+    case 404:
+      return new ProtocolError('NOT_FOUND', 'There is nothing at this path', { cause: thrown });
+    case 405:
+      return new ProtocolError('METHOD_NOT_ALLOWED', 'This path does not support the method', { cause: thrown });
+    case 413:
+      return new ProtocolError('PAYLOAD_TOO_LARGE', 'The request body is too large', { cause: thrown });
+    case 503:
+      return new ProtocolError('SERVICE_UNAVAILABLE', 'The service is not available at the moment', { cause: thrown });
+    default:
+      return status >= 400 && status < 500
+        ? new ProtocolError('MALFORMED_MESSAGE', 'The request cannot be understood', { cause: thrown })
+        : new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
+  }
+}
+
+/** The router could not decode the path (`%zz`). */
+function isBadPath(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'FST_ERR_BAD_URL';
+}
+
+/** HTTP status that Nest's or Fastify's own errors carry; 500 for everything else. */
+function statusOf(thrown: unknown): number {
+  if (thrown instanceof HttpException) return thrown.getStatus();
+  const isFastify = thrown instanceof Error && 'code' in thrown && String(thrown.code).startsWith('FST_ERR_');
+  const isBroken = thrown instanceof Error && 'statusCode' in thrown && thrown.statusCode === 400;
+  if ((isFastify || isBroken) && 'statusCode' in thrown && typeof thrown.statusCode === 'number')
+    return thrown.statusCode;
+  return 500;
+}

@@ -1,0 +1,39 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import type { AdminServer } from './admin/admin-server';
+import { ApiKeys } from './http/api-keys';
+import type { HearthConfig } from './config/config';
+import { LiveSettings } from './config/live-settings';
+import type { Logger } from './log/logger';
+import { Metrics } from './admin/metrics';
+import { Tracing } from './log/tracing';
+
+/** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
+export const CONFIG = Symbol('HearthConfig');
+export const LOGGER = Symbol('Logger');
+
+/** What every process has before its Nest application exists. */
+export interface ServiceContext {
+  readonly config: HearthConfig;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly admin: AdminServer;
+  /** Aborted when the process is told to end; a start that waits for something may reject with its reason. */
+  readonly interrupted: AbortSignal;
+}
+
+/** Gives every provider of a process its configuration, logger, metrics, live settings, API keys and tracing. */
+@Global()
+@Module({})
+export class ServiceModule {
+  static of(context: ServiceContext): DynamicModule {
+    const providers = [
+      { provide: CONFIG, useValue: context.config },
+      { provide: LOGGER, useValue: context.logger },
+      { provide: Metrics, useValue: context.metrics },
+      { provide: LiveSettings, useValue: context.config.live },
+      { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
+      { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },
+    ];
+    return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };
+  }
+}
