@@ -1,3 +1,8 @@
+const swc = require('./swc.config.cjs');
+
+// jest finds our libraries itself (`moduleNameMapper`).
+const compilation = { ...swc, jsc: { ...swc.jsc, baseUrl: undefined, paths: undefined } };
+
 /** Pure rules are tested beside the code (`libs/**.spec.ts`), everything on the wire in `test/`. */
 module.exports = {
   testEnvironment: 'node',
@@ -5,17 +10,7 @@ module.exports = {
   testMatch: ['**/*.spec.ts'],
   moduleNameMapper: { '^@hearth/(.*)$': '<rootDir>/libs/$1/src' },
   transform: {
-    '^.+\\.(t|j|mj)s$': [
-      '@swc/jest',
-      {
-        jsc: {
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true, decoratorMetadata: true },
-          target: 'es2022',
-        },
-        module: { type: 'commonjs' },
-      },
-    ],
+    '^.+\\.(t|j|mj)s$': ['@swc/jest', compilation],
   },
   // These ship ES modules only, which jest cannot require as they are.
   transformIgnorePatterns: ['/node_modules/(?!(jose|temporal-polyfill|temporal-utils)/)'],

@@ -1,7 +1,6 @@
 // Builds `dist/` unless it is newer than every source file, so that `npm start` works on a fresh clone
 // and costs nothing afterwards.
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,27 +15,9 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const sources = [
-  'apps',
-  'libs',
-  'db',
-  'bench',
-  'tsconfig.json',
-  'tsconfig.build.json',
-  'nest-cli.json',
-  'package.json',
-];
+const sources = ['apps', 'libs', 'db', 'bench', 'scripts/build.mjs', 'swc.config.cjs', 'package.json'];
 const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
 // An image that was built elsewhere ships `dist/` without the sources: nothing to build there.
-const stale = existsSync(join(root, 'tsconfig.build.json')) && sources.some((s) => newest(join(root, s)) > builtAt);
+const stale = existsSync(join(root, 'swc.config.cjs')) && sources.some((s) => newest(join(root, s)) > builtAt);
 
-if (stale) {
-  const startedAt = new Date();
-  console.error('Building Hearth (once, about half a minute)…');
-  const { status } = spawnSync(process.execPath, [join(root, 'node_modules/@nestjs/cli/bin/nest.js'), 'build'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
-  if (status !== 0) process.exit(status ?? 1);
-  writeFileSync(stamp, startedAt.toISOString());
-}
+if (stale) await (await import('./build.mjs')).build();
