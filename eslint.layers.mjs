@@ -1,0 +1,117 @@
+import { readdirSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+
+/**
+ * Who may import whom: apps → libs → `protocol`. `test/lint` shows that each of these rules can fail.
+ */
+
+/** What each library may import of ours. A new library gets its line here, and imports nothing until then. */
+const LIBRARIES = {
+  protocol: [],
+  sigv4: [],
+  timing: [],
+  claims: ['protocol'],
+  wire: ['protocol'],
+  channels: ['protocol', 'wire'],
+  stream: ['protocol', 'wire', 'timing'],
+  store: ['protocol', 'wire', 'channels', 'timing'],
+  runtime: ['protocol', 'wire', 'claims', 'timing'],
+  embedded: ['runtime', 'timing'],
+  // Published by itself, so it takes its sources along.
+  'server-sdk': ['protocol', 'sigv4'],
+};
+
+/**
+ * Packages that only these folders know; everybody else speaks to them in our own words. `libs/embedded` starts servers and
+ * asks them whether they are ready, which no connection of a service is made for.
+ */
+const OWNERS = {
+  nats: ['libs/stream', 'libs/embedded'],
+  pg: ['libs/store', 'libs/embedded', 'db'],
+  kysely: ['libs/store', 'db'],
+  '@nestjs': ['apps', 'libs/runtime'],
+};
+
+/** Libraries that compute and nothing else, with the packages that they compute with. */
+const PURE = {
+  protocol: ['temporal-polyfill', 'ulid'],
+  claims: ['jose', 're2js'],
+  wire: [],
+  channels: [],
+  sigv4: [],
+};
+const PURE_BUILTINS = ['buffer', 'crypto'];
+const IMPURE_GLOBALS = ['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'WebSocket', 'process', 'console'];
+
+const TESTS = ['**/*.spec.ts', '**/testing/**'];
+
+const foldersIn = (folder) =>
+  readdirSync(new URL(folder, import.meta.url), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [entry.name] : [],
+  );
+const apps = foldersIn('apps');
+const libs = foldersIn('libs');
+const here = (name) => `./${name}`;
+
+/** Zones of `import-x/no-restricted-paths`: a file below `target` imports nothing below `from` but what is below `except`. */
+const zones = [
+  ...libs.flatMap((lib) => [
+    {
+      target: `./libs/${lib}`,
+      from: './libs',
+      except: [lib, ...(LIBRARIES[lib] ?? [])].map(here),
+      message: `eslint.layers.mjs says what libs/${lib} may import.`,
+    },
+    { target: `./libs/${lib}`, from: './apps', message: 'Libraries know no app.' },
+  ]),
+  // The all-in-one is put together from the others.
+  ...apps
+    .filter((app) => app !== 'hearth')
+    .map((app) => ({
+      target: `./apps/${app}`,
+      from: './apps',
+      except: [here(app)],
+      message: 'Apps know no other app.',
+    })),
+  ...['apps', 'libs'].map((target) => ({
+    target: here(target),
+    from: '.',
+    except: ['./apps', './libs', './node_modules'],
+    message: 'What is delivered imports nothing that is not.',
+  })),
+  ...[...apps.map((app) => `apps/${app}`), ...libs.map((lib) => `libs/${lib}`)].flatMap((folder) =>
+    Object.entries(OWNERS)
+      .filter(([, owners]) => !owners.some((owner) => `${folder}/`.startsWith(`${owner}/`)))
+      .map(([name, owners]) => ({
+        target: here(folder),
+        from: `./node_modules/${name}`,
+        message: `Only ${owners.join(' and ')} know ${name}.`,
+      })),
+  ),
+  ...Object.entries(PURE).map(([lib, packages]) => ({
+    target: `./libs/${lib}`,
+    from: './node_modules',
+    except: packages.map(here),
+    message: `libs/${lib} computes and nothing else.`,
+  })),
+];
+
+export const layers = [
+  {
+    files: ['apps/**/*.ts', 'libs/**/*.ts'],
+    // The last two are on their way out.
+    ignores: [...TESTS, 'apps/webhooks/src/event-reader.ts', 'libs/runtime/src/config/config-checks.ts'],
+    rules: { 'import-x/no-restricted-paths': ['error', { basePath: import.meta.dirname, zones }] },
+  },
+  {
+    files: Object.keys(PURE).map((lib) => `libs/${lib}/**/*.ts`),
+    ignores: TESTS,
+    rules: {
+      'no-restricted-globals': ['error', ...IMPURE_GLOBALS],
+      'no-restricted-imports': [
+        'error',
+        ...builtinModules.filter((name) => !PURE_BUILTINS.includes(name)).flatMap((name) => [name, `node:${name}`]),
+      ],
+    },
+  },
+];
