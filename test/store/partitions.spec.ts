@@ -11,7 +11,6 @@ import {
   releasePartition,
   releaseSequencer,
   renewSequencerLease,
-  savePosition,
   withBatch,
   type Database,
   type FencedPosition,
@@ -84,7 +83,7 @@ describe('partitions', () => {
 
   it('can be taken from a node whose lease has expired, with its position and a higher epoch', async () => {
     await claim('n1');
-    await savePosition(database.db, position({ seq: 7, streamCreated: 'today' }));
+    await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today' })]);
     await expire('n1');
     expect(await claim('n2')).toEqual({
       partition: 0,
@@ -122,7 +121,7 @@ describe('partitions', () => {
     });
     await expect(stale).rejects.toThrow(FencedError);
     await expect(appendAndAdvance(database.db, [position({})], [logRow()])).rejects.toThrow(FencedError);
-    await expect(savePosition(database.db, position({}))).rejects.toThrow(FencedError);
+    await expect(fenceAndAdvance(database.db, [position({})])).rejects.toThrow(FencedError);
     await releasePartition(database.db, 0, 1, position({ seq: 99 }));
     expect(await saved()).toMatchObject({ owner: 'n2', epoch: 2, seq: 0 });
     expect(await listMessages(database.db, { channel: 'c1', sinceMs: 0 })).toEqual([]);
@@ -155,10 +154,10 @@ describe('partitions', () => {
     await fenceAndAdvance(database.db, [position({ seq: 5, timeMs: 2_000 })]);
     await expect(fenceAndAdvance(database.db, [position({ seq: 4 })])).rejects.toThrow('already past 0:4');
     await expect(appendAndAdvance(database.db, [position({ seq: 4 })], [logRow()])).rejects.toThrow('already past 0:4');
-    await savePosition(database.db, position({ seq: 4 }));
     expect(await saved()).toMatchObject({ seq: 5, timeMs: 2_000 });
     await fenceAndAdvance(database.db, [position({ streamEpoch: 1, seq: 1, timeMs: 1_500, streamCreated: 'anew' })]);
     await fenceAndAdvance(database.db, [position({ streamEpoch: 1, seq: 2, timeMs: 1_600 })]);
+    await releasePartition(database.db, 0, 1, position({ streamEpoch: 1, seq: 1 }));
     expect(await saved()).toMatchObject({ streamEpoch: 1, seq: 2, timeMs: 2_000, streamCreated: 'anew' });
   });
 

@@ -1,11 +1,4 @@
-import {
-  decodeBundle,
-  decodeIngest,
-  decodeIngestEvent,
-  ingestStream,
-  ingestSubject,
-  MAX_BUNDLED_EVENTS,
-} from '@hearth/wire';
+import { decodeBundle, decodeIngest, ingestStream, ingestSubject, MAX_BUNDLED_EVENTS } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckedPublisher,
@@ -59,9 +52,7 @@ function publish(n: number, padding = ''): Promise<void> {
 }
 
 const numbers = (messages: readonly StreamMessage[]): number[] =>
-  messages
-    .flatMap(({ payload }) => decodeBundle(payload))
-    .map((event) => Number(decodeIngestEvent(event).data.toString()));
+  messages.flatMap(({ payload }) => decodeBundle(payload)).map((event) => Number(decodeIngest(event).data.toString()));
 
 /** Reads as a partition worker does: on a lost consumer it opens another one behind the last message taken. */
 async function readAll(count: number): Promise<{ read: number[]; last: StreamMessage }> {

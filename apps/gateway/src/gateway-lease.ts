@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Logger, within } from '@hearth/runtime';
+import { Logger } from '@hearth/runtime';
 import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
+import { every, Repeated, within } from '@hearth/timing';
 
 /** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */
 const LEASE_MS = 15_000;
@@ -22,8 +23,7 @@ const ANSWER_MS = 2_500;
  */
 export class GatewayLease {
   private lostListener: () => void = () => undefined;
-  private readonly timer: NodeJS.Timeout;
-  private renewing = false;
+  private readonly renewals: Repeated;
 
   private constructor(
     private readonly database: Pick<Database, 'db'>,
@@ -31,8 +31,11 @@ export class GatewayLease {
     private readonly logger: Logger,
     private current: number,
   ) {
-    this.timer = setInterval(() => void this.renew(), RENEW_MS);
-    this.timer.unref();
+    this.renewals = every(
+      RENEW_MS,
+      () => this.renew(),
+      (error) => this.logger.warn({ err: error }, 'the gateway number could not be renewed, trying again'),
+    );
   }
 
   /** Waits for as long as Postgres cannot be reached. */
@@ -59,7 +62,7 @@ export class GatewayLease {
   }
 
   async release(): Promise<void> {
-    clearInterval(this.timer);
+    void this.renewals.stop();
     try {
       await releaseGatewayLease(this.database.db, this.current, this.nodeId);
     } catch (error) {
@@ -68,18 +71,10 @@ export class GatewayLease {
   }
 
   private async renew(): Promise<void> {
-    if (this.renewing) return;
-    this.renewing = true;
-    try {
-      if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
-      const lost = this.current;
-      this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
-      this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
-      this.lostListener();
-    } catch (error) {
-      this.logger.warn({ err: error }, 'the gateway number could not be renewed, trying again');
-    } finally {
-      this.renewing = false;
-    }
+    if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
+    const lost = this.current;
+    this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
+    this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
+    this.lostListener();
   }
 }

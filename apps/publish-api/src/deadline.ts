@@ -1,4 +1,4 @@
-import { within } from '@hearth/runtime';
+import { within } from '@hearth/timing';
 
 /** The time to answer one request (`HEARTH_HTTP_TIMEOUT_MS`), whatever it waits for and however often. */
 export class Deadline {

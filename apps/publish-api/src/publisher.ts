@@ -9,9 +9,10 @@ import {
   StorageOperation,
   Trigger,
 } from '@hearth/wire';
-import { CONFIG, HearthConfig, Logger, LOGGER, TimeoutError, traced, Tracing } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { TimeoutError } from '@hearth/timing';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 import { Deadline } from './deadline';

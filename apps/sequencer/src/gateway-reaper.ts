@@ -1,4 +1,5 @@
 import { DeadGateway, deadGateways, endExpiredLeases, leaseClock, leftConnections, leftCounts } from '@hearth/store';
+import { every, Repeated } from '@hearth/timing';
 import type { SequencerParts } from './sequencer-parts';
 
 const ROUND_MS = 2_000;
@@ -18,8 +19,7 @@ const COUNTS_AT_ONCE = 200;
  * Postgres has been answering for longer than a living gateway needs.
  */
 export class GatewayReaper {
-  private timer: NodeJS.Timeout | undefined;
-  private round: Promise<void> = Promise.resolve();
+  private rounds: Repeated | undefined;
   /** Since when Postgres has answered whenever it was asked. */
   private answeringSinceMs: number | undefined;
   private answeredMs = 0;
@@ -30,40 +30,31 @@ export class GatewayReaper {
   ) {}
 
   start(): void {
-    this.schedule();
+    this.rounds = every(
+      ROUND_MS,
+      () => this.reap(),
+      (error) => {
+        this.answeringSinceMs = undefined;
+        this.parts.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
+      },
+    );
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    await this.round;
-  }
-
-  private schedule(): void {
-    this.timer = setTimeout(() => {
-      this.round = this.reap().finally(() => {
-        if (this.timer !== undefined) this.schedule();
-      });
-    }, ROUND_MS);
+    await this.rounds?.stop();
   }
 
   private async reap(): Promise<void> {
     const { db } = this.parts.database;
     const partitions = this.ownedPartitions();
-    try {
-      // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
-      const clockMs = await leaseClock(db);
-      if (this.answeredFor(Date.now()) > GRACE_MS) {
-        const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
-        if (ended.length > 0)
-          this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
-      }
-      const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
-      await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
-    } catch (error) {
-      this.answeringSinceMs = undefined;
-      this.parts.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
+    // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
+    const clockMs = await leaseClock(db);
+    if (this.answeredFor(Date.now()) > GRACE_MS) {
+      const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
+      if (ended.length > 0) this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
     }
+    const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
+    await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
   }
 
   /** Notes an answer of Postgres; for how long there have been answers, ms. */

@@ -1,4 +1,5 @@
 import { claimPartition, listPartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
+import { every, Repeated } from '@hearth/timing';
 import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
 import type { SequencerParts } from './sequencer-parts';
@@ -19,10 +20,8 @@ const CLOCK_MARGIN_MS = 10_000;
  */
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
-  private timer: NodeJS.Timeout | undefined;
-  private ticking: Promise<void> = Promise.resolve();
+  private ticks: Repeated | undefined;
   private reportedAt = 0;
-  private stopping = false;
 
   constructor(
     private readonly parts: SequencerParts,
@@ -32,7 +31,7 @@ export class PartitionOwnership {
   /** Begins to claim partitions; returns after the first attempt. */
   async start(): Promise<void> {
     await this.tick();
-    this.schedule();
+    this.ticks = every(RENEW_EVERY_MS, () => this.tick());
   }
 
   /** Partitions this process works on. */
@@ -42,23 +41,13 @@ export class PartitionOwnership {
 
   /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
-    this.stopping = true;
-    clearTimeout(this.timer);
-    await this.ticking;
+    await this.ticks?.stop();
     const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
     for (const result of results) {
       if (result.status === 'rejected')
         this.parts.logger.warn({ err: result.reason as unknown }, 'partition not given back');
     }
     await releaseSequencer(this.parts.database.db, this.parts.nodeId).catch(() => undefined);
-  }
-
-  /** One after the other: while Postgres hangs, nothing queues up for when it answers again. */
-  private schedule(): void {
-    if (this.stopping) return;
-    this.timer = setTimeout(() => {
-      this.ticking = this.tick().finally(() => this.schedule());
-    }, RENEW_EVERY_MS);
   }
 
   private async tick(): Promise<void> {

@@ -9,6 +9,7 @@ import {
 import { CONFIG, eventReport, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
+import { every, Repeated } from '@hearth/timing';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
@@ -36,7 +37,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly ownership: PartitionOwnership;
   private readonly storageExpiry: StorageExpiry;
   private readonly reaper: GatewayReaper;
-  private expiry: NodeJS.Timeout | undefined;
+  private expiry: Repeated | undefined;
   private preparation: NodeJS.Timeout | undefined;
 
   constructor(
@@ -85,7 +86,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   /** Runs after the doors are closed, so that what they accepted last is still processed. */
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.preparation);
-    clearInterval(this.expiry);
+    void this.expiry?.stop();
     this.storageExpiry.stop();
     await this.reaper.stop();
     await this.ownership.stop();
@@ -110,14 +111,11 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** Where pg_cron is not installed (the embedded default), the sequencer calls the same function. */
   private expireOnTimer(): void {
-    let busy = false;
-    this.expiry = setInterval(() => {
-      if (busy) return;
-      busy = true;
-      expireRows(this.connections.database.db)
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'expiry failed, next try on schedule'))
-        .finally(() => (busy = false));
-    }, this.config.expirySeconds * 1_000);
+    this.expiry = every(
+      this.config.expirySeconds * 1_000,
+      () => expireRows(this.connections.database.db),
+      (error) => this.logger.warn({ err: error }, 'expiry failed, next try on schedule'),
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from '@hearth/runtime';
 import { Database, endedStorageEntries } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
+import { every, Repeated } from '@hearth/timing';
 
 /** Readers do not see an entry that has ended; this is how long its event may be late. */
 const LOOK_EVERY_MS = 2_000;
@@ -23,30 +24,25 @@ export interface StorageExpiryParts {
  * do no harm.
  */
 export class StorageExpiry {
-  private timer: NodeJS.Timeout | undefined;
-  private looking = false;
+  private looks: Repeated | undefined;
 
   constructor(private readonly parts: StorageExpiryParts) {}
 
   start(): void {
-    this.timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.looks = every(
+      LOOK_EVERY_MS,
+      () => this.look(),
+      (error) => this.parts.logger.warn({ err: error }, 'storage entries that have ended stay a little longer'),
+    );
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    void this.looks?.stop();
   }
 
+  /** One at a time: while the round before waits to be applied, the database still has its entries. */
   private async look(): Promise<void> {
-    // While the round before waits to be applied, the database still has its entries.
-    if (this.looking) return;
-    this.looking = true;
-    try {
-      for (let round = 0; round < ROUNDS && (await this.endSome()); round++);
-    } catch (error) {
-      this.parts.logger.warn({ err: error }, 'storage entries that have ended stay a little longer');
-    } finally {
-      this.looking = false;
-    }
+    for (let round = 0; round < ROUNDS && (await this.endSome()); round++);
   }
 
   /** @returns whether there may be more */

@@ -1,5 +1,6 @@
 import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
 import { ensureEventStream } from '@hearth/stream';
+import { every, Repeated } from '@hearth/timing';
 import { targetName } from './rules/target-name';
 import { targetMetrics } from './target-metrics';
 import { LEASE_MS, TargetWorker, type WorkerParts } from './target-worker';
@@ -18,9 +19,7 @@ export class TargetOwnership {
   private readonly urls: ReadonlyMap<string, string>;
   private readonly known = new Set<string>();
   private readonly workers = new Map<string, TargetWorker>();
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
-  private stopping = false;
+  private ticks: Repeated | undefined;
 
   constructor(
     private readonly parts: WorkerParts,
@@ -37,16 +36,12 @@ export class TargetOwnership {
   /** Begins to claim targets; returns after the first attempt. */
   async start(): Promise<void> {
     await this.tick();
-    this.timer = setInterval(() => {
-      this.running = this.running.then(() => this.tick());
-    }, RENEW_EVERY_MS);
+    this.ticks = every(RENEW_EVERY_MS, () => this.tick());
   }
 
   /** Finishes what is at hand, within `patienceMs`, and gives all targets back. */
   async stop(patienceMs: number): Promise<void> {
-    this.stopping = true;
-    clearInterval(this.timer);
-    await this.running;
+    await this.ticks?.stop();
     const stopped = await Promise.allSettled([...this.workers.values()].map((worker) => worker.stop(patienceMs)));
     for (const result of stopped) {
       if (result.status === 'rejected') {
@@ -56,7 +51,6 @@ export class TargetOwnership {
   }
 
   private async tick(): Promise<void> {
-    if (this.stopping) return;
     await Promise.all([...this.urls].map(([target, url]) => this.look(target, url)));
   }
 

@@ -9,6 +9,7 @@ import {
 import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
+import { every, Repeated } from '@hearth/timing';
 import { encodeTime } from 'ulid';
 import { addDeadLetterRoutes } from './dead-letter.routes';
 import { TargetOwnership } from './target-ownership';
@@ -36,7 +37,7 @@ const EXPIRE_AT_ONCE = 10_000;
 @Injectable()
 export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly ownership: TargetOwnership;
-  private cleaning: NodeJS.Timeout | undefined;
+  private cleaning: Repeated | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: HearthConfig,
@@ -53,11 +54,11 @@ export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
     this.logger.info({ targets: this.ownership.targets }, 'webhook targets');
     await this.ownership.start();
     await this.clean();
-    this.cleaning = setInterval(() => void this.clean(), CLEAN_EVERY_MS);
+    this.cleaning = every(CLEAN_EVERY_MS, () => this.clean());
   }
 
   async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.cleaning);
+    void this.cleaning?.stop();
     await this.ownership.stop(Math.min(this.config.drainSeconds * 1_000, PATIENCE_MS));
   }
 

@@ -21,4 +21,3 @@ export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-mo
 export { sourceIpReader, type SourceIp } from './http/source-ip';
 export { Span, traced, Tracing } from './log/tracing';
 export { userAgentOf } from './http/user-agent';
-export { TimeoutError, within } from './within';

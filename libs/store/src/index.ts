@@ -14,7 +14,6 @@ export {
   listPartitions,
   releasePartition,
   reportCaughtUp,
-  savePosition,
   type FencedPosition,
   type PartitionState,
   type Position,

@@ -161,15 +161,6 @@ export async function appendAndAdvance(
   await refuseUnlessAll(db, positions, await advanceAndAppend(db, parameters));
 }
 
-/**
- * Saves a position with no effects in the database. One that is already passed changes nothing.
- *
- * @throws FencedError when the partition was taken over
- */
-export async function savePosition(db: Db, position: FencedPosition): Promise<void> {
-  if ((await advance(db, advanceValues([position]))).length === 0) await assertOwned(db, position);
-}
-
 async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promise<void> {
   const owned = await db
     .selectFrom('partition_state')

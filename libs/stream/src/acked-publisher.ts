@@ -1,3 +1,4 @@
+import { every, Repeated } from '@hearth/timing';
 import { createInbox, headers, Msg, MsgHdrs, Subscription } from 'nats';
 import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
 
@@ -43,7 +44,7 @@ export class AckedPublisher {
   /** Tokens to be sent at the end of this turn of the event loop, in order. */
   private unsent: string[] = [];
   private readonly subscription: Subscription;
-  private readonly sweeper: NodeJS.Timeout;
+  private readonly sweeper: Repeated;
   private readonly stopListening: () => void;
   private next = 0;
   private pendingBytes = 0;
@@ -55,8 +56,7 @@ export class AckedPublisher {
   ) {
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, { callback: (_, message) => this.onAck(message) });
     this.stopListening = connection.onReconnect(() => this.repeatAll());
-    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS);
-    this.sweeper.unref();
+    this.sweeper = every(SWEEP_MS, () => this.sweep());
   }
 
   /**
@@ -115,7 +115,7 @@ export class AckedPublisher {
   }
 
   close(): void {
-    clearInterval(this.sweeper);
+    void this.sweeper.stop();
     this.stopListening();
     if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
     for (const token of [...this.pending.keys()]) this.fail(token, new StreamUnavailableError('closing'));

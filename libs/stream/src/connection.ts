@@ -1,3 +1,4 @@
+import { within } from '@hearth/timing';
 import { readFileSync } from 'node:fs';
 import { ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
 import { firstConnection } from './first-connection';
@@ -127,15 +128,7 @@ export class StreamConnection {
   /** Rejects unless the server answers soon. */
   async ping(): Promise<void> {
     if (!this.isConnected) throw new StreamUnavailableError('NATS is not connected');
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new StreamUnavailableError('NATS does not answer')), PING_TIMEOUT_MS);
-    });
-    try {
-      await Promise.race([this.nats.flush(), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await within(PING_TIMEOUT_MS, this.nats.flush());
   }
 
   async close(): Promise<void> {

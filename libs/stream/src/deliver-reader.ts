@@ -1,11 +1,5 @@
-import {
-  comparePositions,
-  decodeDeliverRecord,
-  DELIVER_STREAM,
-  DELIVER_SUBJECTS,
-  DeliverRecord,
-  deliverSubject,
-} from '@hearth/wire';
+import { setTimeout as delay } from 'node:timers/promises';
+import { decodeDeliverRecord, DELIVER_STREAM, DELIVER_SUBJECTS, DeliverRecord, deliverSubject } from '@hearth/wire';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
 
@@ -74,16 +68,6 @@ export async function readDelivered(
 const QUIET_MS = 500;
 
 /** The next messages; none when the stream has nothing to give right now. */
-async function nextOrNothing(consumer: PullConsumer): ReturnType<PullConsumer['next']> {
-  let timer: NodeJS.Timeout | undefined;
-  const quiet = new Promise<never[]>((resolve) => {
-    timer = setTimeout(() => resolve([]), QUIET_MS);
-  });
-  try {
-    return await Promise.race([consumer.next(1_000), quiet]);
-  } finally {
-    clearTimeout(timer);
-  }
+function nextOrNothing(consumer: PullConsumer): ReturnType<PullConsumer['next']> {
+  return Promise.race([consumer.next(1_000), delay(QUIET_MS, [], { ref: false })]);
 }
-
-export { comparePositions };

@@ -1,3 +1,4 @@
+import { every, Repeated } from '@hearth/timing';
 import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, MsgHdrs, nanos, Subscription } from 'nats';
 import { StreamConnection } from './connection';
 
@@ -53,7 +54,7 @@ export class PullConsumer {
   private readonly queue: StreamMessage[] = [];
   private readonly inbox = createInbox();
   private readonly subscription: Subscription;
-  private readonly watchdog: NodeJS.Timeout;
+  private readonly watchdog: Repeated;
   private readonly stopListening: () => void;
   private wake: (() => void) | undefined;
   private failure: Error | undefined;
@@ -71,8 +72,7 @@ export class PullConsumer {
       callback: (_, message) => this.onMessage(message),
     });
     this.stopListening = connection.onReconnect(() => this.fail('NATS reconnected'));
-    this.watchdog = setInterval(() => this.watch(), HEARTBEAT_MS);
-    this.watchdog.unref();
+    this.watchdog = every(HEARTBEAT_MS, () => this.watch());
     this.pull();
   }
 
@@ -127,7 +127,7 @@ export class PullConsumer {
   }
 
   private stop(): void {
-    clearInterval(this.watchdog);
+    void this.watchdog.stop();
     this.stopListening();
     if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
   }

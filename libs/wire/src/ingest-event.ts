@@ -104,10 +104,3 @@ export function decodeIngest(payload: Uint8Array): IngestRecord {
   };
   return { event, data: bytes.subarray(newline + 1) };
 }
-
-/** A message; throws like `decodeIngest`, and on operations. */
-export function decodeIngestEvent(payload: Uint8Array): { event: IngestEvent; data: Buffer } {
-  const { event, data } = decodeIngest(payload);
-  if (event === undefined) throw new Error('not an ingest event but an operation');
-  return { event, data };
-}

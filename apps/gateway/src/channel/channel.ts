@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, DeliverRecord, JoinedNotice, Position } from '@hearth/wire';
-import { Logger, Metrics, within } from '@hearth/runtime';
+import { Logger, Metrics } from '@hearth/runtime';
+import { within } from '@hearth/timing';
 import {
   DeliverSubscriber,
   DeliverSubscription,
@@ -124,10 +125,6 @@ export class Channel {
     this.opened = this.open();
     // Whoever waits is told; a rejection that nobody waits for must not end the process.
     this.opened.catch(() => undefined);
-  }
-
-  get subscriberCount(): number {
-    return this.subscribers.length;
   }
 
   /**

@@ -9,6 +9,7 @@ import {
   StoredDeliverRecord,
   StreamConnection,
 } from '@hearth/stream';
+import { every, Repeated } from '@hearth/timing';
 import { Channel, ChannelParts } from './channel';
 
 export interface HubParts {
@@ -36,7 +37,7 @@ const GIVE_UP_MS = 10_000;
 export class Hub {
   private readonly channels = new Map<string, Channel>();
   private readonly parts: ChannelParts;
-  private readonly checkpoints: NodeJS.Timeout;
+  private readonly checkpoints: Repeated;
   private readonly stopListening: () => void;
   private dirty: Channel[] = [];
   /** End of the deliver stream at the last checkpoint and at the one before. */
@@ -55,17 +56,12 @@ export class Hub {
       safeSequence: () => this.earlierStreamEnd,
       isLocal: (connectionId) => own.isLocal(connectionId),
     };
-    this.checkpoints = setInterval(() => void this.noteStreamEnd(), CHECKPOINT_MS);
-    this.checkpoints.unref();
+    this.checkpoints = every(CHECKPOINT_MS, () => this.noteStreamEnd());
     this.stopListening = own.stream.onReconnect(() => {
       this.reconnects++;
       void this.catchUpAll();
     });
     void this.noteStreamEnd();
-  }
-
-  get channelCount(): number {
-    return this.channels.size;
   }
 
   /**
@@ -88,7 +84,7 @@ export class Hub {
   }
 
   stop(): void {
-    clearInterval(this.checkpoints);
+    void this.checkpoints.stop();
     this.stopListening();
     for (const channel of this.channels.values()) this.close(channel);
   }

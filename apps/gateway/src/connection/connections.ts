@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ProtocolError } from '@hearth/protocol';
+import { every, Repeated } from '@hearth/timing';
 import { Connection, ConnectionParts, Opening } from './connection';
 import { ClientSocket } from '../frames/client-socket';
 import { isSameSecret, newConnectionId } from './credentials';
@@ -25,7 +26,7 @@ export class Connections {
   private readonly byId = new Map<string, Connection>();
   private readonly hub: Hub;
   private readonly parts: ConnectionParts;
-  private readonly sweeper: NodeJS.Timeout;
+  private readonly sweeper: Repeated;
   /** Handshakes that have been let in but are not connections yet. */
   private arriving = 0;
   private draining = false;
@@ -38,17 +39,12 @@ export class Connections {
   ) {
     this.hub = hub;
     this.parts = { ...parts, ended: (connection) => this.forget(connection) };
-    this.sweeper = setInterval(() => this.sweep(Date.now()), SWEEP_MS);
-    this.sweeper.unref();
+    this.sweeper = every(SWEEP_MS, () => this.sweep(Date.now()));
   }
 
   /** Closing every connection, for good: nobody is let in any more. */
   get isDraining(): boolean {
     return this.draining;
-  }
-
-  get size(): number {
-    return this.byId.size;
   }
 
   has(connectionId: string): boolean {
@@ -124,7 +120,7 @@ export class Connections {
   }
 
   stop(): void {
-    clearInterval(this.sweeper);
+    void this.sweeper.stop();
     this.closeAll();
   }
 

@@ -1,4 +1,5 @@
-import { Logger, within } from '@hearth/runtime';
+import { Logger } from '@hearth/runtime';
+import { within } from '@hearth/timing';
 import { Database, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
 
 /** A resume goes on without the log after this time. */

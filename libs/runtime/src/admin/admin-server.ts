@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { listenError } from '../http/listen-error';
 import { redactText } from '../log/redaction';
-import { within } from '../within';
+import { within } from '@hearth/timing';
 
 /** Resolves when the thing is usable, rejects with the reason when it is not. */
 export type ReadinessCheck = () => Promise<unknown>;

@@ -1,3 +1,4 @@
+import { every } from '@hearth/timing';
 import { statSync } from 'node:fs';
 import type { HearthConfig } from './config';
 import { ConfigError } from './config-error';
@@ -46,8 +47,8 @@ export function watchSecrets(
     if (fingerprint(config.live.files) !== seen) reload();
   }
 
-  const timer = setInterval(poll, POLL_MS).unref();
-  return { reload, poll, stop: () => clearInterval(timer) };
+  const polling = every(POLL_MS, poll);
+  return { reload, poll, stop: () => void polling.stop() };
 }
 
 /** Changes when one of the files does. A file that is missing for a moment while it is replaced counts as a change. */

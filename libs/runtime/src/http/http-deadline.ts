@@ -1,4 +1,5 @@
 import { ProtocolError } from '@hearth/protocol';
+import { every } from '@hearth/timing';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
 /** How often overdue requests are looked for; an answer comes at most this much after its deadline. */
@@ -25,16 +26,16 @@ export function addDeadline(
     done();
   });
 
-  const timer = setInterval(() => {
+  const sweeper = every(SWEEP_MS, () => {
     const oldest = performance.now() - timeoutMs;
     for (const [reply, startedAt] of pending) {
       if (startedAt > oldest) break;
       pending.delete(reply);
       if (!reply.sent) overdue(reply, new ProtocolError('SERVICE_UNAVAILABLE', 'The request took too long'));
     }
-  }, SWEEP_MS).unref();
+  });
   instance.addHook('onClose', (_instance, done) => {
-    clearInterval(timer);
+    void sweeper.stop();
     done();
   });
 }

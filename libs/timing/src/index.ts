@@ -1,0 +1,2 @@
+export { every, type Repeated } from './every';
+export { TimeoutError, within } from './within';
