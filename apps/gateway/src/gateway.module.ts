@@ -129,7 +129,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
       () => lease.gatewayId,
     );
     this.handshake = new Handshake(config, this.connections, tokens, metrics, logger);
-    this.rpc = new GatewayRpcStrategy(stream, lease, logger);
+    this.rpc = new GatewayRpcStrategy(stream, lease, this.connections, logger);
     lease.onReplaced(() => {
       this.rpc.listen(() => undefined);
       this.connections.closeAll();

@@ -1,14 +1,38 @@
 import { ProtocolError } from '@hearth/protocol';
 import { gatewaySubject } from '@hearth/wire';
 import { Logger } from '@hearth/runtime';
-import { GatewayCall, GatewayReply, StreamConnection } from '@hearth/stream';
+import { AnswerTo, GatewayAnswer, GatewayCall, GatewayReply, GatewayRequest, StreamConnection } from '@hearth/stream';
+import { Catch, ExceptionFilter } from '@nestjs/common';
 import { CustomTransportStrategy, Server } from '@nestjs/microservices';
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, Observable, throwError } from 'rxjs';
+import { Connection } from '../connection/connection';
+import { Connections } from '../connection/connections';
 import { GatewayLease } from '../gateway-lease';
+
+/** What a handler gets: the connection whose credentials came with the request, and what is asked. */
+export interface CallOf<Operation extends GatewayRequest['operation']> {
+  readonly connection: Connection;
+  readonly request: Extract<GatewayRequest, { operation: Operation }>;
+}
+
+/** What a handler gives. */
+export type ReplyTo<Operation extends GatewayRequest['operation']> = Omit<
+  AnswerTo<Extract<GatewayRequest, { operation: Operation }>>,
+  'operation'
+>;
+
+/** Leaves errors as they are for the transport; Nest's own filter would turn each into "Internal server error". */
+@Catch()
+export class KeepErrors implements ExceptionFilter {
+  catch(error: unknown): Observable<never> {
+    return throwError(() => error);
+  }
+}
 
 /**
  * Requests about this gateway's connections, from the nodes that serve the client HTTP API, over NATS request and
- * reply. The handlers are methods with `@MessagePattern(operation)`.
+ * reply. The handlers are methods with `@MessagePattern(operation)`; nobody gets as far as one without the credentials
+ * of an open connection.
  */
 export class GatewayRpcStrategy extends Server implements CustomTransportStrategy {
   private stopListening: () => void = () => undefined;
@@ -16,6 +40,7 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
   constructor(
     private readonly stream: StreamConnection,
     private readonly lease: GatewayLease,
+    private readonly connections: Connections,
     private readonly log: Logger,
   ) {
     super();
@@ -48,14 +73,16 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
 
   private async reply(payload: Uint8Array): Promise<GatewayReply> {
     try {
-      const call = JSON.parse(Buffer.from(payload).toString('utf8')) as GatewayCall;
-      const { operation } = call.request;
+      const { credentials, request } = JSON.parse(Buffer.from(payload).toString('utf8')) as GatewayCall;
+      const { operation } = request;
       const handler = this.getHandlerByPattern(operation);
       if (handler === null) {
         // A newer node may ask for what this gateway does not know.
         throw new ProtocolError('NOT_IMPLEMENTED', `${operation as string} is not known to this gateway`);
       }
-      return (await firstValueFrom(this.transformToObservable(await handler(call)))) as GatewayReply;
+      const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+      const answered = this.transformToObservable(await handler({ connection, request })) as Observable<object>;
+      return { answer: { operation, ...(await firstValueFrom(answered)) } as GatewayAnswer };
     } catch (error) {
       if (error instanceof ProtocolError) return { error: { code: error.code, message: error.message } };
       this.log.error({ err: error }, 'a request from another node could not be answered');

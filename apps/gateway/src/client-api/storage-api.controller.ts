@@ -1,50 +1,39 @@
 import { Controller, UseFilters } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
-import { Answered, CallOf, KeepErrors } from './client-api.controller';
+import { MessagePattern } from '@nestjs/microservices';
 import { ClientStorage } from '../commands/client-storage';
-import { Connections } from '../connection/connections';
+import { CallOf, KeepErrors, ReplyTo } from './gateway-rpc.strategy';
 
 /** What the client HTTP API asks about a connection's rights on storage entries (client-http-api §6). */
 @Controller()
 @UseFilters(KeepErrors)
 export class StorageApiController {
-  constructor(
-    private readonly connections: Connections,
-    private readonly storage: ClientStorage,
-  ) {}
+  constructor(private readonly storage: ClientStorage) {}
 
   /** Writes as the connection; answers once everybody can read it. */
   @MessagePattern('channelStorageSet')
-  async channelStorageSet(@Payload() { credentials, request }: CallOf<'channelStorageSet'>): Promise<Answered> {
-    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+  async channelStorageSet({ connection, request }: CallOf<'channelStorageSet'>): Promise<ReplyTo<'channelStorageSet'>> {
     const { sourceIp, userAgent } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
-    const { channel, scheduleArn, done } = this.storage.set(connection, request, origin, true);
+    const { done, ...accepted } = this.storage.set(connection, request, origin, true);
     await done;
-    return { answer: { operation: 'channelStorageSet', channel, scheduleArn } };
+    return accepted;
   }
 
   /** Whether the entry may be read; it is up to date in Postgres then. */
   @MessagePattern('channelStorageGet')
-  async channelStorageGet(@Payload() { credentials, request }: CallOf<'channelStorageGet'>): Promise<Answered> {
-    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
-    const channel = await this.storage.prepareGet(connection, request.channel, request.key);
-    return { answer: { operation: 'channelStorageGet', channel } };
+  async channelStorageGet({ connection, request }: CallOf<'channelStorageGet'>): Promise<ReplyTo<'channelStorageGet'>> {
+    return { channel: await this.storage.prepareGet(connection, request.channel, request.key) };
   }
 
   /** Which channel is meant, and the keys that may be read if they can be named. */
   @MessagePattern('channelStorageList')
-  async channelStorageList(@Payload() { credentials, request }: CallOf<'channelStorageList'>): Promise<Answered> {
-    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
-    const { channel, keys } = await this.storage.prepareList(connection, request.channel);
-    return { answer: { operation: 'channelStorageList', channel, keys } };
+  channelStorageList({ connection, request }: CallOf<'channelStorageList'>): Promise<ReplyTo<'channelStorageList'>> {
+    return this.storage.prepareList(connection, request.channel);
   }
 
   /** Those of some keys that may be read. */
   @MessagePattern('readableStorageKeys')
-  readableStorageKeys(@Payload() { credentials, request }: CallOf<'readableStorageKeys'>): Answered {
-    const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
-    const keys = this.storage.readable(connection, request.channel, request.keys);
-    return { answer: { operation: 'readableStorageKeys', keys } };
+  readableStorageKeys({ connection, request }: CallOf<'readableStorageKeys'>): ReplyTo<'readableStorageKeys'> {
+    return { keys: this.storage.readable(connection, request.channel, request.keys) };
   }
 }
