@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'nats';
+import { natsVersionOf } from '@hearth/embedded';
+import { knowsSyncInterval } from '@hearth/stream';
 import { freePort } from '../support/free-port';
 import { projectFolder, type ComposeService } from './compose-file';
 import { startProgram } from './program';
@@ -16,8 +17,8 @@ export interface NatsFromCompose {
 }
 
 /**
- * Starts NATS as `service` of the compose file says, on free ports and an empty store. A server before 2.10 does not know
- * `sync_interval`, and gets the file without it.
+ * Starts NATS as `service` of the compose file says, on free ports and an empty store. A server before 2.10 gets its file
+ * without `sync_interval`.
  */
 export async function startNatsFromCompose(service: ComposeService): Promise<NatsFromCompose> {
   const program = process.env.HEARTH_TEST_NATS_SERVER ?? 'nats-server';
@@ -25,7 +26,7 @@ export async function startNatsFromCompose(service: ComposeService): Promise<Nat
   const [port, monitorPort] = [await freePort(), await freePort()];
   const written = readFileSync(join(projectFolder, 'deploy/nats.conf'), 'utf8');
   const local = written.replace('store_dir: /data', `store_dir: ${JSON.stringify(join(folder, 'data'))}`);
-  const config = knowsSyncInterval(program) ? local : local.replace(/^\s*sync_interval:.*$/m, '');
+  const config = knowsSyncInterval(await natsVersionOf(program)) ? local : local.replace(/^\s*sync_interval:.*$/m, '');
   await writeFile(join(folder, 'nats.conf'), config);
   const ports = ['--addr', '127.0.0.1', '--port', String(port), '--http_port', String(monitorPort)];
   const server = await startProgram({
@@ -40,13 +41,4 @@ export async function startNatsFromCompose(service: ComposeService): Promise<Nat
     },
   });
   return { address: `127.0.0.1:${port}`, stop: () => server.stop() };
-}
-
-function knowsSyncInterval(program: string): boolean {
-  const [major = 0, minor = 0] = (
-    /v(\d+)\.(\d+)/.exec(execFileSync(program, ['--version'], { encoding: 'utf8' })) ?? []
-  )
-    .slice(1)
-    .map(Number);
-  return major > 2 || minor >= 10;
 }

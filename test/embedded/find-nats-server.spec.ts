@@ -69,8 +69,8 @@ describe('finding nats-server', () => {
 
     const message = await find([refusing], { folders: [folder] }).catch((error: Error) => error.message);
 
-    expect(message).toContain('Hearth needs nats-server 2.9 or newer');
-    expect(message).toContain(`${join(folder, 'nats-server')} is version 2.8, older than 2.9`);
+    expect(message).toContain('Hearth needs nats-server 2.9.24 or newer');
+    expect(message).toContain(`${join(folder, 'nats-server')} is version 2.8.4, and Hearth needs 2.9.24 or newer`);
     expect(message).toContain('official release: getaddrinfo ENOTFOUND github.com');
     expect(message).toContain('apt-get install nats-server');
     expect(message).toContain('HEARTH_NATS_URL');
@@ -78,10 +78,19 @@ describe('finding nats-server', () => {
   });
 
   it('takes an installed one and fetches nothing', async () => {
-    const program = await programOfVersion('2.9.0');
+    const program = await programOfVersion('2.9.24');
 
     expect(await find([], { folders: [join(folder, 'nothing-here'), folder] })).toBe(program);
   });
+
+  it.each(['2.9.23', '2.10.3'])(
+    'fetches one where the installed one is %s, whose purge loses messages',
+    async (version) => {
+      await programOfVersion(version);
+
+      expect(await find([copyOfTheRealOne], { folders: [folder] })).toBe(join(cacheDir, 'nats-server'));
+    },
+  );
 
   it('takes the one the user names, or none', async () => {
     const old = await programOfVersion('2.8.0', 'old');

@@ -2,10 +2,12 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { cacheFolder } from '../../libs/embedded/src/cache-dir';
 import { lockDataDir } from '../../libs/embedded/src/data-dir';
 import { findNatsServer } from '../../libs/embedded/src/find-nats-server';
-import { stopLeftOverNats } from '../../libs/embedded/src/nats-server';
-import { stopLeftOverPostgres } from '../../libs/embedded/src/postgres';
+import { leftOverNats } from '../../libs/embedded/src/nats-server';
+import { leftOverPostgres } from '../../libs/embedded/src/postgres';
+import { stopLeftOver } from '../../libs/embedded/src/server-start';
 import { runPrefix, TestPostgres } from './postgres';
 
 /** Of the data folders that spec files make in the system's folder for temporary files. */
@@ -27,6 +29,8 @@ export async function startTestPostgres(): Promise<() => Promise<void>> {
 /** Finds nats-server, or fetches it once, and tells its path in `HEARTH_TEST_NATS_SERVER`, unless that is set. */
 export async function findTestNatsServer(): Promise<void> {
   process.env.HEARTH_TEST_NATS_SERVER ??= await findNatsServer({
+    program: process.env.HEARTH_NATS_SERVER,
+    cacheDirs: [cacheFolder(process.env.HEARTH_CACHE_DIR)],
     log: (line) => process.stderr.write(`${line}\n`),
   });
 }
@@ -54,8 +58,8 @@ async function removeLeftOvers(): Promise<void> {
     } catch {
       continue; // Another run has it.
     }
-    await stopLeftOverNats(join(dataDir, 'nats'), () => {});
-    await stopLeftOverPostgres(join(dataDir, 'postgres'), () => {});
+    await stopLeftOver(leftOverNats(join(dataDir, 'nats')), () => {});
+    await stopLeftOver(leftOverPostgres(join(dataDir, 'postgres')), () => {});
     await rm(dataDir, { recursive: true, force: true });
   }
 }

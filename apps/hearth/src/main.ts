@@ -30,6 +30,8 @@ async function start(context: ServiceContext): Promise<RunningService> {
   const servers = await startEmbeddedServers({
     signal: interrupted,
     dataDir: config.dataDir,
+    cacheDir: config.cacheDir,
+    natsServer: config.natsServer,
     databaseUrl: config.databaseUrl,
     natsUrl: config.natsUrls.length === 0 ? undefined : config.natsUrls.join(','),
     log: (line) => logger.info(line),

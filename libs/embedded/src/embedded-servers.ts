@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { defaultCacheDir } from './cache-dir';
+import { cacheFolder } from './cache-dir';
 import { lockDataDir, openDataDir } from './data-dir';
 import { findNatsServer } from './find-nats-server';
 import { startEmbeddedNats } from './nats-server';
@@ -27,6 +27,10 @@ export interface EmbeddedServersOptions {
   readonly databaseUrl?: string | undefined;
   /** Set: this NATS is used and none is started. */
   readonly natsUrl?: string | undefined;
+  /** `HEARTH_NATS_SERVER`; when not given, one is found or fetched. */
+  readonly natsServer?: string | undefined;
+  /** `HEARTH_CACHE_DIR` */
+  readonly cacheDir?: string | undefined;
   /** Progress, one line at a time; never holds a secret. */
   readonly log?: (line: string) => void;
   /** As `log`, of servers that died. */
@@ -43,7 +47,7 @@ type Server = Pick<SupervisedServer, 'url' | 'lost' | 'stop'>;
  * @throws Error that says what to do; nothing is left running then
  */
 export async function startEmbeddedServers(options: EmbeddedServersOptions): Promise<EmbeddedServers> {
-  const { databaseUrl, natsUrl, log = () => {}, warn = () => {} } = options;
+  const { databaseUrl, natsUrl, cacheDir, log = () => {}, warn = () => {} } = options;
   const dataDir = await openDataDir(options.dataDir);
   const unlock = await lockDataDir(dataDir);
   const supervise = (name: string, start: (signal: AbortSignal, port?: number) => Promise<RunningServer>) =>
@@ -57,12 +61,17 @@ export async function startEmbeddedServers(options: EmbeddedServersOptions): Pro
     // First what may take long or fail for want of a network, so that a failure costs nothing else.
     const program =
       natsUrl === undefined
-        ? await findNatsServer({ cacheDirs: [defaultCacheDir(), join(dataDir, 'cache')], log, signal: options.signal })
-        : undefined;
+        ? await findNatsServer({
+            program: options.natsServer,
+            cacheDirs: [cacheFolder(cacheDir), join(dataDir, 'cache')],
+            log,
+            signal: options.signal,
+          })
+        : '';
     options.signal?.throwIfAborted();
     const [postgres, nats] = await bothOrNone(
       databaseUrl === undefined
-        ? supervise('Postgres', (signal, port) => startEmbeddedPostgres({ dataDir, log, port, signal }))
+        ? supervise('Postgres', (signal, port) => startEmbeddedPostgres({ dataDir, cacheDir, log, port, signal }))
         : given(databaseUrl),
       natsUrl === undefined
         ? supervise('nats-server', (signal, port) => startEmbeddedNats({ dataDir, log, program, port, signal }))

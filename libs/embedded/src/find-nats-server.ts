@@ -2,9 +2,12 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { defaultCacheDir } from './cache-dir';
+import { isSupportedNats, SUPPORTED_NATS } from '@hearth/stream';
+import { cacheFolder } from './cache-dir';
 import { debianPackage } from './nats-debian';
 import { officialRelease } from './nats-release';
+
+const run = promisify(execFile);
 
 export interface FetchContext {
   readonly log: (line: string) => void;
@@ -33,17 +36,15 @@ export interface FindNatsServerOptions {
 // No fetch takes nearly as long.
 const abandonedAfterMs = 60 * 60 * 1000;
 
-const oldest = { major: 2, minor: 9 };
-
 /**
- * Path of a nats-server 2.9 or newer: the one named by `HEARTH_NATS_SERVER`, an installed one, the one fetched before,
- * or one fetched now. Several processes may do this at once: each fetches into a folder of its own and moves the
+ * Path of a nats-server that Hearth works with: the one that is named, an installed one, the one fetched before, or one
+ * fetched now. Several processes may do this at once: each fetches into a folder of its own and moves the
  * finished program into place.
  *
  * @throws Error listing everything that was tried, why it failed, and what the user can do
  */
 export async function findNatsServer(options: FindNatsServerOptions = {}): Promise<string> {
-  const { log = () => {}, signal, cacheDirs = [defaultCacheDir()], program = process.env.HEARTH_NATS_SERVER } = options;
+  const { log = () => {}, signal, cacheDirs = [cacheFolder()], program } = options;
   if (program) {
     const problem = await problemWith(program);
     if (problem === undefined) return program;
@@ -56,7 +57,7 @@ export async function findNatsServer(options: FindNatsServerOptions = {}): Promi
     if (problem === undefined) return path;
     if (problem !== isAbsent) failures.push(`${path} ${problem}`);
   }
-  for (const source of options.sources ?? [officialRelease(), debianPackage]) {
+  for (const source of options.sources ?? [officialRelease(), debianPackage('trixie'), debianPackage()]) {
     signal?.throwIfAborted();
     try {
       return await fetchIntoCache(source, cacheDirs, { log, signal });
@@ -119,16 +120,22 @@ const isAbsent = 'is not there';
 /** What keeps us from using this program, to be read after its name, or `undefined`. */
 async function problemWith(program: string): Promise<string | undefined> {
   if ((await stat(program).catch(() => undefined)) === undefined) return isAbsent;
-  let output: string;
   try {
-    output = (await promisify(execFile)(program, ['--version'], { timeout: 10_000 })).stdout;
+    const version = await natsVersionOf(program);
+    return isSupportedNats(version) ? undefined : `is version ${version}, and Hearth needs ${SUPPORTED_NATS}`;
   } catch (error) {
-    return `cannot be run: ${(error as Error).message.split('\n')[0]}`;
+    return (error as Error).message;
   }
-  const [, major, minor] = /v(\d+)\.(\d+)/.exec(output) ?? [];
-  if (major === undefined || minor === undefined) return `calls itself "${output.trim()}"`;
-  const isRecent = Number(major) > oldest.major || (Number(major) === oldest.major && Number(minor) >= oldest.minor);
-  return isRecent ? undefined : `is version ${major}.${minor}, older than ${oldest.major}.${oldest.minor}`;
+}
+
+/** What a program says of its version: `2.10.27`. @throws Error, to be read after its name, when that cannot be had */
+export async function natsVersionOf(program: string): Promise<string> {
+  const { stdout } = await run(program, ['--version'], { timeout: 10_000 }).catch((error: Error) => {
+    throw new Error(`cannot be run: ${error.message.split('\n')[0]}`, { cause: error });
+  });
+  const version = /v(\d+\.\d+\.\d+\S*)/.exec(stdout)?.[1];
+  if (version === undefined) throw new Error(`calls itself "${stdout.trim()}"`);
+  return version;
 }
 
 /** `PATH`, and the folders of system programs, which an ordinary user's `PATH` leaves out. */
@@ -139,11 +146,11 @@ function installFolders(): string[] {
 
 function explain(cacheDirs: readonly string[], failures: readonly string[]): string {
   return [
-    'Hearth needs nats-server 2.9 or newer, and none could be found or fetched:',
-    `  - none is installed (PATH), and none was fetched before (${cacheDirs.join(', ')})`,
+    `Hearth needs nats-server ${SUPPORTED_NATS}, and none could be found or fetched:`,
+    `  - none such is installed (PATH), and none was fetched before (${cacheDirs.join(', ')})`,
     ...failures.map((failure) => `  - ${failure}`),
     'Do one of these:',
-    '  - install it: "apt-get install nats-server", "brew install nats-server", or https://github.com/nats-io/nats-server/releases',
+    '  - install it: "apt-get install nats-server" (Debian 13 or later), "brew install nats-server", or https://github.com/nats-io/nats-server/releases',
     '  - set HEARTH_NATS_SERVER to the path of the program',
     '  - set HEARTH_NATS_URL to a NATS server that runs already, with JetStream on',
   ].join('\n');

@@ -1,10 +1,9 @@
 export { lockDataDir, openDataDir } from './data-dir';
 export { startEmbeddedServers, type EmbeddedServers, type EmbeddedServersOptions } from './embedded-servers';
-export { findNatsServer, type NatsServerSource } from './find-nats-server';
+export { findNatsServer, natsVersionOf, type NatsServerSource } from './find-nats-server';
 export { freePort } from './free-port';
 export { withInstallationKeys, type GeneratedKeys } from './installation-keys';
 export { loadOrCreateKeys, newAccessKey, newApiKey } from './keys';
 export { officialRelease } from './nats-release';
-export { stopLeftOverNats } from './nats-server';
-export { startEmbeddedPostgres, stopLeftOverPostgres, type EmbeddedPostgres } from './postgres';
+export { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres';
 export { processIdentity } from './processes';

@@ -2,18 +2,18 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
+import { ensureDatabase, isWrongPassword } from '@hearth/store';
 import { z } from 'zod';
-import { defaultCacheDir } from './cache-dir';
+import { cacheFolder } from './cache-dir';
 import { lockDataDir, openDataDir } from './data-dir';
 import { freePort } from './free-port';
 import { accountForPostgres, canEnter } from './postgres-account';
 import { preparePostgresBinaries, type PostgresBinaries } from './postgres-binaries';
 import { readPrivateJson, writePrivateFile } from './private-file';
-import { runsWithArgument, stopProcess, type StopStep } from './processes';
-import { identityOf, serverEnvironment, ServerProcess, type Account } from './server-process';
+import type { StopStep } from './processes';
+import { identityOf, serverEnvironment, type Account } from './server-process';
+import { startServer, stopLeftOver, type LeftOver } from './server-start';
 import type { RunningServer } from './supervised-server';
 
 /**
@@ -30,6 +30,8 @@ export interface EmbeddedPostgres extends RunningServer {
 
 export interface EmbeddedPostgresOptions {
   readonly dataDir: string;
+  /** Where a copy of its programs may be kept, `HEARTH_CACHE_DIR`; the user's cache folder when not given. */
+  readonly cacheDir?: string | undefined;
   readonly log?: (line: string) => void;
   /** The port it has to have; when not given, that of the last start if it is free. */
   readonly port?: number | undefined;
@@ -49,9 +51,6 @@ const user = 'hearth';
 const database = 'hearth';
 const rootsPlace = '/var/lib/hearth';
 const rootsCache = '/var/cache/hearth';
-// After a crash Postgres replays its log before it lets anyone in.
-const readyWithinMs = 120_000;
-const startAttempts = 20;
 
 // "Fast" cancels what runs and writes a checkpoint, "immediate" leaves the replay to the next start.
 const stopSteps: readonly StopStep[] = [
@@ -79,25 +78,34 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const record = await readPrivateJson(recordFile, (content) => settingsFile.parse(content));
   const cluster = await openCluster(home, record, log);
   try {
-    const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home), log);
+    const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home, options.cacheDir), log);
     const settings: Settings = { ...record, password: cluster.password };
     if (cluster.unlock !== undefined) settings.cluster = cluster.folder;
     await writePrivateFile(recordFile, toJson(settings));
-    await stopLeftOverPostgres(cluster.folder, log);
+    await stopLeftOver(leftOverPostgres(cluster.folder), log);
     await createCluster(cluster, binaries, log);
-    const choosePort = async () => options.port ?? (await freePort(record?.port));
-    const { server, port } = await startServer(cluster, binaries, join(home, 'postgres.log'), choosePort, signal);
-    try {
-      await writePrivateFile(recordFile, toJson({ ...settings, port }));
-    } catch (error) {
-      await server.stop(stopSteps);
-      throw error;
-    }
+    const { server, port } = await startServer({
+      name: 'Postgres',
+      command: async (port) => ({
+        command: binaries.postgres,
+        args: serverArguments(cluster.folder, port),
+        logFile: join(home, 'postgres.log'),
+        account: cluster.account,
+        stopSteps,
+      }),
+      choosePort: async () => options.port ?? (await freePort(record?.port)),
+      check: (port) => ensureDatabase(urlOf(cluster.password, port, 'postgres'), database),
+      isFatal: isWrongPassword,
+      // Somebody took the port in the meantime, or backends of a killed server have not noticed its end yet.
+      passing: /could not bind|pre-existing shared memory block/,
+      onReady: (port) => writePrivateFile(recordFile, toJson({ ...settings, port })),
+      signal,
+    });
     return {
       url: urlOf(cluster.password, port, database),
       ended: server.ended,
       stop: async () => {
-        await server.stop(stopSteps);
+        await server.stop();
         await cluster.unlock?.();
       },
     };
@@ -139,19 +147,9 @@ async function openCluster(home: string, record: Settings | undefined, log: (lin
   return { folder, account, password, unlock: await lockDataDir(place) };
 }
 
-/**
- * A server on this cluster that outlived a killed Hearth is stopped; the mark of one that did not is removed, as its number may be reused.
- */
-export async function stopLeftOverPostgres(folder: string, log: (line: string) => void): Promise<void> {
-  const pidFile = join(folder, 'postmaster.pid');
-  const pid = Number.parseInt((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0] ?? '', 10);
-  if (Number.isNaN(pid)) return;
-  const isOurs = () => runsWithArgument(pid, folder);
-  if (isOurs()) {
-    log(`stopping the Postgres (process ${pid}) that a killed Hearth left running`);
-    if (!(await stopProcess(pid, isOurs, stopSteps))) throw new Error(`Postgres (process ${pid}) cannot be stopped.`);
-  }
-  await rm(pidFile, { force: true });
+/** What to know of a server on this cluster that outlived a killed Hearth. */
+export function leftOverPostgres(folder: string): LeftOver {
+  return { name: 'Postgres', pidFile: join(folder, 'postmaster.pid'), argument: folder, stopSteps };
 }
 
 /** Makes the cluster in a folder beside its place and moves it there when it is whole. */
@@ -195,42 +193,6 @@ async function checkVersion(folder: string, { majorVersion }: PostgresBinaries):
   );
 }
 
-/** Starts the server and makes the database if it is not there yet. */
-async function startServer(
-  cluster: Cluster,
-  binaries: PostgresBinaries,
-  logFile: string,
-  choosePort: () => Promise<number>,
-  signal: AbortSignal | undefined,
-): Promise<{ server: ServerProcess; port: number }> {
-  for (let attempt = 1; ; attempt += 1) {
-    const port = await choosePort();
-    const server = await ServerProcess.start({
-      command: binaries.postgres,
-      args: serverArguments(cluster.folder, port),
-      logFile,
-      account: cluster.account,
-      stopSignal: 'SIGINT',
-    });
-    try {
-      await untilReady(server, cluster.password, port, signal);
-      return { server, port };
-    } catch (error) {
-      await server.stop(stopSteps);
-      signal?.throwIfAborted();
-      const tail = server.logTail();
-      // Someone took the port in the meantime, or backends of a killed server have not noticed its end yet.
-      const passing = /could not bind|pre-existing shared memory block/.test(tail);
-      if (!passing || attempt === startAttempts) {
-        throw new Error(`Postgres did not start: ${(error as Error).message}. Its last words:\n${tail}`, {
-          cause: error,
-        });
-      }
-      await delay(250);
-    }
-  }
-}
-
 function serverArguments(folder: string, port: number): string[] {
   // fsync and synchronous_commit are on unless someone says otherwise with `alter system`, which our tests do.
   const settings = {
@@ -252,46 +214,14 @@ function serverArguments(folder: string, port: number): string[] {
   return ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
 
-async function untilReady(server: ServerProcess, password: string, port: number, signal?: AbortSignal): Promise<void> {
-  const deadline = Date.now() + readyWithinMs;
-  for (;;) {
-    signal?.throwIfAborted();
-    if (!server.isRunning()) throw new Error(`it ended with ${await server.ended}`);
-    try {
-      return await createDatabase(urlOf(password, port, 'postgres'));
-    } catch (error) {
-      if (isWrongPassword(error)) throw error;
-      if (Date.now() > deadline) throw new Error('it was not ready in time', { cause: error });
-    }
-    await delay(25);
-  }
-}
-
-async function createDatabase(url: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  // A connection that breaks between statements is told by an event, which without a listener ends the process.
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
-    if (rowCount === 0) await client.query(`create database ${database}`);
-  } finally {
-    await client.end();
-  }
-}
-
-function isWrongPassword(error: unknown): boolean {
-  return (error as { code?: string }).code === '28P01';
-}
-
 function urlOf(password: string, port: number, name: string): string {
   return `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;
 }
 
-function cacheDirs(home: string): string[] {
-  if (process.getuid?.() !== 0) return [defaultCacheDir(), join(home, 'cache')];
+function cacheDirs(home: string, given: string | undefined): string[] {
+  if (process.getuid?.() !== 0) return [cacheFolder(given), join(home, 'cache')];
   // Root's own cache is below a folder nobody else may enter.
-  return process.env.HEARTH_CACHE_DIR ? [process.env.HEARTH_CACHE_DIR, rootsCache] : [rootsCache];
+  return given === undefined ? [rootsCache] : [given, rootsCache];
 }
 
 function toJson(settings: Settings): string {

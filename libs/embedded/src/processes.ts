@@ -64,12 +64,12 @@ export async function stopProcess(pid: number, isRunning: () => boolean, steps: 
  * after `waitMs`.
  */
 export function stopProcessesNow(
-  processes: readonly { readonly pid: number; readonly stopSignal: NodeJS.Signals }[],
+  processes: readonly { readonly pid: number; readonly stopSteps: readonly StopStep[] }[],
   waitMs: number,
 ): void {
   // Nobody waits for our children now: those that end stay zombies, which have no identity.
   const alive = () => processes.filter(({ pid }) => processIdentity(pid) !== undefined);
-  for (const { pid, stopSignal } of alive()) sendSignal(pid, stopSignal);
+  for (const { pid, stopSteps } of alive()) sendSignal(pid, stopSteps[0]?.signal ?? 'SIGTERM');
   const deadline = Date.now() + waitMs;
   const clock = new Int32Array(new SharedArrayBuffer(4));
   while (alive().length > 0 && Date.now() < deadline) Atomics.wait(clock, 0, 0, pollMs);

@@ -16,8 +16,8 @@ export interface ServerCommand {
   readonly logFile: string;
   /** Who runs it; only root can choose. */
   readonly account?: Account | undefined;
-  /** What it ends by in good order, without waiting for its clients. */
-  readonly stopSignal: NodeJS.Signals;
+  /** What it is stopped by: the first ends it in good order, without waiting for its clients. */
+  readonly stopSteps: readonly StopStep[];
 }
 
 // A log that grew beyond this is emptied at the next start; it is read only to explain a failed one.
@@ -45,7 +45,7 @@ export class ServerProcess {
 
   private constructor(
     child: ChildProcess,
-    readonly stopSignal: NodeJS.Signals,
+    readonly stopSteps: readonly StopStep[],
     private readonly logFile: string,
     private readonly logStart: number,
   ) {
@@ -62,7 +62,7 @@ export class ServerProcess {
   }
 
   /** Starts the server. @throws Error when the program cannot be run at all */
-  static start({ command, args, logFile, account, stopSignal }: ServerCommand): Promise<ServerProcess> {
+  static start({ command, args, logFile, account, stopSteps }: ServerCommand): Promise<ServerProcess> {
     const log = openLog(logFile);
     return new Promise((resolve, reject) => {
       const child = spawn(command, args, {
@@ -74,7 +74,7 @@ export class ServerProcess {
       });
       closeSync(log.descriptor);
       child.once('error', (error) => reject(new Error(`${command} cannot be run: ${error.message}`, { cause: error })));
-      child.once('spawn', () => resolve(new ServerProcess(child, stopSignal, logFile, log.size)));
+      child.once('spawn', () => resolve(new ServerProcess(child, stopSteps, logFile, log.size)));
       child.unref();
     });
   }
@@ -83,9 +83,9 @@ export class ServerProcess {
     return running.has(this);
   }
 
-  /** Stops it with the given signals, one after the other; does nothing when it has ended. */
-  async stop(steps: readonly StopStep[]): Promise<void> {
-    await stopProcess(this.pid, () => this.isRunning(), steps);
+  /** Stops it; does nothing when it has ended. */
+  async stop(): Promise<void> {
+    await stopProcess(this.pid, () => this.isRunning(), this.stopSteps);
   }
 
   /** The last lines it wrote since it was started. */

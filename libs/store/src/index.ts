@@ -1,5 +1,6 @@
 export { openDatabase, type Database, type DatabaseOptions } from './database';
 export { withBatch } from './batch';
+export { ensureDatabase, isWrongPassword } from './ensure-database';
 export * from './channel-state';
 export { ensureEventIndex } from './event-index';
 export { appendMessages, type LogRow } from './message-log';

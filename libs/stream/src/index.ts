@@ -7,5 +7,7 @@ export * from './gateway-rpc';
 export * from './ingest-publisher';
 export * from './ingest-reader';
 export * from './stream-position';
+export * from './jetstream-check';
+export * from './nats-version';
 export * from './storage-rpc';
 export * from './streams';

@@ -451,8 +451,8 @@ export const VARIABLES = {
     services: ['hearth'],
   }),
   natsServer: optional('HEARTH_NATS_SERVER', readableFile(), {
-    defaultNote: 'PATH, then fetched',
-    meaning: 'Program of the own nats-server (2.9 or later).',
+    defaultNote: 'PATH, else fetched',
+    meaning: 'Program of the own nats-server. Versions: `docs/deploy.md`.',
     services: ['hearth'],
     noFile: true,
   }),
