@@ -16,18 +16,15 @@ const LIBRARIES = {
   stream: ['protocol', 'wire', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
   runtime: ['protocol', 'wire', 'claims', 'timing'],
-  embedded: ['runtime', 'timing'],
+  embedded: ['stream', 'store', 'runtime', 'timing'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'sigv4'],
 };
 
-/**
- * Packages that only these folders know; everybody else speaks to them in our own words. `libs/embedded` starts servers and
- * asks them whether they are ready, which no connection of a service is made for.
- */
+/** Packages that only these folders know; everybody else speaks to them in our own words. */
 const OWNERS = {
-  nats: ['libs/stream', 'libs/embedded'],
-  pg: ['libs/store', 'libs/embedded', 'db'],
+  nats: ['libs/stream'],
+  pg: ['libs/store', 'db'],
   kysely: ['libs/store', 'db'],
   '@nestjs': ['apps', 'libs/runtime'],
 };
