@@ -313,7 +313,7 @@ export class PartitionWorker {
 
   private answer(to: string, refusal: Answer['refusal']): void {
     const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
-    this.parts.stream.nats.publish(to, JSON.stringify(reply));
+    this.parts.stream.tell(to, JSON.stringify(reply));
   }
 
   private async saveNow(): Promise<void> {
@@ -360,7 +360,7 @@ export class PartitionWorker {
   private acknowledge(sequenced: readonly Sequenced[]): void {
     for (const one of sequenced) {
       if (isOperation(one) || one.event.acknowledgeTo === undefined) continue;
-      this.parts.stream.nats.publish(one.event.acknowledgeTo);
+      this.parts.stream.tell(one.event.acknowledgeTo);
     }
   }
 

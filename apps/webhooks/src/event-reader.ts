@@ -3,15 +3,16 @@ import type { TargetPosition, WebhookEvent } from '@hearth/store';
 import {
   ConsumerLostError,
   ensureEventStream,
+  extentOf,
   findStart,
   PullConsumer,
   type StreamConnection,
+  type StreamExtent,
   type StreamMessage,
   type StreamPosition,
   type StreamStart,
 } from '@hearth/stream';
 import { PositionTracker } from './rules/position-tracker';
-import type { StreamState } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReadEvent } from './lane';
 import type { TargetMetrics } from './target-metrics';
@@ -108,7 +109,7 @@ export class EventReader {
   /** Events that the stream holds behind what was read; undefined while NATS is away. */
   async behind(): Promise<number | undefined> {
     try {
-      return Math.max(0, (await this.streamState()).last_seq - this.read.sequence);
+      return Math.max(0, (await this.extent()).last - this.read.sequence);
     } catch {
       return undefined;
     }
@@ -154,17 +155,16 @@ export class EventReader {
     const isSame = epochReason === undefined;
     if (!isSame) logger.error({ target }, `events may be missing: ${epochReason}`);
     if (this.isFirst) {
-      const { first_seq, last_seq } = await this.streamState();
-      const from = Math.max(position.sequence + 1, first_seq);
-      await onBegin(isSame ? { streamEpoch: position.epoch, from, to: last_seq } : undefined);
+      const { first, last } = await this.extent();
+      const from = Math.max(position.sequence + 1, first);
+      await onBegin(isSame ? { streamEpoch: position.epoch, from, to: last } : undefined);
     }
     this.read = position;
     this.isFirst = false;
   }
 
-  private async streamState(): Promise<StreamState> {
-    const { stream, config } = this.parts;
-    return (await (await stream.manager()).streams.info(config.eventsStream)).state;
+  private extent(): Promise<StreamExtent> {
+    return extentOf(this.parts.stream, this.parts.config.eventsStream);
   }
 
   /** The stream drops its oldest events when they are too old or too many. */

@@ -1,5 +1,5 @@
 import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
-import { ensureEventStream } from '@hearth/stream';
+import { ensureEventStream, extentOf } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
 import { targetName } from './rules/target-name';
 import { targetMetrics } from './target-metrics';
@@ -81,10 +81,9 @@ export class TargetOwnership {
   /** A new target gets what is published from now on. */
   private async makeKnown(target: string): Promise<void> {
     const { database, stream, config } = this.parts;
-    const manager = await stream.manager();
-    await ensureEventStream(manager, config);
-    const { created, state } = await manager.streams.info(config.eventsStream);
-    const position = { epoch: 0, sequence: state.last_seq, timeNs: '', streamCreated: String(created) };
+    await ensureEventStream(await stream.manager(), config);
+    const { created, last } = await extentOf(stream, config.eventsStream);
+    const position = { epoch: 0, sequence: last, timeNs: '', streamCreated: created };
     await ensureTarget(database.db, target, position);
     this.known.add(target);
   }

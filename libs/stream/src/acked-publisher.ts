@@ -1,5 +1,5 @@
 import { every, Repeated } from '@hearth/timing';
-import { createInbox, headers, Msg, MsgHdrs, Subscription } from 'nats';
+import { createInbox, headers, Msg, MsgHdrs } from 'nats';
 import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
 
 export interface PublishOptions {
@@ -43,9 +43,8 @@ export class AckedPublisher {
   private readonly pending = new Map<string, Pending>();
   /** Tokens to be sent at the end of this turn of the event loop, in order. */
   private unsent: string[] = [];
-  private readonly subscription: Subscription;
   private readonly sweeper: Repeated;
-  private readonly stopListening: () => void;
+  private readonly stopListening: readonly (() => void)[];
   private next = 0;
   private pendingBytes = 0;
 
@@ -54,8 +53,10 @@ export class AckedPublisher {
     /** Most bytes waiting for confirmation; past it a publish with a time limit fails at once. */
     private readonly maxPendingBytes = 64 * 1_048_576,
   ) {
-    this.subscription = connection.nats.subscribe(`${this.inbox}.*`, { callback: (_, message) => this.onAck(message) });
-    this.stopListening = connection.onReconnect(() => this.repeatAll());
+    this.stopListening = [
+      connection.listen(`${this.inbox}.*`, (message) => this.onAck(message)),
+      connection.onReconnect(() => this.repeatAll()),
+    ];
     this.sweeper = every(SWEEP_MS, () => this.sweep());
   }
 
@@ -116,8 +117,7 @@ export class AckedPublisher {
 
   close(): void {
     void this.sweeper.stop();
-    this.stopListening();
-    if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
+    for (const stop of this.stopListening) stop();
     for (const token of [...this.pending.keys()]) this.fail(token, new StreamUnavailableError('closing'));
   }
 

@@ -1,6 +1,14 @@
 import { within } from '@hearth/timing';
 import { readFileSync } from 'node:fs';
-import { ConnectionOptions, credsAuthenticator, Events, JetStreamManager, NatsConnection } from 'nats';
+import {
+  Authenticator,
+  ConnectionOptions,
+  credsAuthenticator,
+  Events,
+  JetStreamManager,
+  Msg,
+  NatsConnection,
+} from 'nats';
 import { firstConnection } from './first-connection';
 
 const PING_TIMEOUT_MS = 2_000;
@@ -47,6 +55,7 @@ export class StreamConnection {
   private deferred: (() => void)[] = [];
 
   private constructor(
+    /** For this library only: the others speak in its words. */
     readonly nats: NatsConnection,
     private readonly log: ConnectionLog,
   ) {
@@ -74,8 +83,7 @@ export class StreamConnection {
       user,
       pass,
       token: options.natsToken ?? token,
-      authenticator:
-        options.natsCredsFile === undefined ? undefined : credsAuthenticator(readFileSync(options.natsCredsFile)),
+      authenticator: options.natsCredsFile === undefined ? undefined : authenticatorOf(options.natsCredsFile),
       // A dead peer is noticed after two missed pings.
       pingInterval: 5_000,
       maxPingOut: 2,
@@ -120,6 +128,23 @@ export class StreamConnection {
     });
   }
 
+  /** @returns ends it */
+  listen(subject: string, onMessage: (message: Msg) => void): () => void {
+    const subscription = this.nats.subscribe(subject, {
+      callback: (error, message) => {
+        if (error === null) onMessage(message);
+      },
+    });
+    return () => {
+      if (!this.nats.isClosed()) subscription.unsubscribe();
+    };
+  }
+
+  /** Says something to whoever listens to the subject, if anybody does; nothing is confirmed. */
+  tell(subject: string, text?: string): void {
+    this.nats.publish(subject, text);
+  }
+
   /** JetStream's management API. */
   manager(): Promise<JetStreamManager> {
     return this.nats.jetstreamManager({ checkAPI: false });
@@ -156,6 +181,17 @@ export class StreamConnection {
       }
     }
   }
+}
+
+/** @throws Error that names the variable when the file's seed is none: the client library would try for ever */
+function authenticatorOf(credsFile: string): Authenticator {
+  const authenticator = credsAuthenticator(readFileSync(credsFile));
+  try {
+    authenticator('nonce');
+  } catch (error) {
+    throw new Error('HEARTH_NATS_CREDS_FILE: its seed is not valid', { cause: error });
+  }
+  return authenticator;
 }
 
 interface NatsServers {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decodeDeliverRecord, DELIVER_STREAM, DELIVER_SUBJECTS, DeliverRecord, deliverSubject } from '@hearth/wire';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
+import { extentOf } from './stream-position';
 
 /** A record and its place in the deliver stream. */
 export interface StoredDeliverRecord {
@@ -29,8 +30,7 @@ export async function lastDelivered(
 
 /** Sequence of the deliver stream's newest message, 0 when it never had one. */
 export async function deliverStreamEnd(connection: StreamConnection): Promise<number> {
-  const manager = await connection.manager();
-  return (await manager.streams.info(DELIVER_STREAM)).state.last_seq;
+  return (await extentOf(connection, DELIVER_STREAM)).last;
 }
 
 /**

@@ -18,17 +18,8 @@ export class DeliverSubscriber {
   constructor(private readonly connection: StreamConnection) {}
 
   subscribe(channel: string, onRecord: (record: DeliverRecord) => void): DeliverSubscription {
-    const subscription = this.connection.nats.subscribe(deliverSubject(channel), {
-      callback: (error, message) => {
-        if (error === null) onRecord(decodeDeliverRecord(message.data));
-      },
-    });
-    return {
-      active: this.flush(),
-      close: () => {
-        if (!this.connection.nats.isClosed()) subscription.unsubscribe();
-      },
-    };
+    const close = this.connection.listen(deliverSubject(channel), ({ data }) => onRecord(decodeDeliverRecord(data)));
+    return { active: this.flush(), close };
   }
 
   /** Subscriptions made in one turn of the event loop share one round trip. */

@@ -102,3 +102,19 @@ export async function callGateway<R extends GatewayRequest>(
   if ('error' in reply) throw new ProtocolError(reply.error.code, reply.error.message);
   return reply.answer as AnswerTo<R>;
 }
+
+/**
+ * Answers what is asked of a gateway.
+ *
+ * @param answer gets a `GatewayCall` as JSON; never rejects
+ * @returns ends it
+ */
+export function answerCalls(
+  connection: StreamConnection,
+  gatewayId: number,
+  answer: (call: string) => Promise<GatewayReply>,
+): () => void {
+  return connection.listen(gatewaySubject(gatewayId), (message) => {
+    void answer(message.string()).then((reply) => message.respond(JSON.stringify(reply)));
+  });
+}

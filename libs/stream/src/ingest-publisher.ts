@@ -8,7 +8,7 @@ import {
   partitionOf,
 } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
-import { createInbox, Subscription } from 'nats';
+import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
 import { IngestBundler } from './ingest-bundler';
@@ -37,7 +37,7 @@ export class IngestPublisher {
   private readonly inbox = createInbox();
   /** Who waits for an answer of the sequencer, by the subject it comes to. */
   private readonly waiting = new Map<string, (reply: string) => void>();
-  private readonly subscription: Subscription;
+  private readonly stopListening: () => void;
   private answers = 0;
   private readonly deadlineMs: number;
 
@@ -48,9 +48,9 @@ export class IngestPublisher {
     this.publisher = new AckedPublisher(connection);
     this.deadlineMs = Math.min(settings.httpTimeoutMs, LONGEST_DEADLINE_MS);
     this.bundler = new IngestBundler(connection, this.publisher);
-    this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
-      callback: (_, message) => this.waiting.get(message.subject)?.(message.string()),
-    });
+    this.stopListening = connection.listen(`${this.inbox}.*`, (message) =>
+      this.waiting.get(message.subject)?.(message.string()),
+    );
   }
 
   /** The partition of a channel. */
@@ -132,7 +132,7 @@ export class IngestPublisher {
   }
 
   close(): void {
-    if (!this.connection.nats.isClosed()) this.subscription.unsubscribe();
+    this.stopListening();
     this.bundler.sendAll();
     this.publisher.close();
   }

@@ -11,6 +11,22 @@ export interface StreamPosition extends Position {
   readonly streamCreated: string;
 }
 
+/** What a stream holds at the moment. */
+export interface StreamExtent {
+  /** When it was created, as the server tells it. */
+  readonly created: string;
+  /** Sequence of its oldest message, or of the next one when it is empty. */
+  readonly first: number;
+  /** Sequence of the newest message that it ever had, 0 when it never had one. */
+  readonly last: number;
+}
+
+/** Asks for what a stream holds; it must exist. */
+export async function extentOf(connection: StreamConnection, stream: string): Promise<StreamExtent> {
+  const { created, state } = await (await connection.manager()).streams.info(stream);
+  return { created: String(created), first: state.first_seq, last: state.last_seq };
+}
+
 /** Where to go on reading. */
 export interface StreamStart {
   readonly position: StreamPosition;
@@ -30,9 +46,7 @@ export async function findStart(
   stream: string,
   last: StreamPosition,
 ): Promise<StreamStart> {
-  const info = await (await connection.manager()).streams.info(stream);
-  const created = String(info.created);
-
+  const { created, last: end } = await extentOf(connection, stream);
   const newEpoch = (startAt: StartAt, epochReason: string): StreamStart => ({
     position: { epoch: last.epoch + 1, sequence: 0, timeNs: '', streamCreated: created },
     startAt,
@@ -43,9 +57,9 @@ export async function findStart(
     return { position: { ...last, streamCreated: created }, startAt: 'first' };
   }
   if (last.streamCreated !== created) return newEpoch('first', 'the stream was created anew');
-  if (info.state.last_seq < last.sequence) {
+  if (end < last.sequence) {
     // What remains had been read; the sequences after it will be given out again.
-    return newEpoch({ sequence: info.state.last_seq + 1 }, 'the stream lost its tail');
+    return newEpoch({ sequence: end + 1 }, 'the stream lost its tail');
   }
   const timeNs = last.timeNs === '' ? undefined : await storedTimeNs(connection, stream, last.sequence);
   if (timeNs !== undefined && timeNs !== last.timeNs) {

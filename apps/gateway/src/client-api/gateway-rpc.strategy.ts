@@ -1,7 +1,14 @@
 import { ProtocolError } from '@hearth/protocol';
-import { gatewaySubject } from '@hearth/wire';
 import { Logger } from '@hearth/runtime';
-import { AnswerTo, GatewayAnswer, GatewayCall, GatewayReply, GatewayRequest, StreamConnection } from '@hearth/stream';
+import {
+  answerCalls,
+  AnswerTo,
+  GatewayAnswer,
+  GatewayCall,
+  GatewayReply,
+  GatewayRequest,
+  StreamConnection,
+} from '@hearth/stream';
 import { Catch, ExceptionFilter } from '@nestjs/common';
 import { CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { firstValueFrom, Observable, throwError } from 'rxjs';
@@ -48,15 +55,7 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
 
   listen(callback: () => void): void {
     this.stopListening();
-    const subscription = this.stream.nats.subscribe(gatewaySubject(this.lease.gatewayId), {
-      callback: (error, message) => {
-        if (error !== null) return;
-        void this.reply(message.data).then((reply) => message.respond(JSON.stringify(reply)));
-      },
-    });
-    this.stopListening = () => {
-      if (!this.stream.nats.isClosed()) subscription.unsubscribe();
-    };
+    this.stopListening = answerCalls(this.stream, this.lease.gatewayId, (call) => this.reply(call));
     callback();
   }
 
@@ -68,12 +67,12 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
   on(): void {}
 
   unwrap<T>(): T {
-    return this.stream.nats as T;
+    return this.stream as T;
   }
 
-  private async reply(payload: Uint8Array): Promise<GatewayReply> {
+  private async reply(text: string): Promise<GatewayReply> {
     try {
-      const { credentials, request } = JSON.parse(Buffer.from(payload).toString('utf8')) as GatewayCall;
+      const { credentials, request } = JSON.parse(text) as GatewayCall;
       const { operation } = request;
       const handler = this.getHandlerByPattern(operation);
       if (handler === null) {

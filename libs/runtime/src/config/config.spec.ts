@@ -277,7 +277,10 @@ describe('a service', () => {
   it('takes credentials of NATS', () => {
     const block = (name: string, text: string) => `-----BEGIN ${name}-----\n${text}\n------END ${name}------\n\n`;
     const seed = new TextDecoder().decode(nkeys.createUser().getSeed());
-    const creds = file('user.creds', block('NATS USER JWT', 'eyJ0.eyJ1.c2ln') + block('USER NKEY SEED', seed));
+    const creds = file(
+      'user.creds',
+      `${block('NATS USER JWT', 'eyJ0.eyJ1.c2ln')}*** IMPORTANT ***\nWords of nsc.\n\n${block('USER NKEY SEED', seed)}`,
+    );
     expect(problemsOf({ HEARTH_NATS_CREDS_FILE: creds })).toEqual([]);
   });
 
