@@ -9,7 +9,7 @@ import { builtinModules } from 'node:module';
 const LIBRARIES = {
   protocol: [],
   sigv4: [],
-  timing: [],
+  timing: ['protocol'],
   claims: ['protocol'],
   wire: ['protocol'],
   channels: ['protocol', 'wire'],

@@ -65,6 +65,27 @@ export class ProtocolError extends Error {
   }
 }
 
+/**
+ * Something that a request needs is away, or does not answer in time: NATS, Postgres, another node. Whoever asked may
+ * ask again.
+ */
+export class OutageError extends Error {
+  /** What a client is told. */
+  get advice(): string {
+    return `try again: ${this.message}`;
+  }
+}
+
+/**
+ * The protocol's word for whatever was thrown while a request was answered. What is neither deliberate nor an outage is
+ * a bug, `INTERNAL_ERROR`, and tells the client nothing; it is to be logged.
+ */
+export function protocolErrorOf(thrown: unknown): ProtocolError {
+  if (thrown instanceof ProtocolError) return thrown;
+  if (thrown instanceof OutageError) return new ProtocolError('SERVICE_UNAVAILABLE', thrown.advice, { cause: thrown });
+  return new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
+}
+
 /** `{"error":{"code","message"[,"index"]}}`, the body of every HTTP error (publish-api §9). */
 export function errorBody(error: ProtocolError): {
   error: { code: ErrorCode; message: string; index?: number };

@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient, type PostgresQueryResult } from 'kysely';
 import { DatabaseError, Pool, types, type PoolClient, type QueryResult } from 'pg';
+import { OutageError } from '@hearth/protocol';
 import { preparedName } from './prepared';
 import type { Db, Tables } from './tables';
 
@@ -19,6 +20,15 @@ export interface Database {
   ping(): Promise<void>;
   /** Ends all connections, after those in use are done. */
   close(): Promise<void>;
+}
+
+/** Postgres cannot be reached, or cannot work at the moment. The message is for the log: it may name the server. */
+class DatabaseUnavailableError extends OutageError {
+  override readonly name = 'DatabaseUnavailableError';
+
+  override get advice(): string {
+    return 'the database does not answer at the moment, try again';
+  }
 }
 
 /** Longer than any query of ours takes on a healthy server, shorter than a caller's patience. */
@@ -48,7 +58,10 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
   surviveLostConnections(pool, options.log ?? (() => undefined));
   const db = new Kysely<Tables>({
     dialect: new PostgresDialect({
-      pool: { connect: async () => new CheckedOutClient(await pool.connect()), end: () => pool.end() },
+      pool: {
+        connect: async () => new CheckedOutClient(await pool.connect().catch(failAsOutage)),
+        end: () => pool.end(),
+      },
     }),
   });
   return {
@@ -94,6 +107,7 @@ class CheckedOutClient implements PostgresPoolClient {
     } catch (error) {
       // Without a refusal by the server nobody knows what the connection is doing.
       if (!isServerError(error)) this.unusable = true;
+      if (isOutage(error)) failAsOutage(error);
       throw error;
     }
   }
@@ -115,6 +129,20 @@ class CheckedOutClient implements PostgresPoolClient {
 /** Whether the server itself refused: the connection is in a known state then, unless 57P says that it ends. */
 function isServerError(error: unknown): boolean {
   return error instanceof DatabaseError && error.code?.startsWith('57P') === false;
+}
+
+/**
+ * Whether the same statement may succeed later: SQLSTATE classes 08 (connection), 40 (conflict with another
+ * transaction), 53 (too many clients, disk full), 57 (shutting down, starting, the statement took too long), and 25006
+ * (a server that only reads, after a fail-over). So may one that the server did not answer at all.
+ */
+function isOutage(error: unknown): error is Error {
+  if (error instanceof DatabaseError) return /^(08|25006|40|53|57)/.test(error.code ?? '');
+  return error instanceof Error && !(error instanceof RangeError);
+}
+
+function failAsOutage(cause: Error): never {
+  throw new DatabaseUnavailableError(cause.message, { cause });
 }
 
 const INT8_OID: number = types.builtins.INT8;

@@ -1,5 +1,6 @@
 import { within } from '@hearth/timing';
 import { readFileSync } from 'node:fs';
+import { OutageError } from '@hearth/protocol';
 import {
   Authenticator,
   ConnectionOptions,
@@ -36,7 +37,7 @@ export interface StartingProcess {
 }
 
 /** NATS cannot be reached, or did not confirm in time. Nothing was lost that had been confirmed. */
-export class StreamUnavailableError extends Error {
+export class StreamUnavailableError extends OutageError {
   override readonly name: string = 'StreamUnavailableError';
 }
 

@@ -1,5 +1,7 @@
+import { OutageError } from '@hearth/protocol';
+
 /** What was waited for did not come in time; it may still come, and is of no interest to anybody then. */
-export class TimeoutError extends Error {
+export class TimeoutError extends OutageError {
   override readonly name = 'TimeoutError';
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isPresenceChannel, ProtocolError } from '@hearth/protocol';
-import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { isPresenceChannel } from '@hearth/protocol';
+import { IngestPublisher } from '@hearth/stream';
 import type { Barriers } from './barriers';
 import { Presence } from './presence';
 import { SubscriptionReports } from './subscription-reports';
@@ -40,15 +40,10 @@ export class Attendance {
    * Resolves once everything that was accepted for a channel can be read from Postgres, and what this gateway knows of
    * its subscriptions among it.
    *
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when that takes too long
+   * @throws OutageError when that takes too long
    */
-  async upToDate(channel: string): Promise<void> {
-    try {
-      await this.passBarrier(this.ingest.partitionOf(channel));
-    } catch (error) {
-      if (!(error instanceof StreamUnavailableError)) throw error;
-      throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
-    }
+  upToDate(channel: string): Promise<void> {
+    return this.passBarrier(this.ingest.partitionOf(channel));
   }
 
   private async passBarrier(partition: number): Promise<void> {

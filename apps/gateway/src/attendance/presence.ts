@@ -1,7 +1,8 @@
 import { ProtocolError } from '@hearth/protocol';
 import { gatewayIdOf, OperationOf } from '@hearth/wire';
 import type { Identity } from '@hearth/claims';
-import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { IngestPublisher } from '@hearth/stream';
+import { TimeoutError } from '@hearth/timing';
 import type { Channel } from '../channel/channel';
 
 /** Who wants to enter a presence channel. */
@@ -33,7 +34,8 @@ export class Presence {
    *
    * @param enter called in the moment of entering, with the members as JSON text; it must add the subscriber
    * @returns when it has entered
-   * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`, `SERVICE_UNAVAILABLE`; `enter` has not been called then
+   * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`
+   * @throws OutageError when nobody lets it in; either way `enter` has not been called
    */
   async join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
     const { connectionId, identity, counted } = entering;
@@ -51,9 +53,15 @@ export class Presence {
       });
       const fail = (error: unknown): void => {
         hasFailed = true;
-        if (expectation.cancel()) reject(this.failure(error, channel.name, connectionId));
+        if (!expectation.cancel()) return;
+        // A refusal changed nothing; after anything else it may still enter, and must leave again.
+        if (!(error instanceof ProtocolError)) this.leave(channel.name, connectionId);
+        reject(error instanceof Error ? error : new Error(String(error)));
       };
-      timer = setTimeout(() => fail(new StreamUnavailableError('nobody let it in')), this.timeoutMs);
+      timer = setTimeout(
+        () => fail(new TimeoutError(`channel: ${channel.name} cannot be joined at the moment`)),
+        this.timeoutMs,
+      );
       const join: OperationOf<'join'> = {
         kind: 'join',
         channel: channel.name,
@@ -97,15 +105,6 @@ export class Presence {
   /** When the streams have all leaves. */
   async allLeft(): Promise<void> {
     await Promise.all(this.leaving.values());
-  }
-
-  /** A refusal changed nothing; after anything else it may still enter, and must leave again. */
-  private failure(error: unknown, channel: string, connectionId: string): ProtocolError {
-    if (error instanceof ProtocolError) return error;
-    this.leave(channel, connectionId);
-    return new ProtocolError('SERVICE_UNAVAILABLE', `channel: ${channel} cannot be joined at the moment`, {
-      cause: error,
-    });
   }
 }
 

@@ -9,6 +9,7 @@ import {
   readDelivered,
   StoredDeliverRecord,
   StreamConnection,
+  StreamUnavailableError,
 } from '@hearth/stream';
 import { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
@@ -289,7 +290,7 @@ export class Channel {
       this.openSequence = this.readSequence;
     } catch (error) {
       this.close();
-      throw error;
+      throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
     }
     this.isOpen = true;
     if (this.readAgain) void this.catchUp();

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProtocolError } from '@hearth/protocol';
 import { deliverSubject } from '@hearth/wire';
 import { Logger, Metrics } from '@hearth/runtime';
 import {
@@ -8,6 +7,7 @@ import {
   readDelivered,
   StoredDeliverRecord,
   StreamConnection,
+  StreamUnavailableError,
 } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
 import { Channel, ChannelParts } from './channel';
@@ -68,7 +68,7 @@ export class Hub {
    * The channel, which is kept until `release` or `remove` was called on it as often as this. Wait for `opened` unless
    * `isOpen`.
    *
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when the interest would have to be registered and NATS is away
+   * @throws StreamUnavailableError when the interest would have to be registered and NATS is away
    */
   use(name: string): Channel {
     const channel = this.channels.get(name) ?? this.create(name);
@@ -91,7 +91,7 @@ export class Hub {
 
   private create(name: string): Channel {
     if (!this.own.stream.isConnected) {
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'channels cannot be joined at the moment');
+      throw new StreamUnavailableError('channels cannot be joined at the moment');
     }
     const channel = new Channel(name, this.parts);
     this.channels.set(name, channel);

@@ -1,4 +1,4 @@
-import { ProtocolError } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { Logger } from '@hearth/runtime';
 import {
   answerCalls,
@@ -83,9 +83,10 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
       const answered = this.transformToObservable(await handler({ connection, request })) as Observable<object>;
       return { answer: { operation, ...(await firstValueFrom(answered)) } as GatewayAnswer };
     } catch (error) {
-      if (error instanceof ProtocolError) return { error: { code: error.code, message: error.message } };
-      this.log.error({ err: error }, 'a request from another node could not be answered');
-      return { error: { code: 'INTERNAL_ERROR', message: 'an internal error occurred' } };
+      const { code, message } = protocolErrorOf(error);
+      if (code === 'INTERNAL_ERROR')
+        this.log.error({ err: error }, 'a request from another node could not be answered');
+      return { error: { code, message } };
     }
   }
 }

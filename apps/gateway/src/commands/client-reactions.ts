@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { idTimeMs, ProtocolError, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
+import { idTimeMs, ProtocolError, protocolErrorOf, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
 import { ReactionOperation } from '@hearth/wire';
 import { Metrics } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
@@ -26,15 +26,15 @@ export class ClientReactions {
    * Checks everything and hands the reaction on. Over HTTP it can be read when this resolves, on a socket it is durable.
    *
    * @returns the channel's real name
-   * @throws ProtocolError
+   * @throws ProtocolError when it is refused
+   * @throws OutageError when it may be asked for again: nothing happens twice
    */
   async react(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<string> {
     try {
       return await this.attempt(requester, request, origin);
     } catch (error) {
-      const refusal = asProtocolError(error);
-      this.metrics.publishRefused.of(refusal.code).inc();
-      throw refusal;
+      this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
+      throw error;
     }
   }
 
@@ -90,12 +90,4 @@ function allowReaction({ grants }: Subscription, channel: string, event: string,
     'REACTION_PERMISSION_DENIED',
     `data.reaction: reacting so to messages with the event ${event} is not granted`,
   );
-}
-
-/** Whatever keeps Postgres or NATS from answering, the client may ask again: nothing happens twice. */
-function asProtocolError(error: unknown): ProtocolError {
-  if (error instanceof ProtocolError) return error;
-  return new ProtocolError('SERVICE_UNAVAILABLE', 'the reaction was not confirmed, it may be sent again', {
-    cause: error,
-  });
 }

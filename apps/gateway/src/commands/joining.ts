@@ -34,7 +34,8 @@ export class Joining {
    * nothing for most subscriptions, which get their entrance at once.
    *
    * @param resuming what a resuming client asks with
-   * @throws ProtocolError `SERVICE_UNAVAILABLE`, `INVALID_SUBSCRIBE_TOKEN`; nothing has been used up then
+   * @throws ProtocolError `INVALID_SUBSCRIBE_TOKEN`
+   * @throws OutageError; nothing has been used up then
    */
   open(allowed: AllowedSubscription, resuming: Resuming | undefined): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
@@ -55,7 +56,7 @@ export class Joining {
       channel.release();
     };
     try {
-      await untilOpen(channel);
+      await channel.opened;
       takeMissed = resuming === undefined ? undefined : await this.collectMissed(channel, allowed, resuming);
       if (allowed.token !== undefined && !(await this.tokens.consume(allowed.token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
@@ -75,13 +76,5 @@ export class Joining {
       echoes: (event) => terms.grants.messageDirectives(channel.name, event).echo,
       hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
     });
-  }
-}
-
-async function untilOpen(channel: Channel): Promise<void> {
-  try {
-    await channel.opened;
-  } catch (error) {
-    throw new ProtocolError('SERVICE_UNAVAILABLE', 'channel: it cannot be joined at the moment', { cause: error });
   }
 }

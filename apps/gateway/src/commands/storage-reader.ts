@@ -1,4 +1,4 @@
-import { ProtocolError, STORAGE_PAGE_BYTES } from '@hearth/protocol';
+import { STORAGE_PAGE_BYTES } from '@hearth/protocol';
 import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import type { Barriers } from '../attendance/barriers';
@@ -24,28 +24,26 @@ export class StorageReader {
   /**
    * Resolves once every write to the channel that has been accepted can be read from Postgres.
    *
-   * @throws ProtocolError `SERVICE_UNAVAILABLE`
+   * @throws OutageError
    */
   settle(channel: string): Promise<void> {
-    return available(() => this.barrier(channel));
+    return this.barriers.pass(this.ingest.partitionOf(channel));
   }
 
   /**
    * One entry; `undefined` when there is none.
    *
-   * @throws ProtocolError `SERVICE_UNAVAILABLE`
+   * @throws OutageError
    */
-  entry(channel: string, key: string): Promise<StorageEntry | undefined> {
-    return available(async () => {
-      await this.barrier(channel);
-      return readStorageEntry(this.database.db, channel, key);
-    });
+  async entry(channel: string, key: string): Promise<StorageEntry | undefined> {
+    await this.settle(channel);
+    return readStorageEntry(this.database.db, channel, key);
   }
 
   /** The first entries of a channel, as of a place behind everything that was accepted before. */
   firstPage(channel: string): Promise<PlacedStoragePage> {
     return this.firstPages.run(channel, async () => {
-      await this.barrier(channel);
+      await this.settle(channel);
       return this.page(channel, undefined);
     });
   }
@@ -58,17 +56,5 @@ export class StorageReader {
   private page(channel: string, after: string | undefined): Promise<PlacedStoragePage> {
     const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
     return snapshotStorageEntries(this.database.db, this.ingest.partitionOf(channel), request);
-  }
-
-  private barrier(channel: string): Promise<void> {
-    return this.barriers.pass(this.ingest.partitionOf(channel));
-  }
-}
-
-async function available<T>(read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    throw new ProtocolError('SERVICE_UNAVAILABLE', 'storage cannot be read at the moment, try again', { cause: error });
   }
 }

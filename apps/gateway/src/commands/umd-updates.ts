@@ -1,6 +1,6 @@
 import { checkUmdBinding, Claims, Grants, Identity, TokenError } from '@hearth/claims';
 import { isPresenceChannel, sameJson, ProtocolError } from '@hearth/protocol';
-import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { IngestPublisher } from '@hearth/stream';
 import { realChannel, Requester } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
 import type { Tokens } from '../connection/tokens';
@@ -11,7 +11,7 @@ export interface UmdHolder extends Requester {
   /** Gives the connection itself another identity. */
   changeIdentity(identity: Identity): void;
   /** Tells the client that one of several things could not be done. */
-  complain(error: ProtocolError, channel: string): void;
+  complain(error: unknown, channel: string): void;
 }
 
 export interface UmdRequest {
@@ -29,7 +29,8 @@ export class UmdUpdates {
 
   /**
    * @throws ProtocolError `INVALID_UMD_TOKEN`, `UMD_UPDATE_PERMISSION_DENIED`, `NOT_SUBSCRIBED`,
-   *   `PRESENCE_CHANNEL_CAPACITY_REACHED`, `SERVICE_UNAVAILABLE`; nothing has changed then
+   *   `PRESENCE_CHANNEL_CAPACITY_REACHED`; nothing has changed then
+   * @throws OutageError when it may be asked for again
    */
   async update(holder: UmdHolder, { channel, token }: UmdRequest): Promise<void> {
     const claims = await this.verify(token, holder);
@@ -66,10 +67,7 @@ export class UmdUpdates {
     if (!claims.umdPropagate) return;
     await Promise.all(
       holder.allSubscriptions.map((subscription) =>
-        this.change(subscription, umdJson).catch((error: unknown) => {
-          if (!(error instanceof ProtocolError)) throw error;
-          holder.complain(error, subscription.channel.name);
-        }),
+        this.change(subscription, umdJson).catch((error: unknown) => holder.complain(error, subscription.channel.name)),
       ),
     );
   }
@@ -78,14 +76,7 @@ export class UmdUpdates {
   private async change(subscription: Subscription, umdJson: string): Promise<void> {
     const { channel, connectionId } = subscription;
     if (isPresenceChannel(channel.name)) {
-      try {
-        await this.ingest.perform({ kind: 'umd', channel: channel.name, connectionId, umdJson });
-      } catch (error) {
-        if (!(error instanceof StreamUnavailableError)) throw error;
-        throw new ProtocolError('SERVICE_UNAVAILABLE', 'it was not confirmed, it may be asked for again', {
-          cause: error,
-        });
-      }
+      await this.ingest.perform({ kind: 'umd', channel: channel.name, connectionId, umdJson });
     }
     subscription.identity = { ...subscription.identity, umdJson };
   }

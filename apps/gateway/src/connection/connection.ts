@@ -9,6 +9,7 @@ import {
   parseClientFrame,
   PONG_FRAME,
   ProtocolError,
+  protocolErrorOf,
   subscribedFrame,
   unsubscribedFrame,
   utcSeconds,
@@ -159,7 +160,7 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     this.parts.events.updated(this);
   }
 
-  complain(error: ProtocolError, channel: string): void {
+  complain(error: unknown, channel: string): void {
     this.refuse(error, channel, undefined);
   }
 
@@ -317,9 +318,10 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   /** @param channel as the client sent it: it knows its requests by that name (websocket-protocol §7) */
   private refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void {
     if (this.hasEnded) return;
-    if (error instanceof ProtocolError) return this.answer(errorFrame(error.code, error.message, channel), answerId);
-    this.parts.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
-    this.answer(errorFrame('INTERNAL_ERROR', 'an internal error occurred', channel), answerId);
+    const { code, message } = protocolErrorOf(error);
+    const isBug = code === 'INTERNAL_ERROR';
+    if (isBug) this.parts.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
+    this.answer(errorFrame(code, message, channel), answerId);
   }
 
   /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */

@@ -1,5 +1,4 @@
 import { Claims, TokenUse, verifyToken } from '@hearth/claims';
-import { ProtocolError } from '@hearth/protocol';
 import { HearthConfig } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
 
@@ -33,16 +32,10 @@ export class Tokens {
    * a use that succeeds.
    *
    * @returns false when it has been used before, on any gateway
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when that cannot be found out
+   * @throws OutageError when that cannot be found out
    */
   async consume(claims: Claims): Promise<boolean> {
     if (!claims.singleUse || claims.jti === undefined) return true;
-    try {
-      return await consumeSingleUse(this.database.db, claims.jti, claims.exp + this.config.tokenLeewaySeconds);
-    } catch (error) {
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'single-use tokens cannot be checked at the moment', {
-        cause: error,
-      });
-    }
+    return consumeSingleUse(this.database.db, claims.jti, claims.exp + this.config.tokenLeewaySeconds);
   }
 }

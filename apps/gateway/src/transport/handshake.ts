@@ -1,5 +1,5 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
-import { ProtocolError } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { HearthConfig, Logger, Metrics, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
@@ -92,9 +92,6 @@ export class Handshake {
 }
 
 function asProtocolError(error: unknown): ProtocolError {
-  if (error instanceof ProtocolError) return error;
-  if (error instanceof TokenError) {
-    return new ProtocolError('INVALID_CONNECT_TOKEN', error.message, { status: error.status });
-  }
-  return new ProtocolError('INTERNAL_ERROR', 'an internal error occurred', { cause: error });
+  if (!(error instanceof TokenError)) return protocolErrorOf(error);
+  return new ProtocolError('INVALID_CONNECT_TOKEN', error.message, { status: error.status });
 }

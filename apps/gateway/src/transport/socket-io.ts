@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProtocolError } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -239,7 +239,6 @@ export class SocketIoTransport {
 
 /** What the client's `connect_error` listener gets: `err.data` is `{code, message}`. */
 function connectError(error: unknown): Error {
-  const { code, message } =
-    error instanceof ProtocolError ? error : new ProtocolError('INTERNAL_ERROR', 'an internal error occurred');
+  const { code, message } = protocolErrorOf(error);
   return Object.assign(new Error(message), { data: { code, message } });
 }

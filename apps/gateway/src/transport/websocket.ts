@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { ProtocolError } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { RawData, WebSocket, WebSocketServer } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -186,7 +186,7 @@ export class WebSocketTransport {
         release();
       }
     } catch (error) {
-      refuse(socket, error instanceof ProtocolError ? error : new ProtocolError('INTERNAL_ERROR', 'an internal error'));
+      refuse(socket, protocolErrorOf(error));
     }
   }
 

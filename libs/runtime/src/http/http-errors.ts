@@ -1,4 +1,4 @@
-import { errorBody, ProtocolError } from '@hearth/protocol';
+import { errorBody, OutageError, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { HttpException } from '@nestjs/common';
 import type { Logger } from '../log/logger';
 
@@ -11,12 +11,13 @@ export interface ErrorReply {
 }
 
 /**
- * Answers with `{"error":{"code","message"}}` (publish-api §9). A `ProtocolError` says itself what is wrong; whatever
- * else was thrown is a bug or an outage, is logged here, once, and tells the client nothing.
+ * Answers with `{"error":{"code","message"}}` (publish-api §9). A `ProtocolError` says itself what is wrong; an outage
+ * is `SERVICE_UNAVAILABLE`; whatever else was thrown is a bug and tells the client nothing. Both are logged here, once.
  */
 export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): void {
   const error = toProtocolError(thrown);
-  if (error.code === 'INTERNAL_ERROR') logger.error({ err: thrown }, 'A request failed unexpectedly');
+  if (thrown instanceof OutageError) logger.warn({ err: thrown }, 'A request could not be answered');
+  else if (error.code === 'INTERNAL_ERROR') logger.error({ err: thrown }, 'A request failed unexpectedly');
   // The deadline has answered already, or the client is gone.
   if (reply.sent) return;
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
@@ -26,7 +27,7 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
 
 /** The protocol's word for anything that can be thrown while a request is answered. */
 export function toProtocolError(thrown: unknown): ProtocolError {
-  if (thrown instanceof ProtocolError) return thrown;
+  if (thrown instanceof ProtocolError || thrown instanceof OutageError) return protocolErrorOf(thrown);
   if (isBadPath(thrown)) return new ProtocolError('MALFORMED_MESSAGE', 'The path is not valid percent-encoding');
   const status = statusOf(thrown);
   switch (status) {
@@ -44,7 +45,7 @@ export function toProtocolError(thrown: unknown): ProtocolError {
     default:
       return status >= 400 && status < 500
         ? new ProtocolError('MALFORMED_MESSAGE', 'The request cannot be understood', { cause: thrown })
-        : new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
+        : protocolErrorOf(thrown);
   }
 }
 
