@@ -1,14 +1,21 @@
 import { ErrorCode, ProtocolError } from './errors';
-import { isUlid } from './message-id';
 import { channelNameProblem, eventNameProblem, RESERVED_PREFIX } from './names';
 import { JsonObject, parseJsonObject, typedMember } from './json-text-members';
 import { dataText, REACTION_EVENT, requiredStorageKey, STORAGE_SET_EVENT } from './publish-request';
 import { ReactionRequest, reactionRequest } from './reaction-request';
+import { messageIdMember, ResumePoint, resumePoint } from './resume-point';
 import { scheduledMs } from './schedule-expression';
 
 /** What a client asked for over its socket (websocket-protocol §3). `channel` may still be an alias. */
 export type ClientFrame =
-  | { readonly kind: 'subscribe'; readonly channel: string; readonly token?: string; readonly after?: string }
+  | {
+      readonly kind: 'subscribe';
+      readonly channel: string;
+      readonly token?: string;
+      /** Resumes in the old way (resume §5); absent when `resume` is there. */
+      readonly after?: string;
+      readonly resume?: ResumePoint;
+    }
   | { readonly kind: 'unsubscribe'; readonly channel: string }
   | {
       readonly kind: 'message';
@@ -130,17 +137,16 @@ function requiredName(object: JsonObject): string {
   return channel;
 }
 
-function subscribeOptions(data: unknown): { token?: string; after?: string } {
+function subscribeOptions(data: unknown): { token?: string; after?: string; resume?: ResumePoint } {
   if (data === undefined || data === null) return {};
   if (typeof data !== 'object' || Array.isArray(data)) {
     throw new ProtocolError('INVALID_TYPE', 'data must be an object');
   }
-  const { token, after } = data as { token?: unknown; after?: unknown };
+  const { token, ...rest } = data as { token?: unknown; after?: unknown; resume?: unknown };
   if (token != null && typeof token !== 'string') {
     throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token must be a string');
   }
-  if (after != null && (typeof after !== 'string' || !isUlid(after))) {
-    throw new ProtocolError('INVALID_TYPE', 'data.after must be a message id');
-  }
-  return { ...(token == null ? {} : { token }), ...(after == null ? {} : { after: after.toUpperCase() }) };
+  const after = messageIdMember(rest.after, 'data.after');
+  const resume = resumePoint(rest.resume, after);
+  return { token: token ?? undefined, after: resume === undefined ? after : undefined, resume };
 }

@@ -45,8 +45,8 @@ export interface SubscribedFrame {
   readonly autoSubscribed?: boolean;
   /** JSON text of the member list, for presence channels only. */
   readonly membersJson?: string;
-  /** Answer to a resume (websocket-protocol §12). */
-  readonly resume?: { readonly complete: boolean };
+  /** Answer to a resume (resume §1). */
+  readonly resume?: { readonly complete?: boolean; readonly token?: string };
 }
 
 export function subscribedFrame(frame: SubscribedFrame): string {

@@ -9,4 +9,5 @@ export * from './message-id';
 export * from './names';
 export * from './publish-request';
 export * from './reaction-request';
+export * from './resume-point';
 export * from './schedule-expression';

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { decodeDeliverRecord, DELIVER_STREAM, DELIVER_SUBJECTS, DeliverRecord, deliverSubject } from '@hearth/wire';
+import { every } from '@hearth/timing';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
-import { extentOf } from './stream-position';
+import { extentOf, StreamExtent } from './stream-position';
 
 /** A record and its place in the deliver stream. */
 export interface StoredDeliverRecord {
@@ -28,9 +28,14 @@ export async function lastDelivered(
   return { sequence: Number(answer.headers?.get('Nats-Sequence')), record: decodeDeliverRecord(answer.data) };
 }
 
+/** How far the deliver stream reaches at the moment. */
+export function deliverExtent(connection: StreamConnection): Promise<StreamExtent> {
+  return extentOf(connection, DELIVER_STREAM);
+}
+
 /** Sequence of the deliver stream's newest message, 0 when it never had one. */
 export async function deliverStreamEnd(connection: StreamConnection): Promise<number> {
-  return (await extentOf(connection, DELIVER_STREAM)).last;
+  return (await deliverExtent(connection)).last;
 }
 
 /**
@@ -46,28 +51,76 @@ export async function readDelivered(
   onRecord: (subject: string, stored: StoredDeliverRecord) => void,
 ): Promise<void> {
   const subject = channel === undefined ? DELIVER_SUBJECTS : deliverSubject(channel);
-  const manager = await connection.manager();
-  const { state } = await manager.streams.info(DELIVER_STREAM, { subjects_filter: subject });
-  if (state.messages === 0 || (channel !== undefined && state.subjects?.[subject] === undefined)) return;
   const consumer = await PullConsumer.open(connection, DELIVER_STREAM, startAt, subject);
   try {
-    for (;;) {
-      // A consumer that begins past the last matching message would wait for the next one to be published.
-      const messages = await nextOrNothing(consumer);
-      for (const message of messages) {
-        onRecord(message.subject, { sequence: message.sequence, record: decodeDeliverRecord(message.payload) });
-      }
-      const last = messages.at(-1);
-      if (last === undefined || last.pending === 0 || last.sequence >= state.last_seq) return;
-    }
+    await readPending(consumer, Infinity, onRecord);
   } finally {
     consumer.close();
   }
 }
 
-const QUIET_MS = 500;
+/** Some of a channel's records, in the order of the deliver stream. */
+export interface DeliveredPage {
+  readonly records: readonly StoredDeliverRecord[];
+  /** There was nothing of the channel behind them when the page was asked for. */
+  readonly isLast: boolean;
+}
 
-/** The next messages; none when the stream has nothing to give right now. */
-function nextOrNothing(consumer: PullConsumer): ReturnType<PullConsumer['next']> {
-  return Promise.race([consumer.next(1_000), delay(QUIET_MS, [], { ref: false })]);
+/**
+ * One page of what the deliver stream holds of a channel.
+ *
+ * @param maxBytes of the records; at least one is read if there is any
+ */
+export async function readDeliveredPage(
+  connection: StreamConnection,
+  startAt: StartAt,
+  channel: string,
+  maxBytes: number,
+): Promise<DeliveredPage> {
+  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, startAt, deliverSubject(channel), maxBytes);
+  const records: StoredDeliverRecord[] = [];
+  try {
+    const isLast = await readPending(consumer, maxBytes, (_subject, stored) => records.push(stored));
+    return { records, isLast };
+  } finally {
+    consumer.close();
+  }
+}
+
+const BATCH_MESSAGES = 1_000;
+/** What was pending may be dropped by the stream before it is read; after this time without an answer that is looked up. */
+const LOOK_AGAIN_MS = 5_000;
+
+/**
+ * Reads what a consumer had before it when it was opened. How much that is, the server has said: a server that is slow to
+ * answer has not come to the end.
+ *
+ * @returns whether that was all
+ */
+async function readPending(
+  consumer: PullConsumer,
+  maxBytes: number,
+  onRecord: (subject: string, stored: StoredDeliverRecord) => void,
+): Promise<boolean> {
+  let pending = consumer.pendingAtStart;
+  let bytes = 0;
+  const lookAgain = every(
+    LOOK_AGAIN_MS,
+    () => consumer.closeIfDone(),
+    // The consumer itself notices when the server is away.
+    () => undefined,
+  );
+  try {
+    while (pending > 0 && bytes < maxBytes) {
+      const messages = await consumer.next(BATCH_MESSAGES, maxBytes - bytes);
+      pending = Math.min(pending - messages.length, messages.at(-1)?.pending ?? 0);
+      for (const { subject, sequence, payload } of messages) {
+        bytes += payload.length;
+        onRecord(subject, { sequence, record: decodeDeliverRecord(payload) });
+      }
+    }
+    return pending <= 0;
+  } finally {
+    void lookAgain.stop();
+  }
 }

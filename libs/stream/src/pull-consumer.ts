@@ -23,7 +23,7 @@ export type StartAt =
   | 'first';
 
 /**
- * One pull request asks for this much, or for the largest message that there can be, because the server gives no message
+ * One pull request asks for this much unless it is told otherwise, or for the largest message that there can be, because the server gives no message
  * that is larger than a request; the next is sent when all of it has been taken.
  */
 const PULL_MESSAGES = 2_000;
@@ -67,6 +67,9 @@ export class PullConsumer {
     private readonly connection: StreamConnection,
     private readonly stream: string,
     private readonly consumer: string,
+    /** Messages that the stream held for this consumer when it was opened. */
+    readonly pendingAtStart: number,
+    private readonly pullBytes: number,
   ) {
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
       callback: (_, message) => this.onMessage(message),
@@ -76,15 +79,19 @@ export class PullConsumer {
     this.pull();
   }
 
-  /** @param filterSubject only messages with this subject */
+  /**
+   * @param filterSubject only messages with this subject
+   * @param pullBytes at most so much waits in memory, or the largest message that there can be
+   */
   static async open(
     connection: StreamConnection,
     stream: string,
     start: StartAt,
     filterSubject?: string,
+    pullBytes = PULL_BYTES,
   ): Promise<PullConsumer> {
     const manager = await connection.manager();
-    const { name } = await manager.consumers.add(stream, {
+    const { name, num_pending } = await manager.consumers.add(stream, {
       ack_policy: AckPolicy.None,
       ...deliverPolicy(start),
       filter_subject: filterSubject,
@@ -92,7 +99,7 @@ export class PullConsumer {
       mem_storage: true,
       num_replicas: 1,
     });
-    return new PullConsumer(connection, stream, name);
+    return new PullConsumer(connection, stream, name, num_pending, pullBytes);
   }
 
   /**
@@ -110,6 +117,13 @@ export class PullConsumer {
     const taken = this.queue.splice(0, Math.min(max, this.countWithin(maxBytes)));
     if (this.queue.length === 0 && this.outstanding === 0) this.pull();
     return taken;
+  }
+
+  /** Closes it when the stream has nothing more for it, and all that was on its way has been taken. */
+  async closeIfDone(): Promise<void> {
+    const manager = await this.connection.manager();
+    const { num_pending } = await manager.consumers.info(this.stream, this.consumer);
+    if (num_pending === 0 && this.queue.length === 0) this.close();
   }
 
   close(): void {
@@ -138,7 +152,7 @@ export class PullConsumer {
     this.pulls++;
     const request = {
       batch: PULL_MESSAGES,
-      max_bytes: Math.max(PULL_BYTES, this.connection.maxPayload + SUBJECT_BYTES),
+      max_bytes: Math.max(this.pullBytes, this.connection.maxPayload + SUBJECT_BYTES),
       expires: nanos(PULL_EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     };

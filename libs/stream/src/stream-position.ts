@@ -24,7 +24,9 @@ export interface StreamExtent {
 /** Asks for what a stream holds; it must exist. */
 export async function extentOf(connection: StreamConnection, stream: string): Promise<StreamExtent> {
   const { created, state } = await (await connection.manager()).streams.info(stream);
-  return { created: String(created), first: state.first_seq, last: state.last_seq };
+  // Servers differ in what they call the first of an empty stream.
+  const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
+  return { created: String(created), first, last: state.last_seq };
 }
 
 /** Where to go on reading. */
