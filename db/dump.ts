@@ -2,24 +2,31 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate, projectRoot } from '@hearth/store';
-import { Client } from 'pg';
+import { migrate, projectRoot, withConnection } from '@hearth/store';
 import { startEmbeddedPostgres } from '@hearth/embedded';
 import { describeSchema } from './describe-schema';
+import { describeTables } from './describe-tables';
 import { createScratchDatabase } from './scratch-database';
 
+const MADE_BY = 'Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.';
+
+/** Files by their path in the project, with their content. */
+type Files = Readonly<Record<string, string>>;
+
 /**
- * `npm run db:dump` writes `db/schema.sql`, what all migrations together make, so that a review sees their effect and a
- * reader one page instead of a history. With `--check` it only says whether that file is current.
+ * `npm run db:dump` writes what all migrations together make: `db/schema.sql`, so that a review sees their effect and a
+ * reader one page instead of a history, and `libs/store/src/tables.ts`, so that the compiler knows every column. With
+ * `--check` it only says whether they are current.
  */
 async function main(): Promise<void> {
-  const file = join(projectRoot(), 'db', 'schema.sql');
-  const header = '-- Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.\n\n';
-  const current = header + (await withServer(schemaOfFreshDatabase));
-  if (!process.argv.includes('--check')) return writeFile(file, current);
-  const line = firstDifference(await readFile(file, 'utf8').catch(() => ''), current);
-  if (line === undefined) return;
-  throw new Error(`db/schema.sql is stale from line ${line} on: run npm run db:dump and commit it`);
+  const isCheck = process.argv.includes('--check');
+  for (const [path, content] of Object.entries(await withServer(filesOfFreshDatabase))) {
+    const file = join(projectRoot(), path);
+    if (!isCheck) await writeFile(file, content);
+    const line = firstDifference(await readFile(file, 'utf8').catch(() => ''), content);
+    if (line === undefined) continue;
+    throw new Error(`${path} is stale from line ${line} on: run npm run db:dump and commit it`);
+  }
 }
 
 /** Runs `fn` with the server of `HEARTH_DATABASE_URL`, in which it makes a database of its own, or an embedded one. */
@@ -39,17 +46,14 @@ async function withServer<T>(fn: (serverUrl: string) => Promise<T>): Promise<T> 
   }
 }
 
-async function schemaOfFreshDatabase(serverUrl: string): Promise<string> {
+async function filesOfFreshDatabase(serverUrl: string): Promise<Files> {
   const database = await createScratchDatabase(serverUrl, 'hearth_dump');
   try {
     await migrate(database.url);
-    const client = new Client({ connectionString: database.url });
-    await client.connect();
-    try {
-      return await describeSchema(client);
-    } finally {
-      await client.end();
-    }
+    return await withConnection(database.url, 'hearth dump', async (client) => ({
+      'db/schema.sql': `-- ${MADE_BY}\n\n${await describeSchema(client)}`,
+      'libs/store/src/tables.ts': `// ${MADE_BY}\n\n${await describeTables(client)}`,
+    }));
   } finally {
     await database.drop();
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { withConnection } from '@hearth/store';
 
 /** A database that lives as long as somebody has a use for it. */
 export interface ScratchDatabase {
@@ -18,11 +18,5 @@ export async function createScratchDatabase(serverUrl: string, prefix: string): 
 }
 
 async function onServer(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
+  await withConnection(url, 'hearth', (client) => client.query(statement));
 }

@@ -1,4 +1,4 @@
-import { openDatabase, withBatch, type Database } from '@hearth/store';
+import { openDatabase, type Database } from '@hearth/store';
 import { sql } from 'kysely';
 import { type ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
@@ -36,7 +36,7 @@ describe('a database connection', () => {
   });
 
   it('that is lost while checked out fails what ran on it, and only that', async () => {
-    const interrupted = withBatch(database.db, async (tx) => {
+    const interrupted = database.db.transaction().execute(async (tx) => {
       await sql`create table half_done ()`.execute(tx);
       await terminateOthers.execute(database.db);
       await sql`select 1`.execute(tx);
@@ -59,7 +59,7 @@ describe('a database connection', () => {
   });
 
   it('never reports a transaction as committed that was rolled back', async () => {
-    const swallowed = withBatch(database.db, async (tx) => {
+    const swallowed = database.db.transaction().execute(async (tx) => {
       await sql`create table half_done ()`.execute(tx);
       await sql`select 1/0`.execute(tx).catch(() => undefined);
     });

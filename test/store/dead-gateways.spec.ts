@@ -2,7 +2,7 @@ import {
   claimGatewayId,
   deadGateways,
   endExpiredLeases,
-  leaseClock,
+  readClock,
   leftConnections,
   leftCounts,
   openDatabase,
@@ -15,7 +15,7 @@ it('a gateway is dead when its lease has been ended, and what it left is found b
   const database = openDatabase(server.url, { applicationName: 'test' });
   const { db } = database;
   try {
-    const clockMs = await leaseClock(db);
+    const clockMs = await readClock(db);
     const [living, late, dead] = [
       await claimGatewayId(db, 'living', 60_000),
       await claimGatewayId(db, 'late', 0),

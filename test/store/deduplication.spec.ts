@@ -1,4 +1,4 @@
-import { claimDeduplicationIds, openDatabase, withBatch, type Database, type DeduplicationEntry } from '@hearth/store';
+import { claimDeduplicationIds, openDatabase, type Database, type DeduplicationEntry } from '@hearth/store';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 
@@ -28,7 +28,7 @@ describe('deduplication', () => {
     ...place,
   });
   const claim = (...entries: DeduplicationEntry[]) =>
-    withBatch(database.db, (tx) => claimDeduplicationIds(tx, entries, WINDOW_MS));
+    database.db.transaction().execute((tx) => claimDeduplicationIds(tx, entries, WINDOW_MS));
 
   it('accepts the first, drops the rest of the window, and accepts again when it ends', async () => {
     expect(await claim(entry('a', 1_000))).toEqual([true]);
@@ -68,7 +68,7 @@ describe('deduplication', () => {
   });
 
   it('forgets a claim whose batch was rolled back', async () => {
-    const failed = withBatch(database.db, async (tx) => {
+    const failed = database.db.transaction().execute(async (tx) => {
       await claimDeduplicationIds(tx, [entry('a', 0)], WINDOW_MS);
       throw new Error('the batch failed');
     });

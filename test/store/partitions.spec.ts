@@ -11,7 +11,6 @@ import {
   releasePartition,
   releaseSequencer,
   renewSequencerLease,
-  withBatch,
   type Database,
   type FencedPosition,
 } from '@hearth/store';
@@ -115,7 +114,7 @@ describe('partitions', () => {
     await claim('n1');
     await expire('n1');
     await claim('n2');
-    const stale = withBatch(database.db, async (tx) => {
+    const stale = database.db.transaction().execute(async (tx) => {
       await appendMessages(tx, [logRow()]);
       await fenceAndAdvance(tx, [position({})]);
     });
@@ -131,7 +130,7 @@ describe('partitions', () => {
     await claim('n1');
     await expire('n1');
     let takeover: Promise<unknown> | undefined;
-    await withBatch(database.db, async (tx) => {
+    await database.db.transaction().execute(async (tx) => {
       await fenceAndAdvance(tx, [position({ seq: 5 })]);
       takeover = claim('n2');
       await appendMessages(tx, [logRow()]);

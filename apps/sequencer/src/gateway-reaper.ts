@@ -1,4 +1,4 @@
-import { DeadGateway, deadGateways, endExpiredLeases, leaseClock, leftConnections, leftCounts } from '@hearth/store';
+import { DeadGateway, deadGateways, endExpiredLeases, leftConnections, leftCounts, readClock } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
 import type { SequencerParts } from './sequencer-parts';
 
@@ -48,7 +48,7 @@ export class GatewayReaper {
     const { db } = this.parts.database;
     const partitions = this.ownedPartitions();
     // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
-    const clockMs = await leaseClock(db);
+    const clockMs = await readClock(db);
     if (this.answeredFor(Date.now()) > GRACE_MS) {
       const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
       if (ended.length > 0) this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');

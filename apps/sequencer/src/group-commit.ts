@@ -7,7 +7,6 @@ import {
   fenceAndAdvance,
   FencedPosition,
   LogRow,
-  withBatch,
   writeStateChanges,
 } from '@hearth/store';
 import type { Metrics } from '@hearth/runtime';
@@ -122,7 +121,9 @@ export class GroupCommit {
       this.count(rows.length);
       return new Set();
     }
-    return withBatch(db, async (tx) => {
+    // When the connection is lost during the commit, nobody knows whether it was written. Whoever repeats it does no harm:
+    // a repeat carries the same ids and positions.
+    return db.transaction().execute(async (tx) => {
       await fenceAndAdvance(tx, positions);
       for (const { safe, changes } of requests) {
         if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);

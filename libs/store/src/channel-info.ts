@@ -1,6 +1,6 @@
 import { isPresenceChannel, metaJson } from '@hearth/protocol';
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /** Who is subscribed to a channel (channels-presence-storage §4). */
 export interface ChannelInfo {

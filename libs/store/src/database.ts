@@ -1,8 +1,10 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient, type PostgresQueryResult } from 'kysely';
 import { DatabaseError, Pool, types, type PoolClient, type QueryResult } from 'pg';
 import { OutageError } from '@hearth/protocol';
+import type { Db } from './db';
 import { preparedName } from './prepared';
-import type { Db, Tables } from './tables';
+import { CONNECT_TIMEOUT_MS } from './single-connection';
+import type { Tables } from './tables';
 
 export interface DatabaseOptions {
   /** Shown in `pg_stat_activity`. */
@@ -38,7 +40,6 @@ const STATEMENT_TIMEOUT_MS = 15_000;
  * its chance to give a better reason.
  */
 const ANSWER_TIMEOUT_MS = 20_000;
-const CONNECT_TIMEOUT_MS = 5_000;
 /** A process that stopped inside a transaction must not keep its rows locked for others. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 

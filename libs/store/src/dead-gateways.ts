@@ -1,5 +1,6 @@
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Tables } from './tables';
+import type { Db } from './db';
 
 /** Something that a gateway without a lease has left behind. */
 export interface DeadGateway {
@@ -8,7 +9,7 @@ export interface DeadGateway {
 }
 
 /** What gateways leave rows in. */
-const TABLES = ['presence_connection', 'subscription_count', 'subscription_report'];
+const TABLES: readonly (keyof Tables)[] = ['presence_connection', 'subscription_count', 'subscription_report'];
 
 /** The gateways in a table of some partitions, found by stepping from one to the next in the index. */
 function gatewaysIn(table: string): string {
@@ -30,16 +31,6 @@ const dead = prepared<DeadGateway>(
      from (${TABLES.map(gatewaysIn).join(' union ')}) as present
     where not exists (select from gateway_lease l where l.gateway_id = present.gateway_id)`,
 );
-const connections = prepared<{ channel: string; connectionId: string }>(
-  'left_connections',
-  `select channel, connection_id as "connectionId" from presence_connection
-    where partition = $1 and gateway_id = $2 limit $3`,
-);
-const counts = prepared<{ channel: string }>(
-  'left_counts',
-  'select channel from subscription_count where partition = $1 and gateway_id = $2 limit $3',
-);
-
 /** Gateways that are dead but not forgotten in these partitions. */
 export function deadGateways(db: Db, partitions: readonly number[]): Promise<DeadGateway[]> {
   return dead(db, [partitions]);
@@ -51,14 +42,21 @@ export function leftConnections(
   { partition, gatewayId }: DeadGateway,
   limit: number,
 ): Promise<{ channel: string; connectionId: string }[]> {
-  return connections(db, [partition, gatewayId, limit]);
+  return db
+    .selectFrom('presence_connection')
+    .select(['channel', 'connection_id as connectionId'])
+    .where((eb) => eb.and({ partition, gateway_id: gatewayId }))
+    .limit(limit)
+    .execute();
 }
 
 /** Standard channels in which a dead gateway still counts, at most `limit`. */
-export async function leftCounts(
-  db: Db,
-  { partition, gatewayId }: DeadGateway,
-  limit: number,
-): Promise<readonly string[]> {
-  return (await counts(db, [partition, gatewayId, limit])).map(({ channel }) => channel);
+export async function leftCounts(db: Db, { partition, gatewayId }: DeadGateway, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('subscription_count')
+    .select('channel')
+    .where((eb) => eb.and({ partition, gateway_id: gatewayId }))
+    .limit(limit)
+    .execute();
+  return rows.map(({ channel }) => channel);
 }

@@ -1,5 +1,5 @@
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /** One message that carries a `deduplicationId`, and its place in the stream. */
 export interface DeduplicationEntry {

@@ -1,4 +1,5 @@
-import { Client, type ClientBase } from 'pg';
+import type { ClientBase } from 'pg';
+import { withConnection } from './single-connection';
 
 /**
  * Makes or drops the index for operators who query by channel, event and time
@@ -7,20 +8,14 @@ import { Client, type ClientBase } from 'pg';
  * without time limits. When another node is at it, this one leaves it to that.
  */
 export async function ensureEventIndex(url: string, enabled: boolean): Promise<void> {
-  const client = new Client({ connectionString: url, application_name: 'hearth event index' });
-  // The failed query reports a lost connection; without a listener the event would end the process before it can.
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
+  await withConnection(url, 'hearth event index', async (client) => {
     await client.query('set statement_timeout = 0');
     // Not waiting for the lock: "concurrently" waits for everybody who waits with a snapshot, so both would.
     const lock = await client.query<{ ours: boolean }>(
       `select pg_try_advisory_lock(hashtext('hearth event index')) as ours`,
     );
     if (lock.rows[0]?.ours === true) await buildOrDrop(client, enabled);
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 async function buildOrDrop(client: ClientBase, enabled: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { DatabaseError } from 'pg';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /**
  * Deletes due rows of all tables in bounded batches and returns how many went. Safe at any time and on any number of

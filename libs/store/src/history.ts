@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { encodeTime } from 'ulid';
 import { HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
 import { reactionsOfCandidate, type ReactionDetail } from './reactions';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 export interface HistoryPage {
   readonly channel: string;

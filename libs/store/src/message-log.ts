@@ -1,5 +1,5 @@
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /** One message to keep (publish-api §5). Texts are stored byte for byte as given. */
 export interface LogRow {

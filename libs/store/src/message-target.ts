@@ -1,6 +1,6 @@
 import { idTimeMs } from '@hearth/protocol';
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /** What a reaction must know about the message it is for (channels-presence-storage §6.2). */
 export interface FoundMessage {

@@ -1,7 +1,8 @@
-import { Client, type ClientBase } from 'pg';
 import { sql } from 'kysely';
+import type { ClientBase } from 'pg';
 import { readMigrations, type Migration } from './migration-files';
-import type { Db } from './tables';
+import { withConnection } from './single-connection';
+import type { Db } from './db';
 
 /** The schema cannot be used by this version of the code. The message says why. */
 export class SchemaError extends Error {
@@ -31,25 +32,16 @@ const LOCK_KEY = '114784635876456';
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<void> {
   const migrations = options.migrations ?? readMigrations();
-  const client = new Client({
-    connectionString: url,
-    application_name: 'hearth migrate',
-    connectionTimeoutMillis: 5_000,
-  });
-  // The failed query reports a lost connection; without a listener the event would end the process before it can.
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
+  const pending = await withConnection(url, 'hearth migrate', async (client) => {
     // A migration may take long, and so may waiting for the node that works.
     await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0');
     await client.query('select pg_advisory_xact_lock($1)', [LOCK_KEY]);
-    const pending = pendingMigrations(await readApplied(client), migrations);
-    for (const migration of pending) await apply(client, migration);
+    const steps = pendingMigrations(await readApplied(client), migrations);
+    for (const migration of steps) await apply(client, migration);
     await client.query('commit');
-    for (const { name } of pending) options.onApplied?.(name);
-  } finally {
-    await client.end();
-  }
+    return steps;
+  });
+  for (const { name } of pending) options.onApplied?.(name);
 }
 
 /**
@@ -57,11 +49,11 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
  * service that does not migrate by itself.
  */
 export async function assertSchemaIsCurrent(db: Db): Promise<void> {
-  const { rows: found } = await sql<{ table: string | null }>`select to_regclass('schema_migration') as table`.execute(
-    db,
-  );
+  const { table } = await db
+    .selectNoFrom(sql<string | null>`to_regclass('schema_migration')`.as('table'))
+    .executeTakeFirstOrThrow();
   const applied =
-    found[0]?.table == null
+    table === null
       ? []
       : await db.selectFrom('schema_migration').select(['version', 'name']).orderBy('version').execute();
   const pending = pendingMigrations(applied, readMigrations());

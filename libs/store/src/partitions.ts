@@ -1,7 +1,8 @@
-import { sql, type Selectable } from 'kysely';
+import { sql } from 'kysely';
+import { now } from './database-clock';
+import type { Db } from './db';
 import { appendStatement, appendValue, type LogRow } from './message-log';
 import { prepared } from './prepared';
-import type { Db, Tables } from './tables';
 
 /** How far a partition has been processed. */
 export interface Position {
@@ -68,9 +69,20 @@ export async function ensurePartitions(db: Db, count: number): Promise<void> {
   });
 }
 
+const STATE = [
+  'partition',
+  'epoch',
+  'owner',
+  'stream_epoch as streamEpoch',
+  'seq',
+  'time_ms as timeMs',
+  'stream_time as streamTime',
+  'stream_created as streamCreated',
+] as const;
+
 /** All partitions in order, with their owners and positions. */
-export async function listPartitions(db: Db): Promise<PartitionState[]> {
-  return (await db.selectFrom('partition_state').selectAll().orderBy('partition').execute()).map(stateOf);
+export function listPartitions(db: Db): Promise<PartitionState[]> {
+  return db.selectFrom('partition_state').select(STATE).orderBy('partition').execute();
 }
 
 /**
@@ -84,16 +96,24 @@ export async function claimPartition(db: Db, partition: number, nodeId: string):
     // it with, and would take the partition from whoever claimed it meanwhile.
     // One that is locked at the moment is left for later: its holder may be a process that was stopped in the middle of
     // a transaction, and waiting for it would cost the caller its own lease.
-    const locked = await sql`
-      select partition from partition_state where partition = ${partition} for update skip locked`.execute(tx);
-    if (locked.rows.length === 0) return undefined;
-    const { rows } = await sql<Selectable<Tables['partition_state']>>`
-      update partition_state as p set owner = ${nodeId}, epoch = p.epoch + 1, updated_at = now()
-       where p.partition = ${partition}
-         and not exists (select from sequencer_lease l where l.node_id = p.owner and l.expires_at > now())
-         and exists (select from sequencer_lease l where l.node_id = ${nodeId} and l.expires_at > now())
-      returning *`.execute(tx);
-    return rows[0] === undefined ? undefined : stateOf(rows[0]);
+    const locked = await tx
+      .selectFrom('partition_state')
+      .select('owner')
+      .where('partition', '=', partition)
+      .forUpdate()
+      .skipLocked()
+      .executeTakeFirst();
+    if (locked === undefined) return undefined;
+    const isAlive = (node: string | null) =>
+      tx.selectFrom('sequencer_lease').select('node_id').where('node_id', '=', node).where('expires_at', '>', now);
+    return tx
+      .updateTable('partition_state')
+      .set(({ eb }) => ({ owner: nodeId, epoch: eb('epoch', '+', 1), updated_at: now }))
+      .where('partition', '=', partition)
+      .where((eb) => eb.not(eb.exists(isAlive(locked.owner))))
+      .where((eb) => eb.exists(isAlive(nodeId)))
+      .returning(STATE)
+      .executeTakeFirst();
   });
 }
 
@@ -122,8 +142,7 @@ const advanceAndAppend = prepared<{ partition: number }>(
  * Moves the positions of partitions, in the transaction of the effects they stand for, and keeps their rows locked until
  * the commit: a claim of another worker waits, then reads this position.
  *
- * @throws FencedError when one of the partitions was taken over; the transaction must then be rolled back, which
- *   `withBatch` does with any error
+ * @throws FencedError when one of the partitions was taken over; the transaction must then be rolled back
  * @throws Error when the position would go back: a mistake of the caller
  */
 export async function fenceAndAdvance(tx: Db, positions: readonly FencedPosition[]): Promise<void> {
@@ -164,9 +183,8 @@ export async function appendAndAdvance(
 async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promise<void> {
   const owned = await db
     .selectFrom('partition_state')
-    .select('epoch')
-    .where('partition', '=', partition)
-    .where('epoch', '=', epoch)
+    .select('owner')
+    .where((eb) => eb.and({ partition, epoch }))
     .where('owner', 'is not', null)
     .executeTakeFirst();
   if (owned === undefined) throw new FencedError(partition, epoch);
@@ -190,9 +208,8 @@ export async function releasePartition(db: Db, partition: number, epoch: number,
     if (position !== undefined) await advance(tx, advanceValues([{ ...position, partition, epoch }]));
     await tx
       .updateTable('partition_state')
-      .set({ owner: null, updated_at: sql<Date>`now()` })
-      .where('partition', '=', partition)
-      .where('epoch', '=', epoch)
+      .set({ owner: null, updated_at: now })
+      .where((eb) => eb.and({ partition, epoch }))
       .execute();
   });
 }
@@ -211,17 +228,4 @@ export async function reportCaughtUp(
       from unnest(${entries.map((e) => e.partition)}::int[], ${entries.map((e) => e.epoch)}::int8[],
                   ${entries.map((e) => Math.floor(e.timeMs))}::int8[]) as e (partition, epoch, time_ms)
      where p.partition = e.partition and p.epoch = e.epoch and p.owner is not null`.execute(db);
-}
-
-function stateOf(row: Selectable<Tables['partition_state']>): PartitionState {
-  return {
-    partition: row.partition,
-    epoch: row.epoch,
-    owner: row.owner,
-    streamEpoch: row.stream_epoch,
-    seq: row.seq,
-    timeMs: row.time_ms,
-    streamTime: row.stream_time,
-    streamCreated: row.stream_created,
-  };
 }

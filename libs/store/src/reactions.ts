@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /** How reactions are shown beside their message (client-http-api §3.3): how many of each value, or by whom too. */
 export type ReactionDetail = 'count' | 'items';

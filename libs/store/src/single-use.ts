@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { prepared } from './prepared';
-import type { Db } from './tables';
+import type { Db } from './db';
 
 /**
  * How much longer than its token a used `jti` is remembered: a gateway whose clock is behind the database's still

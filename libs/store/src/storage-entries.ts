@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES } from '@hearth/protocol';
 import { lastEventSequence, type Position } from '@hearth/wire';
-import type { Db } from './tables';
+import { nowMs } from './database-clock';
+import type { Db } from './db';
 
 /** Reads of channel storage (channels-presence-storage §5.3). An entry whose time has passed is invisible at once. */
 
@@ -36,15 +37,16 @@ export interface StoragePage {
 /** Of a serialised entry, what is the same for all, and the comma to the next. */
 const ENTRY_BYTES = '{"key":,"data":,"meta":},'.length;
 
-const NOW_MS = sql`(extract(epoch from now()) * 1000)::int8`;
-const NOT_ENDED = sql`(expires_ms is null or expires_ms > ${NOW_MS})`;
+const NOT_ENDED = sql<boolean>`(expires_ms is null or expires_ms > ${nowMs})`;
 
 /** One entry; `undefined` when it was never set, was cleared, or its time has passed. */
-export async function readStorageEntry(db: Db, channel: string, key: string): Promise<StorageEntry | undefined> {
-  const { rows } = await sql<StorageEntry>`
-    select key, data, meta from channel_storage
-     where channel = ${channel} and key = ${key} and ${NOT_ENDED}`.execute(db);
-  return rows[0];
+export function readStorageEntry(db: Db, channel: string, key: string): Promise<StorageEntry | undefined> {
+  return db
+    .selectFrom('channel_storage')
+    .select(['key', 'data', 'meta'])
+    .where((eb) => eb.and({ channel, key }))
+    .where(NOT_ENDED)
+    .executeTakeFirst();
 }
 
 /** A page of a channel's entries. Sizes are summed in the database, so what is beyond the cut is never sent. */
@@ -97,7 +99,7 @@ export async function endedStorageEntries(
       from unnest(${partitions}::int4[]) as owned (partition)
      cross join lateral (
        select channel, key, expires_ms from channel_storage s
-        where s.partition = owned.partition and s.expires_ms <= ${NOW_MS}
+        where s.partition = owned.partition and s.expires_ms <= ${nowMs}
         order by s.expires_ms limit ${limit}
      ) e`.execute(db);
   return rows;

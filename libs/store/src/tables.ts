@@ -1,97 +1,22 @@
-import type { Generated, Kysely } from 'kysely';
+// Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.
 
-/**
- * The tables as `db/migrations` makes them, for Kysely. What each table, column and index is for is written there, in
- * SQL. `int8` arrives as a number (see `database.ts`), `timestamptz` as a Date.
- */
+import type { Generated } from 'kysely';
+
 export interface Tables {
-  readonly message_log: {
-    readonly channel: string;
-    readonly id: string;
-    readonly event: string;
-    readonly data: string;
-    readonly meta: string | null;
-    readonly connection_id: string | null;
-    readonly source_ip: string | null;
-    readonly user_agent: string | null;
-    readonly trigger: string;
-    readonly request_id: string;
-    readonly expires_at: Date | null;
-  };
-  readonly dedup: {
-    readonly deduplication_id: string;
-    readonly first_seen_ms: number;
-    readonly expires_ms: number;
-    readonly partition: number;
-    readonly stream_epoch: number;
-    readonly seq: number;
-  };
-  readonly partition_state: {
-    readonly partition: number;
-    readonly epoch: Generated<number>;
-    readonly owner: string | null;
-    readonly stream_epoch: Generated<number>;
-    readonly seq: Generated<number>;
-    readonly time_ms: Generated<number>;
-    readonly stream_time: string | null;
-    readonly stream_created: string | null;
-    readonly caught_up_ms: number | null;
-    readonly updated_at: Generated<Date>;
-  };
-  readonly sequencer_lease: { readonly node_id: string; readonly expires_at: Date };
-  readonly single_use_token: { readonly jti_digest: string; readonly expires_at: Date };
-  readonly gateway_lease: { readonly gateway_id: number; readonly node_id: string; readonly expires_at: Date };
-  readonly presence_connection: {
-    readonly channel: string;
-    readonly connection_id: string;
-    readonly partition: number;
-    readonly gateway_id: number;
-    readonly uid: string;
-    readonly umd: string;
-    readonly member_order: number;
-    readonly counted: boolean;
-  };
-  readonly subscription_count: {
-    readonly channel: string;
-    readonly gateway_id: number;
-    readonly partition: number;
-    readonly count: number;
-  };
-  readonly subscription_report: {
-    readonly partition: number;
-    readonly gateway_id: number;
-    readonly run: string;
-    readonly number: number;
-  };
-  readonly channel_storage: {
-    readonly channel: string;
-    readonly key: string;
-    readonly partition: number;
-    readonly data: string;
-    readonly meta: string;
-    readonly expires_ms: number | null;
-    readonly emit_event: boolean;
-    readonly origin: string;
-  };
-  readonly message_reaction: {
-    readonly channel: string;
-    readonly message_id: string;
-    readonly reaction: string;
-    readonly uid: string;
-    readonly partition: number;
-    readonly id: string;
-    readonly umd: string;
-    readonly expires_ms: number | null;
-    readonly origin: string;
-  };
-  readonly schedule: {
-    readonly schedule_id: string;
-    readonly partition: number;
-    readonly due_ms: number;
-    readonly payload: string;
-  };
-  readonly schema_migration: { readonly version: number; readonly name: string; readonly applied_at: Generated<Date> };
+  channel_storage: { channel: string; key: string; partition: number; data: string; meta: string; expires_ms: number | null; emit_event: boolean; origin: string };
+  dedup: { deduplication_id: string; first_seen_ms: number; expires_ms: number; partition: number; stream_epoch: number; seq: number };
+  gateway_lease: { gateway_id: number; node_id: string; expires_at: Date };
+  message_log: { channel: string; id: string; event: string; data: string; meta: string | null; connection_id: string | null; source_ip: string | null; user_agent: string | null; trigger: string; request_id: string; expires_at: Date | null };
+  message_reaction: { channel: string; message_id: string; reaction: string; uid: string; partition: number; id: string; umd: string; expires_ms: number | null; origin: string };
+  partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date> };
+  presence_connection: { channel: string; connection_id: string; partition: number; gateway_id: number; uid: string; umd: string; member_order: number; counted: boolean };
+  schedule: { schedule_id: string; partition: number; due_ms: number; payload: string };
+  schema_migration: { version: number; name: string; applied_at: Generated<Date> };
+  sequencer_lease: { node_id: string; expires_at: Date };
+  single_use_token: { jti_digest: string; expires_at: Date };
+  subscription_count: { channel: string; gateway_id: number; partition: number; count: number };
+  subscription_report: { partition: number; gateway_id: number; run: string; number: number };
+  webhook_dead_letter: { id: string; target: string; lane: string; stream_epoch: number; seq: number; event_id: string; type: string; channel: string | null; payload: Buffer; attempts: number; last_error: string | null; waiting_since: Date; given_up_at: Generated<Date>; retry_requested_at: Date | null };
+  webhook_target: { target: string; owner: string | null; lease_until: Generated<Date>; epoch: Generated<number>; stream_epoch: Generated<number>; seq: Generated<number>; stream_time: Generated<string>; stream_created: Generated<string>; updated_at: Generated<Date> };
+  webhook_waiting: { target: string; lane: string; stream_epoch: number; seq: number; event_id: string; type: string; channel: string | null; payload: Buffer; attempts: number; last_error: string | null; waiting_since: Generated<Date> };
 }
-
-/** The database, or a transaction on it: the first argument of every query function of this library. */
-export type Db = Kysely<Tables>;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import type { Db } from './tables';
+import { now } from './database-clock';
+import type { Db } from './db';
 import { TargetLostError, type TargetClaim } from './webhook-targets';
 import type { WebhookEvent } from './webhook-waiting';
 
@@ -19,10 +20,21 @@ export interface DeadLetter {
   readonly payload: Buffer;
 }
 
-const DEAD_LETTER = sql<DeadLetter>`
-  select id, target, event_id as "eventId", type, channel, attempts, last_error as "lastError",
-         waiting_since as "waitingSince", given_up_at as "givenUpAt", retry_requested_at as "retryRequestedAt", payload
-    from webhook_dead_letter`;
+function deadLetters(db: Db) {
+  return db
+    .selectFrom('webhook_dead_letter')
+    .select([
+      'id',
+      'target',
+      'event_id as eventId',
+      'type',
+      'channel',
+      'attempts',
+      'last_error as lastError',
+      'payload',
+    ])
+    .select(['waiting_since as waitingSince', 'given_up_at as givenUpAt', 'retry_requested_at as retryRequestedAt']);
+}
 
 /**
  * Makes an event a dead letter and takes it off the list of those that wait, if it is there.
@@ -65,19 +77,20 @@ export async function giveUp(
  *
  * @param before only those that were given up before the one with this id
  */
-export async function listDeadLetters(
+export function listDeadLetters(
   db: Db,
   { target, before, limit }: { readonly target?: string; readonly before?: string; readonly limit: number },
 ): Promise<DeadLetter[]> {
-  const { rows } = await sql<DeadLetter>`${DEAD_LETTER}
-    where (${target ?? null}::text is null or target = ${target ?? null})
-      and (${before ?? null}::text is null or id < ${before ?? null})
-    order by id desc limit ${limit}`.execute(db);
-  return rows;
+  return deadLetters(db)
+    .$if(target !== undefined, (query) => query.where('target', '=', target!))
+    .$if(before !== undefined, (query) => query.where('id', '<', before!))
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
 }
 
-export async function findDeadLetter(db: Db, id: string): Promise<DeadLetter | undefined> {
-  return (await sql<DeadLetter>`${DEAD_LETTER} where id = ${id}`.execute(db)).rows[0];
+export function findDeadLetter(db: Db, id: string): Promise<DeadLetter | undefined> {
+  return deadLetters(db).where('id', '=', id).executeTakeFirst();
 }
 
 /** Asks for dead letters to be sent again: one, or all of a target, or all. Returns how many are meant. */
@@ -85,17 +98,12 @@ export async function requestRetry(
   db: Db,
   which: { readonly id: string } | { readonly target: string | undefined },
 ): Promise<number> {
-  const condition =
-    'id' in which
-      ? sql`id = ${which.id}`
-      : sql`(${which.target ?? null}::text is null or target = ${which.target ?? null})`;
-  const { rows } = await sql<{ count: number }>`
-    with asked as (
-      update webhook_dead_letter set retry_requested_at = coalesce(retry_requested_at, now())
-       where ${condition} returning 1
-    )
-    select count(*)::int4 as count from asked`.execute(db);
-  return rows[0]?.count ?? 0;
+  const { numUpdatedRows } = await db
+    .updateTable('webhook_dead_letter')
+    .set(({ fn }) => ({ retry_requested_at: fn.coalesce('retry_requested_at', now) }))
+    .where((eb) => eb.and(which))
+    .executeTakeFirst();
+  return Number(numUpdatedRows);
 }
 
 /**
@@ -137,15 +145,10 @@ export async function expireDeadLetters(
   db: Db,
   { beforeId, most, batch }: { readonly beforeId: string; readonly most: number; readonly batch: number },
 ): Promise<number> {
-  await sql`
-    delete from webhook_dead_letter where id in (
-      select id from webhook_dead_letter
-       where id < ${beforeId} order by id limit ${batch})`.execute(db);
-  const { rows } = await sql`
-    delete from webhook_dead_letter where id in (
-      select id from webhook_dead_letter
-       where id <= (select id from webhook_dead_letter order by id desc offset ${most} limit 1)
-       order by id limit ${batch})
-    returning id`.execute(db);
-  return rows.length;
+  const letters = db.selectFrom('webhook_dead_letter').select('id');
+  const drop = (ids: typeof letters) =>
+    db.deleteFrom('webhook_dead_letter').where('id', 'in', ids.orderBy('id').limit(batch)).executeTakeFirst();
+  await drop(letters.where('id', '<', beforeId));
+  const newestOfTooMany = letters.orderBy('id', 'desc').offset(most).limit(1);
+  return Number((await drop(letters.where('id', '<=', newestOfTooMany))).numDeletedRows);
 }

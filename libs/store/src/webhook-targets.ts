@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
-import type { Db } from './tables';
+import { fromNow, now } from './database-clock';
+import type { Db } from './db';
 
 /** How far the events stream was read for a target; the members are those of a `StreamPosition`. */
 export interface TargetPosition {
@@ -24,12 +25,17 @@ export class TargetLostError extends Error {
   }
 }
 
+function columnsOf({ epoch, sequence, timeNs, streamCreated }: TargetPosition) {
+  return { stream_epoch: epoch, seq: sequence, stream_time: timeNs, stream_created: streamCreated };
+}
+
 /** Makes the target, to be read from `position` on; one that exists keeps its own. */
 export async function ensureTarget(db: Db, target: string, position: TargetPosition): Promise<void> {
-  await sql`
-    insert into webhook_target (target, stream_epoch, seq, stream_time, stream_created)
-    values (${target}, ${position.epoch}, ${position.sequence}, ${position.timeNs}, ${position.streamCreated})
-    on conflict do nothing`.execute(db);
+  await db
+    .insertInto('webhook_target')
+    .values({ target, ...columnsOf(position) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 /**
@@ -42,28 +48,23 @@ export async function claimTarget(
   nodeId: string,
   ttlMs: number,
 ): Promise<{ readonly claim: TargetClaim; readonly position: TargetPosition } | undefined> {
-  const { rows } = await sql<{
-    epoch: number;
-    stream_epoch: number;
-    seq: number;
-    stream_time: string;
-    stream_created: string;
-  }>`
-    update webhook_target
-       set owner = ${nodeId}, epoch = epoch + 1, lease_until = now() + ${ttlMs}::float8 * interval '1 millisecond',
-           updated_at = now()
-     where target = ${target} and (owner is null or lease_until <= now())
-    returning epoch, stream_epoch, seq, stream_time, stream_created`.execute(db);
-  const [row] = rows;
+  const row = await db
+    .updateTable('webhook_target')
+    .set(({ eb }) => ({
+      owner: nodeId,
+      epoch: eb('epoch', '+', 1),
+      lease_until: fromNow(ttlMs),
+      updated_at: now,
+    }))
+    .where('target', '=', target)
+    .where((eb) => eb.or([eb('owner', 'is', null), eb('lease_until', '<=', now)]))
+    .returningAll()
+    .executeTakeFirst();
   if (row === undefined) return undefined;
+  const { epoch, stream_epoch, seq, stream_time, stream_created } = row;
   return {
-    claim: { target, epoch: row.epoch },
-    position: {
-      epoch: row.stream_epoch,
-      sequence: row.seq,
-      timeNs: row.stream_time,
-      streamCreated: row.stream_created,
-    },
+    claim: { target, epoch },
+    position: { epoch: stream_epoch, sequence: seq, timeNs: stream_time, streamCreated: stream_created },
   };
 }
 
@@ -74,30 +75,29 @@ export async function claimTarget(
  * @throws TargetLostError when another process has it
  */
 export async function renewTarget(db: Db, claim: TargetClaim, ttlMs: number, position: TargetPosition): Promise<void> {
-  const { rows } = await sql`
-    update webhook_target
-       set lease_until = now() + ${ttlMs}::float8 * interval '1 millisecond', updated_at = now(),
-           stream_epoch = ${position.epoch}, seq = ${position.sequence},
-           stream_time = ${position.timeNs}, stream_created = ${position.streamCreated}
-     where target = ${claim.target} and epoch = ${claim.epoch} and owner is not null
-    returning target`.execute(db);
-  if (rows.length === 0) throw new TargetLostError(claim);
+  const { numUpdatedRows } = await owned(db, claim)
+    .set({ lease_until: fromNow(ttlMs), updated_at: now, ...columnsOf(position) })
+    .where('owner', 'is not', null)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw new TargetLostError(claim);
 }
 
 /** Saves how far a target has come and gives it back; does nothing when another process has it. */
 export async function releaseTarget(db: Db, claim: TargetClaim, position: TargetPosition): Promise<void> {
-  await sql`
-    update webhook_target
-       set owner = null, lease_until = now(), updated_at = now(),
-           stream_epoch = ${position.epoch}, seq = ${position.sequence},
-           stream_time = ${position.timeNs}, stream_created = ${position.streamCreated}
-     where target = ${claim.target} and epoch = ${claim.epoch}`.execute(db);
+  await owned(db, claim)
+    .set({ owner: null, lease_until: now, updated_at: now, ...columnsOf(position) })
+    .execute();
+}
+
+function owned(db: Db, { target, epoch }: TargetClaim) {
+  return db.updateTable('webhook_target').where('target', '=', target).where('epoch', '=', epoch);
 }
 
 /** Forgets targets that no process has had for `days`, with the events that wait for them. Returns how many. */
 export async function dropUnusedTargets(db: Db, days: number): Promise<number> {
-  const { rows } = await sql`
-    delete from webhook_target where updated_at < now() - ${days}::int * interval '1 day'
-    returning target`.execute(db);
-  return rows.length;
+  const { numDeletedRows } = await db
+    .deleteFrom('webhook_target')
+    .where('updated_at', '<', sql<Date>`now() - ${days}::int * interval '1 day'`)
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }

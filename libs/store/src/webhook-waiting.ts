@@ -1,5 +1,6 @@
-import { sql } from 'kysely';
-import type { Db } from './tables';
+import { sql, type ExpressionBuilder } from 'kysely';
+import type { Tables } from './tables';
+import type { Db } from './db';
 import { TargetLostError, type TargetClaim } from './webhook-targets';
 
 /** An event of the events stream on its way to a target. */
@@ -58,41 +59,32 @@ export async function putToWait(db: Db, claim: TargetClaim, events: readonly Eve
 
 /** The event of a lane whose turn it is; `undefined` when none waits. */
 export async function firstWaiting(db: Db, target: string, lane: string): Promise<WaitingEvent | undefined> {
-  const { rows } = await sql<{
-    stream_epoch: number;
-    seq: number;
-    event_id: string;
-    type: string;
-    channel: string | null;
-    payload: Buffer;
-    attempts: number;
-    waited_ms: number;
-  }>`
-    select stream_epoch, seq, event_id, type, channel, payload, attempts,
-           (extract(epoch from now() - waiting_since) * 1000)::float8 as waited_ms
-      from webhook_waiting where target = ${target} and lane = ${lane}
-     order by stream_epoch, seq limit 1`.execute(db);
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  return {
-    lane,
-    streamEpoch: row.stream_epoch,
-    sequence: row.seq,
-    id: row.event_id,
-    type: row.type,
-    channel: row.channel ?? undefined,
-    payload: row.payload,
-    attempts: row.attempts,
-    waitedMs: row.waited_ms,
-  };
+  const row = await db
+    .selectFrom('webhook_waiting')
+    .select(['lane', 'stream_epoch as streamEpoch', 'seq as sequence', 'event_id as id', 'type', 'channel'])
+    .select([
+      'payload',
+      'attempts',
+      sql<number>`(extract(epoch from now() - waiting_since) * 1000)::float8`.as('waitedMs'),
+    ])
+    .where('target', '=', target)
+    .where('lane', '=', lane)
+    .orderBy('stream_epoch')
+    .orderBy('seq')
+    .limit(1)
+    .executeTakeFirst();
+  return row && { ...row, channel: row.channel ?? undefined };
+}
+
+/** Picks out one event of those that wait. */
+function isEvent(event: WebhookEvent, target: string) {
+  return (eb: ExpressionBuilder<Tables, 'webhook_waiting'>) =>
+    eb.and({ target, lane: event.lane, stream_epoch: event.streamEpoch, seq: event.sequence });
 }
 
 /** Takes an event that was delivered off the list. */
 export async function endWaiting(db: Db, { target }: TargetClaim, event: WebhookEvent): Promise<void> {
-  await sql`
-    delete from webhook_waiting
-     where target = ${target} and lane = ${event.lane}
-       and stream_epoch = ${event.streamEpoch} and seq = ${event.sequence}`.execute(db);
+  await db.deleteFrom('webhook_waiting').where(isEvent(event, target)).execute();
 }
 
 /** Notes a failed attempt. */
@@ -103,10 +95,8 @@ export async function noteAttempt(
   attempts: number,
   lastError: string,
 ): Promise<void> {
-  await sql`
-    update webhook_waiting set attempts = ${attempts}, last_error = ${lastError}
-     where target = ${target} and lane = ${event.lane}
-       and stream_epoch = ${event.streamEpoch} and seq = ${event.sequence}`.execute(db);
+  const outcome = { attempts, last_error: lastError };
+  await db.updateTable('webhook_waiting').set(outcome).where(isEvent(event, target)).execute();
 }
 
 export interface WaitingLane {
@@ -116,22 +106,32 @@ export interface WaitingLane {
 }
 
 /** The lanes of a target in which events wait. */
-export async function waitingLanes(db: Db, target: string): Promise<WaitingLane[]> {
-  const { rows } = await sql<WaitingLane>`
-    select lane, count(*)::int4 as count, sum(octet_length(payload))::float8 as bytes
-      from webhook_waiting where target = ${target} group by lane`.execute(db);
-  return rows;
+export function waitingLanes(db: Db, target: string): Promise<WaitingLane[]> {
+  return db
+    .selectFrom('webhook_waiting')
+    .select(({ fn }) => [
+      'lane',
+      fn.countAll<number>().as('count'),
+      sql<number>`sum(octet_length(payload))`.as('bytes'),
+    ])
+    .where('target', '=', target)
+    .groupBy('lane')
+    .execute();
 }
 
 /**
- * Takes events off the list that are going to be read from the stream again: those from `from` to `to`, inclusive. Otherwise they would be sent before others of their lane that come before them and are read again, too.
+ * Takes events off the list that are going to be read from the stream again: those from `from` to `to`, inclusive.
+ * Otherwise they would be sent before others of their lane that come before them and are read again, too.
  */
 export async function dropReadAgain(
   db: Db,
   { target }: TargetClaim,
   { streamEpoch, from, to }: { readonly streamEpoch: number; readonly from: number; readonly to: number },
 ): Promise<void> {
-  await sql`
-    delete from webhook_waiting
-     where target = ${target} and stream_epoch = ${streamEpoch} and seq between ${from} and ${to}`.execute(db);
+  await db
+    .deleteFrom('webhook_waiting')
+    .where('target', '=', target)
+    .where('stream_epoch', '=', streamEpoch)
+    .where((eb) => eb.between('seq', from, to))
+    .execute();
 }
