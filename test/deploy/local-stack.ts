@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '../support/free-port';
 import { AppProcess, type AppName } from '../support/process';
 import { parseEnvFile, projectFolder, readComposeFile, type ComposeFile, type ComposeService } from './compose-file';
 import { startEdge, type Edge } from './edge';
@@ -123,15 +122,14 @@ async function runOneShot(it: ComposeService, image: Image, places: Places): Pro
   return (await promisify(execFile)(program, args, options)).stdout;
 }
 
-/** Containers can all have the same ports. Processes cannot: each gets its own. */
+/** Containers can all have the same ports. Processes cannot: each gets one that is free. */
 async function startService(name: AppName, it: ComposeService, image: Image, places: Places): Promise<AppProcess> {
   const [program, args] = commandOf(it);
-  const [port, adminPort] = [await freePort(), await freePort()];
   const env = environmentOf(it, image, places);
-  if (env.HEARTH_PORT !== undefined) env.HEARTH_PORT = String(port);
-  env.HEARTH_ADMIN_PORT = String(adminPort);
+  if (env.HEARTH_PORT !== undefined) env.HEARTH_PORT = '0';
+  env.HEARTH_ADMIN_PORT = '0';
   const child = spawn(program, args, { cwd: image.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const app = new AppProcess(name, child, port, adminPort);
+  const app = new AppProcess(name, child);
   try {
     await app.untilReady(readyWithinMs);
     return app;

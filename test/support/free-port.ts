@@ -1,1 +1,64 @@
-export { freePort } from '../../libs/embedded/src/free-port';
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * Below those that Hearth gives to its own servers (from 10,000), and below those that systems give to outgoing connections
+ * and to whoever listens on port 0 (from 32,768).
+ */
+const [LOWEST, HIGHEST] = [5_500, 10_000];
+/** One file a port, with the process that has it. */
+const reservations = join(tmpdir(), `hearth-test-ports-${userInfo().username}`);
+
+/**
+ * A TCP port of 127.0.0.1 that is this process's until it ends: no other test takes it before it is listened on, or while
+ * what listens on it is restarted. For what can say which port it got, 0 is simpler.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(LOWEST, HIGHEST);
+    if (reserve(port) && (await isFree(port))) return port;
+  }
+}
+
+function reserve(port: number): boolean {
+  const file = join(reservations, String(port));
+  mkdirSync(reservations, { recursive: true });
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch {
+    // One whose owner was killed is free from the next attempt on.
+    if (!isRunning(ownerOf(file))) rmSync(file, { force: true });
+    return false;
+  }
+  process.once('exit', () => rmSync(file, { force: true }));
+  return true;
+}
+
+function ownerOf(file: string): number {
+  try {
+    return Number.parseInt(readFileSync(file, 'utf8'), 10);
+  } catch {
+    return process.pid; // It has just been given back, or not been written yet.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  // Its owner is about to write its number.
+  if (Number.isNaN(pid)) return true;
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

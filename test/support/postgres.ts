@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { lockDataDir, openDataDir } from '../../libs/embedded/src/data-dir';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/postgres';
+import { freePort } from './free-port';
 
 /** Of the data folders, by which the next test run clears away what a killed one left. */
 export const runPrefix = 'hearth-test-run-';
@@ -22,7 +23,7 @@ export class TestPostgres {
   static async start(): Promise<TestPostgres> {
     const dataDir = await openDataDir(join(tmpdir(), `${runPrefix}${randomBytes(6).toString('hex')}`));
     const unlock = await lockDataDir(dataDir);
-    return new TestPostgres(dataDir, unlock, await startEmbeddedPostgres({ dataDir }));
+    return new TestPostgres(dataDir, unlock, await startEmbeddedPostgres({ dataDir, port: await freePort() }));
   }
 
   /** `postgres://` URL of an empty database, as superuser. */
@@ -39,9 +40,7 @@ export class TestPostgres {
 
   /** Starts it again after `kill`, at the same URL. */
   async restart(): Promise<void> {
-    const { url } = this;
-    this.server = await startEmbeddedPostgres({ dataDir: this.dataDir });
-    if (this.url !== url) throw new Error(`somebody took the port: ${new URL(url).port}`);
+    this.server = await startEmbeddedPostgres({ dataDir: this.dataDir, port: Number(new URL(this.url).port) });
   }
 
   /** It neither answers nor closes a connection any more, as if its machine had been paused. */

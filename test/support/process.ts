@@ -4,7 +4,6 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from './eventually';
-import { freePort } from './free-port';
 
 export type AppName = 'hearth' | 'publish-api' | 'sequencer' | 'gateway' | 'history' | 'webhooks';
 
@@ -16,6 +15,12 @@ export interface Exit {
 export interface StartAppOptions {
   /** How long it may take until `/readyz` says so. */
   readonly readyWithinMs?: number;
+}
+
+interface Started {
+  /** Missing where it does not listen. */
+  readonly port?: number;
+  readonly adminPort: number;
 }
 
 // Each process that a test starts listens to the end of this one.
@@ -32,17 +37,16 @@ export class AppProcess {
   readonly exited: Promise<Exit>;
   readonly pid: number;
   private exit: Exit | undefined;
+  private started: Started | undefined;
 
   constructor(
     readonly name: AppName,
     private readonly child: ChildProcessByStdio<null, Readable, Readable>,
-    /** Of the HTTP and WebSocket listener. */
-    readonly port: number,
-    readonly adminPort: number,
   ) {
     this.pid = child.pid ?? 0;
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
+        this.started ??= startedLine(line);
         this.lines.push(line);
         if (this.lines.length > keptLines) this.lines.shift();
       });
@@ -59,6 +63,15 @@ export class AppProcess {
         resolve(this.exit);
       });
     });
+  }
+
+  /** Of the HTTP and WebSocket listener. */
+  get port(): number {
+    return this.ports.port ?? 0;
+  }
+
+  get adminPort(): number {
+    return this.ports.adminPort;
   }
 
   /** `http://127.0.0.1:<port>` */
@@ -91,6 +104,12 @@ export class AppProcess {
     throw this.trouble(`did not end within ${stopWithinMs} ms of ${signal}`);
   }
 
+  /** What it said of itself when it had started. */
+  private get ports(): Started {
+    if (this.started === undefined) throw this.trouble('has not said that it has started');
+    return this.started;
+  }
+
   /** Waits until the admin port answers `/readyz` with 200. @throws Error with its last lines when it ends or takes too long */
   async untilReady(withinMs: number): Promise<void> {
     await eventually(async () => {
@@ -106,10 +125,15 @@ export class AppProcess {
   }
 }
 
+/** The line in which a service tells that it has started, and on which ports; undefined for any other. */
+function startedLine(line: string): Started | undefined {
+  return line.includes('"message":"Started"') ? (JSON.parse(line) as Started) : undefined;
+}
+
 /**
  * Starts a service and waits until it is ready.
  *
- * @param env its whole configuration; ports that are not given are free ones of 127.0.0.1
+ * @param env its whole configuration; a port that is not given is any that is free
  * @throws Error with its last lines when it does not get ready
  */
 export async function startApp(
@@ -117,21 +141,19 @@ export async function startApp(
   env: Readonly<Record<string, string>>,
   { readyWithinMs = 20_000 }: StartAppOptions = {},
 ): Promise<AppProcess> {
-  const port = Number(env.HEARTH_PORT ?? (await freePort()));
-  const adminPort = Number(env.HEARTH_ADMIN_PORT ?? (await freePort()));
   const child = spawn(process.execPath, [join(root, 'dist/apps', name, 'src/main.js')], {
     cwd: root,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       HEARTH_HOST: '127.0.0.1',
+      HEARTH_PORT: '0',
+      HEARTH_ADMIN_PORT: '0',
       ...env,
-      HEARTH_PORT: String(port),
-      HEARTH_ADMIN_PORT: String(adminPort),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const app = new AppProcess(name, child, port, adminPort);
+  const app = new AppProcess(name, child);
   try {
     await app.untilReady(readyWithinMs);
     return app;

@@ -52,11 +52,12 @@ async function removeLeftOvers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const dataDir = join(tmpdir(), name);
     const isTestFolder = name.startsWith(runPrefix) || name.startsWith(dataDirPrefix);
-    if (!isTestFolder || (await stat(dataDir)).uid !== process.getuid?.()) continue;
+    if (!isTestFolder) continue;
     try {
+      if ((await stat(dataDir)).uid !== process.getuid?.()) continue;
       await lockDataDir(dataDir);
     } catch {
-      continue; // Another run has it.
+      continue; // Another run has it, or has just removed it.
     }
     await stopLeftOver(leftOverNats(join(dataDir, 'nats')), () => {});
     await stopLeftOver(leftOverPostgres(join(dataDir, 'postgres')), () => {});

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { assertSchemaIsCurrent, openDatabase } from '@hearth/store';
+import type { AddressInfo } from 'node:net';
 import { HistoryModule } from './history.module';
 
 /** history on its own: reads Postgres, asks gateways through NATS. */
@@ -24,6 +25,7 @@ void runService({
     );
     await listen(app, config);
     return {
+      port: (app.getHttpServer().address() as AddressInfo).port,
       drain: async () => {
         await app.close();
         await stream.close();

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { createHttpApp, listen, required, runService, ServiceModule } from '@hearth/runtime';
 import { openDatabase } from '@hearth/store';
+import type { AddressInfo } from 'node:net';
 import { ensureStreams, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { agreeOnPartitions } from './partition-count';
 import { PublishApiModule } from './publish-api.module';
@@ -29,6 +30,7 @@ void runService({
     );
     await listen(app, config);
     return {
+      port: (app.getHttpServer().address() as AddressInfo).port,
       drain: async () => {
         await app.close();
         ingest.close();

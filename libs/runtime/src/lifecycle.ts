@@ -122,7 +122,8 @@ class Life {
       this.port = port;
       started = true;
       void failed?.then((reason) => this.onFailure(reason));
-      logger.info({ outputs: outputsOf(config, this.port) }, 'Started');
+      // The ports that are really bound: 0 leaves the choice to the system.
+      logger.info({ outputs: outputsOf(config, port), port, adminPort: admin.port }, 'Started');
     } catch (error) {
       if (this.isInterruption(error)) return;
       this.logger.fatal({ err: error }, 'Start failed');
