@@ -5,7 +5,8 @@ WORKDIR /app
 # Packages first: they change less often than the code. No package may run a program of its own while it is installed.
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY nest-cli.json tsconfig.json tsconfig.build.json ./
+COPY swc.config.cjs ./
+COPY scripts/build.mjs scripts/
 COPY apps apps
 COPY libs libs
 COPY db db

@@ -1,17 +1,49 @@
 const swc = require('./swc.config.cjs');
 
-/** Pure rules are tested beside the code (`libs/**.spec.ts`), everything on the wire in `test/`. */
-module.exports = {
+const common = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/test'],
-  testMatch: ['**/*.spec.ts'],
   transform: {
     '^.+\\.(t|j|mj)s$': ['@swc/jest', swc],
   },
   // These ship ES modules only, which jest cannot require as they are.
   transformIgnorePatterns: ['/node_modules/(?!(jose|temporal-polyfill|temporal-utils)/)'],
-  globalSetup: '<rootDir>/test/global-setup.ts',
-  globalTeardown: '<rootDir>/test/global-teardown.ts',
-  maxWorkers: 2,
   testTimeout: 30_000,
+};
+
+/** Those of `test/` that need nothing but their own process. */
+const UNIT = ['bench/*', 'claims/elsewhere', 'embedded/keys', 'reliability/oracle'];
+/** Those that start programs or stand-ins, and no servers. */
+const PROGRAMS = ['cli/keys', 'cli/token', 'lint/*', 'server-sdk/{assumed-role,failures,package}'];
+
+const specs = (names) => names.map((name) => `<rootDir>/test/${name}.spec.ts`);
+
+/**
+ * Pure rules are tested beside the code (`libs/**.spec.ts`), everything on the wire in `test/`. Only a run with a spec file that
+ * needs servers starts them.
+ */
+module.exports = {
+  maxWorkers: 2,
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      roots: ['<rootDir>/libs', '<rootDir>/apps', '<rootDir>/test'],
+      testMatch: ['<rootDir>/{libs,apps}/**/*.spec.ts', ...specs(UNIT)],
+    },
+    {
+      ...common,
+      displayName: 'programs',
+      roots: ['<rootDir>/test'],
+      testMatch: specs(PROGRAMS),
+      globalSetup: '<rootDir>/test/build.ts',
+    },
+    {
+      ...common,
+      displayName: 'servers',
+      roots: ['<rootDir>/test'],
+      testMatch: ['**/*.spec.ts', ...specs([...UNIT, ...PROGRAMS]).map((path) => `!${path}`)],
+      globalSetup: '<rootDir>/test/global-setup.ts',
+      globalTeardown: '<rootDir>/test/global-teardown.ts',
+    },
+  ],
 };

@@ -17,20 +17,26 @@ function filesBelow(folder) {
   });
 }
 
-/** Makes `dist/` anew. What is no JavaScript of ours (the packages that are built there) stays. */
+/**
+ * Makes `dist/` anew. What is no JavaScript of ours (the packages that are built there) stays.
+ *
+ * @throws Error when a file cannot be compiled; `dist/` is as it was then
+ */
 export async function build() {
   const { transformFile } = await import('@swc/core');
   const { default: options } = await import('../swc.config.cjs');
-  for (const folder of FOLDERS) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
   const compile = async (path) => {
     const source = join(root, path);
+    return { path, ...(await transformFile(source, { ...options, sourceMaps: true, sourceFileName: source })) };
+  };
+  const compiled = await Promise.all(FOLDERS.flatMap(filesBelow).filter(isProduct).map(compile));
+  for (const folder of FOLDERS) rmSync(join(root, 'dist', folder), { recursive: true, force: true });
+  for (const { path, code, map } of compiled) {
     const target = join(root, 'dist', path.replace(/\.ts$/, '.js'));
-    const { code, map } = await transformFile(source, { ...options, sourceMaps: true, sourceFileName: source });
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(`${target}.map`, map);
     writeFileSync(target, `${code}\n//# sourceMappingURL=${basename(target)}.map\n`);
-  };
-  await Promise.all(FOLDERS.flatMap(filesBelow).filter(isProduct).map(compile));
+  }
   writeFileSync(join(root, 'dist', '.built'), new Date().toISOString());
 }
 

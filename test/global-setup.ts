@@ -1,3 +1,4 @@
+import build from './build';
 import { findTestNatsServer, startTestPostgres } from './support/servers';
 
 declare global {
@@ -5,8 +6,9 @@ declare global {
   var stopHearthTestServers: (() => Promise<void>) | undefined;
 }
 
-/** Before all spec files: one Postgres for all of them, and a nats-server program for each to start its own. */
+/** Before spec files that need servers: one Postgres for all of them, and a nats-server program for each to start its own. */
 export default async function setUp(): Promise<void> {
+  build();
   const [stop] = await Promise.all([startTestPostgres(), findTestNatsServer()]);
   globalThis.stopHearthTestServers = stop;
   // The server is in a process group of its own, so Ctrl-C reaches only us.
