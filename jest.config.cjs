@@ -7,7 +7,6 @@ const common = {
   },
   // These ship ES modules only, which jest cannot require as they are.
   transformIgnorePatterns: ['/node_modules/(?!(jose|temporal-polyfill|temporal-utils)/)'],
-  testTimeout: 30_000,
 };
 
 /** Those of `test/` that need nothing but their own process. */
@@ -23,6 +22,7 @@ const specs = (names) => names.map((name) => `<rootDir>/test/${name}.spec.ts`);
  */
 module.exports = {
   maxWorkers: 2,
+  testTimeout: 30_000,
   projects: [
     {
       ...common,
