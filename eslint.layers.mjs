@@ -16,7 +16,7 @@ const LIBRARIES = {
   stream: ['protocol', 'wire', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
   runtime: ['protocol', 'wire', 'claims', 'timing'],
-  embedded: ['stream', 'store', 'runtime', 'timing'],
+  embedded: ['stream', 'store', 'timing'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'sigv4'],
 };

@@ -1,9 +1,8 @@
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, outputsOf } from '@hearth/runtime';
+import { loadConfig, outputsOf, withInstallationKeys } from '@hearth/runtime';
 import { loadOrCreateKeys } from '@hearth/embedded';
-import { withInstallationKeys } from '@hearth/embedded';
 import { welcomeText } from '../../apps/hearth/src/welcome';
 
 let dataDir: string;
@@ -75,7 +74,7 @@ describe('the keys in force', () => {
       [keys.signingKey.encoded]: 'generated',
       [secret]: 'own',
     };
-    const prepared = await withInstallationKeys({ HEARTH_DATA_DIR: dataDir, ...env });
+    const prepared = await withInstallationKeys({ HEARTH_DATA_DIR: dataDir, ...env }, loadOrCreateKeys);
     const { apiKeys, signingKeys } = loadConfig(prepared.env, 'hearth').live.current;
     return {
       api: apiKeys.map((key) => names[key] ?? key),
@@ -113,7 +112,7 @@ describe('the keys in force', () => {
 
   it('are those that the first start shows, and that its commands use', async () => {
     const env = { HEARTH_DATA_DIR: dataDir, HEARTH_HTTP_API_KEY_1: 'own' };
-    const prepared = await withInstallationKeys(env);
+    const prepared = await withInstallationKeys(env, loadOrCreateKeys);
     const welcome = await welcomeText(outputsOf(loadConfig(prepared.env, 'hearth')), prepared.generated);
     const keys = await loadOrCreateKeys(dataDir);
 
@@ -125,11 +124,10 @@ describe('the keys in force', () => {
 
   it('are not made where every slot is set', async () => {
     const env = { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b', HEARTH_AWS_ACCESS_KEYS: 'off' };
-    const prepared = await withInstallationKeys({
-      HEARTH_DATA_DIR: dataDir,
-      HEARTH_SIGNING_KEY_1_ENCODED: secret,
-      ...env,
-    });
+    const prepared = await withInstallationKeys(
+      { HEARTH_DATA_DIR: dataDir, HEARTH_SIGNING_KEY_1_ENCODED: secret, ...env },
+      loadOrCreateKeys,
+    );
 
     expect(prepared.generated).toBeUndefined();
     expect(await readdir(dataDir)).toEqual([]);

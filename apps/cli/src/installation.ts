@@ -1,7 +1,7 @@
-import { ConfigError, type Environment, type HearthConfig, loadConfig, outputsOf } from '@hearth/runtime';
+import { ConfigError, type Environment, type HearthConfig, loadConfig, outputsOf, withInstallationKeys } from '@hearth/runtime';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { withInstallationKeys } from '@hearth/embedded';
+import { loadOrCreateKeys } from '@hearth/embedded';
 import { UsageError } from './failure';
 
 /**
@@ -14,7 +14,7 @@ export async function installationSettings(env: Environment = process.env): Prom
   try {
     const { dataDir } = loadConfig(env, 'hearth');
     if (!existsSync(join(dataDir, 'keys.json'))) return loadConfig(env, 'hearth');
-    return loadConfig((await withInstallationKeys(env)).env, 'hearth');
+    return loadConfig((await withInstallationKeys(env, loadOrCreateKeys)).env, 'hearth');
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(error.problems.join('; '));
     throw new UsageError((error as Error).message, { cause: error });

@@ -5,6 +5,8 @@ import {
   outputsOf,
   runService,
   ServiceModule,
+  withInstallationKeys,
+  type GeneratedKeys,
   type RunningService,
   type ServiceContext,
 } from '@hearth/runtime';
@@ -16,8 +18,7 @@ import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
 import { WebhooksModule } from '../../webhooks/src/webhooks.module';
-import { startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
-import { GeneratedKeys, withInstallationKeys } from '@hearth/embedded';
+import { loadOrCreateKeys, startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
 import { welcomeText } from './welcome';
 
 /** All services in one process on one port, with the servers they need unless others are given. */
@@ -110,7 +111,7 @@ async function failureOf({ lost }: EmbeddedServers): Promise<never> {
 void runService({
   name: 'hearth',
   environment: async (env) => {
-    const prepared = await withInstallationKeys(env);
+    const prepared = await withInstallationKeys(env, loadOrCreateKeys);
     generated = prepared.generated;
     return prepared.env;
   },

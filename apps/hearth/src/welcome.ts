@@ -1,6 +1,5 @@
-import type { Outputs } from '@hearth/runtime';
+import type { GeneratedKeys, Outputs } from '@hearth/runtime';
 import { SignJWT } from 'jose';
-import type { GeneratedKeys } from '@hearth/embedded';
 
 /** The token is for trying things out; it must not be worth stealing from a scroll-back buffer tomorrow. */
 const TOKEN_LIFETIME = '2h';
@@ -48,12 +47,12 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
   if (outputs.webConsoleUrl !== undefined) {
     step('Or watch it in a browser: open the console and paste the token of step 1.', outputs.webConsoleUrl);
   }
-  if (generated?.awsAccessKey !== undefined) {
+  if (generated?.awsAccessKeys !== undefined) {
     step(
       `Or publish with any AWS SDK: invoke ${outputs.publishFunctionArn}`,
       // Any region will do, but an SDK insists on one.
       `export AWS_ENDPOINT_URL_LAMBDA=${outputs.httpApiUrl} AWS_REGION=us-east-1`,
-      awsCredentials(generated.awsAccessKey, generated.file),
+      awsCredentials(generated.awsAccessKeys, generated.file),
       // They would send the message to AWS, and say only that the function is not there.
       `AWS CLI before 2.13 and SDKs of before July 2023 do not read the first variable: give them --endpoint-url ${outputs.httpApiUrl}`,
     );
@@ -65,29 +64,29 @@ export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | u
   return [...lines, ''].join('\n');
 }
 
-function newKeys({ apiKey1, apiKey2, awsAccessKey }: GeneratedKeys): string[] {
-  const [id, secret] = awsAccessKey?.split(':') ?? [];
+function newKeys({ httpApiKey1, httpApiKey2, awsAccessKeys }: GeneratedKeys): string[] {
+  const [id, secret] = awsAccessKeys?.split(':') ?? [];
   return [
-    ...(apiKey1 === undefined ? [] : [`API key 1: ${apiKey1}`]),
-    ...(apiKey2 === undefined ? [] : [`API key 2: ${apiKey2}`]),
+    ...(httpApiKey1 === undefined ? [] : [`API key 1: ${httpApiKey1}`]),
+    ...(httpApiKey2 === undefined ? [] : [`API key 2: ${httpApiKey2}`]),
     ...(id === undefined ? [] : [`AWS access key: ${id}, secret ${secret}`]),
   ];
 }
 
 async function token(generated: GeneratedKeys | undefined): Promise<string> {
-  if (generated?.signingSecret === undefined) return 'YOUR_TOKEN';
+  if (generated?.signingKey === undefined) return 'YOUR_TOKEN';
   return new SignJWT(CLAIMS)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuedAt()
     .setExpirationTime(TOKEN_LIFETIME)
-    .sign(generated.signingSecret);
+    .sign(generated.signingKey.secret);
 }
 
 /** A shell expression, so that the key itself is in no output and in no shell history. */
 function apiKey(generated: GeneratedKeys | undefined): string {
-  const { apiKey1, apiKey2, file } = generated ?? {};
-  if (apiKey1 === undefined && apiKey2 === undefined) return 'YOUR_API_KEY';
-  return `$(node -p "require('${file}').httpApiKey${apiKey1 === undefined ? 2 : 1}")`;
+  const { httpApiKey1, httpApiKey2, file } = generated ?? {};
+  if (httpApiKey1 === undefined && httpApiKey2 === undefined) return 'YOUR_API_KEY';
+  return `$(node -p "require('${file}').httpApiKey${httpApiKey1 === undefined ? 2 : 1}")`;
 }
 
 function awsCredentials(accessKey: string, file: string): string {

@@ -2,7 +2,6 @@ export { lockDataDir, openDataDir } from './data-dir';
 export { startEmbeddedServers, type EmbeddedServers, type EmbeddedServersOptions } from './embedded-servers';
 export { findNatsServer, natsVersionOf, type NatsServerSource } from './find-nats-server';
 export { freePort } from './free-port';
-export { withInstallationKeys, type GeneratedKeys } from './installation-keys';
 export { loadOrCreateKeys, newAccessKey, newApiKey } from './keys';
 export { officialRelease } from './nats-release';
 export { startEmbeddedPostgres, type EmbeddedPostgres } from './postgres';

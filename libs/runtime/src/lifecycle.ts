@@ -1,7 +1,7 @@
 import { AdminServer } from './admin/admin-server';
 import { loadConfig, type HearthConfig } from './config/config';
 import { ConfigError } from './config/config-error';
-import type { ServiceName } from './config/config-variables';
+import type { ServiceName } from './config/variable';
 import type { Environment } from './config/environment';
 import { createLogger, setLogLevel, type Logger } from './log/logger';
 import { Metrics } from './admin/metrics';

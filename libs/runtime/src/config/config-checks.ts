@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { VARIABLES, type ServiceName, type VariableKey, type VariableValues } from './config-variables';
+import { VARIABLES, type VariableKey, type VariableValues } from './config-variables';
+import type { ServiceName } from './variable';
 
 type Values = Partial<VariableValues>;
 
@@ -36,16 +37,14 @@ function isAccepted(options: SecureContextOptions): boolean {
   }
 }
 
+/** A user JWT and its seed, each between two lines of dashes. Whether they are good, the server says. */
+const CREDENTIALS = /--\s+[\w-]+\.[\w-]+\.[\w-]+\s+--[^]*--\s+SU[A-Z2-7]{56}\s+--/;
+
 function credentialProblems({ natsCredsFile }: Values): string[] {
-  const content = contentOf(natsCredsFile);
-  if (content === undefined) return [];
-  if (NATS_CREDENTIALS.test(content.toString('utf8'))) return [];
+  const content = contentOf(natsCredsFile)?.toString();
+  if (content === undefined || CREDENTIALS.test(content)) return [];
   return [problem('natsCredsFile', 'must hold NATS credentials: a user JWT and its seed')];
 }
-
-/** Two blocks between lines of dashes. Whether the seed is one is found out when it is used (`StreamConnection`). */
-const NATS_CREDENTIALS =
-  /^-{3,}.*\n\s*[\w-]+\.[\w-]+\.[\w-]+\s*\n\s*-{3,}[^]*\n\s*-{3,}.*\n\s*SU[A-Z2-7]{56}\s*\n\s*-{3,}/m;
 
 /** Two listeners of one process need two ports, unless each has an address of its own. */
 function portProblems({ port, host, adminPort, adminHost }: Values, service: ServiceName): string[] {

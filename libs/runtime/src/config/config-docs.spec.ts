@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SINGLE_SERVICES, VARIABLES, type Variable } from './config-variables';
+import { VARIABLES } from './config-variables';
+import { SINGLE_SERVICES, type Variable } from './variable';
 import { Metrics } from '../admin/metrics';
 
 const text = readFileSync(join(__dirname, '../../../../docs/configuration.md'), 'utf8');
@@ -17,15 +18,9 @@ function cellsOf(row: string): string[] {
 }
 
 function rowOf(variable: Variable): string {
-  const { name, defaultNote, kind, meaning, services } = variable;
+  const { name, defaultNote, kind, meaning, services, marks = [] } = variable;
   const fallback = variable.default === undefined || variable.default === '' ? '–' : `\`${variable.default}\``;
   const readBy = services.length === SINGLE_SERVICES.length ? 'all' : services.join(', ');
-  const marks = [
-    variable.secret && 'secret',
-    variable.reloadable && 'reload',
-    variable.noFile && 'no file',
-    variable.later && 'later',
-  ].filter((mark) => typeof mark === 'string');
   const cells = [defaultNote ?? fallback, kind.allowed, meaning, readBy, marks.join(', ') || '–'];
   return [`\`${name}\``, ...cells].join(' | ');
 }

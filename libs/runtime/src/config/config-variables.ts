@@ -1,4 +1,6 @@
+import { SIGNING_METHODS } from '@hearth/claims';
 import { BACKEND_EVENT_TYPES } from '@hearth/wire';
+import { optional, readBy, SINGLE_SERVICES, variable, type Variable } from './variable';
 import {
   accessKeys,
   choice,
@@ -18,475 +20,369 @@ import {
   type Kind,
 } from './variable-kinds';
 
-/** The single services; `hearth` is all of them in one process. */
-export const SINGLE_SERVICES = ['publish-api', 'sequencer', 'gateway', 'history', 'webhooks'] as const;
-export type ServiceName = 'hearth' | (typeof SINGLE_SERVICES)[number];
-
-/** One row of the table: all that is known about one environment variable. */
-export interface Variable<T = unknown> {
-  readonly name: string;
-  readonly kind: Kind<T>;
-  /** Text that is parsed when the variable is unset; absent = no default. */
-  readonly default?: string;
-  /** What stands in the Default column of the documentation when there is no fixed default text. */
-  readonly defaultNote?: string;
-  readonly meaning: string;
-  /** Services that read it; `hearth` reads every variable. */
-  readonly services: readonly ServiceName[];
-  /** Its value is never shown: not in errors, not in logs, not in `/info`. */
-  readonly secret?: true;
-  /** A changed `X_FILE` takes effect without a restart. */
-  readonly reloadable?: true;
-  /** Checked now, used by a later version. */
-  readonly later?: true;
-  /** The value is itself a path, so there is no `X_FILE` form. */
-  readonly noFile?: true;
-}
-
-type Details = Omit<Variable, 'name' | 'kind' | 'default'>;
-interface WithDefault<T> extends Variable<T> {
-  readonly default: string;
-}
-interface WithoutDefault<T> extends Variable<T> {
-  readonly default?: undefined;
-}
-
-function variable<T>(name: string, kind: Kind<T>, fallback: string, details: Details): WithDefault<T> {
-  return { name, kind, default: fallback, ...details };
-}
-
-function optional<T>(name: string, kind: Kind<T>, details: Details): WithoutDefault<T> {
-  return { name, kind, ...details };
-}
-
-const ALL: readonly ServiceName[] = SINGLE_SERVICES;
-const HTTP: readonly ServiceName[] = ['publish-api', 'gateway', 'history'];
-const GATEWAY: readonly ServiceName[] = ['gateway'];
-const PUBLISH: readonly ServiceName[] = ['publish-api'];
-const SEQUENCER: readonly ServiceName[] = ['sequencer'];
+const HTTP = ['publish-api', 'gateway', 'history'] as const;
 /** Whoever starts may be the one to create the streams. */
-const STREAM: readonly ServiceName[] = ['publish-api', 'sequencer', 'gateway'];
-const EVENTS: readonly ServiceName[] = [...STREAM, 'webhooks'];
-const WEBHOOKS: readonly ServiceName[] = ['webhooks'];
+const STREAM = ['publish-api', 'sequencer', 'gateway'] as const;
 
-const METHODS = choice(
-  ...(['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
-  ...(['ES256', 'ES384', 'ES512', 'EdDSA'] as const),
-);
+const METHODS = choice(...SIGNING_METHODS);
 /** A month: far above anything useful, and small enough for every timer (2^31 ms is 24.8 days) to be checked against. */
 const DAY = 86_400;
 /** 1 TiB, for limits of streams on disk. */
 const TEBIBYTE = 1_099_511_627_776;
 
 /**
- * Every environment variable, once (configuration §1, §2). The keys are the names in `HearthConfig`. Parsing, the
- * table in `docs/configuration.md` (compared by a spec) and the choice of what may be shown all come from here.
+ * Every environment variable, once (configuration §1, §2), by who reads it. The keys are the names in `HearthConfig`.
+ * Parsing, the table in `docs/configuration.md` (compared by a spec) and the choice of what may be shown all come from here.
  */
 export const VARIABLES = {
-  signingKey1Method: variable('HEARTH_SIGNING_KEY_1_METHOD', METHODS, 'HS256', {
-    meaning: 'Algorithm of the first signing key of connect and subscribe tokens.',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  signingKey1Id: optional('HEARTH_SIGNING_KEY_1_ID', text(), {
-    meaning: 'Expected `kid` of the first key; unset accepts any.',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  signingKey1Encoded: optional('HEARTH_SIGNING_KEY_1_ENCODED', text('a Base64 secret or a PEM public key'), {
-    defaultNote: 'generated',
-    meaning:
-      'First signing key: secret in Base64 for HS methods, else PEM, also in Base64. No key at all: no token is valid.',
-    services: GATEWAY,
-    secret: true,
-    reloadable: true,
-  }),
-  signingKey2Method: variable('HEARTH_SIGNING_KEY_2_METHOD', METHODS, 'HS256', {
-    meaning: 'Algorithm of the second signing key (for rotation).',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  signingKey2Id: optional('HEARTH_SIGNING_KEY_2_ID', text(), {
-    meaning: 'Expected `kid` of the second key; unset accepts any.',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  signingKey2Encoded: optional('HEARTH_SIGNING_KEY_2_ENCODED', text('a Base64 secret or a PEM public key'), {
-    meaning: 'Second signing key.',
-    services: GATEWAY,
-    secret: true,
-    reloadable: true,
-  }),
-  tokenAudience: optional('HEARTH_TOKEN_AUDIENCE', text(), {
-    meaning: 'Required `aud` of tokens; unset = not checked.',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  tokenIssuer: optional('HEARTH_TOKEN_ISSUER', text(), {
-    meaning: 'Required `iss` of tokens; unset = not checked.',
-    services: GATEWAY,
-    reloadable: true,
-  }),
-  tokenLeewaySeconds: variable('HEARTH_TOKEN_LEEWAY_SECONDS', integer(0, 3_600), '0', {
-    meaning: 'Tolerance for `exp` and `nbf`.',
-    services: GATEWAY,
-  }),
-  requireKid: variable('HEARTH_REQUIRE_KID', flag(), 'false', {
-    meaning: 'Refuse tokens without `kid` when the signing key has an ID.',
-    services: GATEWAY,
-  }),
-  apiKey1: optional('HEARTH_HTTP_API_KEY_1', text('any non-empty text'), {
-    defaultNote: 'generated',
-    meaning: 'First API key of the server-side HTTP API.',
-    services: PUBLISH,
-    secret: true,
-    reloadable: true,
-  }),
-  apiKey2: optional('HEARTH_HTTP_API_KEY_2', text('any non-empty text'), {
-    defaultNote: 'generated',
-    meaning: 'Second API key (for rotation); equally valid.',
-    services: PUBLISH,
-    secret: true,
-    reloadable: true,
-  }),
-  moreApiKeys: variable('HEARTH_HTTP_API_KEYS', list('a comma-separated list of keys'), '', {
-    meaning: 'Additional API keys, comma-separated; equally valid.',
-    services: PUBLISH,
-    secret: true,
-    reloadable: true,
-  }),
-  eventsEnabled: variable('HEARTH_EVENTS_ENABLED', flag(), 'false', {
-    meaning: 'Pub/sub events to your services (the events stream) on or off.',
-    services: ALL,
-    reloadable: true,
-  }),
-  eventsStream: variable(
-    'HEARTH_EVENTS_STREAM',
-    pattern(/^[\w-]{1,255}$/, 'letters, digits, - and _, at most 255'),
-    'HEARTH_EVENTS',
-    { meaning: 'JetStream stream of the pub/sub events.', services: EVENTS },
-  ),
-  eventsSubjectPrefix: variable(
-    'HEARTH_EVENTS_SUBJECT_PREFIX',
-    pattern(/^[\w-]+(\.[\w-]+)*$/, 'a NATS subject without wildcards'),
-    'hearth.events.v1',
-    { meaning: 'First part of the subjects of pub/sub events.', services: EVENTS },
-  ),
-  eventsMaxAgeSeconds: variable('HEARTH_EVENTS_MAX_AGE_SECONDS', integer(0, 3_650 * DAY), '604800', {
-    meaning: 'How long the events stream keeps an event; `0` = no limit.',
-    services: EVENTS,
-  }),
-  eventsMaxBytes: variable('HEARTH_EVENTS_MAX_BYTES', integer(-1, TEBIBYTE), '-1', {
-    meaning: 'Size of the events stream; `-1` = no limit.',
-    services: EVENTS,
-  }),
-  eventsReplicas: variable('HEARTH_EVENTS_REPLICAS', integer(1, 5), '1', {
-    meaning: 'Copies of the events stream in a NATS cluster.',
-    services: EVENTS,
-  }),
-  webhookUrls: variable(
-    'HEARTH_WEBHOOK_URLS',
-    listOf((one) => hasScheme(one, ['http', 'https']), 'a comma-separated list of http:// or https:// URLs'),
-    '',
-    {
-      meaning: 'URLs that get the pub/sub events as webhooks. See `docs/webhooks.md`.',
-      services: WEBHOOKS,
-      secret: true,
-    },
-  ),
-  webhookSecrets: variable('HEARTH_WEBHOOK_SECRETS', webhookSecrets(), '', {
-    meaning: 'What webhooks are signed with, each with every secret; several for a rotation. Needed with URLs.',
-    services: WEBHOOKS,
-    secret: true,
-    reloadable: true,
-  }),
-  webhookTypes: variable(
-    'HEARTH_WEBHOOK_TYPES',
-    listOf(
-      (type) => BACKEND_EVENT_TYPES.includes(type),
-      'a comma-separated list of event types such as hotsock.messagePublished',
+  ...readBy(['gateway'], {
+    signingKey1Method: variable('HEARTH_SIGNING_KEY_1_METHOD', METHODS, 'HS256', {
+      meaning: 'Algorithm of the first signing key of connect and subscribe tokens.',
+      marks: ['reload'],
+    }),
+    signingKey1Id: optional('HEARTH_SIGNING_KEY_1_ID', text(), {
+      meaning: 'Expected `kid` of the first key; unset accepts any.',
+      marks: ['reload'],
+    }),
+    signingKey1Encoded: optional('HEARTH_SIGNING_KEY_1_ENCODED', text('a Base64 secret or a PEM public key'), {
+      defaultNote: 'generated',
+      meaning:
+        'First signing key: secret in Base64 for HS methods, else PEM, also in Base64. No key at all: no token is valid.',
+      marks: ['secret', 'reload'],
+    }),
+    signingKey2Method: variable('HEARTH_SIGNING_KEY_2_METHOD', METHODS, 'HS256', {
+      meaning: 'Algorithm of the second signing key (for rotation).',
+      marks: ['reload'],
+    }),
+    signingKey2Id: optional('HEARTH_SIGNING_KEY_2_ID', text(), {
+      meaning: 'Expected `kid` of the second key; unset accepts any.',
+      marks: ['reload'],
+    }),
+    signingKey2Encoded: optional('HEARTH_SIGNING_KEY_2_ENCODED', text('a Base64 secret or a PEM public key'), {
+      meaning: 'Second signing key.',
+      marks: ['secret', 'reload'],
+    }),
+    tokenAudience: optional('HEARTH_TOKEN_AUDIENCE', text(), {
+      meaning: 'Required `aud` of tokens; unset = not checked.',
+      marks: ['reload'],
+    }),
+    tokenIssuer: optional('HEARTH_TOKEN_ISSUER', text(), {
+      meaning: 'Required `iss` of tokens; unset = not checked.',
+      marks: ['reload'],
+    }),
+    tokenLeewaySeconds: variable('HEARTH_TOKEN_LEEWAY_SECONDS', integer(0, 3_600), '0', {
+      meaning: 'Tolerance for `exp` and `nbf`.',
+    }),
+    requireKid: variable('HEARTH_REQUIRE_KID', flag(), 'false', {
+      meaning: 'Refuse tokens without `kid` when the signing key has an ID.',
+    }),
+    wsPaths: variable(
+      'HEARTH_WS_PATHS',
+      listOf((path) => /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path), 'a comma-separated list of paths'),
+      '/,/v1,/v1/',
+      { meaning: 'Paths that accept WebSocket upgrades.' },
     ),
-    '',
-    { meaning: 'Types of events that are sent as webhooks; unset = all.', services: WEBHOOKS },
-  ),
-  webhookAllowPrivate: variable('HEARTH_WEBHOOK_ALLOW_PRIVATE', flag(), 'false', {
-    meaning: 'Send webhooks to private, loopback and link-local addresses, too.',
-    services: WEBHOOKS,
+    wsOrigins: variable('HEARTH_WS_ORIGINS', originList(), '', {
+      meaning: 'Browser origins that may open a WebSocket; unset = unchecked. Requests without `Origin` always may.',
+    }),
+    maxConnections: variable('HEARTH_MAX_CONNECTIONS', integer(0, 10_000_000), '50000', {
+      meaning: 'WebSocket connections one gateway accepts; more are refused with `503`. `0` = no limit.',
+    }),
+    connectionMaxSeconds: variable('HEARTH_CONNECTION_MAX_SECONDS', integer(1, 7 * DAY), '7200', {
+      meaning: 'A connection is closed at this age.',
+    }),
+    connectionIdleSeconds: variable('HEARTH_CONNECTION_IDLE_SECONDS', integer(1, 7 * DAY), '600', {
+      meaning: 'A connection without traffic is closed after this time.',
+    }),
+    keepAliveSeconds: variable('HEARTH_KEEP_ALIVE_SECONDS', integer(1, 7 * DAY), '570', {
+      meaning:
+        'Interval of `hotsock.keepAlive` for connections that asked for it; 95 % of the idle time where that is shorter.',
+    }),
+    wsPingSeconds: variable('HEARTH_WS_PING_SECONDS', integer(0, DAY), '30', {
+      meaning: 'Interval of WebSocket protocol pings; `0` = off.',
+    }),
+    wsMaxMessageBytes: variable('HEARTH_WS_MAX_MESSAGE_BYTES', integer(1_024, 67_108_864), '131072', {
+      meaning: 'Largest message a client may send on its socket.',
+    }),
+    wsMaxBacklogBytes: variable('HEARTH_WS_MAX_BACKLOG_BYTES', integer(65_536, 1_073_741_824), '4194304', {
+      meaning: 'Bytes that may wait for a slow reader before its connection is closed.',
+    }),
   }),
-  webhookTimeoutMs: variable('HEARTH_WEBHOOK_TIMEOUT_MS', integer(100, 120_000), '15000', {
-    meaning: 'Time for one attempt, from the look-up of the name to the answer.',
-    services: WEBHOOKS,
-  }),
-  webhookMaxAttempts: variable('HEARTH_WEBHOOK_MAX_ATTEMPTS', integer(1, 10_000), '150', {
-    meaning: 'Attempts before an event becomes a dead letter, after 1 s, 2 s, 4 s … 10 minutes; 150 take about a day.',
-    services: WEBHOOKS,
-  }),
-  logLevel: variable('HEARTH_LOG_LEVEL', choice('DEBUG', 'INFO', 'WARN', 'ERROR'), 'INFO', {
-    meaning: 'Least severe level that is written; `DEBUG` may log payloads.',
-    services: ALL,
-    reloadable: true,
-  }),
-  tracesSampleRate: variable('HEARTH_TRACES_SAMPLE_RATE', decimal(0, 100), '1', {
-    meaning: 'Percent of requests whose spans are written to the log; needs `INFO` or `DEBUG`.',
-    services: ALL,
-    reloadable: true,
-  }),
-  messageEventIndex: variable('HEARTH_MESSAGE_EVENT_INDEX', flag(), 'false', {
-    meaning: 'Keep an index of stored messages by channel, event and time. See `docs/deploy.md`.',
-    services: SEQUENCER,
-  }),
-  publicWsUrl: optional('HEARTH_PUBLIC_WS_URL', url('ws', 'wss'), {
-    defaultNote: 'derived',
-    meaning: 'Advertised WebSocket URL; derived from host, port and TLS when unset.',
-    services: HTTP,
-  }),
-  publicHttpUrl: optional('HEARTH_PUBLIC_HTTP_URL', url('http', 'https'), {
-    defaultNote: 'derived',
-    meaning: 'Advertised HTTP base URL; derived from host, port and TLS when unset.',
-    services: HTTP,
-  }),
-  tlsCertFile: optional('HEARTH_TLS_CERT_FILE', readableFile(), {
-    meaning: 'PEM certificate chain; with the key file the listener speaks TLS itself. Read at start.',
-    services: HTTP,
-    noFile: true,
-  }),
-  tlsKeyFile: optional('HEARTH_TLS_KEY_FILE', readableFile(), {
-    meaning: 'PEM private key of the certificate.',
-    services: HTTP,
-    noFile: true,
-  }),
-  host: variable('HEARTH_HOST', text('a host name or address'), '0.0.0.0', {
-    meaning: 'Address the listener binds to.',
-    services: HTTP,
-  }),
-  port: variable('HEARTH_PORT', integer(0, 65_535), '8080', {
-    meaning: 'Port of the listener; `0` = any free port.',
-    services: HTTP,
-  }),
-  adminHost: variable('HEARTH_ADMIN_HOST', text('a host name or address'), '127.0.0.1', {
-    meaning: 'Address of the admin port (health, metrics). Not meant for the internet.',
-    services: ALL,
-  }),
-  adminPort: variable('HEARTH_ADMIN_PORT', integer(0, 65_535), '9090', {
-    meaning: 'Admin port; `0` = any free port.',
-    services: ALL,
-  }),
-  wsPaths: variable(
-    'HEARTH_WS_PATHS',
-    listOf((path) => /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path), 'a comma-separated list of paths'),
-    '/,/v1,/v1/',
-    { meaning: 'Paths that accept WebSocket upgrades.', services: GATEWAY },
-  ),
-  wsOrigins: variable('HEARTH_WS_ORIGINS', originList(), '', {
-    meaning: 'Browser origins that may open a WebSocket; unset = unchecked. Requests without `Origin` always may.',
-    services: GATEWAY,
-  }),
-  trustedProxies: variable('HEARTH_TRUSTED_PROXIES', cidrList(), '', {
-    meaning: 'Proxies whose `X-Forwarded-For` is believed; the first other address from the right is the client.',
-    services: HTTP,
-  }),
-  maxHeaderBytes: variable('HEARTH_MAX_HEADER_BYTES', integer(1_024, 1_048_576), '65536', {
-    meaning: 'Request line and headers; more is answered `431`.',
-    services: HTTP,
-  }),
-  maxBodyBytes: variable('HEARTH_MAX_BODY_BYTES', integer(1_024, 67_108_864), '262144', {
-    meaning:
-      'HTTP bodies; more is answered `413`, as is `data` that NATS does not take (its `max_payload` less 64 KiB). `/publish/batch` has its own limit.',
-    services: HTTP,
-  }),
-  httpTimeoutMs: variable('HEARTH_HTTP_TIMEOUT_MS', integer(100, 600_000), '5000', {
-    meaning:
-      'Time to answer a request before `503`, and to receive its headers before `408`; four times that for the body.',
-    services: HTTP,
-  }),
-  corsOrigins: variable('HEARTH_CORS_ORIGINS', originList(), '*', {
-    meaning: 'Origins that may call the client HTTP API; `*` = all.',
-    services: ['history'],
-  }),
-  maxConnections: variable('HEARTH_MAX_CONNECTIONS', integer(0, 10_000_000), '50000', {
-    meaning: 'WebSocket connections one gateway accepts; more are refused with `503`. `0` = no limit.',
-    services: GATEWAY,
-  }),
-  connectionMaxSeconds: variable('HEARTH_CONNECTION_MAX_SECONDS', integer(1, 7 * DAY), '7200', {
-    meaning: 'A connection is closed at this age.',
-    services: GATEWAY,
-  }),
-  connectionIdleSeconds: variable('HEARTH_CONNECTION_IDLE_SECONDS', integer(1, 7 * DAY), '600', {
-    meaning: 'A connection without traffic is closed after this time.',
-    services: GATEWAY,
-  }),
-  keepAliveSeconds: variable('HEARTH_KEEP_ALIVE_SECONDS', integer(1, 7 * DAY), '570', {
-    meaning:
-      'Interval of `hotsock.keepAlive` for connections that asked for it; 95 % of the idle time where that is shorter.',
-    services: GATEWAY,
-  }),
-  wsPingSeconds: variable('HEARTH_WS_PING_SECONDS', integer(0, DAY), '30', {
-    meaning: 'Interval of WebSocket protocol pings; `0` = off.',
-    services: GATEWAY,
-  }),
-  wsMaxMessageBytes: variable('HEARTH_WS_MAX_MESSAGE_BYTES', integer(1_024, 67_108_864), '131072', {
-    meaning: 'Largest message a client may send on its socket.',
-    services: GATEWAY,
-  }),
-  wsMaxBacklogBytes: variable('HEARTH_WS_MAX_BACKLOG_BYTES', integer(65_536, 1_073_741_824), '4194304', {
-    meaning: 'Bytes that may wait for a slow reader before its connection is closed.',
-    services: GATEWAY,
-  }),
-  drainSeconds: variable('HEARTH_DRAIN_SECONDS', integer(0, 300), '5', {
-    meaning: 'Time over which connections are closed at shutdown; 5 s later the process is forced to exit.',
-    services: ALL,
-  }),
-  // A record holds the list twice and must fit into a message of NATS (8 MB).
-  presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 3_145_728), '102400', {
-    meaning: 'Largest member list of a presence channel; at most half of what NATS takes (`max_payload`).',
-    services: ['sequencer'],
-  }),
-  deduplicationSeconds: variable('HEARTH_DEDUPLICATION_SECONDS', integer(1, 30 * DAY), '300', {
-    meaning: 'Window in which a repeated `deduplicationId` is dropped.',
-    services: SEQUENCER,
-  }),
-  deduplicationScope: variable('HEARTH_DEDUPLICATION_SCOPE', choice('global', 'channel'), 'global', {
-    meaning: 'Whether a `deduplicationId` counts for the installation or for its channel.',
-    services: SEQUENCER,
-  }),
-  publishAck: variable('HEARTH_PUBLISH_ACK', choice('stream', 'log'), 'stream', {
-    meaning: 'A publish is answered when it is queued (`stream`) or when it is committed to Postgres (`log`).',
-    services: ['publish-api', 'gateway'],
-  }),
-  publishFunctionNames: variable(
-    'HEARTH_PUBLISH_FUNCTION_NAMES',
-    listOf((name) => /^[\w-]{1,64}$/.test(name), 'a comma-separated list of names of letters, digits, - and _'),
-    'Hearth-PublishFunction',
-    {
-      meaning: 'Function names the Lambda-compatible endpoint answers to; the first is advertised.',
-      services: PUBLISH,
-    },
-  ),
-  awsRegion: variable(
-    'HEARTH_AWS_REGION',
-    pattern(/^[a-z0-9-]{1,32}$/, 'an AWS region such as us-east-1'),
-    'us-east-1',
-    {
-      meaning: 'Region in advertised ARNs.',
-      services: ['publish-api', 'gateway'],
-    },
-  ),
-  awsAccountId: variable('HEARTH_AWS_ACCOUNT_ID', pattern(/^\d{12}$/, '12 digits'), '000000000000', {
-    meaning: 'Account in advertised ARNs.',
-    services: ['publish-api', 'gateway'],
-  }),
-  awsAccessKeys: variable('HEARTH_AWS_ACCESS_KEYS', accessKeys(), '', {
-    defaultNote: 'generated',
-    meaning:
-      'Access keys of the Lambda-compatible endpoint; none: every request is refused; `off`: there is no endpoint.',
-    services: PUBLISH,
-    secret: true,
-    reloadable: true,
-  }),
-  awsClockSkewSeconds: variable('HEARTH_AWS_CLOCK_SKEW_SECONDS', integer(0, DAY), '300', {
-    meaning: 'How far the date of a signed request may be from the clock here.',
-    services: PUBLISH,
-  }),
-  scheduleGroup: variable('HEARTH_SCHEDULE_GROUP', pattern(/^[\w.-]{1,64}$/, 'letters, digits, . - and _'), 'Hearth', {
-    meaning: 'Group in `scheduleArn`.',
-    services: ['publish-api', 'gateway'],
-  }),
-  natsUrls: variable(
-    'HEARTH_NATS_URL',
-    listOf(
-      (server) => hasScheme(server.includes('://') ? server : `nats://${server}`, ['nats', 'tls']),
-      'a comma-separated list such as nats://host:4222',
+  ...readBy(['publish-api'], {
+    apiKey1: optional('HEARTH_HTTP_API_KEY_1', text('any non-empty text'), {
+      defaultNote: 'generated',
+      meaning: 'First API key of the server-side HTTP API.',
+      marks: ['secret', 'reload'],
+    }),
+    apiKey2: optional('HEARTH_HTTP_API_KEY_2', text('any non-empty text'), {
+      defaultNote: 'generated',
+      meaning: 'Second API key (for rotation); equally valid.',
+      marks: ['secret', 'reload'],
+    }),
+    moreApiKeys: variable('HEARTH_HTTP_API_KEYS', list('a comma-separated list of keys'), '', {
+      meaning: 'Additional API keys, comma-separated; equally valid.',
+      marks: ['secret', 'reload'],
+    }),
+    publishFunctionNames: variable(
+      'HEARTH_PUBLISH_FUNCTION_NAMES',
+      listOf((name) => /^[\w-]{1,64}$/.test(name), 'a comma-separated list of names of letters, digits, - and _'),
+      'Hearth-PublishFunction',
+      { meaning: 'Function names the Lambda-compatible endpoint answers to; the first is advertised.' },
     ),
-    '',
-    {
+    awsAccessKeys: variable('HEARTH_AWS_ACCESS_KEYS', accessKeys(), '', {
+      defaultNote: 'generated',
+      meaning:
+        'Access keys of the Lambda-compatible endpoint; none: every request is refused; `off`: there is no endpoint.',
+      marks: ['secret', 'reload'],
+    }),
+    awsClockSkewSeconds: variable('HEARTH_AWS_CLOCK_SKEW_SECONDS', integer(0, DAY), '300', {
+      meaning: 'How far the date of a signed request may be from the clock here.',
+    }),
+  }),
+  ...readBy(HTTP, {
+    publicWsUrl: optional('HEARTH_PUBLIC_WS_URL', url('ws', 'wss'), {
+      defaultNote: 'derived',
+      meaning: 'Advertised WebSocket URL; derived from host, port and TLS when unset.',
+    }),
+    publicHttpUrl: optional('HEARTH_PUBLIC_HTTP_URL', url('http', 'https'), {
+      defaultNote: 'derived',
+      meaning: 'Advertised HTTP base URL; derived from host, port and TLS when unset.',
+    }),
+    tlsCertFile: optional('HEARTH_TLS_CERT_FILE', readableFile(), {
+      meaning: 'PEM certificate chain; with the key file the listener speaks TLS itself. Read at start.',
+      marks: ['no file'],
+    }),
+    tlsKeyFile: optional('HEARTH_TLS_KEY_FILE', readableFile(), {
+      meaning: 'PEM private key of the certificate.',
+      marks: ['no file'],
+    }),
+    host: variable('HEARTH_HOST', text('a host name or address'), '0.0.0.0', {
+      meaning: 'Address the listener binds to.',
+    }),
+    port: variable('HEARTH_PORT', integer(0, 65_535), '8080', {
+      meaning: 'Port of the listener; `0` = any free port.',
+    }),
+    trustedProxies: variable('HEARTH_TRUSTED_PROXIES', cidrList(), '', {
+      meaning: 'Proxies whose `X-Forwarded-For` is believed; the first other address from the right is the client.',
+    }),
+    maxHeaderBytes: variable('HEARTH_MAX_HEADER_BYTES', integer(1_024, 1_048_576), '65536', {
+      meaning: 'Request line and headers; more is answered `431`.',
+    }),
+    maxBodyBytes: variable('HEARTH_MAX_BODY_BYTES', integer(1_024, 67_108_864), '262144', {
+      meaning:
+        'HTTP bodies; more is answered `413`, as is `data` that NATS does not take (its `max_payload` less 64 KiB). `/publish/batch` has its own limit.',
+    }),
+    httpTimeoutMs: variable('HEARTH_HTTP_TIMEOUT_MS', integer(100, 600_000), '5000', {
+      meaning:
+        'Time to answer a request before `503`, and to receive its headers before `408`; four times that for the body.',
+    }),
+    consoleEnabled: variable('HEARTH_CONSOLE_ENABLED', flag(), 'true', { meaning: 'Web console at `/console`.' }),
+  }),
+  ...readBy(SINGLE_SERVICES, {
+    eventsEnabled: variable('HEARTH_EVENTS_ENABLED', flag(), 'false', {
+      meaning: 'Pub/sub events to your services (the events stream) on or off.',
+      marks: ['reload'],
+    }),
+    logLevel: variable('HEARTH_LOG_LEVEL', choice('DEBUG', 'INFO', 'WARN', 'ERROR'), 'INFO', {
+      meaning: 'Least severe level that is written; `DEBUG` may log payloads.',
+      marks: ['reload'],
+    }),
+    tracesSampleRate: variable('HEARTH_TRACES_SAMPLE_RATE', decimal(0, 100), '1', {
+      meaning: 'Percent of requests whose spans are written to the log; needs `INFO` or `DEBUG`.',
+      marks: ['reload'],
+    }),
+    adminHost: variable('HEARTH_ADMIN_HOST', text('a host name or address'), '127.0.0.1', {
+      meaning: 'Address of the admin port (health, metrics). Not meant for the internet.',
+    }),
+    adminPort: variable('HEARTH_ADMIN_PORT', integer(0, 65_535), '9090', {
+      meaning: 'Admin port; `0` = any free port.',
+    }),
+    drainSeconds: variable('HEARTH_DRAIN_SECONDS', integer(0, 300), '5', {
+      meaning: 'Time over which connections are closed at shutdown; 5 s later the process is forced to exit.',
+    }),
+    natsUrls: variable(
+      'HEARTH_NATS_URL',
+      listOf(
+        (server) => hasScheme(server.includes('://') ? server : `nats://${server}`, ['nats', 'tls']),
+        'a comma-separated list such as nats://host:4222',
+      ),
+      '',
+      {
+        defaultNote: 'own server',
+        meaning: 'NATS servers. All-in-one: unset starts an own `nats-server`. Single services need it.',
+        marks: ['secret'],
+      },
+    ),
+    natsCredsFile: optional('HEARTH_NATS_CREDS_FILE', readableFile(), {
+      meaning: 'NATS credentials file.',
+      marks: ['no file'],
+    }),
+    natsToken: optional('HEARTH_NATS_TOKEN', text(), { meaning: 'NATS authentication token.', marks: ['secret'] }),
+    databaseUrl: optional('HEARTH_DATABASE_URL', url('postgres', 'postgresql'), {
       defaultNote: 'own server',
-      meaning: 'NATS servers. All-in-one: unset starts an own `nats-server`. Single services need it.',
-      services: ALL,
-      secret: true,
-    },
-  ),
-  natsCredsFile: optional('HEARTH_NATS_CREDS_FILE', readableFile(), {
-    meaning: 'NATS credentials file.',
-    services: ALL,
-    noFile: true,
+      meaning: 'Postgres. All-in-one: unset starts an own embedded one. Single services need it.',
+      marks: ['secret'],
+    }),
+    databasePool: variable('HEARTH_DATABASE_POOL', integer(1, 1_000), '10', {
+      meaning: 'Database connections of one process.',
+    }),
+    nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {
+      defaultNote: 'random',
+      meaning: 'Name of this process in the cluster; unique.',
+    }),
+    compatVersion: variable('HEARTH_COMPAT_VERSION', pattern(/^\d+\.\d+\.\d+$/, 'a version such as 1.13.5'), '1.13.5', {
+      meaning: 'Value of `metadata.hotsockVersion`.',
+    }),
   }),
-  natsToken: optional('HEARTH_NATS_TOKEN', text(), {
-    meaning: 'NATS authentication token.',
-    services: ALL,
-    secret: true,
+  ...readBy([...STREAM, 'webhooks'], {
+    eventsStream: variable(
+      'HEARTH_EVENTS_STREAM',
+      pattern(/^[\w-]{1,255}$/, 'letters, digits, - and _, at most 255'),
+      'HEARTH_EVENTS',
+      { meaning: 'JetStream stream of the pub/sub events.' },
+    ),
+    eventsSubjectPrefix: variable(
+      'HEARTH_EVENTS_SUBJECT_PREFIX',
+      pattern(/^[\w-]+(\.[\w-]+)*$/, 'a NATS subject without wildcards'),
+      'hearth.events.v1',
+      { meaning: 'First part of the subjects of pub/sub events.' },
+    ),
+    eventsMaxAgeSeconds: variable('HEARTH_EVENTS_MAX_AGE_SECONDS', integer(0, 3_650 * DAY), '604800', {
+      meaning: 'How long the events stream keeps an event; `0` = no limit.',
+    }),
+    eventsMaxBytes: variable('HEARTH_EVENTS_MAX_BYTES', integer(-1, TEBIBYTE), '-1', {
+      meaning: 'Size of the events stream; `-1` = no limit.',
+    }),
+    eventsReplicas: variable('HEARTH_EVENTS_REPLICAS', integer(1, 5), '1', {
+      meaning: 'Copies of the events stream in a NATS cluster.',
+    }),
   }),
-  streamReplicas: variable('HEARTH_STREAM_REPLICAS', integer(1, 5), '1', {
-    meaning: 'Copies of the ingest and deliver streams in a NATS cluster; 3 in production.',
-    services: STREAM,
+  ...readBy(['webhooks'], {
+    webhookUrls: variable(
+      'HEARTH_WEBHOOK_URLS',
+      listOf((one) => hasScheme(one, ['http', 'https']), 'a comma-separated list of http:// or https:// URLs'),
+      '',
+      { meaning: 'URLs that get the pub/sub events as webhooks. See `docs/webhooks.md`.', marks: ['secret'] },
+    ),
+    webhookSecrets: variable('HEARTH_WEBHOOK_SECRETS', webhookSecrets(), '', {
+      meaning: 'What webhooks are signed with, each with every secret; several for a rotation. Needed with URLs.',
+      marks: ['secret', 'reload'],
+    }),
+    webhookTypes: variable(
+      'HEARTH_WEBHOOK_TYPES',
+      listOf(
+        (type) => BACKEND_EVENT_TYPES.includes(type),
+        'a comma-separated list of event types such as hotsock.messagePublished',
+      ),
+      '',
+      { meaning: 'Types of events that are sent as webhooks; unset = all.' },
+    ),
+    webhookAllowPrivate: variable('HEARTH_WEBHOOK_ALLOW_PRIVATE', flag(), 'false', {
+      meaning: 'Send webhooks to private, loopback and link-local addresses, too.',
+    }),
+    webhookTimeoutMs: variable('HEARTH_WEBHOOK_TIMEOUT_MS', integer(100, 120_000), '15000', {
+      meaning: 'Time for one attempt, from the look-up of the name to the answer.',
+    }),
+    webhookMaxAttempts: variable('HEARTH_WEBHOOK_MAX_ATTEMPTS', integer(1, 10_000), '150', {
+      meaning:
+        'Attempts before an event becomes a dead letter, after 1 s, 2 s, 4 s … 10 minutes; 150 take about a day.',
+    }),
   }),
-  ingestMaxBytes: variable('HEARTH_INGEST_MAX_BYTES', integer(1_048_576, TEBIBYTE), '1073741824', {
-    meaning:
-      'Size of the ingest stream, all partitions together; when full, publishes are answered `503`. Can be raised, not lowered.',
-    services: STREAM,
+  ...readBy(['sequencer'], {
+    // A record holds the list twice and must fit into a message of NATS (8 MB).
+    presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 3_145_728), '102400', {
+      meaning: 'Largest member list of a presence channel; at most half of what NATS takes (`max_payload`).',
+    }),
+    messageEventIndex: variable('HEARTH_MESSAGE_EVENT_INDEX', flag(), 'false', {
+      meaning: 'Keep an index of stored messages by channel, event and time. See `docs/deploy.md`.',
+    }),
+    deduplicationSeconds: variable('HEARTH_DEDUPLICATION_SECONDS', integer(1, 30 * DAY), '300', {
+      meaning: 'Window in which a repeated `deduplicationId` is dropped.',
+    }),
+    deduplicationScope: variable('HEARTH_DEDUPLICATION_SCOPE', choice('global', 'channel'), 'global', {
+      meaning: 'Whether a `deduplicationId` counts for the installation or for its channel.',
+    }),
+    expirySeconds: variable('HEARTH_EXPIRY_SECONDS', integer(1, DAY), '10', {
+      meaning: 'Interval of deleting expired rows where pg_cron does not do it.',
+    }),
   }),
-  deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
-    meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
-    services: STREAM,
+  ...readBy(['history'], {
+    corsOrigins: variable('HEARTH_CORS_ORIGINS', originList(), '*', {
+      meaning: 'Origins that may call the client HTTP API; `*` = all.',
+    }),
   }),
-  deliverMaxAgeSeconds: variable('HEARTH_DELIVER_MAX_AGE_SECONDS', integer(10, DAY), '600', {
-    meaning: 'How long the deliver stream keeps a message.',
-    services: STREAM,
+  ...readBy(['publish-api', 'gateway'], {
+    publishAck: variable('HEARTH_PUBLISH_ACK', choice('stream', 'log'), 'stream', {
+      meaning: 'A publish is answered when it is queued (`stream`) or when it is committed to Postgres (`log`).',
+    }),
+    awsRegion: variable(
+      'HEARTH_AWS_REGION',
+      pattern(/^[a-z0-9-]{1,32}$/, 'an AWS region such as us-east-1'),
+      'us-east-1',
+      { meaning: 'Region in advertised ARNs.' },
+    ),
+    awsAccountId: variable('HEARTH_AWS_ACCOUNT_ID', pattern(/^\d{12}$/, '12 digits'), '000000000000', {
+      meaning: 'Account in advertised ARNs.',
+    }),
+    scheduleGroup: variable(
+      'HEARTH_SCHEDULE_GROUP',
+      pattern(/^[\w.-]{1,64}$/, 'letters, digits, . - and _'),
+      'Hearth',
+      { meaning: 'Group in `scheduleArn`.' },
+    ),
   }),
-  databaseUrl: optional('HEARTH_DATABASE_URL', url('postgres', 'postgresql'), {
-    defaultNote: 'own server',
-    meaning: 'Postgres. All-in-one: unset starts an own embedded one. Single services need it.',
-    services: ALL,
-    secret: true,
+  ...readBy(STREAM, {
+    streamReplicas: variable('HEARTH_STREAM_REPLICAS', integer(1, 5), '1', {
+      meaning: 'Copies of the ingest and deliver streams in a NATS cluster; 3 in production.',
+    }),
+    ingestMaxBytes: variable('HEARTH_INGEST_MAX_BYTES', integer(1_048_576, TEBIBYTE), '1073741824', {
+      meaning:
+        'Size of the ingest stream, all partitions together; when full, publishes are answered `503`. Can be raised, not lowered.',
+    }),
+    deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
+      meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
+    }),
+    deliverMaxAgeSeconds: variable('HEARTH_DELIVER_MAX_AGE_SECONDS', integer(10, DAY), '600', {
+      meaning: 'How long the deliver stream keeps a message.',
+    }),
+    partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '4', {
+      meaning:
+        'Units of order, and so the most sequencers that share the work (compose: 16); the same on every service and fixed for the life of an installation: with another number nothing starts.',
+    }),
   }),
-  databasePool: variable('HEARTH_DATABASE_POOL', integer(1, 1_000), '10', {
-    meaning: 'Database connections of one process.',
-    services: ALL,
+  ...readBy(['hearth'], {
+    dataDir: variable('HEARTH_DATA_DIR', directory(), '.hearth', {
+      meaning: 'Where the all-in-one keeps Postgres, NATS and generated keys between starts.',
+    }),
+    natsServer: optional('HEARTH_NATS_SERVER', readableFile(), {
+      defaultNote: 'PATH, else fetched',
+      meaning: 'Program of the own nats-server. Versions: `docs/deploy.md`.',
+      marks: ['no file'],
+    }),
+    cacheDir: optional('HEARTH_CACHE_DIR', directory(), {
+      defaultNote: "the user's cache folder",
+      meaning: 'Where a fetched nats-server is kept.',
+      marks: ['no file'],
+    }),
   }),
-  expirySeconds: variable('HEARTH_EXPIRY_SECONDS', integer(1, DAY), '10', {
-    meaning: 'Interval of deleting expired rows where pg_cron does not do it.',
-    services: SEQUENCER,
-  }),
-  dataDir: variable('HEARTH_DATA_DIR', directory(), '.hearth', {
-    meaning: 'Where the all-in-one keeps Postgres, NATS and generated keys between starts.',
-    services: ['hearth'],
-  }),
-  natsServer: optional('HEARTH_NATS_SERVER', readableFile(), {
-    defaultNote: 'PATH, else fetched',
-    meaning: 'Program of the own nats-server. Versions: `docs/deploy.md`.',
-    services: ['hearth'],
-    noFile: true,
-  }),
-  cacheDir: optional('HEARTH_CACHE_DIR', directory(), {
-    defaultNote: "the user's cache folder",
-    meaning: 'Where a fetched nats-server is kept.',
-    services: ['hearth'],
-    noFile: true,
-  }),
-  partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '4', {
-    meaning:
-      'Units of order, and so the most sequencers that share the work (compose: 16); the same on every service and fixed for the life of an installation: with another number nothing starts.',
-    services: STREAM,
-  }),
-  nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {
-    defaultNote: 'random',
-    meaning: 'Name of this process in the cluster; unique.',
-    services: ALL,
-  }),
-  consoleEnabled: variable('HEARTH_CONSOLE_ENABLED', flag(), 'true', {
-    meaning: 'Web console at `/console`.',
-    services: HTTP,
-  }),
-  compatVersion: variable('HEARTH_COMPAT_VERSION', pattern(/^\d+\.\d+\.\d+$/, 'a version such as 1.13.5'), '1.13.5', {
-    meaning: 'Value of `metadata.hotsockVersion`.',
-    services: ALL,
-  }),
-} as const satisfies Record<string, Variable>;
+} satisfies Record<string, Variable>;
 
 export type VariableKey = keyof typeof VARIABLES;
+export const VARIABLE_KEYS = Object.keys(VARIABLES) as VariableKey[];
 
-type Parsed<V> = V extends WithDefault<infer T> ? T : V extends WithoutDefault<infer T> ? T | undefined : never;
 /** The value of every variable under its key. */
-export type VariableValues = { readonly [K in VariableKey]: Parsed<(typeof VARIABLES)[K]> };
+export type VariableValues = {
+  readonly [K in VariableKey]: (typeof VARIABLES)[K]['kind'] extends Kind<infer T> ? T : never;
+};
+
+/** Keys of the settings that may change while the process runs (configuration §2, last paragraph). */
+export type LiveKey = {
+  [K in VariableKey]: (typeof VARIABLES)[K] extends { marks: readonly (infer M)[] }
+    ? 'reload' extends M
+      ? K
+      : never
+    : never;
+}[VariableKey];
 
 /** `*`, or origins such as `https://example.com`. */
 function originList(): Kind<readonly string[]> {

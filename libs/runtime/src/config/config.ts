@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { inconsistencies } from './config-checks';
-import { ConfigError, gather } from './config-error';
-import { VARIABLES, type ServiceName, type VariableKey, type VariableValues } from './config-variables';
+import { ConfigError } from './config-error';
+import { VARIABLE_KEYS, VARIABLES, type LiveKey, type VariableKey, type VariableValues } from './config-variables';
 import { isGiven, readVariables, unknownNames, type Environment } from './environment';
-import { LIVE_KEYS, LiveSettings, type LiveKey } from './live-settings';
+import { LIVE_KEYS, LiveSettings } from './live-settings';
+import type { ServiceName } from './variable';
 
 type FixedKey = Exclude<VariableKey, LiveKey>;
 type FixedValues = Pick<VariableValues, FixedKey>;
 
-/** All settings of one process, parsed and frozen. What each key means: `VARIABLES` in `config-variables.ts`. */
+/** All settings of one process, parsed and frozen. What each key means: `VARIABLES`. */
 export interface HearthConfig extends Omit<FixedValues, 'nodeId'> {
   readonly service: ServiceName;
   /** `HEARTH_NODE_ID`, or random. */
@@ -19,18 +20,16 @@ export interface HearthConfig extends Omit<FixedValues, 'nodeId'> {
   readonly warnings: readonly string[];
 }
 
-const FIXED_KEYS = (Object.keys(VARIABLES) as VariableKey[]).filter(
-  (key): key is FixedKey => !(LIVE_KEYS as readonly VariableKey[]).includes(key),
-);
+const FIXED_KEYS = VARIABLE_KEYS.filter((key): key is FixedKey => !(LIVE_KEYS as VariableKey[]).includes(key));
 
 /**
  * Reads, checks and freezes the settings of `service` (configuration §1, §2). Throws one `ConfigError` that names
  * every bad variable. Variables the service does not use are checked too: a mistake is a mistake everywhere.
  */
 export function loadConfig(env: Environment, service: ServiceName): HearthConfig {
-  const { values, problems: wrongValues } = readVariables(env, FIXED_KEYS);
-  const problems = [...wrongValues, ...missing(env, service), ...inconsistencies(values, service)];
-  const live = gather(problems, () => new LiveSettings(env));
+  const { values, problems } = readVariables(env, FIXED_KEYS);
+  problems.push(...missing(env, service), ...inconsistencies(values, service));
+  const live = readLive(env, problems);
   // A required variable may be missing because its name was misspelt.
   if (live === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);
   return Object.freeze({
@@ -40,6 +39,17 @@ export function loadConfig(env: Environment, service: ServiceName): HearthConfig
     live,
     warnings: Object.freeze(warningsOf(env, service, live)),
   });
+}
+
+/** The settings that may change; what is wrong with them is added to `problems`. */
+function readLive(env: Environment, problems: string[]): LiveSettings | undefined {
+  try {
+    return new LiveSettings(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+    return undefined;
+  }
 }
 
 /** The value of an optional setting the calling code cannot run without; throws an error that names the variable. */

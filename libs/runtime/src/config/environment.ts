@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { VARIABLES, type Variable, type VariableKey, type VariableValues } from './config-variables';
+import { VARIABLES, type VariableKey, type VariableValues } from './config-variables';
+import type { Variable } from './variable';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Outcome of reading some variables: the values that are right, and one line for each that is not. */
-export interface Reading<K extends VariableKey> {
-  readonly values: Pick<VariableValues, K>;
-  readonly problems: readonly string[];
-}
-
 /**
  * Reads the given variables from the environment or from the file that `X_FILE` names. All of them are read even if
- * some are wrong, so that an operator sees every mistake at once. When `problems` is not empty, the values they are about are missing.
+ * some are wrong, so that an operator sees every mistake at once.
+ *
+ * @returns the values, and one line for each that is wrong and therefore missing among them
  */
-export function readVariables<K extends VariableKey>(env: Environment, keys: readonly K[]): Reading<K> {
+export function readVariables<K extends VariableKey>(
+  env: Environment,
+  keys: readonly K[],
+): { values: Pick<VariableValues, K>; problems: string[] } {
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const key of keys) {
@@ -29,7 +29,7 @@ export function readVariables<K extends VariableKey>(env: Environment, keys: rea
 
 /** Name of the variable that holds the path of a file with the value of `variable`; undefined when there is none. */
 export function fileNameOf(variable: Variable): string | undefined {
-  return variable.noFile === true ? undefined : `${variable.name}_FILE`;
+  return variable.marks?.includes('no file') ? undefined : `${variable.name}_FILE`;
 }
 
 /** Whether the variable is set, directly or by its file. */
@@ -81,6 +81,8 @@ function parse(variable: Variable, value: string | undefined): unknown {
   if (source === undefined) return undefined;
   const result = variable.kind.schema.safeParse(source);
   if (result.success) return result.data;
-  const shown = variable.secret === true ? 'something else (not shown)' : JSON.stringify(source.slice(0, 100));
+  const shown = variable.marks?.includes('secret')
+    ? 'something else (not shown)'
+    : JSON.stringify(source.slice(0, 100));
   throw new Error(`must be ${variable.kind.allowed}, but is ${shown}`);
 }

@@ -1,44 +1,19 @@
-import { VARIABLES, type Variable, type VariableKey, type VariableValues } from './config-variables';
-import { ConfigError, gather } from './config-error';
+import { parseSigningKey, type SigningKey } from '@hearth/claims';
+import { ConfigError } from './config-error';
+import { VARIABLE_KEYS, VARIABLES, type LiveKey, type VariableValues } from './config-variables';
 import { filesOf, isGiven, readVariables, type Environment } from './environment';
-import type { SigningKey } from '@hearth/claims';
-import { signingKeysOf } from './signing-keys';
+import type { Variable } from './variable';
 
-/** Keys of the settings that may change while the process runs (configuration §2, last paragraph). */
-export const LIVE_KEYS = (Object.keys(VARIABLES) as VariableKey[]).filter(
-  (key): key is LiveKey => (VARIABLES[key] as Variable).reloadable === true,
-);
-export type LiveKey =
-  | 'signingKey1Method'
-  | 'signingKey1Id'
-  | 'signingKey1Encoded'
-  | 'signingKey2Method'
-  | 'signingKey2Id'
-  | 'signingKey2Encoded'
-  | 'tokenAudience'
-  | 'tokenIssuer'
-  | 'apiKey1'
-  | 'apiKey2'
-  | 'moreApiKeys'
-  | 'eventsEnabled'
-  | 'logLevel'
-  | 'tracesSampleRate'
-  | 'awsAccessKeys'
-  | 'webhookSecrets';
+export const LIVE_KEYS = VARIABLE_KEYS.filter((key): key is LiveKey => {
+  const { marks }: Variable = VARIABLES[key];
+  return marks?.includes('reload') === true;
+});
+
+/** Variables that `LiveValues` gathers: keys, some of which need not be set. */
+type SlotKey = `signingKey${1 | 2}${'Method' | 'Id' | 'Encoded'}` | 'apiKey1' | 'apiKey2' | 'moreApiKeys';
 
 /** One consistent set of the settings that may change. */
-export interface LiveValues extends Readonly<
-  Pick<
-    VariableValues,
-    | 'tokenAudience'
-    | 'tokenIssuer'
-    | 'eventsEnabled'
-    | 'logLevel'
-    | 'tracesSampleRate'
-    | 'awsAccessKeys'
-    | 'webhookSecrets'
-  >
-> {
+export interface LiveValues extends Pick<VariableValues, Exclude<LiveKey, SlotKey>> {
   /** The signing keys that are set, slot 1 before slot 2. Empty: every token is refused. */
   readonly signingKeys: readonly SigningKey[];
   /** Keys 1 and 2 and the additional ones, as far as set. Empty: every request is refused. */
@@ -73,25 +48,44 @@ export class LiveSettings {
 }
 
 function readLiveValues(env: Environment): LiveValues {
-  const { values, problems: wrongValues } = readVariables(env, LIVE_KEYS);
-  const problems = [...wrongValues];
-  const signingKeys = gather(problems, () => signingKeysOf(values));
-  if (values.webhookSecrets?.length === 0 && isGiven(env, VARIABLES.webhookUrls)) {
+  const { values, problems } = readVariables(env, LIVE_KEYS);
+  const { signingKey1Method, signingKey1Id, signingKey1Encoded, ...others } = values;
+  const { signingKey2Method, signingKey2Id, signingKey2Encoded, apiKey1, apiKey2, moreApiKeys = [], ...rest } = others;
+  const signingKeys = [
+    signingKeyOf(problems, 1, signingKey1Method, signingKey1Id, signingKey1Encoded),
+    signingKeyOf(problems, 2, signingKey2Method, signingKey2Id, signingKey2Encoded),
+  ];
+  if (rest.webhookSecrets?.length === 0 && isGiven(env, VARIABLES.webhookUrls)) {
     problems.push(`${VARIABLES.webhookSecrets.name}: is required with ${VARIABLES.webhookUrls.name}`);
   }
-  if (signingKeys === undefined || problems.length > 0) throw new ConfigError(problems);
-  const { tokenAudience, tokenIssuer, eventsEnabled, logLevel, tracesSampleRate, awsAccessKeys, webhookSecrets } =
-    values;
-  const apiKeys = [values.apiKey1, values.apiKey2, ...values.moreApiKeys].filter((key) => key !== undefined);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const apiKeys = [apiKey1, apiKey2, ...moreApiKeys].filter((key) => key !== undefined);
   return Object.freeze({
-    signingKeys,
+    ...rest,
+    signingKeys: Object.freeze(signingKeys.filter((key) => key !== undefined)),
     apiKeys: Object.freeze([...new Set(apiKeys)]),
-    tokenAudience,
-    tokenIssuer,
-    eventsEnabled,
-    logLevel,
-    tracesSampleRate,
-    awsAccessKeys,
-    webhookSecrets,
   });
+}
+
+/**
+ * The signing key of a slot, if it is set and right; what is wrong with it is added to `problems` in the words of
+ * `parseSigningKey`, which never show the key. A PEM file is taken as it is: `…_ENCODED_FILE` may point to one. Elsewhere
+ * keys are Base64 (tokens-and-claims §1). Without a method, which has a default, the method itself is wrong, and that is
+ * reported already.
+ */
+function signingKeyOf(
+  problems: string[],
+  slot: 1 | 2,
+  method: string | undefined,
+  id: string | undefined,
+  value: string | undefined,
+): SigningKey | undefined {
+  if (value === undefined || method === undefined) return undefined;
+  const encoded = value.startsWith('-----BEGIN ') ? Buffer.from(value).toString('base64') : value;
+  try {
+    return parseSigningKey({ slot, method, id, encoded });
+  } catch (error) {
+    problems.push((error as Error).message);
+    return undefined;
+  }
 }
