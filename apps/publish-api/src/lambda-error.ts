@@ -1,4 +1,4 @@
-import { ProtocolError } from '@hearth/protocol';
+import { protocolErrorOf } from '@hearth/protocol';
 import { SignatureError } from '@hearth/sigv4';
 import { StreamFullError } from '@hearth/stream';
 
@@ -49,11 +49,10 @@ export class LambdaError extends Error {
 export function toLambdaError(error: unknown): LambdaError {
   if (error instanceof LambdaError) return error;
   if (error instanceof SignatureError) return new LambdaError(error.failure, error.message);
-  if (!(error instanceof ProtocolError)) {
-    return new LambdaError('ServiceException', 'An internal error occurred', { cause: error });
-  }
-  if (error.code === 'PAYLOAD_TOO_LARGE') return new LambdaError('RequestTooLargeException', error.message);
-  if (error.code !== 'SERVICE_UNAVAILABLE') return new LambdaError('InvalidRequestContentException', error.message);
-  const isFull = error.cause instanceof StreamFullError;
-  return new LambdaError(isFull ? 'TooManyRequestsException' : 'ServiceException', error.message);
+  const { code, message, cause } = protocolErrorOf(error);
+  if (code === 'INTERNAL_ERROR') return new LambdaError('ServiceException', message, { cause: error });
+  if (code === 'PAYLOAD_TOO_LARGE') return new LambdaError('RequestTooLargeException', message);
+  if (code !== 'SERVICE_UNAVAILABLE') return new LambdaError('InvalidRequestContentException', message);
+  const isFull = cause instanceof StreamFullError;
+  return new LambdaError(isFull ? 'TooManyRequestsException' : 'ServiceException', message);
 }

@@ -1,19 +1,10 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { bodyText, parsePublishRequest, ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
-import {
-  checkSignedRequest,
-  readSignedRequest,
-  SignatureError,
-  SignatureRules,
-  SignedRequest,
-  SigningKeys,
-  verifySignedRequest,
-} from '@hearth/sigv4';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { AwsSignatures } from './aws-signatures';
 import { checkFunctionName, LATEST } from './function-name';
 import { LambdaError, toLambdaError } from './lambda-error';
 import { Accepted, Publisher } from './publisher';
@@ -44,29 +35,20 @@ const RETRY_AFTER_SECONDS = '1';
  */
 @Injectable()
 export class LambdaRoutes implements OnModuleInit {
-  private readonly signingKeys = new SigningKeys();
-  private readonly rules: SignatureRules;
-
   constructor(
     private readonly host: HttpAdapterHost,
-    private readonly live: LiveSettings,
+    private readonly signatures: AwsSignatures,
     private readonly publisher: Publisher,
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-  ) {
-    this.rules = {
-      service: 'lambda',
-      clockSkewSeconds: config.awsClockSkewSeconds,
-      mustSign: [INVOCATION_TYPE],
-    };
-  }
+  ) {}
 
   onModuleInit(): void {
     this.host.httpAdapter.getInstance<FastifyInstance>().route<Invocation>({
       method: 'POST',
       url: '/2015-03-31/functions/:name/invocations',
-      config: { isThere: () => this.live.current.awsAccessKeys !== 'off' },
+      config: { isThere: () => this.signatures.areTaken },
       onRequest: (request, reply) => this.answer(request, reply),
       // Never reached: the hook has answered.
       handler: () => undefined,
@@ -74,33 +56,19 @@ export class LambdaRoutes implements OnModuleInit {
   }
 
   private async answer(request: FastifyRequest<Invocation>, reply: FastifyReply): Promise<FastifyReply> {
-    const { awsAccessKeys } = this.live.current;
-    if (awsAccessKeys === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
+    if (!this.signatures.areTaken) throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
     const requestId = randomUUID();
     reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
-      const { signed, secret } = this.checkedHead(request.raw, awsAccessKeys);
+      const checkBody = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
       const body = await readBody(request.raw, this.config.maxBodyBytes);
-      verifySignedRequest(signed, body, secret, this.signingKeys);
+      checkBody(body);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);
       const document = body.length === 0 ? EMPTY_DOCUMENT : body;
       return send(reply, await this.invoke(request.headers[INVOCATION_TYPE], document, requestId));
     } catch (error) {
       return this.refuse(reply, toLambdaError(error), requestId);
     }
-  }
-
-  /** What is signed, and the secret it must be signed with: all that can be refused unread (publish-api §10.2). */
-  private checkedHead(
-    request: IncomingMessage,
-    accessKeys: ReadonlyMap<string, string>,
-  ): { signed: SignedRequest; secret: string } {
-    const signed = readSignedRequest(request);
-    const secret = accessKeys.get(signed.accessKeyId);
-    if (secret === undefined)
-      throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');
-    checkSignedRequest(signed, this.rules, Date.now());
-    return { signed, secret };
   }
 
   private invoke(type: unknown, body: Buffer, requestId: string): Outcome | Promise<Outcome> {

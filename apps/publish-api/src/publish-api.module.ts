@@ -1,11 +1,12 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import type { Database } from '@hearth/store';
 import type { IngestPublisher } from '@hearth/stream';
+import { ApiKeyGuard } from './api-key.guard';
+import { AwsSignatures } from './aws-signatures';
 import { ChannelsController } from './channels.controller';
 import { DATABASE, INGEST, Publisher } from './publisher';
 import { LambdaRoutes } from './lambda.routes';
 import { PublishRoutes } from './publish.routes';
-import { ScheduleCancelling } from './schedule-cancelling';
 import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
@@ -18,10 +19,11 @@ export class PublishApiModule {
       providers: [
         { provide: INGEST, useValue: ingest },
         { provide: DATABASE, useValue: database },
+        ApiKeyGuard,
+        AwsSignatures,
         Publisher,
         PublishRoutes,
         LambdaRoutes,
-        ScheduleCancelling,
       ],
     };
   }

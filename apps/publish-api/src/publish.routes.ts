@@ -5,21 +5,13 @@ import {
   parsePublishBatch,
   parsePublishRequest,
   ProtocolError,
+  protocolErrorOf,
   PublishRequest,
 } from '@hearth/protocol';
-import {
-  ApiKeys,
-  CONFIG,
-  HearthConfig,
-  Metrics,
-  readBody,
-  SourceIp,
-  sourceIpReader,
-  userAgentOf,
-} from '@hearth/runtime';
+import { CONFIG, HearthConfig, Metrics, readBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { requireApiKey } from './api-key';
+import { ApiKeyGuard } from './api-key.guard';
 import { Publisher, PublishSource } from './publisher';
 
 /**
@@ -34,7 +26,7 @@ export class PublishRoutes implements OnModuleInit {
 
   constructor(
     private readonly host: HttpAdapterHost,
-    private readonly keys: ApiKeys,
+    private readonly apiKeys: ApiKeyGuard,
     private readonly publisher: Publisher,
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
@@ -68,11 +60,11 @@ export class PublishRoutes implements OnModuleInit {
     publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
   ): Promise<FastifyReply> {
     try {
-      requireApiKey(request.raw.headers, this.keys);
+      this.apiKeys.admit(request.raw);
       const accepted = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
-      this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'INTERNAL_ERROR').inc();
+      this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
       throw error;
     }
   }

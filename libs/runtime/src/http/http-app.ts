@@ -73,6 +73,13 @@ const EMPTY = Buffer.alloc(0);
 
 /** Nest registers its own answers for unknown paths and errors late; ours are in place already and stay. */
 class HearthHttpAdapter extends FastifyAdapter {
+  /** The text that a controller gives is JSON. */
+  override reply(...answer: Parameters<FastifyAdapter['reply']>): ReturnType<FastifyAdapter['reply']> {
+    const [reply] = answer;
+    if (typeof answer[1] === 'string' && 'header' in reply) void reply.header('content-type', 'application/json');
+    return super.reply(...answer);
+  }
+
   override setErrorHandler(): never {
     return undefined as never;
   }

@@ -1,0 +1,39 @@
+import { CONFIG, HearthConfig, LiveSettings } from '@hearth/runtime';
+import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
+import { Inject, Injectable } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+
+/** The signature check of both doors for AWS SDKs (publish-api §7, §10.2). */
+@Injectable()
+export class AwsSignatures {
+  private readonly signingKeys = new SigningKeys();
+
+  constructor(
+    private readonly live: LiveSettings,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'awsClockSkewSeconds'>,
+  ) {}
+
+  /** Whether this installation has these doors; it may change while the process runs. */
+  get areTaken(): boolean {
+    return this.live.current.awsAccessKeys !== 'off';
+  }
+
+  /**
+   * Checks everything that can be refused unread: who signed the request, when and for what.
+   *
+   * @param mustSign headers that must be signed if they are there
+   * @returns checks the body, and throws as this does
+   * @throws SignatureError
+   */
+  checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): (body: Buffer) => void {
+    const { awsAccessKeys } = this.live.current;
+    const signed = readSignedRequest(request);
+    const secret = awsAccessKeys === 'off' ? undefined : awsAccessKeys.get(signed.accessKeyId);
+    if (secret === undefined) {
+      throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');
+    }
+    const { awsClockSkewSeconds: clockSkewSeconds } = this.config;
+    checkSignedRequest(signed, { service, clockSkewSeconds, mustSign }, Date.now());
+    return (body) => verifySignedRequest(signed, body, secret, this.signingKeys);
+  }
+}
