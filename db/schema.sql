@@ -1,5 +1,26 @@
 -- Made by `npm run db:dump` from db/migrations, where the comments are. Do not edit.
 
+create table channel_end (
+  channel text collate "C" not null,
+  partition integer not null,
+  series bigint not null,
+  stream_epoch bigint not null,
+  seq bigint not null,
+  id text collate "C" not null,
+  noted_at timestamp with time zone not null default now(),
+  constraint channel_end_pkey PRIMARY KEY (channel)
+);
+
+CREATE INDEX channel_end_noted_at_idx ON public.channel_end USING btree (noted_at);
+
+create table channel_end_note (
+  partition integer not null,
+  series bigint not null,
+  deliver_created text not null,
+  deliver_seq bigint not null,
+  constraint channel_end_note_pkey PRIMARY KEY (partition)
+);
+
 create table channel_storage (
   channel text collate "C" not null,
   key text collate "C" not null,
@@ -36,6 +57,12 @@ create table gateway_lease (
   expires_at timestamp with time zone not null,
   constraint gateway_lease_gateway_id_check CHECK (((gateway_id >= 0) AND (gateway_id <= 16777215))),
   constraint gateway_lease_pkey PRIMARY KEY (gateway_id)
+);
+
+create table installation_key (
+  name text collate "C" not null,
+  key bytea not null,
+  constraint installation_key_pkey PRIMARY KEY (name)
 );
 
 create table message_log (

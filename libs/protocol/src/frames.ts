@@ -141,6 +141,16 @@ export const KEEP_ALIVE_FRAME = '{"event":"hotsock.keepAlive","data":{}}';
 /** `data` is the two-character string: the documented literal (websocket-protocol O1). */
 export const PONG_FRAME = '{"event":"hotsock.pong","data":"{}"}';
 
+/**
+ * Tells that messages are missing which can no longer be had (resume §4).
+ *
+ * @param after id of the last message that the client was sent, `null` for none
+ * @param before id of the first message that is there again, `null` when it is not known
+ */
+export function messagesMissedFrame(channel: string, after: string | null, before: string | null): string {
+  return `{"event":"hotsock.messagesMissed","channel":${JSON.stringify(channel)},"data":${JSON.stringify({ after, before })}}`;
+}
+
 /** @param channel the name as the client sent it; absent where the request had no usable one */
 export function errorFrame(code: ErrorCode, message: string, channel: string | undefined): string {
   const echoed = channel === undefined ? '' : `"channel":${JSON.stringify(channel)},`;

@@ -72,6 +72,19 @@ export function partitionOfId(id: string): number {
   return partition;
 }
 
+/**
+ * The event's sequence in the tail of an upper-case id of ours (`messageId`); any other ULID gives any number.
+ *
+ * @returns `undefined` when it can be none
+ */
+export function sequenceOfId(id: string): number | undefined {
+  let sequence = 0;
+  for (const character of id.slice(-PARTITION_CHARACTERS - SEQUENCE_CHARACTERS, -PARTITION_CHARACTERS)) {
+    sequence = sequence * 32 + ALPHABET.indexOf(character);
+  }
+  return Number.isSafeInteger(sequence) ? sequence : undefined;
+}
+
 /** Characters at the beginning of the tail that no sequence reaches in 17 years of 1,000 stream messages a second. */
 const INDEX_CHARACTERS = 4;
 

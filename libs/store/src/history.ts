@@ -114,6 +114,37 @@ export async function newestMessages(db: Db, range: MissedRange): Promise<Missed
   return rows;
 }
 
+/** Messages that are read at once at most. */
+const MOST_MESSAGES = 1_000;
+
+/**
+ * A channel's stored messages behind an id, oldest first: those not expired, as many as fit into `maxBytes`, but at least
+ * one if there is any (resume §3).
+ *
+ * @param before only messages with smaller ids
+ */
+export async function messagesBehind(
+  db: Db,
+  channel: string,
+  after: string,
+  before: string,
+  maxBytes: number,
+): Promise<MissedMessage[]> {
+  const { rows } = await sql<MissedMessage>`
+    select id, channel, event, data, meta, connection_id as "connectionId" from (
+      select *, sum(bytes) over in_order as bytes_so_far, row_number() over in_order as number from (
+        select id, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
+          from message_log
+         where channel = ${channel} and id > ${after} and id < ${before} and (expires_at is null or expires_at > now())
+         order by id limit ${MOST_MESSAGES}
+      ) as candidate
+      window in_order as (order by id)
+    ) as measured
+    where number = 1 or bytes_so_far <= ${maxBytes}::int8
+    order by id`.execute(db);
+  return rows;
+}
+
 function beyondCursor(page: HistoryPage) {
   if (page.reverse === true) return page.before === undefined ? sql`true` : sql`id < ${page.before}`;
   return page.after === undefined ? sql`true` : sql`id > ${page.after}`;

@@ -1,3 +1,4 @@
+export * from './channel-end';
 export * from './channel-info';
 export * from './channel-state';
 export * from './database';
@@ -11,6 +12,7 @@ export * from './expiry';
 export * from './gateway-lease';
 export * from './history';
 export { appendMessages, type LogRow } from './message-log';
+export * from './installation-key';
 export * from './message-target';
 export * from './migration-files';
 export * from './migrations';

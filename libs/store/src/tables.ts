@@ -3,9 +3,12 @@
 import type { Generated } from 'kysely';
 
 export interface Tables {
+  channel_end: { channel: string; partition: number; series: number; stream_epoch: number; seq: number; id: string; noted_at: Generated<Date> };
+  channel_end_note: { partition: number; series: number; deliver_created: string; deliver_seq: number };
   channel_storage: { channel: string; key: string; partition: number; data: string; meta: string; expires_ms: number | null; emit_event: boolean; origin: string };
   dedup: { deduplication_id: string; first_seen_ms: number; expires_ms: number; partition: number; stream_epoch: number; seq: number };
   gateway_lease: { gateway_id: number; node_id: string; expires_at: Date };
+  installation_key: { name: string; key: Buffer };
   message_log: { channel: string; id: string; event: string; data: string; meta: string | null; connection_id: string | null; source_ip: string | null; user_agent: string | null; trigger: string; request_id: string; expires_at: Date | null };
   message_reaction: { channel: string; message_id: string; reaction: string; uid: string; partition: number; id: string; umd: string; expires_ms: number | null; origin: string };
   partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date> };

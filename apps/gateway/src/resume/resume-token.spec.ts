@@ -14,6 +14,7 @@ const connectionId = fc
 const grants: fc.Arbitrary<ResumeGrant> = fc.record({
   from: fc.record({
     position: fc.option(fc.record({ epoch: fc.integer({ min: 0, max: 2 ** 40 }), sequence }), { nil: undefined }),
+    id: fc.option(fc.constantFrom('01JA3S0TNEC2QBYMZRBMCEXGNW', '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'), { nil: undefined }),
     streamCreatedMs: instant,
     streamSequence: sequence,
     atMs: instant,
@@ -23,7 +24,13 @@ const grants: fc.Arbitrary<ResumeGrant> = fc.record({
   connectionIds: fc.array(connectionId, { maxLength: 4 }),
 });
 const grant: ResumeGrant = {
-  from: { position: { epoch: 2, sequence: 70_000 }, streamCreatedMs: NOW - 5, streamSequence: 12, atMs: NOW - 10 },
+  from: {
+    position: { epoch: 2, sequence: 70_000 },
+    id: undefined,
+    streamCreatedMs: NOW - 5,
+    streamSequence: 12,
+    atMs: NOW - 10,
+  },
   issuedAtMs: NOW - 10,
   expiresAtMs: NOW + 1_000,
   connectionIds: ['AAABAQIDBAUGBwg='],

@@ -5,7 +5,12 @@ import type { Position } from '@hearth/wire';
 export interface ResumeStart {
   /** Of the channel's last message then; `undefined` when nobody knew of any. */
   readonly position: Position | undefined;
-  /** Where the deliver stream ended then: it was created at `streamCreatedMs`, and this was its last sequence. */
+  /** Its id; `undefined` when it is not known. */
+  readonly id: string | undefined;
+  /**
+   * What the channel has had since, the deliver stream that was created at `streamCreatedMs` holds behind this sequence, or
+   * held.
+   */
   readonly streamCreatedMs: number;
   readonly streamSequence: number;
   /** Ms since 1970. */
@@ -40,7 +45,8 @@ const LONGEST_INPUT = 1_024;
 export const CHAIN_LENGTH = 4;
 
 const CONNECTION_BYTES = 11;
-const HEAD_BYTES = 46;
+const ID_CHARACTERS = 26;
+const HEAD_BYTES = 46 + ID_CHARACTERS;
 
 /**
  * Makes a token: opaque text of at most 256 characters `[A-Za-z0-9._-]`.
@@ -100,6 +106,7 @@ function encodeGrant({ from, issuedAtMs, expiresAtMs, connectionIds }: ResumeGra
   // Positions count from 0.0, so that one more is never 0.
   at = bytes.writeUIntBE(from.position === undefined ? 0 : from.position.epoch + 1, at, 6);
   at = writeUInt56(bytes, from.position?.sequence ?? 0, at);
+  at += bytes.write((from.id ?? '').padEnd(ID_CHARACTERS), at, ID_CHARACTERS, 'latin1');
   at = bytes.writeUInt8(chain.length, at);
   chain.forEach((id, index) => bytes.write(id.slice(0, 15), at + index * CONNECTION_BYTES, 'base64url'));
   return bytes;
@@ -109,7 +116,8 @@ function decodeGrant(bytes: Buffer): ResumeGrant | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt8(0) !== VERSION) return undefined;
   const epoch = bytes.readUIntBE(32, 6);
   const sequence = readUInt56(bytes, 38);
-  const count = bytes.readUInt8(45);
+  const id = bytes.toString('latin1', 45, 45 + ID_CHARACTERS).trim();
+  const count = bytes.readUInt8(HEAD_BYTES - 1);
   if (bytes.length !== HEAD_BYTES + count * CONNECTION_BYTES) return undefined;
   return {
     issuedAtMs: bytes.readUIntBE(1, 6),
@@ -118,6 +126,7 @@ function decodeGrant(bytes: Buffer): ResumeGrant | undefined {
       atMs: bytes.readUIntBE(13, 6),
       streamCreatedMs: bytes.readUIntBE(19, 6),
       streamSequence: readUInt56(bytes, 25),
+      id: id === '' ? undefined : id,
       position: epoch === 0 ? undefined : { epoch: epoch - 1, sequence },
     },
     connectionIds: Array.from({ length: count }, (_, index) => {

@@ -1,0 +1,283 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageFrame, messagesMissedFrame } from '@hearth/protocol';
+import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
+import type { DeliveredPage, StoredDeliverRecord } from '@hearth/stream';
+import type { MissedMessage } from '@hearth/store';
+import type { Logger } from '@hearth/runtime';
+import type { Outlet } from '../channel/channel';
+import type { Channel } from '../channel/channel';
+import { FrameBatch } from '../frames/frame-batch';
+import type { ReplayPlan, ReplaySource } from './replay-plan';
+
+/** Of frames that are read at once, and of live ones that are kept until a page meets them. */
+const PAGE_BYTES = 256 * 1_024;
+/** The next page is read when less than this share of the backlog limit waits for the client. */
+const WAITING_SHARE = 0.25;
+const POLL_MS = 20;
+/** The stream stores a message a moment after its live copy is sent. */
+const RETRY_MS = 50;
+/** A missing link that does not come within this time is a hole. */
+const GIVE_UP_MS = 3_000;
+/** A client that takes no byte for so long is cut off (resume §3, "Paging"). */
+const STALLED_MS = 60_000;
+
+/** Where a replay reads from. */
+export interface PagedSource extends Pick<ReplaySource, 'page'> {
+  /** Stored messages of a channel with ids between these, oldest first, some at a time. */
+  log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]>;
+}
+
+/** Who gets the replay. */
+export interface ReplayReader {
+  readonly channel: Channel;
+  readonly socket: Outlet;
+  /** False once the subscription has ended. */
+  readonly isActive: boolean;
+  /** Connections of its chain: what they sent without `echo` is not sent again. */
+  readonly chain: readonly string[];
+  readonly maxBacklogBytes: number;
+  /** Whether it gets its own messages of an event; asked for what the log has. */
+  echoes(event: string): boolean;
+  /** It does not read what it is sent. */
+  cutOff(): void;
+  /**
+   * Everything up to now was sent but for `frames`: it shall be a subscriber of the channel in this moment, and get them
+   * first.
+   *
+   * @param through place of the last message that it has by then
+   */
+  goLive(frames: readonly Uint8Array[], through: Seen | undefined): void;
+}
+
+interface Seen {
+  readonly id: string;
+  readonly position: Position;
+}
+
+/**
+ * Sends what a client missed in pages, each when it has read most of the one before, and makes the client a subscriber at
+ * the place where a page meets what the channel has taken in: so each message is sent once, in the order of places.
+ * Meanwhile nothing of the channel is kept for it, because the stream holds that too.
+ */
+export class PagedReplay {
+  /** Everything up to here has been sent, or was not for this client. */
+  private at: Position | undefined;
+  private lastId: string | undefined;
+  /** Read, but a link before them is missing: a message that was stored late comes behind those that follow it. */
+  private early: StoredDeliverRecord[] = [];
+  private readonly startedAt: Position | undefined;
+
+  constructor(
+    private readonly reader: ReplayReader,
+    private readonly plan: ReplayPlan,
+    private readonly source: PagedSource,
+    private readonly logger: Logger,
+    /** Last id that the client has, if it named one. */
+    after: string | undefined,
+  ) {
+    this.at = plan.through;
+    this.lastId = after;
+    this.startedAt = reader.channel.last;
+  }
+
+  /** Resolves when the client is a subscriber, or its subscription has ended. */
+  async run(): Promise<void> {
+    const { logged, startAt } = this.plan;
+    if (logged !== undefined) await this.sendLogged(logged.after, logged.before);
+    if (startAt === undefined) return this.finish([]);
+    let sequence = startAt;
+    let missingSince: number | undefined;
+    while (await this.hasRoom()) {
+      const heard = new Heard(this.reader.channel);
+      try {
+        const page = await this.readPage(sequence);
+        if (!this.reader.isActive) return;
+        const last = page.records.at(-1);
+        if (last !== undefined) sequence = { sequence: last.sequence + 1 };
+        const frames = this.take(page.records);
+        const isMissing = this.early.length > 0 || !this.isAt(heard.since);
+        missingSince = isMissing && page.isLast ? (missingSince ?? Date.now()) : undefined;
+        if (page.isLast && !isMissing && heard.isWhole)
+          return this.finish([...frames, ...this.framesOf(heard.records)]);
+        this.write(frames);
+        if (this.early.length > 0 && this.isPastWaiting(missingSince)) await this.stepOver(this.early[0]?.record);
+        else if (this.isPastWaiting(missingSince)) await this.stepOver(undefined, heard.since);
+        else if (page.isLast) await delay(RETRY_MS);
+      } finally {
+        heard.stop();
+      }
+    }
+  }
+
+  private isPastWaiting(since: number | undefined): boolean {
+    return since !== undefined && Date.now() - since > GIVE_UP_MS;
+  }
+
+  private isAt(position: Position | undefined): boolean {
+    return position === undefined || (this.at !== undefined && comparePositions(this.at, position) >= 0);
+  }
+
+  private async readPage(startAt: NonNullable<ReplayPlan['startAt']>): Promise<DeliveredPage> {
+    for (;;) {
+      try {
+        return await this.source.page(this.reader.channel.name, startAt);
+      } catch (error) {
+        if (!this.reader.isActive) return { records: [], isLast: false };
+        this.logger.debug(
+          { channel: this.reader.channel.name, err: error },
+          'a replay could not be read, trying again',
+        );
+        await delay(5 * RETRY_MS);
+      }
+    }
+  }
+
+  /** Frames of what continues the chain; what does not yet is kept until the link has come. */
+  private take(records: readonly StoredDeliverRecord[]): Uint8Array[] {
+    const waiting = [...this.early, ...records].sort((a, b) => comparePositions(a.record.position, b.record.position));
+    const frames: Uint8Array[] = [];
+    let index = 0;
+    for (const stored of waiting) {
+      const { position, previous } = stored.record;
+      const isRepeat = this.at !== undefined && comparePositions(position, this.at) <= 0;
+      const isLinked = this.at === undefined || previous === undefined || comparePositions(previous, this.at) <= 0;
+      if (!isRepeat && !isLinked) break;
+      index++;
+      if (isRepeat) continue;
+      this.at = position;
+      if (this.isFor(stored)) frames.push(this.frameOf(stored.record));
+    }
+    this.early = waiting.slice(index);
+    return frames;
+  }
+
+  private isFor(stored: StoredDeliverRecord): boolean {
+    return this.isForIt(stored.record) && this.plan.sees(stored);
+  }
+
+  /** Changes of members that came since the subscription began are news; storage is told by its snapshot. */
+  private isForIt({ notice, frame, exceptConnectionId, position }: DeliverRecord): boolean {
+    if (frame.length === 0 || (exceptConnectionId !== undefined && this.reader.chain.includes(exceptConnectionId))) {
+      return false;
+    }
+    if (notice === undefined) return true;
+    if (notice.kind === 'storage') return false;
+    return this.startedAt === undefined || comparePositions(position, this.startedAt) > 0;
+  }
+
+  private frameOf({ id, notice, frame }: DeliverRecord): Uint8Array {
+    if (notice === undefined) this.lastId = id;
+    return frame;
+  }
+
+  private framesOf(records: readonly DeliverRecord[]): Uint8Array[] {
+    return records
+      .filter((record) => {
+        if (this.at !== undefined && comparePositions(record.position, this.at) <= 0) return false;
+        this.at = record.position;
+        return this.isForIt(record);
+      })
+      .map((record) => this.frameOf(record));
+  }
+
+  /**
+   * Goes on behind a hole that the stream does not fill any more: says so, and sends what is stored of it.
+   *
+   * @param next first message that is there again; `undefined` when only its place is known
+   */
+  private async stepOver(next: DeliverRecord | undefined, place?: Position): Promise<void> {
+    const { channel } = this.reader;
+    this.logger.error({ channel: channel.name, at: this.at }, 'a replay has a hole that nothing can fill');
+    const after = this.lastId ?? null;
+    this.write([Buffer.from(messagesMissedFrame(channel.name, after, next?.id ?? null), 'utf8')]);
+    await this.sendLogged(this.lastId ?? '', next?.id);
+    this.at = next?.previous ?? place ?? this.at;
+  }
+
+  private async sendLogged(after: string, before: string | undefined): Promise<void> {
+    const { channel, chain } = this.reader;
+    for (let from = after; await this.hasRoom();) {
+      const rows = await this.readLog(channel.name, from, before);
+      const last = rows.at(-1);
+      if (last === undefined || !this.reader.isActive) return;
+      from = last.id;
+      this.lastId = last.id;
+      this.write(
+        rows
+          .filter(
+            ({ connectionId, event }) =>
+              connectionId === null || !chain.includes(connectionId) || this.reader.echoes(event),
+          )
+          .map(frameOfLogged),
+      );
+    }
+  }
+
+  private async readLog(channel: string, after: string, before: string | undefined): Promise<readonly MissedMessage[]> {
+    for (;;) {
+      try {
+        return await this.source.log(channel, after, before, PAGE_BYTES);
+      } catch (error) {
+        if (!this.reader.isActive) return [];
+        this.logger.debug({ channel, err: error }, 'the log could not be read for a replay, trying again');
+        await delay(5 * RETRY_MS);
+      }
+    }
+  }
+
+  private write(frames: readonly Uint8Array[]): void {
+    if (frames.length > 0) this.reader.socket.write(new FrameBatch(frames));
+  }
+
+  private finish(frames: readonly Uint8Array[]): void {
+    if (!this.reader.isActive) return;
+    const { at, lastId } = this;
+    this.reader.goLive(frames, at === undefined ? undefined : { id: lastId ?? '', position: at });
+  }
+
+  /** Waits until the client has read most of what it was sent; false when its subscription has ended. */
+  private async hasRoom(): Promise<boolean> {
+    const { reader } = this;
+    let smallest = Infinity;
+    let movedAt = Date.now();
+    while (reader.isActive && reader.socket.backlogBytes > reader.maxBacklogBytes * WAITING_SHARE) {
+      if (reader.socket.backlogBytes < smallest) {
+        smallest = reader.socket.backlogBytes;
+        movedAt = Date.now();
+      } else if (Date.now() - movedAt > STALLED_MS) reader.cutOff();
+      await delay(POLL_MS);
+    }
+    return reader.isActive;
+  }
+}
+
+/** What a channel takes in while a page is read. */
+class Heard {
+  readonly records: DeliverRecord[] = [];
+  /** Place of the last message before. */
+  readonly since: Position | undefined;
+  /** Nothing had to be left out. */
+  isWhole = true;
+  private bytes = 0;
+  private readonly watch: { stop(): void };
+
+  constructor(channel: Channel) {
+    this.since = channel.last;
+    this.watch = channel.watch((record) => this.hear(record));
+  }
+
+  stop(): void {
+    this.watch.stop();
+  }
+
+  private hear(record: DeliverRecord): void {
+    this.bytes += record.frame.length;
+    if (this.bytes > PAGE_BYTES) this.isWhole = false;
+    if (this.isWhole) this.records.push(record);
+  }
+}
+
+/** As the sequencer made it. */
+export function frameOfLogged({ data, meta, ...message }: MissedMessage): Buffer {
+  return Buffer.from(messageFrame({ ...message, dataJson: data, metaJson: meta ?? undefined }), 'utf8');
+}

@@ -1,0 +1,264 @@
+import { idTimeMs, partitionOfId, sequenceOfId } from '@hearth/protocol';
+import { comparePositions, Position } from '@hearth/wire';
+import type { DeliveredPage, StartAt, StoredDeliverRecord, StreamExtent } from '@hearth/stream';
+import type { NotedEnd } from '@hearth/store';
+import { ResumeRight } from './resume-right';
+import type { ResumeStart } from './resume-token';
+
+/**
+ * How a resume is answered (resume §3): a question of places, never of ids or of what the stream does not hold. That
+ * nothing is missing has to be proved, by a record that names the one before it or by a note of where the channel ended;
+ * a stream that holds nothing may have been purged.
+ */
+export interface ReplayPlan {
+  /** Every message behind the point is in the replay. */
+  readonly complete: boolean;
+  /** The client has, or shall not have, what stands up to here; `undefined`: ids decide. */
+  readonly through: Position | undefined;
+  /** Where the stream is read from; `undefined` when the channel has nothing that the client lacks. */
+  readonly startAt: StartAt | undefined;
+  /** Stored messages that are to be read from the log first: those with ids between these. */
+  readonly logged: { readonly after: string; readonly before: string | undefined } | undefined;
+  readonly sees: (stored: StoredDeliverRecord) => boolean;
+  /** Where the next token's right begins; `undefined`: with this subscription. */
+  readonly from: ResumeStart | undefined;
+}
+
+/** What a channel has to say about itself when it is resumed. */
+export interface ResumedChannel {
+  readonly name: string;
+  /** Place and id of the last message that was taken in; `undefined` when none is known. */
+  readonly last: Position | undefined;
+  readonly lastId: string | undefined;
+}
+
+/** What a client asks with. */
+export interface ResumeQuestion {
+  readonly channel: ResumedChannel;
+  readonly partition: number;
+  /** Id of the last message that it has seen. */
+  readonly after: string | undefined;
+  /** What its token says; `undefined` without one. */
+  readonly from: ResumeStart | undefined;
+  readonly right: ResumeRight;
+}
+
+/** Where what was missed is read. */
+export interface ReplaySource {
+  page(channel: string, startAt: StartAt): Promise<DeliveredPage>;
+  extent(): Promise<StreamExtent>;
+  notedEnd(channel: string, partition: number): Promise<NotedEnd | undefined>;
+}
+
+/** The place of the message that the client saw last, and how it is known that the stream holds all behind it. */
+interface Proof {
+  readonly position: Position | undefined;
+  /** As in `ResumeStart`. */
+  readonly streamCreatedMs: number;
+  readonly streamSequence: number;
+}
+
+/** Clocks of those who make eager ids may be ahead of the stream's, and messages are stored a little after their id. */
+const CLOCK_MARGIN_MS = 2_000;
+
+const NOTHING = { through: undefined, startAt: undefined, logged: undefined, sees: () => false, from: undefined };
+
+/** The answer to one with a token that is unusable, or without any right: nothing old, and no promise. */
+export const NO_REPLAY: ReplayPlan = { ...NOTHING, complete: false };
+
+/** @throws Error when NATS or Postgres do not answer; nothing has happened then */
+export async function planReplay(question: ResumeQuestion, source: ReplaySource): Promise<ReplayPlan> {
+  const { channel, after, from, right } = question;
+  const { last, lastId } = channel;
+  if (last !== undefined && isNewest(question)) {
+    return { ...NOTHING, complete: true, through: last, from: undefined };
+  }
+  if (right.isNone || isUnheardOf(question)) return NO_REPLAY;
+  const known = after === undefined || after === from?.id ? from?.position : undefined;
+  const isKnown = known !== undefined || after === undefined;
+  const start = startOf(question, await createdMs(source));
+  const found = isKnown ? undefined : await search(channel, after ?? '', start, source);
+  if (found?.message !== undefined) return planFrom(question, found, await createdMs(source));
+
+  const page = found?.page ?? (await source.page(channel.name, start));
+  const next = page.records.find(({ record }) => known === undefined || comparePositions(record.position, known) > 0);
+  const proof = await prove(question, known, isKnown, next, source);
+  const streamCreatedMs = await createdMs(source);
+  const sees = (stored: StoredDeliverRecord): boolean =>
+    right.sees(stored, streamCreatedMs) &&
+    (proof !== undefined || after === undefined || isKnown || stored.record.id > after);
+  const complete =
+    proof !== undefined &&
+    right.beginsAt(after, proof.position) &&
+    (proof.position === undefined || proof.position.epoch === (next?.record.position ?? last ?? proof.position).epoch);
+  if (complete) {
+    const begin = { ...proof, id: after ?? from?.id, atMs: beginOf(after, from) };
+    return { complete, through: proof.position, startAt: start, logged: undefined, sees, from: begin };
+  }
+  const first = page.records.find(sees);
+  return {
+    complete,
+    through: known ?? proof?.position,
+    startAt: start,
+    logged: { after: later(after ?? '', right.firstId), before: page.records[0]?.record.id ?? lastId },
+    sees,
+    from: first === undefined ? undefined : before(first, streamCreatedMs),
+  };
+}
+
+/** The message was found: what stands behind it in the stream is what was missed. */
+function planFrom(question: ResumeQuestion, found: Search, streamCreatedMs: number): ReplayPlan {
+  const { after, right, from } = question;
+  const { message, next } = found;
+  const position = message?.record.position;
+  const mayBegin = right.beginsAt(after, position);
+  const isLinked = next?.record.previous === undefined || isUpTo(next.record.previous, position);
+  const begin = {
+    position,
+    id: after,
+    streamCreatedMs,
+    streamSequence: message?.sequence ?? 0,
+    atMs: beginOf(after, from),
+  };
+  return {
+    complete: mayBegin && isLinked && (next === undefined || next.record.position.epoch === position?.epoch),
+    through: position,
+    startAt: { sequence: (message?.sequence ?? 0) + 1 },
+    logged: undefined,
+    sees: mayBegin ? () => true : (stored) => right.sees(stored, streamCreatedMs),
+    from: mayBegin ? begin : from,
+  };
+}
+
+/** How it is known that the stream holds everything behind the place; `undefined` when it is not. */
+async function prove(
+  { channel, partition, after, from }: ResumeQuestion,
+  known: Position | undefined,
+  isKnown: boolean,
+  next: StoredDeliverRecord | undefined,
+  source: ReplaySource,
+): Promise<Proof | undefined> {
+  const named = next?.record.previous;
+  const place = isKnown || after === undefined ? known : placeIn(partition, after, named);
+  if (next !== undefined && place !== undefined && named !== undefined && isUpTo(named, place)) {
+    return { position: place, streamCreatedMs: await createdMs(source), streamSequence: next.sequence - 1 };
+  }
+  // The extent is looked at after the page was read: what it still holds, it held then.
+  const extent = await source.extent();
+  if (isKnown && from !== undefined && isWholeSince(from, extent)) return { ...from, position: known };
+  const noted = await source.notedEnd(channel.name, partition);
+  if (noted === undefined) return undefined;
+  const { note, end } = noted;
+  const begin = { streamCreatedMs: Date.parse(note.deliverCreated), streamSequence: note.deliverSeq };
+  if (!isWholeSince(begin, extent)) return undefined;
+  if (end === undefined) return isKnown && known === undefined ? { ...begin, position: undefined } : undefined;
+  const position = { epoch: end.streamEpoch, sequence: end.seq };
+  if (isKnown) return known !== undefined && isUpTo(position, known) ? { ...begin, position: known } : undefined;
+  return end.id === after ? { ...begin, position } : undefined;
+}
+
+/** The place of a message that the record behind it names, when its id says the same. */
+function placeIn(partition: number, id: string, named: Position | undefined): Position | undefined {
+  if (named === undefined || partitionOfId(id) !== partition) return undefined;
+  return sequenceOfId(id) === named.sequence ? named : undefined;
+}
+
+interface Search {
+  /** The message itself; `undefined` when the stream does not hold it. */
+  readonly message: StoredDeliverRecord | undefined;
+  /** What stands right behind it, if that came along. */
+  readonly next: StoredDeliverRecord | undefined;
+  /** Without the message: what the stream holds from the beginning of the search. */
+  readonly page: DeliveredPage | undefined;
+}
+
+/** Looks for a message where its id says that it is; what is read on the way is no more than what it will be sent. */
+async function search(
+  channel: ResumedChannel,
+  id: string,
+  start: StartAt,
+  source: ReplaySource,
+): Promise<Search | undefined> {
+  let first: DeliveredPage | undefined;
+  for (let startAt = start; ;) {
+    const page = await source.page(channel.name, startAt);
+    first ??= page;
+    const index = page.records.findIndex(({ record }) => record.id === id);
+    if (index >= 0) return { message: page.records[index], next: page.records[index + 1], page: undefined };
+    const last = page.records.at(-1);
+    if (page.isLast || last === undefined || isBeyond(last, id)) {
+      return { message: undefined, next: undefined, page: first };
+    }
+    startAt = { sequence: last.sequence + 1 };
+  }
+}
+
+/** Whether a message cannot stand behind this record any more. */
+function isBeyond({ record }: StoredDeliverRecord, id: string): boolean {
+  return idTimeMs(record.id) > idTimeMs(id) + 2 * CLOCK_MARGIN_MS;
+}
+
+/** Where the search for what was missed begins: with the message, or with what may be shown if that comes later. */
+function startOf({ after, from, right }: ResumeQuestion, streamCreatedMs: number): StartAt {
+  const firstMs = after === undefined ? undefined : Math.min(idTimeMs(after), Date.now());
+  if (from !== undefined && (firstMs === undefined || from.atMs >= firstMs || after === from.id)) {
+    if (from.streamCreatedMs === streamCreatedMs) return { sequence: from.streamSequence + 1 };
+    return { timeMs: Math.max(0, from.atMs - CLOCK_MARGIN_MS) };
+  }
+  const visibleMs = right.firstId === '' ? 0 : idTimeMs(right.firstId);
+  return { timeMs: Math.max(0, Math.max(firstMs ?? 0, visibleMs) - CLOCK_MARGIN_MS) };
+}
+
+/** Whether the client has the channel's newest message. */
+function isNewest({ channel: { last, lastId }, after, from }: ResumeQuestion): boolean {
+  if (after !== undefined) return after === lastId || (after === from?.id && isSame(from.position, last));
+  return isSame(from?.position, last);
+}
+
+/**
+ * Whether nobody can have seen such a message: it would be newer than the newest, which tells its own place, so that
+ * nothing before it has a greater id.
+ */
+export function isUnheardOf({ channel: { last, lastId }, partition, after }: ResumeQuestion): boolean {
+  if (after === undefined || last === undefined || lastId === undefined || after <= lastId) return false;
+  return partitionOfId(lastId) === partition && sequenceOfId(lastId) === last.sequence;
+}
+
+function isWholeSince(
+  { streamCreatedMs, streamSequence }: Pick<ResumeStart, 'streamCreatedMs' | 'streamSequence'>,
+  { created, first }: StreamExtent,
+): boolean {
+  return Date.parse(created) === streamCreatedMs && first <= streamSequence + 1;
+}
+
+async function createdMs(source: ReplaySource): Promise<number> {
+  return Date.parse((await source.extent()).created);
+}
+
+function beginOf(after: string | undefined, from: ResumeStart | undefined): number {
+  return Math.max(from?.atMs ?? 0, after === undefined ? 0 : idTimeMs(after));
+}
+
+/** The place right before a record. */
+function before({ record, sequence }: StoredDeliverRecord, streamCreatedMs: number): ResumeStart {
+  const { epoch, sequence: place } = record.position;
+  return {
+    position: { epoch, sequence: place - 1 },
+    id: undefined,
+    streamCreatedMs,
+    streamSequence: sequence - 1,
+    atMs: idTimeMs(record.id),
+  };
+}
+
+function later(one: string, other: string): string {
+  return one > other ? one : other;
+}
+
+function isUpTo(position: Position, limit: Position | undefined): boolean {
+  return limit !== undefined && comparePositions(position, limit) <= 0;
+}
+
+function isSame(one: Position | undefined, other: Position | undefined): boolean {
+  return one !== undefined && other !== undefined && comparePositions(one, other) === 0;
+}
