@@ -15,7 +15,7 @@ const LIBRARIES = {
   channels: ['protocol', 'wire'],
   stream: ['protocol', 'wire', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
-  runtime: ['protocol', 'wire', 'claims', 'timing'],
+  runtime: ['protocol', 'wire', 'claims', 'timing', 'stream', 'store'],
   embedded: ['stream', 'store', 'timing'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'sigv4'],

@@ -1,8 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { createHttpApp, createLogger, type HearthConfig, loadConfig, Metrics, ServiceModule } from '@hearth/runtime';
-import { openDatabase } from '@hearth/store';
-import { callGateway, ensureStreams, type GatewayRequest, IngestPublisher, StreamConnection } from '@hearth/stream';
+import {
+  AdminServer,
+  createHttpApp,
+  createLogger,
+  type HearthConfig,
+  loadConfig,
+  Metrics,
+  ServiceModule,
+  StoreModule,
+  StreamModule,
+} from '@hearth/runtime';
+import { Database } from '@hearth/store';
+import { callGateway, ensureStreams, type GatewayRequest, StreamConnection } from '@hearth/stream';
 import { gatewayIdOf } from '@hearth/wire';
 import { attachGateway, GatewayModule } from '../../apps/gateway/src/gateway.module';
 import { signToken } from '../support/tokens';
@@ -60,15 +70,17 @@ export class GatewayUnderTest {
       { write: (line: string) => void log.push(line) },
     );
     const metrics = new Metrics();
-    const database = openDatabase(servers.databaseUrl, { applicationName: 'test-gateway', max: 4 });
-    const stream = await StreamConnection.open(config, 'gateway', logger);
-    await ensureStreams(await stream.manager(), config);
-    const ingest = new IngestPublisher(stream, config);
-    const context = { config, logger, metrics, admin: undefined as never, interrupted: undefined as never };
+    const admin = new AdminServer({ host: '127.0.0.1', port: 0, metrics: () => metrics.text(), info: () => ({}) });
+    const context = { config, logger, metrics, admin, interrupted: new AbortController().signal };
     const app = await createHttpApp(
       {
         module: GatewayProcess,
-        imports: [ServiceModule.of(context), GatewayModule.register({ stream, database, ingest })],
+        imports: [
+          ServiceModule.of(context),
+          StoreModule.of(async () => {}),
+          StreamModule.of(ensureStreams),
+          GatewayModule,
+        ],
       },
       config,
       logger,
@@ -76,17 +88,11 @@ export class GatewayUnderTest {
     await attachGateway(app);
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
+    const stream = app.get(StreamConnection);
+    const losePostgres = () => app.get(Database).close();
     let stopping: Promise<void> | undefined;
-    let databaseClosing: Promise<void> | undefined;
-    const closeDatabase = () => (databaseClosing ??= database.close());
-    const close = async () => {
-      await app.close();
-      ingest.close();
-      await stream.close();
-      await closeDatabase();
-    };
-    const stop = () => (stopping ??= close());
-    return new GatewayUnderTest(`http://127.0.0.1:${port}`, metrics, stream, log, stop, closeDatabase);
+    const stop = () => (stopping ??= app.close());
+    return new GatewayUnderTest(`http://127.0.0.1:${port}`, metrics, stream, log, stop, losePostgres);
   }
 
   get wsUrl(): string {

@@ -39,7 +39,7 @@ export class Testbed {
     await sql.connect();
     const silent = { info: () => undefined, warn: () => undefined };
     const connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-    await ensureStreams(await connection.manager(), STREAMS);
+    await ensureStreams(connection, STREAMS);
     return new Testbed(nats, database, sql, connection);
   }
 

@@ -29,7 +29,7 @@ let publisher: AckedPublisher;
 beforeAll(async () => {
   nats = await startNats();
   connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-  await ensureStreams(await connection.manager(), SETTINGS);
+  await ensureStreams(connection, SETTINGS);
   publisher = new AckedPublisher(connection);
 });
 

@@ -34,7 +34,7 @@ let ingest: IngestPublisher;
 beforeEach(async () => {
   nats = await startNats();
   connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-  await ensureStreams(await connection.manager(), SETTINGS);
+  await ensureStreams(connection, SETTINGS);
   ingest = new IngestPublisher(connection, { partitions: 1, httpTimeoutMs: 8_000, publishAck: 'stream' });
 });
 
@@ -216,7 +216,7 @@ describe('the ingest stream', () => {
     // The smallest stream there is holds 1 MiB.
     const manager = await connection.manager();
     await manager.streams.delete(ingestStream(0));
-    await ensureStreams(manager, { ...SETTINGS, ingestMaxBytes: 1 });
+    await ensureStreams(connection, { ...SETTINGS, ingestMaxBytes: 1 });
     const results = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => publish(n, ' '.repeat(30_000))));
     const accepted = results.filter(({ status }) => status === 'fulfilled').length;
     expect(accepted).toBeGreaterThan(0);

@@ -1,11 +1,4 @@
-import {
-  BeforeApplicationShutdown,
-  DynamicModule,
-  Inject,
-  Injectable,
-  Module,
-  OnApplicationShutdown,
-} from '@nestjs/common';
+import { BeforeApplicationShutdown, Inject, Injectable, Module, OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { CONFIG, eventReport, HearthConfig, Logger, LOGGER, Metrics, Tracing, VERSION } from '@hearth/runtime';
 import { Database } from '@hearth/store';
@@ -36,16 +29,6 @@ import { SubscriptionReports } from './attendance/subscription-reports';
 import { Tokens } from './connection/tokens';
 import { UmdUpdates } from './commands/umd-updates';
 import { UpgradeRequired } from './transport/upgrade-required';
-
-/** What a process has opened for its gateway. */
-export interface GatewayParts {
-  readonly stream: StreamConnection;
-  /** For the gateway's number, single-use tokens, storage entries, and stored messages: reactions and resumes. */
-  readonly database: Pick<Database, 'db'>;
-  readonly ingest: IngestPublisher;
-}
-
-const GATEWAY_PARTS = Symbol('GatewayParts');
 
 /** A keep-alive must come before the idle limit, also where that is configured lower (websocket-protocol §2). */
 const KEEP_ALIVE_SHARE_OF_IDLE = 0.95;
@@ -83,7 +66,9 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
     @Inject(CONFIG) config: HearthConfig,
     @Inject(LOGGER) logger: Logger,
     metrics: Metrics,
-    @Inject(GATEWAY_PARTS) { stream, database, ingest }: GatewayParts,
+    stream: StreamConnection,
+    database: Database,
+    ingest: IngestPublisher,
     private readonly lease: GatewayLease,
     tracing: Tracing,
   ) {
@@ -152,34 +137,28 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
 }
 
 /** Clients' connections of one process; `attachGateway` opens its doors. Needs `ServiceModule`. */
-@Module({})
-export class GatewayModule {
-  static register(parts: GatewayParts): DynamicModule {
-    return {
-      module: GatewayModule,
-      controllers: [ClientApiController, StorageApiController],
-      providers: [
-        { provide: GATEWAY_PARTS, useValue: parts },
-        {
-          provide: GatewayLease,
-          useFactory: (config: HearthConfig, logger: Logger) =>
-            GatewayLease.claim(parts.database, config.nodeId, logger),
-          inject: [CONFIG, LOGGER],
-        },
-        Gateway,
-        { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
-        { provide: Attendance, useFactory: ({ attendance }: Gateway) => attendance, inject: [Gateway] },
-        { provide: UmdUpdates, useFactory: ({ umd }: Gateway) => umd, inject: [Gateway] },
-        { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
-        { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
-        { provide: ClientStorage, useFactory: ({ storage }: Gateway) => storage, inject: [Gateway] },
-        ClientGateway,
-        UpgradeRequired,
-        ConsoleRoutes,
-      ],
-    };
-  }
-}
+@Module({
+  controllers: [ClientApiController, StorageApiController],
+  providers: [
+    {
+      provide: GatewayLease,
+      useFactory: (database: Database, config: HearthConfig, logger: Logger) =>
+        GatewayLease.claim(database, config.nodeId, logger),
+      inject: [Database, CONFIG, LOGGER],
+    },
+    Gateway,
+    { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
+    { provide: Attendance, useFactory: ({ attendance }: Gateway) => attendance, inject: [Gateway] },
+    { provide: UmdUpdates, useFactory: ({ umd }: Gateway) => umd, inject: [Gateway] },
+    { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
+    { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
+    { provide: ClientStorage, useFactory: ({ storage }: Gateway) => storage, inject: [Gateway] },
+    ClientGateway,
+    UpgradeRequired,
+    ConsoleRoutes,
+  ],
+})
+export class GatewayModule {}
 
 /**
  * Puts the gateway of an application that imports `GatewayModule` on its HTTP server and on NATS. Call it before

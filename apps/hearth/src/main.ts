@@ -1,18 +1,18 @@
 import 'reflect-metadata';
 import {
-  createHttpApp,
-  listen,
   outputsOf,
+  requirePartitions,
   runService,
-  ServiceModule,
+  startHttpApp,
+  StoreModule,
+  StreamModule,
   withInstallationKeys,
   type GeneratedKeys,
   type RunningService,
   type ServiceContext,
 } from '@hearth/runtime';
-import { IngestPublisher, prepareStreams, StreamConnection } from '@hearth/stream';
-import { ensurePartitions, migrate, openDatabase } from '@hearth/store';
-import type { AddressInfo } from 'node:net';
+import { prepareStreams } from '@hearth/stream';
+import { migrate } from '@hearth/store';
 import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
 import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
@@ -21,11 +21,9 @@ import { WebhooksModule } from '../../webhooks/src/webhooks.module';
 import { loadOrCreateKeys, startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
 import { welcomeText } from './welcome';
 
-/** All services in one process on one port, with the servers they need unless others are given. */
-class HearthModule {}
-
 let generated: GeneratedKeys | undefined;
 
+/** All services in one process on one port, with the servers they need unless others are given. */
 async function start(context: ServiceContext): Promise<RunningService> {
   const { config, logger, interrupted } = context;
   const servers = await startEmbeddedServers({
@@ -38,70 +36,28 @@ async function start(context: ServiceContext): Promise<RunningService> {
     log: (line) => logger.info(line),
     warn: (line) => logger.warn(line),
   });
-  const closers = [() => servers.stop()];
-  const closeAll = async (): Promise<void> => {
-    const failures: unknown[] = [];
-    // A part that cannot be closed must not leave the others running, least of all the servers: they would outlive us.
-    for (const close of closers.reverse()) await close().catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw new AggregateError(failures, 'not everything could be closed');
-  };
   try {
     // Waiting for a server that is not started again would never end.
-    const port = await Promise.race([startServices(context, servers, closers), failureOf(servers)]);
-    return { drain: closeAll, port, failed: servers.lost };
+    const services = await Promise.race([startServices(context, servers), failureOf(servers)]);
+    process.stderr.write(await welcomeText(outputsOf(config, services.port), generated));
+    // Whatever cannot be closed must not leave the servers running: they would outlive us.
+    return { ...services, drain: () => services.drain().finally(() => servers.stop()), failed: servers.lost };
   } catch (error) {
-    await closeAll();
+    await servers.stop();
     throw error;
   }
 }
 
-/** @returns the port they listen on; what has to be closed in the end, last first, is added to `closers` */
 async function startServices(
-  context: ServiceContext,
-  servers: EmbeddedServers,
-  closers: (() => Promise<void>)[],
-): Promise<number> {
-  const { config, logger, admin } = context;
-  await migrate(servers.databaseUrl);
-  const database = openDatabase(servers.databaseUrl, {
-    applicationName: 'hearth',
-    max: config.databasePool,
-    log: (line) => logger.warn(line),
-  });
-  closers.push(() => database.close());
-  await ensurePartitions(database.db, config.partitions);
-  const stream = await StreamConnection.open(
-    { ...config, natsUrls: servers.natsUrl.split(',') },
-    'all-in-one',
-    logger,
-    context,
-  );
-  closers.push(() => stream.close());
-  await prepareStreams(await stream.manager(), config, logger);
-  const ingest = new IngestPublisher(stream, config);
-  closers.push(async () => ingest.close());
-  admin.addCheck('postgres', () => database.ping());
-  const app = await createHttpApp(
-    {
-      module: HearthModule,
-      imports: [
-        ServiceModule.of(context),
-        SequencerModule.register({ stream, database, databaseUrl: servers.databaseUrl }),
-        PublishApiModule.register(ingest, database),
-        HistoryModule.register({ stream, database }),
-        GatewayModule.register({ stream, database, ingest }),
-        ...(config.webhookUrls.length === 0 ? [] : [WebhooksModule.register({ stream, database, admin })]),
-      ],
-    },
-    config,
-    logger,
-  );
-  closers.push(() => app.close());
-  await attachGateway(app);
-  await listen(app, config);
-  const { port } = app.getHttpServer().address() as AddressInfo;
-  process.stderr.write(await welcomeText(outputsOf(config, port), generated));
-  return port;
+  { config, ...context }: ServiceContext,
+  { databaseUrl, natsUrl }: EmbeddedServers,
+): Promise<RunningService> {
+  await migrate(databaseUrl);
+  const services = [SequencerModule, PublishApiModule, HistoryModule, GatewayModule];
+  if (config.webhookUrls.length > 0) services.push(WebhooksModule);
+  const modules = [StoreModule.of(requirePartitions), StreamModule.of(prepareStreams), ...services];
+  const start = startHttpApp(modules, attachGateway);
+  return start({ ...context, config: { ...config, databaseUrl, natsUrls: natsUrl.split(',') } });
 }
 
 async function failureOf({ lost }: EmbeddedServers): Promise<never> {

@@ -40,14 +40,6 @@ import {
 } from './client-request';
 import { allowOrigins } from './cors';
 
-/** Connections that the process has opened for the client HTTP API. */
-export interface HistoryConnections {
-  readonly stream: StreamConnection;
-  readonly database: Database;
-}
-
-export const HISTORY_CONNECTIONS = Symbol('HistoryConnections');
-
 /** `meta` is always an object in history; clients read `meta.uid` without looking (client-http-api §3.2). */
 const SERVER_META = '{"uid":null,"umd":null}';
 
@@ -61,7 +53,8 @@ export class ConnectionController implements OnModuleInit {
 
   constructor(
     private readonly host: HttpAdapterHost,
-    @Inject(HISTORY_CONNECTIONS) private readonly connections: HistoryConnections,
+    private readonly stream: StreamConnection,
+    private readonly database: Database,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     private readonly metrics: Metrics,
@@ -174,7 +167,7 @@ export class ConnectionController implements OnModuleInit {
   /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */
   private async read<T>(query: (db: Db) => Promise<T>): Promise<T> {
     try {
-      return await query(this.connections.database.db);
+      return await query(this.database.db);
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
       this.logger.error({ err: error }, 'History could not be read');
@@ -185,7 +178,7 @@ export class ConnectionController implements OnModuleInit {
   }
 
   private askGateway<R extends GatewayRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
-    return askGateway(this.connections.stream, credentials, question, this.config.httpTimeoutMs);
+    return askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
   }
 }
 

@@ -1,12 +1,11 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import { ProtocolError, storageDataFrame, storageItem, STORAGE_SET_EVENT } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER, rawBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
-import { readStorageEntry } from '@hearth/store';
-import { AnswerTo, ConnectionCredentials, StorageRequest } from '@hearth/stream';
+import { Database, readStorageEntry } from '@hearth/store';
+import { AnswerTo, ConnectionCredentials, StorageRequest, StreamConnection } from '@hearth/stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { askGateway } from './ask-gateway';
 import { connectionCredentials, parseStorageGet, parseStorageList, parseStorageSet } from './client-request';
-import { HISTORY_CONNECTIONS, HistoryConnections } from './connection.controller';
 import { listReadableStorage } from './storage-list';
 
 /** Channel storage over the client HTTP API (client-http-api §6). */
@@ -15,7 +14,8 @@ export class StorageController {
   private readonly sourceIp: SourceIp;
 
   constructor(
-    @Inject(HISTORY_CONNECTIONS) private readonly connections: HistoryConnections,
+    private readonly stream: StreamConnection,
+    private readonly database: Database,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -42,7 +42,7 @@ export class StorageController {
     const credentials = connectionCredentials(request.raw.url ?? '');
     const { channel: name, key } = parseStorageGet(rawBody(request));
     const { channel } = await this.ask(credentials, { operation: 'channelStorageGet', channel: name, key });
-    const entry = await this.read(() => readStorageEntry(this.connections.database.db, channel, key));
+    const entry = await this.read(() => readStorageEntry(this.database.db, channel, key));
     void reply.header('content-type', 'application/json');
     return storageDataFrame(channel, key, entry && { dataJson: entry.data, metaJson: entry.meta });
   }
@@ -56,7 +56,7 @@ export class StorageController {
     const { channel, keys: named } = await this.ask(credentials, { operation: 'channelStorageList', channel: name });
     const readable = async (keys: readonly string[]) =>
       (await this.ask(credentials, { operation: 'readableStorageKeys', channel, keys })).keys;
-    const { db } = this.connections.database;
+    const { db } = this.database;
     const entries = await this.read(() =>
       listReadableStorage(db, { channel, keys: named, readable }, page, deadlineMs),
     );
@@ -65,7 +65,7 @@ export class StorageController {
   }
 
   private ask<R extends StorageRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
-    return askGateway(this.connections.stream, credentials, question, this.config.httpTimeoutMs);
+    return askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
   }
 
   /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */

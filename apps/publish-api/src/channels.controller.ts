@@ -7,17 +7,16 @@ import {
 } from '@hearth/protocol';
 import { Database, listStorageEntries, readChannelInfo, StoragePageRequest } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
-import { Controller, Get, Inject, Param, Query, UseGuards } from '@nestjs/common';
+import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { ApiKeyGuard } from './api-key.guard';
-import { DATABASE, INGEST } from './publisher';
 
 /** What backends may ask about channels (publish-api §11). Names are real names; aliases do not exist here. */
 @Controller('channels')
 @UseGuards(ApiKeyGuard)
 export class ChannelsController {
   constructor(
-    @Inject(INGEST) private readonly ingest: IngestPublisher,
-    @Inject(DATABASE) private readonly database: Database,
+    private readonly ingest: IngestPublisher,
+    private readonly database: Database,
   ) {}
 
   /** How many subscriptions a channel has, and who is in a presence channel; nobody, for one that nobody uses. */

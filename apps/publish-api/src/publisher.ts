@@ -36,10 +36,6 @@ export interface Accepted {
   readonly scheduleArn?: string;
 }
 
-export const INGEST = Symbol('IngestPublisher');
-/** For what must be read; accepting a message needs none of it. */
-export const DATABASE = Symbol('Database');
-
 /** What a request becomes on the ingest stream once everything about it has been checked. */
 type Checked = PublishRequest & { readonly target?: FoundMessage };
 
@@ -50,8 +46,9 @@ export class Publisher {
   private readonly nextId = monotonicFactory();
 
   constructor(
-    @Inject(INGEST) private readonly ingest: IngestPublisher,
-    @Inject(DATABASE) private readonly database: Pick<Database, 'db'>,
+    private readonly ingest: IngestPublisher,
+    /** For what must be read; accepting a message needs none of it. */
+    private readonly database: Database,
     @Inject(CONFIG) private readonly config: ScheduleNaming & Pick<HearthConfig, 'httpTimeoutMs'>,
     private readonly tracing: Tracing,
     @Inject(LOGGER) private readonly logger: Logger,

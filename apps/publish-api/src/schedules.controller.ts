@@ -8,7 +8,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { ApiKeyGuard } from './api-key.guard';
 import { AwsSignatures } from './aws-signatures';
-import { INGEST } from './publisher';
 
 /**
  * `DELETE /schedules/{name}`: cancels what was scheduled, with an API key, or signed as a `DeleteSchedule` of AWS's
@@ -19,7 +18,7 @@ export class SchedulesController {
   constructor(
     private readonly apiKeys: ApiKeyGuard,
     private readonly signatures: AwsSignatures,
-    @Inject(INGEST) private readonly ingest: IngestPublisher,
+    private readonly ingest: IngestPublisher,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}

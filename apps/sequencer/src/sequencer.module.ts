@@ -1,12 +1,15 @@
+import { Inject, Injectable, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import {
-  DynamicModule,
-  Inject,
-  Injectable,
-  Module,
-  OnApplicationBootstrap,
-  OnApplicationShutdown,
-} from '@nestjs/common';
-import { CONFIG, eventReport, HearthConfig, LiveSettings, Logger, LOGGER, Metrics, VERSION } from '@hearth/runtime';
+  CONFIG,
+  eventReport,
+  HearthConfig,
+  LiveSettings,
+  Logger,
+  LOGGER,
+  Metrics,
+  required,
+  VERSION,
+} from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
@@ -16,24 +19,14 @@ import { PartitionOwnership } from './partition-ownership';
 import type { SequencerParts } from './sequencer-parts';
 import { StorageExpiry } from './storage-expiry';
 
-/** Connections that the process has opened for the sequencer. */
-export interface SequencerConnections {
-  readonly stream: StreamConnection;
-  readonly database: Database;
-  readonly databaseUrl: string;
-}
-
 /** What surrounds the lists in what tells of a join. */
 const JOIN_BYTES = 65_536;
-
-export const SEQUENCER_CONNECTIONS = Symbol('SequencerConnections');
 
 /** Order → id → dedup → log → fan-out, and the expiry job. */
 @Injectable()
 export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly publisher: AckedPublisher;
   private readonly events: EventPublisher;
-  private readonly ingest: IngestPublisher;
   private readonly ownership: PartitionOwnership;
   private readonly storageExpiry: StorageExpiry;
   private readonly reaper: GatewayReaper;
@@ -43,13 +36,13 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(SEQUENCER_CONNECTIONS) private readonly connections: SequencerConnections,
+    private readonly database: Database,
+    stream: StreamConnection,
+    ingest: IngestPublisher,
     private readonly live: LiveSettings,
     metrics: Metrics,
   ) {
-    const { stream, database } = connections;
     this.publisher = new AckedPublisher(stream);
-    this.ingest = new IngestPublisher(stream, config);
     this.events = new EventPublisher(stream, config, VERSION, eventReport(metrics, logger));
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
     const parts: SequencerParts = {
@@ -58,7 +51,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
       streamSettings: config,
       publisher: this.publisher,
       events: this.events,
-      ingest: this.ingest,
+      ingest,
       channelRules: { presenceMaxBytes: Math.min(config.presenceMaxBytes, largestMemberList(stream.maxPayload)) },
       database,
       groupCommit: new GroupCommit(database, deduplication, metrics),
@@ -70,7 +63,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     this.reaper = new GatewayReaper(parts, () => this.ownership.owned);
     this.storageExpiry = new StorageExpiry({
       database,
-      ingest: this.ingest,
+      ingest,
       logger,
       ownedPartitions: () => this.ownership.owned,
     });
@@ -92,17 +85,15 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     await this.ownership.stop();
     await this.events.settle();
     this.publisher.close();
-    this.ingest.close();
     this.events.close();
   }
 
   /** What the message path does not wait for; tried again until Postgres and NATS let it happen. */
   private async prepare(): Promise<void> {
-    const { database, databaseUrl } = this.connections;
     try {
       if (this.live.current.eventsEnabled) await this.events.ensureStream();
-      await ensureEventIndex(databaseUrl, this.config.messageEventIndex);
-      if (!(await scheduleExpiryWithPgCron(database.db))) this.expireOnTimer();
+      await ensureEventIndex(required(this.config, 'databaseUrl'), this.config.messageEventIndex);
+      if (!(await scheduleExpiryWithPgCron(this.database.db))) this.expireOnTimer();
     } catch (error) {
       this.logger.warn({ err: error }, 'preparation failed, trying again');
       this.preparation = setTimeout(() => void this.prepare(), 2_000);
@@ -113,7 +104,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private expireOnTimer(): void {
     this.expiry = every(
       this.config.expirySeconds * 1_000,
-      () => expireRows(this.connections.database.db),
+      () => expireRows(this.database.db),
       (error) => this.logger.warn({ err: error }, 'expiry failed, next try on schedule'),
     );
   }
@@ -124,13 +115,5 @@ function largestMemberList(maxPayload: number): number {
   return Math.floor((maxPayload - JOIN_BYTES) / 2);
 }
 
-@Module({})
-export class SequencerModule {
-  static register(connections: SequencerConnections): DynamicModule {
-    return {
-      module: SequencerModule,
-      providers: [{ provide: SEQUENCER_CONNECTIONS, useValue: connections }, Sequencer],
-      exports: [Sequencer],
-    };
-  }
-}
+@Module({ providers: [Sequencer] })
+export class SequencerModule {}

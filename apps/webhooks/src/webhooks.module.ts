@@ -1,11 +1,4 @@
-import {
-  DynamicModule,
-  Inject,
-  Injectable,
-  Module,
-  OnApplicationBootstrap,
-  OnApplicationShutdown,
-} from '@nestjs/common';
+import { Inject, Injectable, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
@@ -13,15 +6,6 @@ import { every, Repeated } from '@hearth/timing';
 import { encodeTime } from 'ulid';
 import { addDeadLetterRoutes } from './dead-letter.routes';
 import { TargetOwnership } from './target-ownership';
-
-/** What the process has opened for webhooks. */
-export interface WebhooksConnections {
-  readonly stream: StreamConnection;
-  readonly database: Database;
-  readonly admin: AdminServer;
-}
-
-export const WEBHOOKS_CONNECTIONS = Symbol('WebhooksConnections');
 
 /** At shutdown. An attempt that is broken off is made again by the next process, so there is no need to wait longer. */
 const PATIENCE_MS = 2_000;
@@ -42,15 +26,17 @@ export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(WEBHOOKS_CONNECTIONS) private readonly connections: WebhooksConnections,
+    private readonly database: Database,
+    private readonly admin: AdminServer,
+    stream: StreamConnection,
     live: LiveSettings,
     metrics: Metrics,
   ) {
-    this.ownership = new TargetOwnership({ ...connections, config, live, logger }, metrics);
+    this.ownership = new TargetOwnership({ stream, database, config, live, logger }, metrics);
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    addDeadLetterRoutes(this.connections.admin, this.connections.database);
+    addDeadLetterRoutes(this.admin, this.database);
     this.logger.info({ targets: this.ownership.targets }, 'webhook targets');
     await this.ownership.start();
     await this.clean();
@@ -63,7 +49,7 @@ export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private async clean(): Promise<void> {
-    const { db } = this.connections.database;
+    const { db } = this.database;
     try {
       // The smallest ULID of that time.
       const beforeId = encodeTime(Date.now() - KEEP_DAYS * DAY_MS).padEnd(26, '0');
@@ -76,12 +62,5 @@ export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
-@Module({})
-export class WebhooksModule {
-  static register(connections: WebhooksConnections): DynamicModule {
-    return {
-      module: WebhooksModule,
-      providers: [{ provide: WEBHOOKS_CONNECTIONS, useValue: connections }, Webhooks],
-    };
-  }
-}
+@Module({ providers: [Webhooks] })
+export class WebhooksModule {}

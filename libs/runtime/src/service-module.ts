@@ -1,5 +1,5 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
-import type { AdminServer } from './admin/admin-server';
+import { AdminServer } from './admin/admin-server';
 import { ApiKeys } from './http/api-keys';
 import type { HearthConfig } from './config/config';
 import { LiveSettings } from './config/live-settings';
@@ -10,6 +10,8 @@ import { Tracing } from './log/tracing';
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
 export const CONFIG = Symbol('HearthConfig');
 export const LOGGER = Symbol('Logger');
+/** `interrupted` of the context. */
+export const INTERRUPTED = Symbol('AbortSignal');
 
 /** What every process has before its Nest application exists. */
 export interface ServiceContext {
@@ -21,7 +23,7 @@ export interface ServiceContext {
   readonly interrupted: AbortSignal;
 }
 
-/** Gives every provider of a process its configuration, logger, metrics, live settings, API keys and tracing. */
+/** Gives every provider of a process its configuration, logger, metrics, admin port, live settings, API keys and tracing. */
 @Global()
 @Module({})
 export class ServiceModule {
@@ -29,7 +31,9 @@ export class ServiceModule {
     const providers = [
       { provide: CONFIG, useValue: context.config },
       { provide: LOGGER, useValue: context.logger },
+      { provide: INTERRUPTED, useValue: context.interrupted },
       { provide: Metrics, useValue: context.metrics },
+      { provide: AdminServer, useValue: context.admin },
       { provide: LiveSettings, useValue: context.config.live },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
       { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },

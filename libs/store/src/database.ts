@@ -15,13 +15,31 @@ export interface DatabaseOptions {
   readonly log?: (line: string) => void;
 }
 
-/** A pool of connections: owns their lifecycle, `db` runs the queries. */
-export interface Database {
+/** A pool of connections: owns their lifecycle, `db` runs the queries. Made by `openDatabase`. */
+export class Database {
   readonly db: Db;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly pool: Pool) {
+    this.db = new Kysely<Tables>({
+      dialect: new PostgresDialect({
+        pool: {
+          connect: async () => new CheckedOutClient(await pool.connect().catch(failAsOutage)),
+          end: () => pool.end(),
+        },
+      }),
+    });
+  }
+
   /** Rejects unless the server answers a query. */
-  ping(): Promise<void>;
+  async ping(): Promise<void> {
+    await this.pool.query('select 1');
+  }
+
   /** Ends all connections, after those in use are done. */
-  close(): Promise<void>;
+  close(): Promise<void> {
+    return (this.closing ??= this.pool.end());
+  }
 }
 
 /** Postgres cannot be reached, or cannot work at the moment. The message is for the log: it may name the server. */
@@ -57,19 +75,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     types: { getTypeParser },
   });
   surviveLostConnections(pool, options.log ?? (() => undefined));
-  const db = new Kysely<Tables>({
-    dialect: new PostgresDialect({
-      pool: {
-        connect: async () => new CheckedOutClient(await pool.connect().catch(failAsOutage)),
-        end: () => pool.end(),
-      },
-    }),
-  });
-  return {
-    db,
-    ping: async () => void (await pool.query('select 1')),
-    close: () => pool.end(),
-  };
+  return new Database(pool);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@hearth/wire';
-import type { ConnectionLog } from './connection';
+import type { ConnectionLog, StreamConnection } from './connection';
 import { DiscardPolicy, JetStreamManager, nanos, NatsError, RetentionPolicy, StorageType, StreamConfig } from 'nats';
 
 export interface StreamSettings {
@@ -102,7 +102,8 @@ function deliverTuning({ deliverMaxAgeSeconds, deliverMaxBytes, streamReplicas }
 }
 
 /** All streams of an installation but the backend events; safe to call from every node at every start. */
-export async function ensureStreams(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
+export async function ensureStreams(connection: StreamConnection, settings: StreamSettings): Promise<void> {
+  const manager = await connection.manager();
   await ensureDeliverStream(manager, settings);
   for (let partition = 0; partition < settings.partitions; partition++) {
     await ensureIngestStream(manager, partition, settings);
@@ -122,13 +123,13 @@ async function updateStreams(manager: JetStreamManager, settings: StreamSettings
 
 /** As `ensureStreams`, for the start of those who work on the streams: existing ones come to what is set by now. */
 export async function prepareStreams(
-  manager: JetStreamManager,
+  connection: StreamConnection,
   settings: StreamSettings,
   log: ConnectionLog,
 ): Promise<void> {
-  await ensureStreams(manager, settings);
+  await ensureStreams(connection, settings);
   try {
-    await updateStreams(manager, settings);
+    await updateStreams(await connection.manager(), settings);
   } catch (error) {
     log.warn(`streams could not be brought to what is set, and stay as they are: ${(error as Error).message}`);
   }

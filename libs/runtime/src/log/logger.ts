@@ -65,6 +65,8 @@ export class NestLogger implements LoggerService {
 
   error(message: unknown, ...rest: unknown[]): void {
     const context = contextOf(rest);
+    // It is thrown as well, and `runService` tells why a start has failed, if it has.
+    if (context === 'ExceptionHandler') return;
     const err = message instanceof Error ? message : undefined;
     const stack = typeof rest[0] === 'string' && rest.length > 1 ? rest[0] : undefined;
     this.logger.error({ context, err, stack }, textOf(message));

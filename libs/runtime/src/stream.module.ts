@@ -1,0 +1,54 @@
+import { Database } from '@hearth/store';
+import { IngestPublisher, StreamConnection } from '@hearth/stream';
+import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import { AdminServer } from './admin/admin-server';
+import type { HearthConfig } from './config/config';
+import type { Logger } from './log/logger';
+import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
+
+/** What must be so before anything is sent; the process does not start when it rejects. */
+export type PrepareStreams = (stream: StreamConnection, config: HearthConfig, logger: Logger) => Promise<void>;
+
+/**
+ * The one NATS connection of a process and its way to the sequencers, for all its modules. Global modules are the last to
+ * be told of the shutdown, so everything that publishes has finished when these two are closed.
+ */
+@Global()
+@Module({})
+export class StreamModule implements OnApplicationShutdown {
+  constructor(
+    private readonly stream: StreamConnection,
+    private readonly ingest: IngestPublisher,
+  ) {}
+
+  static of(prepare?: PrepareStreams): DynamicModule {
+    const open = async (config: HearthConfig, logger: Logger, admin: AdminServer, interrupted: AbortSignal) => {
+      const name = config.service === 'hearth' ? 'all-in-one' : config.service;
+      const stream = await StreamConnection.open(config, name, logger, { admin, interrupted });
+      await prepare?.(stream, config, logger);
+      return stream;
+    };
+    return {
+      module: StreamModule,
+      providers: [
+        {
+          provide: StreamConnection,
+          useFactory: open,
+          // After Postgres, which knows whether the number of partitions is right that the streams are made for.
+          inject: [CONFIG, LOGGER, AdminServer, INTERRUPTED, Database],
+        },
+        {
+          provide: IngestPublisher,
+          useFactory: (stream: StreamConnection, config: HearthConfig) => new IngestPublisher(stream, config),
+          inject: [StreamConnection, CONFIG],
+        },
+      ],
+      exports: [StreamConnection, IngestPublisher],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.ingest.close();
+    await this.stream.close();
+  }
+}
