@@ -2,7 +2,7 @@ import { LiveSettings } from '@hearth/runtime';
 import { generateKeyPairSync } from 'node:crypto';
 import { parseSigningKey } from '../../libs/claims/src/signing-keys';
 import { CONNECT_VECTORS, type PresentedToken, VALID } from '../../libs/claims/src/testing/connect-vectors';
-import { base64url, NOW, SETTINGS, signHs256, signTexts, signWith } from '../../libs/claims/src/testing/tokens';
+import { base64url, NOW, SETTINGS, signHs256, signTexts, signWith } from '../../libs/claims/src/testing/signed-tokens';
 import type { TokenSettings } from '../../libs/claims/src/verify-token';
 import type { GatewayUnderTest } from '../gateway/gateway-under-test';
 import { startTestbed, type Testbed } from '../gateway/testbed';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { lockDataDir, openDataDir } from '../../libs/embedded/src/data-dir';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/postgres';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/embedded-postgres';
 import { freePort } from './free-port';
 
 /** Of the data folders, by which the next test run clears away what a killed one left. */

@@ -5,8 +5,8 @@ import { Client } from 'pg';
 import { cacheFolder } from '../../libs/embedded/src/cache-dir';
 import { lockDataDir } from '../../libs/embedded/src/data-dir';
 import { findNatsServer } from '../../libs/embedded/src/find-nats-server';
-import { leftOverNats } from '../../libs/embedded/src/nats-server';
-import { leftOverPostgres } from '../../libs/embedded/src/postgres';
+import { leftOverNats } from '../../libs/embedded/src/embedded-nats';
+import { leftOverPostgres } from '../../libs/embedded/src/embedded-postgres';
 import { stopLeftOver } from '../../libs/embedded/src/server-start';
 import { runPrefix, TestPostgres } from './postgres';
 

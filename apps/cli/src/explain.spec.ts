@@ -1,5 +1,5 @@
-import { compiled, NOW, NOW_MS, SETTINGS, signHs256 } from '../../../libs/claims/src/testing/tokens';
-import { checkToken } from './check';
+import { compiled, NOW, NOW_MS, SETTINGS, signHs256 } from '../../../libs/claims/src/testing/signed-tokens';
+import { checkToken } from './check-token';
 import { acceptedLines, channelLines, decide, decisionLine, explanation } from './explain';
 
 async function accepted(claims: object, header?: object) {

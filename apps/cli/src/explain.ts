@@ -1,5 +1,5 @@
 import { Grants, type Claims, type TokenUse } from '@hearth/claims';
-import type { TokenContent, Verdict } from './check';
+import type { TokenContent, Verdict } from './check-token';
 import { duration, instant } from './duration';
 
 type Entry = Readonly<Record<string, unknown>>;

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import { VERSION } from '@hearth/runtime';
 import { report } from './failure';
-import { keysCommand } from './keys';
-import { publishCommand } from './publish';
-import { subscribeCommand } from './subscribe';
-import { tokenCommand } from './token';
+import { keysCommand } from './keys-command';
+import { publishCommand } from './publish-command';
+import { subscribeCommand } from './subscribe-command';
+import { tokenCommand } from './token-command';
 
 /** The `hearth` command: tokens, messages and keys from a terminal (docs/cli.md). */
 function hearthCommand(): Command {

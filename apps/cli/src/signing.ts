@@ -2,7 +2,7 @@ import { SIGNING_METHODS, type SigningKey, type SigningMethod } from '@hearth/cl
 import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { UsageError } from './failure';
 import { readSecret } from './input';
-import { otherSources } from './installation';
+import { otherSources } from './installation-settings';
 
 /** What tokens are signed with. */
 export interface Signer {

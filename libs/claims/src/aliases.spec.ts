@@ -1,7 +1,7 @@
 import { aliasOf, type AliasScope, resolveChannel } from './aliases';
 import { autoSubscriptions } from './grants';
 import { ALIAS_VECTORS } from './testing/subscribe-vectors';
-import { compiled, NOW, NOW_MS, SETTINGS, signTexts } from './testing/tokens';
+import { compiled, NOW, NOW_MS, SETTINGS, signTexts } from './testing/signed-tokens';
 import { verifyToken } from './verify-token';
 
 async function scope(

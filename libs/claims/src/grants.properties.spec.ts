@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { Grants } from './grants';
-import { compiled } from './testing/tokens';
+import { compiled } from './testing/signed-tokens';
 
 /**
  * A second evaluator of tokens-and-claims §5, written from the text alone: over the raw claims, one rule at a time,

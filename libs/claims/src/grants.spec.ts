@@ -10,7 +10,7 @@ import {
   type PublishVector,
 } from './testing/publish-vectors';
 import { AUTO_SUBSCRIBE_VECTORS, no, SUBSCRIBE_VECTORS, type SubscribeVector, yes } from './testing/subscribe-vectors';
-import { compiled, NOW } from './testing/tokens';
+import { compiled, NOW } from './testing/signed-tokens';
 
 /** Vectors of tokens-and-claims §7 that the claims alone decide; `S1` and so on are their numbers there. */
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { parseSigningKey } from './signing-keys';
-import { base64url, NOW, NOW_MS, SETTINGS, signHs256, signTexts, signWith } from './testing/tokens';
+import { base64url, NOW, NOW_MS, SETTINGS, signHs256, signTexts, signWith } from './testing/signed-tokens';
 import { TokenError } from './token-error';
 import { type TokenSettings, verifyToken } from './verify-token';
 

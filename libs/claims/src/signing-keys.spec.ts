@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { parseSigningKey, type SigningMethod } from './signing-keys';
-import { NOW, NOW_MS, signWith } from './testing/tokens';
+import { NOW, NOW_MS, signWith } from './testing/signed-tokens';
 import { verifyToken } from './verify-token';
 
 const CLAIMS = { exp: NOW + 60, scope: 'connect', uid: 'u1' };

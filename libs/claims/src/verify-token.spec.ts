@@ -4,7 +4,7 @@ import type { TokenUse } from './claims';
 import { parseSigningKey } from './signing-keys';
 import { channels, CONNECT_VECTORS, ONE, type PresentedToken, slot, TWO, VALID } from './testing/connect-vectors';
 import { BINDING_VECTORS } from './testing/subscribe-vectors';
-import { compiled, NOW, NOW_MS, SECRET, SETTINGS, signHs256, signTexts } from './testing/tokens';
+import { compiled, NOW, NOW_MS, SECRET, SETTINGS, signHs256, signTexts } from './testing/signed-tokens';
 import { TokenError, type TokenErrorReason } from './token-error';
 import { verifyToken } from './verify-token';
 

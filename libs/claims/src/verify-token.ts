@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { isObject, type JsonObject } from './claim-values';
 import type { Claims, TokenUse } from './claims';
 import { parseClaims, parsePayload, parseRegisteredClaims, type RegisteredClaims } from './parse-claims';
-import { isSignedBy } from './signature';
+import { isSignedBy } from './token-signature';
 import type { SigningKey } from './signing-keys';
 import { TokenError } from './token-error';
 

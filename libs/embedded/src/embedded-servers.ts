@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { cacheFolder } from './cache-dir';
 import { lockDataDir, openDataDir } from './data-dir';
 import { findNatsServer } from './find-nats-server';
-import { startEmbeddedNats } from './nats-server';
-import { startEmbeddedPostgres } from './postgres';
+import { startEmbeddedNats } from './embedded-nats';
+import { startEmbeddedPostgres } from './embedded-postgres';
 import { SupervisedServer, type RunningServer } from './supervised-server';
 
 /**

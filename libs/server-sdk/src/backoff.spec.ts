@@ -1,5 +1,5 @@
 import { waitBeforeRetry } from './backoff';
-import { PublishError } from './errors';
+import { PublishError } from './sdk-errors';
 
 const answer = (statusCode: number, retryAfter?: string) => ({
   statusCode,

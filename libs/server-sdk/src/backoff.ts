@@ -1,4 +1,4 @@
-import { PublishError } from './errors';
+import { PublishError } from './sdk-errors';
 import type { Answer } from './transport';
 
 /** The ceiling of the first wait; it doubles with each further one. */

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { configure, issueToken, publishMessage } from './defaults';
-import { ArgumentError, ConfigurationError } from './errors';
+import { ArgumentError, ConfigurationError } from './sdk-errors';
 
 /** Claims of a token whose signature fits the secret. */
 function claimsOf(token: string, secret: string): unknown {

@@ -1,8 +1,8 @@
-import type { Claims } from './claims';
-import { checkOptionNames, Config, setOptions, type ConfigOptions } from './config';
+import type { Claims } from './token-claims';
+import { checkOptionNames, Config, setOptions, type ConfigOptions } from './sdk-config';
 import { Issuer } from './issuer';
 import type { PublishInput, PublishResult } from './message';
-import { Publisher } from './publisher';
+import { Publisher } from './message-publisher';
 
 /** The process-wide configuration behind `publishMessage` and `issueToken`, and what was made from it. */
 let config = new Config();

@@ -1,4 +1,4 @@
-import { neededOption, type Config } from './config';
+import { neededOption, type Config } from './sdk-config';
 import type { PublishResult } from './message';
 import { membersOf, refusalOf, resultOf, type Answer, type Transport } from './transport';
 

@@ -1,9 +1,9 @@
 import { SIGNING_METHODS } from '@hearth/claims';
 import * as crypto from 'node:crypto';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
-import type { Claims } from './claims';
-import { Config, type ConfigOptions } from './config';
-import { ConfigurationError } from './errors';
+import type { Claims } from './token-claims';
+import { Config, type ConfigOptions } from './sdk-config';
+import { ConfigurationError } from './sdk-errors';
 import { Issuer } from './issuer';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-algorithms';
 

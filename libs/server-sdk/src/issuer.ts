@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Claims } from './claims';
-import { checkOptionNames, Config, neededOption, optionOf, type ConfigOptions } from './config';
-import { ArgumentError } from './errors';
+import type { Claims } from './token-claims';
+import { checkOptionNames, Config, neededOption, optionOf, type ConfigOptions } from './sdk-config';
+import { ArgumentError } from './sdk-errors';
 import { createSigner, type Signer } from './signer';
 
 interface Prepared {

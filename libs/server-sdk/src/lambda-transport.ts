@@ -1,5 +1,5 @@
-import { checkHttpUrl, neededOption, optionOf, type Config } from './config';
-import { credentialSource, type CredentialSource } from './credentials';
+import { checkHttpUrl, neededOption, optionOf, type Config } from './sdk-config';
+import { credentialSource, type CredentialSource } from './aws-credentials';
 import type { PublishResult } from './message';
 import { RequestSigner } from './request-signer';
 import { refusalOf, membersOf, resultOf, type Answer, type Transport } from './transport';

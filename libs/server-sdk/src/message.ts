@@ -1,4 +1,4 @@
-import { ArgumentError } from './errors';
+import { ArgumentError } from './sdk-errors';
 
 export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [name: string]: JsonValue | undefined };

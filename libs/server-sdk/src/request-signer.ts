@@ -9,7 +9,7 @@ import {
 } from '../../sigv4/src/canonical-request';
 import { hmacSha256, type Hmac } from '../../sigv4/src/hmac';
 import { sha256Hex } from '../../sigv4/src/sha256';
-import type { AwsCredentials } from './credentials';
+import type { AwsCredentials } from './aws-credentials';
 
 /** Signs `POST` requests to one address (publish-api §10.2). */
 export class RequestSigner {

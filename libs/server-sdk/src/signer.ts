@@ -1,5 +1,5 @@
 import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
-import { ConfigurationError } from './errors';
+import { ConfigurationError } from './sdk-errors';
 import type { SigningAlgorithm } from './signing-algorithms';
 
 /** Signs the text before the last dot of a token. */

@@ -1,4 +1,4 @@
-import { PublishError, type PublishFailure } from './errors';
+import { PublishError, type PublishFailure } from './sdk-errors';
 import type { PublishResult } from './message';
 
 /** What came back, whatever its status. */

@@ -5,5 +5,5 @@ export * from './received-headers';
 export * from './remember';
 export * from './sha256';
 export * from './signature-error';
-export * from './signing-keys';
+export * from './proven-keys';
 export * from './verification';

@@ -2,7 +2,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import * as fc from 'fast-check';
 import { createHash, createHmac, Hash } from 'node:crypto';
 import { SignatureError } from './signature-error';
-import { SigningKeys } from './signing-keys';
+import { SigningKeys } from './proven-keys';
 import { checkSignedRequest, readSignedRequest, ReceivedHead, verifySignedRequest } from './verification';
 
 const ID = 'AKIDEXAMPLE';

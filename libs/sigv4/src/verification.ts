@@ -13,7 +13,7 @@ import { ReceivedHeaders, receivedHeaders } from './received-headers';
 import { remember } from './remember';
 import { sha256Hex } from './sha256';
 import { SignatureError } from './signature-error';
-import { SigningKeys } from './signing-keys';
+import { SigningKeys } from './proven-keys';
 
 /** The head of a request as it was received; Node's `IncomingMessage` has it. */
 export interface ReceivedHead {

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import type { SigningKey } from '../signing-keys';
 import type { TokenSettings } from '../verify-token';
-import { NOW } from './tokens';
+import { NOW } from './signed-tokens';
 
 /**
  * Vectors of tokens-and-claims §7 about connect tokens. The pure rules beside are tested with them, and a running Hearth

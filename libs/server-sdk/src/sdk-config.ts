@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors';
+import { ConfigurationError } from './sdk-errors';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-algorithms';
 
 export type TransportName = 'lambda' | 'http';

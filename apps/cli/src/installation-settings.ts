@@ -1,4 +1,11 @@
-import { ConfigError, type Environment, type HearthConfig, loadConfig, outputsOf, withInstallationKeys } from '@hearth/runtime';
+import {
+  ConfigError,
+  type Environment,
+  type HearthConfig,
+  loadConfig,
+  outputsOf,
+  withInstallationKeys,
+} from '@hearth/runtime';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadOrCreateKeys } from '@hearth/embedded';

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import type { TokenSettings, TokenUse } from '@hearth/claims';
 import type { HearthConfig } from '@hearth/runtime';
-import { checkToken, TOKEN_USES, type Verdict } from './check';
+import { checkToken, TOKEN_USES, type Verdict } from './check-token';
 import { acceptedLines, decide, decisionLine, explanation } from './explain';
 import { EXIT, UsageError } from './failure';
 import { collect, readInput } from './input';
-import { installationSettings, otherSources } from './installation';
+import { installationSettings, otherSources } from './installation-settings';
 import { jsonWithMember } from './json-member';
 
 interface CheckOptions {

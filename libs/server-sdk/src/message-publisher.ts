@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { waitBeforeRetry } from './backoff';
-import { checkOptionNames, Config, optionOf, type ConfigOptions } from './config';
-import { ArgumentError, ConfigurationError, PublishError } from './errors';
+import { checkOptionNames, Config, optionOf, type ConfigOptions } from './sdk-config';
+import { ArgumentError, ConfigurationError, PublishError } from './sdk-errors';
 import { HttpTransport } from './http-transport';
 import { LambdaTransport } from './lambda-transport';
 import { encodeMessage, type PublishInput, type PublishResult } from './message';

@@ -1,4 +1,4 @@
-import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims';
+import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims-from-flags';
 import { UsageError } from './failure';
 
 const NOW = 1_800_000_000;

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Config, neededOption, optionOf } from './config';
-import { ConfigurationError } from './errors';
+import { Config, neededOption, optionOf } from './sdk-config';
+import { ConfigurationError } from './sdk-errors';
 import { Issuer } from './issuer';
-import { Publisher } from './publisher';
+import { Publisher } from './message-publisher';
 
 type Default = string | number | boolean | undefined;
 

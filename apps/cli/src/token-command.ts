@@ -2,14 +2,14 @@ import { Command } from 'commander';
 import { memberText } from '@hearth/protocol';
 import { CompactSign } from 'jose';
 import { randomUUID } from 'node:crypto';
-import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims';
+import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims-from-flags';
 import { instant, parseDuration } from './duration';
 import { UsageError } from './failure';
 import { collect, parseJson, readInput } from './input';
-import { installationSettings } from './installation';
+import { installationSettings } from './installation-settings';
 import { jsonWithMember } from './json-member';
 import { signerOf, type Signer, type SigningFlags } from './signing';
-import { tokenCheckCommand } from './token-check';
+import { tokenCheckCommand } from './token-check-command';
 
 /** The flags as commander gives them. */
 interface TokenOptions extends SigningFlags {

@@ -1,6 +1,6 @@
 import { parseSigningKey, type TokenErrorReason, type TokenSettings, type TokenUse } from '@hearth/claims';
-import { NOW, NOW_MS, SECRET, SETTINGS, signHs256 } from '../../../libs/claims/src/testing/tokens';
-import { checkToken } from './check';
+import { NOW, NOW_MS, SECRET, SETTINGS, signHs256 } from '../../../libs/claims/src/testing/signed-tokens';
+import { checkToken } from './check-token';
 
 const CLAIMS = { exp: NOW + 60, scope: 'connect', uid: 'u1' };
 const otherSecret = Buffer.from('another secret of thirty-two byt');

@@ -10,7 +10,7 @@ import { type HearthConfig, outputsOf } from '@hearth/runtime';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
 import { parseJson, readInput, readSecret } from './input';
-import { httpUrl, installationSettings, otherSources } from './installation';
+import { httpUrl, installationSettings, otherSources } from './installation-settings';
 import { jsonWithMember } from './json-member';
 
 interface PublishOptions {

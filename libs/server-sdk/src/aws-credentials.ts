@@ -1,5 +1,5 @@
-import { optionOf, type Config } from './config';
-import { ConfigurationError, PublishError } from './errors';
+import { optionOf, type Config } from './sdk-config';
+import { ConfigurationError, PublishError } from './sdk-errors';
 import { VERSION } from './version';
 
 export interface AwsCredentials {

@@ -4,9 +4,9 @@ import { parseDuration } from './duration';
 import { RefusedError, UsageError } from './failure';
 import { type Ending, type Frame, FrameStream } from './frame-stream';
 import { collect, readSecret } from './input';
-import { installationSettings, webSocketUrl } from './installation';
+import { installationSettings, webSocketUrl } from './installation-settings';
 import { signerOf, type SigningFlags } from './signing';
-import { sign } from './token';
+import { sign } from './token-command';
 
 interface SubscribeOptions extends SigningFlags {
   readonly token?: string;
