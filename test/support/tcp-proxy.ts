@@ -1,11 +1,13 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
 
-/** Passes connections on to a port of this machine, and can lose them without a word, as a network does. */
+/** Passes connections on to a port of this machine, and can be slow or lose them without a word, as a network can. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>();
   /** Those of them that lead to the target. */
   private readonly targets = new Set<Socket>();
   private isLosing = false;
+  private delayMs = 0;
 
   private constructor(private readonly server: Server) {}
 
@@ -19,6 +21,11 @@ export class TcpProxy {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** From now on everything takes so long, in each direction. */
+  slowDown(delayMs: number): void {
+    this.delayMs = delayMs;
   }
 
   /** From now on nothing comes through and nothing is closed, on connections there are and on new ones. */
@@ -53,7 +60,30 @@ export class TcpProxy {
       this.targets.delete(target);
       client.destroy();
     });
-    client.pipe(target).pipe(client);
+    client.pipe(this.road()).pipe(target).pipe(this.road()).pipe(client);
+  }
+
+  /** One direction: what goes in comes out in the same order, however the delay changes. */
+  private road(): Transform {
+    const onTheWay: { readonly dueMs: number; readonly chunk: unknown }[] = [];
+    let lastMs = 0;
+    const arrive = (): void => {
+      for (let next = onTheWay[0]; next !== undefined; next = onTheWay[0]) {
+        if (next.dueMs > Date.now()) return void setTimeout(arrive, next.dueMs - Date.now());
+        onTheWay.shift();
+        road.push(next.chunk);
+      }
+    };
+    const send = (chunk: unknown): void => {
+      lastMs = Math.max(lastMs, Date.now() + this.delayMs);
+      if (onTheWay.push({ dueMs: lastMs, chunk }) === 1) arrive();
+    };
+    const road = new Transform({
+      transform: (chunk, _encoding, done) => done(void send(chunk)),
+      // Its end takes the same way.
+      flush: () => send(null),
+    });
+    return road;
   }
 
   private keep(socket: Socket): void {

@@ -33,9 +33,6 @@ import { UpgradeRequired } from './transport/upgrade-required';
 /** A keep-alive must come before the idle limit, also where that is configured lower (websocket-protocol §2). */
 const KEEP_ALIVE_SHARE_OF_IDLE = 0.95;
 
-/** Only reports to the sequencers wait for a `connected`, so that nothing of a connection comes before it. */
-const EVENTS_PATIENCE_MS = 30_000;
-
 function timesOf(config: HearthConfig): ConnectionTimes {
   const idleMs = config.connectionIdleSeconds * 1_000;
   const keepAliveMs = config.keepAliveSeconds * 1_000;
@@ -89,7 +86,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
       barriers,
       ingest,
     );
-    this.publisher = new EventPublisher(stream, config, VERSION, report, EVENTS_PATIENCE_MS);
+    this.publisher = new EventPublisher(stream, config, VERSION, report);
     this.events = new ConnectionEvents(this.publisher, wantsEvents);
     const resume = new Resume(stream, new MissedLog(database, logger), config.deliverMaxAgeSeconds * 1_000, logger);
     this.connections = new Connections(
@@ -131,6 +128,7 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     this.connections.stop();
     this.hub.stop();
+    this.attendance.close();
     this.publisher.close();
     await this.lease.release();
   }

@@ -1,10 +1,23 @@
 import type { OutcomeEvent, SequencedOperation } from '@hearth/channels';
 import { derivedId } from '@hearth/protocol';
 import { BackendEvent } from '@hearth/wire';
-import type { SequencedMessage } from './sequencing';
+import { isOperation, Sequenced, SequencedMessage } from './sequencing';
 
-/** The event of a processed message (pubsub-events §3.5). */
-export function messagePublished({ id, event, data }: SequencedMessage): BackendEvent {
+/** What a message or an operation introduces comes before anything that comes of it. */
+function introductionsOf(one: Sequenced): BackendEvent[] {
+  const { introduces = [] } = isOperation(one) ? one.operation : one.event;
+  return introduces.map((introduction) => ({ ...introduction, name: 'connected', metadata: {} }));
+}
+
+/** The events of a processed message, if there shall be any. */
+export function eventsOfMessage(message: SequencedMessage): BackendEvent[] {
+  if (!message.event.emitPubSubEvent) return [];
+  const event = messagePublished(message);
+  return message.event.introduces === undefined ? [event] : [...introductionsOf(message), event];
+}
+
+/** pubsub-events §3.5 */
+function messagePublished({ id, event, data }: SequencedMessage): BackendEvent {
   const { channel, event: name, meta } = event;
   const head = `{"channel":${JSON.stringify(channel)},"event":${JSON.stringify(name)},"id":"${id}","data":`;
   const tail = meta === undefined || isAnonymous(meta) ? '}' : `,"meta":${meta}}`;
@@ -30,7 +43,7 @@ function isAnonymous(meta: string): boolean {
   return meta === '{"uid":null,"umd":null}';
 }
 
-/** The events that an operation caused, with ids that are the same whenever it is applied. */
-export function eventsOf({ id }: SequencedOperation, events: readonly OutcomeEvent[]): BackendEvent[] {
-  return events.map((event, index) => ({ ...event, id: derivedId(id, index) }));
+/** The events that an operation introduced and caused, with ids that are the same whenever it is applied. */
+export function eventsOf(one: SequencedOperation, events: readonly OutcomeEvent[] = []): BackendEvent[] {
+  return [...introductionsOf(one), ...events.map((event, index) => ({ ...event, id: derivedId(one.id, index) }))];
 }

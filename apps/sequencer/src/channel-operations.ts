@@ -19,7 +19,7 @@ import {
   loadSchedules,
   loadStorage,
 } from '@hearth/store';
-import { eventsOf, messagePublished } from './backend-events';
+import { eventsOf, eventsOfMessage } from './backend-events';
 import type { Deliverable } from './fan-out';
 import type { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, Sequencing } from './sequencing';
@@ -40,6 +40,8 @@ export interface AppliedBatch {
 export interface Answer {
   readonly to: string;
   readonly refusal?: Outcome['refusal'];
+  /** And once the stream of events holds those of everything until then. */
+  readonly afterEvents: boolean;
 }
 
 /**
@@ -142,16 +144,17 @@ export class ChannelOperations {
       if (!isOperation(one)) {
         if (dropped.has(one)) continue;
         deliverables.push(one);
-        if (one.event.emitPubSubEvent) events.push(messagePublished(one));
+        events.push(...eventsOfMessage(one));
         continue;
       }
       const outcome = dropped.has(one) ? {} : (this.settled.get(one) ?? this.applyOne(one));
       if (outcome.record !== undefined) {
         deliverables.push({ id: one.id, position: one.position, record: outcome.record });
       }
-      if (outcome.events !== undefined) events.push(...eventsOf(one, outcome.events));
-      const { acknowledgeTo } = one.operation;
-      if (acknowledgeTo !== undefined) answers.push({ to: acknowledgeTo, refusal: outcome.refusal });
+      events.push(...eventsOf(one, outcome.events));
+      const { acknowledgeTo: to } = one.operation;
+      const afterEvents = one.operation.kind === 'barrier' && one.operation.events === true;
+      if (to !== undefined) answers.push({ to, refusal: outcome.refusal, afterEvents });
     }
     this.settled.clear();
     return { deliverables, events, answers, changes: UnsavedChanges.take(this.state) };

@@ -11,7 +11,7 @@ import { FencedError, FencedPosition, loadDueSchedules, PartitionState, releaseP
 import type { UnsavedChanges } from '@hearth/channels';
 import type { BackendEvent, OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messagePublished } from './backend-events';
+import { eventsOfMessage } from './backend-events';
 import { Answer, ChannelOperations } from './channel-operations';
 import { Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
@@ -233,9 +233,7 @@ export class PartitionWorker {
   private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
     const duplicates = await this.commit(messages);
     const deliverables = duplicates.size === 0 ? messages : messages.filter((message) => !duplicates.has(message));
-    const events = deliverables.flatMap((message) =>
-      message.event.emitPubSubEvent ? [messagePublished(message)] : [],
-    );
+    const events = deliverables.flatMap(eventsOfMessage);
     return { deliverables, events, reached: NOTHING_REACHED };
   }
 
@@ -299,7 +297,7 @@ export class PartitionWorker {
       const duplicates = await this.parts.groupCommit.commit(durable, this.fenced(safe), unsaved?.toRows());
       if (unsaved !== undefined) this.operations.saved(unsaved);
       this.savedSequence = safe.position.sequence;
-      for (const { to, refusal } of answers) this.answer(to, refusal);
+      for (const answer of answers) this.answer(answer);
       return duplicates;
     } catch (error) {
       if (unsaved !== undefined) {
@@ -311,9 +309,11 @@ export class PartitionWorker {
     }
   }
 
-  private answer(to: string, refusal: Answer['refusal']): void {
+  private answer({ to, refusal, afterEvents }: Answer): void {
     const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
-    this.parts.stream.tell(to, JSON.stringify(reply));
+    const send = (): void => this.parts.stream.tell(to, JSON.stringify(reply));
+    if (afterEvents) void this.parts.events.told().then(send);
+    else send();
   }
 
   private async saveNow(): Promise<void> {

@@ -38,6 +38,8 @@ export interface EventPublisherReport {
 
 /** An event that the stream is not known to hold. */
 interface WaitingEvent {
+  /** They are numbered as they come. */
+  readonly number: number;
   readonly id: string;
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -64,6 +66,9 @@ export class EventPublisher {
   private readonly waiting: WaitingEvent[] = [];
   private waitingBytes = 0;
   private inFlight = 0;
+  private published = 0;
+  /** Those who wait until nothing waits of what was published before an event, in its order. */
+  private listeners: { readonly before: number; readonly resolve: () => void }[] = [];
   /** Those who wait for the stream to exist. */
   private askers: (() => void)[] = [];
   /** Somebody wants the stream, with or without an event. */
@@ -84,16 +89,13 @@ export class EventPublisher {
     /** `metadata.hearthVersion` */
     version: string,
     private readonly report: EventPublisherReport,
-    /** Longest that anything waits for an event while NATS is there. */
-    private readonly patienceMs = PATIENCE_MS,
   ) {
     this.publisher = new AckedPublisher(connection);
     this.versions = { compatVersion: settings.compatVersion, version };
     this.stopListening = connection.onReconnect(() => this.onReconnect());
   }
 
-  /** Whether NATS is there at the moment. */
-  get isConnected(): boolean {
+  private get isConnected(): boolean {
     return this.connection.isConnected;
   }
 
@@ -119,7 +121,7 @@ export class EventPublisher {
   async publish(event: BackendEvent): Promise<void> {
     const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
     return new Promise((resolve) => {
-      this.waiting.push({ ...encoded, id: event.id, since: Date.now(), release: resolve });
+      this.waiting.push({ ...encoded, number: this.published++, id: event.id, since: Date.now(), release: resolve });
       this.report.waiting(1);
       this.waitingBytes += encoded.payload.length;
       if (this.isClosed) return this.drop(this.waiting.length);
@@ -127,6 +129,15 @@ export class EventPublisher {
       if (this.isBehind) resolve();
       this.start();
     });
+  }
+
+  /**
+   * @returns when the stream holds everything that was published until now, but for what had to be dropped; that may take
+   *   as long as the stream is away, and never comes once this is closed
+   */
+  told(): Promise<void> {
+    if (this.waiting.length === 0 && !this.isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.listeners.push({ before: this.published, resolve }));
   }
 
   /** When everything that waits is confirmed, or that takes too long. */
@@ -138,6 +149,7 @@ export class EventPublisher {
   /** What is not confirmed is lost. */
   close(): void {
     this.isClosed = true;
+    this.listeners = [];
     this.stopListening();
     this.publisher.close();
     this.inFlight = 0;
@@ -163,7 +175,7 @@ export class EventPublisher {
   private async attempt(): Promise<boolean> {
     if (!this.isConnected) return false;
     const { connectedAt } = this;
-    const late = setTimeout(() => this.fallBehindWhenLate(), this.patienceMs);
+    const late = setTimeout(() => this.fallBehindWhenLate(), PATIENCE_MS);
     late.unref();
     try {
       await this.ensure();
@@ -218,6 +230,7 @@ export class EventPublisher {
     });
     this.waiting.splice(0, batch.length, ...kept);
     this.report.waiting(kept.length - batch.length);
+    this.tell();
     if (why !== undefined) throw why;
   }
 
@@ -233,7 +246,7 @@ export class EventPublisher {
   /** Whether the oldest has waited too long; time without NATS does not count. */
   private isLate(): boolean {
     const [oldest] = this.waiting;
-    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= this.patienceMs;
+    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
   }
 
   private fallBehindWhenLate(): void {
@@ -265,6 +278,12 @@ export class EventPublisher {
   private releaseAll(): void {
     for (const { release } of this.waiting) release();
     this.releaseAskers();
+  }
+
+  private tell(): void {
+    const oldest = this.waiting[0]?.number ?? Infinity;
+    const end = this.listeners.findIndex(({ before }) => before > oldest);
+    for (const { resolve } of this.listeners.splice(0, end < 0 ? this.listeners.length : end)) resolve();
   }
 
   private releaseAskers(): void {
@@ -301,6 +320,7 @@ export class EventPublisher {
     }
     this.report.waiting(-count);
     this.report.dropped(count);
+    this.tell();
   }
 }
 

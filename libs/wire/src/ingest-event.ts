@@ -30,6 +30,18 @@ export interface IngestEvent {
   readonly userAgent?: string;
   /** Subject to tell once the message is committed and fanned out. */
   readonly acknowledgeTo?: string;
+  readonly introduces?: readonly Introduction[];
+}
+
+/**
+ * A connection's `connected` event, which goes with what leads to other events of it for as long as the stream of events is
+ * not known to hold it: whoever tells those tells it first, under the same id, and the stream drops what it has already.
+ */
+export interface Introduction {
+  /** ULID of the event. */
+  readonly id: string;
+  /** JSON text of its `data`. */
+  readonly dataJson: string;
 }
 
 interface IngestLine {
@@ -47,6 +59,7 @@ interface IngestLine {
   ip?: string;
   ua?: string;
   a?: string;
+  in?: readonly Introduction[];
 }
 
 /** @param data JSON text of the message's data */
@@ -66,6 +79,7 @@ export function encodeIngestEvent(event: IngestEvent, data: string): Buffer {
     ip: event.sourceIp,
     ua: event.userAgent,
     a: event.acknowledgeTo,
+    in: event.introduces,
   };
   return Buffer.from(`${JSON.stringify(line)}\n${data}`, 'utf8');
 }
@@ -101,6 +115,7 @@ export function decodeIngest(payload: Uint8Array): IngestRecord {
     sourceIp: line.ip,
     userAgent: line.ua,
     acknowledgeTo: line.a,
+    introduces: line.in,
   };
   return { event, data: bytes.subarray(newline + 1) };
 }

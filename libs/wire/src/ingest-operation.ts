@@ -1,4 +1,4 @@
-import type { Trigger } from './ingest-event';
+import type { Introduction, Trigger } from './ingest-event';
 
 /**
  * What else than messages travels on the ingest streams: changes of what a channel is. They take their place in the
@@ -149,6 +149,8 @@ export interface CancelOperation {
 export interface BarrierOperation {
   readonly kind: 'barrier';
   readonly partition: number;
+  /** It says, too, that the stream of events holds every event of what is before it. */
+  readonly events?: boolean;
 }
 
 type Operation =
@@ -167,6 +169,7 @@ type Operation =
 export type IngestOperation = Operation & {
   /** Subject to answer to, once its effect can be read from Postgres. */
   readonly acknowledgeTo?: string;
+  readonly introduces?: readonly Introduction[];
 };
 
 export type OperationKind = IngestOperation['kind'];

@@ -1,11 +1,11 @@
 import { encodeIngestEvent, IngestEvent } from './ingest-event';
-import { encodeIngestOperation, ScheduleOperation, StorageOperation } from './ingest-operation';
+import { encodeIngestOperation, OperationOf } from './ingest-operation';
 import { firstIdOf } from '@hearth/protocol';
 import { newScheduleId } from './schedule-id';
 
 /** What is to be sent instead of something that is due later (publish-api §7). */
 export interface Scheduled {
-  readonly operation: ScheduleOperation;
+  readonly operation: OperationOf<'schedule'>;
   /** Goes with the operation: what is parked, as it would stand in the ingest stream. */
   readonly data: string;
   /** Names the schedule; it is not the id of the message. */
@@ -26,20 +26,23 @@ const TIME_CHARACTERS = 10;
  * @param partition of the target's channel
  */
 export function scheduleOf(
-  target: IngestEvent | StorageOperation,
+  target: IngestEvent | OperationOf<'storage'>,
   data: string,
   dueMs: number,
   partition: number,
   nowMs: number,
 ): Scheduled {
   const scheduleId = newScheduleId(nowMs, partition);
-  const operation: ScheduleOperation = { kind: 'schedule', channel: target.channel, scheduleId, dueMs };
+  const { channel, introduces } = target;
+  const operation: OperationOf<'schedule'> = { kind: 'schedule', channel, scheduleId, dueMs, introduces };
+  // Nobody waits for an answer by then, and who is unknown now is known.
+  const later = { acknowledgeTo: undefined, introduces: undefined };
   if ('kind' in target) {
-    const parked = encodeIngestOperation({ ...target, acknowledgeTo: undefined }, data);
+    const parked = encodeIngestOperation({ ...target, ...later }, data);
     return { operation, data: parked.toString('utf8'), scheduleId, eagerId: undefined };
   }
   const eagerId = target.eagerId === undefined ? undefined : idAt(dueMs, target.eagerId);
-  const parked = encodeIngestEvent({ ...target, eagerId, acknowledgeTo: undefined }, data);
+  const parked = encodeIngestEvent({ ...target, eagerId, ...later }, data);
   return { operation, data: parked.toString('utf8'), scheduleId, eagerId };
 }
 

@@ -29,11 +29,22 @@ export class Attendance {
     else this.reports.ended(subscription);
   }
 
-  /** Resolves once the ends of these subscriptions have taken effect, and their backend events are out. */
-  async applied(ended: readonly Subscription[]): Promise<void> {
-    const partitions = new Set(ended.map(({ channel }) => this.ingest.partitionOf(channel.name)));
-    await Promise.all(ended.map(({ channel, connectionId }) => this.presence.left(channel.name, connectionId)));
-    await Promise.all(Array.from(partitions, (partition) => this.passBarrier(partition)));
+  /**
+   * Resolves once the stream of events holds the ends of a connection's subscriptions, however long that takes.
+   *
+   * @param partitions of all channels that it has entered or tried to enter
+   */
+  async endsTold(connectionId: string, partitions: Iterable<number>): Promise<void> {
+    await this.presence.settled(connectionId);
+    const endsTold = async (partition: number): Promise<void> => {
+      await this.reports.told(partition);
+      await this.barriers.eventsTold(partition);
+    };
+    await Promise.all(Array.from(partitions, endsTold));
+  }
+
+  partitionOf(channel: string): number {
+    return this.ingest.partitionOf(channel);
   }
 
   /**
@@ -55,5 +66,9 @@ export class Attendance {
   async settle(): Promise<void> {
     const settled = Promise.all([this.presence.allLeft(), this.reports.allTold()]);
     await Promise.race([settled, delay(SETTLE_MS, undefined, { ref: false })]);
+  }
+
+  close(): void {
+    this.barriers.close();
   }
 }

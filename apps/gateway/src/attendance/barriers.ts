@@ -1,19 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IngestPublisher } from '@hearth/stream';
 import { SharedRuns } from '../channel/shared-runs';
+
+const RETRY_MS = 250;
 
 /** Barriers in partitions; all that are asked for while one is under way share the next. */
 export class Barriers {
   private readonly runs = new SharedRuns<void>();
+  private isClosed = false;
 
   constructor(private readonly ingest: Pick<IngestPublisher, 'perform'>) {}
 
   /**
-   * Resolves once everything that the partition's stream holds now can be read from Postgres, and its backend events are
-   * out.
+   * Resolves once everything that the partition's stream holds now can be read from Postgres.
    *
    * @throws StreamUnavailableError when that takes too long
    */
   pass(partition: number): Promise<void> {
     return this.runs.run(String(partition), () => this.ingest.perform({ kind: 'barrier', partition }));
+  }
+
+  /**
+   * Resolves once the stream of events holds those of everything that the partition's stream holds now, however long that
+   * takes.
+   */
+  eventsTold(partition: number): Promise<void> {
+    return this.runs.run(`events ${partition}`, () => this.passAtLast(partition));
+  }
+
+  /** Nobody waits any more. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  private async passAtLast(partition: number): Promise<void> {
+    while (!this.isClosed) {
+      try {
+        return await this.ingest.perform({ kind: 'barrier', partition, events: true });
+      } catch {
+        await delay(RETRY_MS, undefined, { ref: false });
+      }
+    }
   }
 }

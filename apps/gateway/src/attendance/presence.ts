@@ -1,5 +1,5 @@
 import { ProtocolError } from '@hearth/protocol';
-import { gatewayIdOf, OperationOf } from '@hearth/wire';
+import { gatewayIdOf, Introduction, OperationOf } from '@hearth/wire';
 import type { Identity } from '@hearth/claims';
 import { IngestPublisher } from '@hearth/stream';
 import { TimeoutError } from '@hearth/timing';
@@ -11,6 +11,7 @@ export interface Entering {
   /** With a uid. */
   readonly identity: Identity;
   readonly counted: boolean;
+  readonly introduction: readonly Introduction[] | undefined;
 }
 
 /**
@@ -21,6 +22,8 @@ export interface Entering {
 export class Presence {
   /** Leaves that the stream has not confirmed: who enters again must come after its own leave. */
   private readonly leaving = new Map<string, Promise<void>>();
+  /** Until everything is over that a connection has asked for, by its id. */
+  private readonly underWay = new Map<string, Promise<void>>();
   private attempts = 1;
 
   constructor(
@@ -37,8 +40,14 @@ export class Presence {
    * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`
    * @throws OutageError when nobody lets it in; either way `enter` has not been called
    */
-  async join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
-    const { connectionId, identity, counted } = entering;
+  join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
+    const joined = this.attempt(channel, entering, enter);
+    this.track(entering.connectionId, joined);
+    return joined;
+  }
+
+  private async attempt(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
+    const { connectionId, identity, counted, introduction } = entering;
     const attempt = this.attempts++;
     let timer: NodeJS.Timeout | undefined;
     let hasFailed = false;
@@ -71,6 +80,7 @@ export class Presence {
         umdJson: identity.umdJson,
         uncounted: counted ? undefined : true,
         attempt,
+        introduces: introduction,
       };
       this.left(channel.name, connectionId)
         // Who has been told that it failed must not come in later.
@@ -95,6 +105,7 @@ export class Presence {
         if (this.leaving.get(key) === left) this.leaving.delete(key);
       });
     this.leaving.set(key, left);
+    this.track(connectionId, left);
   }
 
   /** When the stream has the leave of a connection, if there is one under way. */
@@ -102,9 +113,22 @@ export class Presence {
     await this.leaving.get(keyOf(channel, connectionId));
   }
 
+  /** When a connection that has ended is nowhere and will not enter any more, as far as the streams know. */
+  async settled(connectionId: string): Promise<void> {
+    for (let last = this.underWay.get(connectionId); last !== undefined; last = this.underWay.get(connectionId))
+      await last;
+  }
+
   /** When the streams have all leaves. */
   async allLeft(): Promise<void> {
     await Promise.all(this.leaving.values());
+  }
+
+  private track(connectionId: string, work: Promise<void>): void {
+    const all = Promise.allSettled([this.underWay.get(connectionId), work]).then(() => {
+      if (this.underWay.get(connectionId) === all) this.underWay.delete(connectionId);
+    });
+    this.underWay.set(connectionId, all);
   }
 }
 

@@ -1,10 +1,12 @@
-import type { SubscriptionChange } from '@hearth/wire';
+import type { Introduction, SubscriptionChange } from '@hearth/wire';
 import type { IngestPublisher } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';
 
 /** Changes in one operation: with the largest details they still fit into a message of NATS. */
 const CHANGES_AT_ONCE = 200;
+/** The same where connections are introduced, with details of their own. */
+const INTRODUCING_AT_ONCE = 80;
 /** Between two operations for one partition: each costs what many subscriptions cost. Who waits for one ends the pause. */
 const PAUSE_MS = 50;
 /** Past it, while NATS is away, only counts are remembered and the events of single subscriptions are lost. */
@@ -12,6 +14,8 @@ const MAX_WAITING = 20_000;
 
 interface NumberedChange extends SubscriptionChange {
   readonly number: number;
+  /** Whose event comes of it. */
+  readonly of?: Subscription;
 }
 
 /** What one partition is being told. */
@@ -78,13 +82,15 @@ export class SubscriptionReports {
     }
   }
 
-  private report({ connectionId, gatewayId, channel, identity, counted }: Subscription, by: 1 | -1): void {
+  private report(one: Subscription, by: 1 | -1): void {
+    const { connectionId, gatewayId, channel, identity, counted } = one;
     const count = counted ? this.count(gatewayId, channel.name, by) : undefined;
     const wantsEvents = this.wantsEvents();
     if (count === undefined && !wantsEvents) return;
     const ended = by < 0 ? true : undefined;
     const subscription = wantsEvents ? { connectionId, ...identity, ended } : undefined;
-    this.tell(gatewayId, this.ingest.partitionOf(channel.name), { channel: channel.name, count, subscription });
+    const change = { channel: channel.name, count, subscription, of: wantsEvents ? one : undefined };
+    this.tell(gatewayId, this.ingest.partitionOf(channel.name), change);
   }
 
   private count(gatewayId: number, channel: string, by: 1 | -1): number {
@@ -96,7 +102,7 @@ export class SubscriptionReports {
     return count;
   }
 
-  private tell(gatewayId: number, partition: number, change: SubscriptionChange): void {
+  private tell(gatewayId: number, partition: number, change: Omit<NumberedChange, 'number'>): void {
     const key = `${partition} ${gatewayId}`;
     let waiting = this.waiting.get(key);
     if (waiting === undefined) {
@@ -125,7 +131,8 @@ export class SubscriptionReports {
     await pause(waiting);
     const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
     if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
-    const changes = waiting.changes.splice(0, CHANGES_AT_ONCE);
+    const introducing = introductionsOf(waiting.changes.slice(0, CHANGES_AT_ONCE)) !== undefined;
+    const changes = waiting.changes.splice(0, introducing ? INTRODUCING_AT_ONCE : CHANGES_AT_ONCE);
     // That of its last change: without any it changes nothing, and may look like the report before.
     const number = changes.at(-1)?.number ?? waiting.told;
     waiting.sentAt = Date.now();
@@ -135,15 +142,26 @@ export class SubscriptionReports {
       gatewayId,
       events: events ? true : undefined,
       report: { run: this.run, number },
-      changes: changes.map(({ number: _, ...change }) => change),
+      changes: changes.map(({ channel, count, subscription }) => ({ channel, count, subscription })),
+      introduces: introductionsOf(changes),
     });
     waiting.told = number;
   }
 
   private forgetDetails(waiting: Waiting): void {
     this.onDropped(waiting.changes.filter(({ subscription }) => subscription !== undefined).length);
-    waiting.changes = lastOfEachChannel(waiting.changes).map(({ subscription: _, ...change }) => change);
+    waiting.changes = lastOfEachChannel(waiting.changes).map(({ channel, count, number }) => ({
+      channel,
+      count,
+      number,
+    }));
   }
+}
+
+/** Of those whose changes these are: each once, or `undefined` for none. */
+function introductionsOf(changes: readonly NumberedChange[]): Introduction[] | undefined {
+  const all = new Set(changes.flatMap(({ of }) => of?.introduction ?? []));
+  return all.size === 0 ? undefined : [...all];
 }
 
 /** Until the end of this turn of the event loop at least: what it brings goes together. */

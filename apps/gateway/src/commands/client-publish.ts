@@ -125,6 +125,7 @@ export class ClientPublish {
       echo,
       sourceIp: origin.sourceIp,
       userAgent: origin.userAgent,
+      introduces: emitPubSubEvent ? requester.introduction : undefined,
     };
   }
 

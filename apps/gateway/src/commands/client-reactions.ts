@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { idTimeMs, ProtocolError, protocolErrorOf, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
-import { ReactionOperation } from '@hearth/wire';
+import type { OperationOf } from '@hearth/wire';
 import { Metrics } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
@@ -52,7 +52,7 @@ export class ClientReactions {
     const target = await this.target(channel, request.messageId, overHttp ? visibleSinceMs(channel, requester) : 0);
     allowReaction(subscription, channel, target.event, request.reaction);
     const { grants } = subscription;
-    const operation: ReactionOperation = {
+    const operation: OperationOf<'reaction'> = {
       kind: 'reaction',
       channel,
       messageId: request.messageId,
@@ -66,6 +66,7 @@ export class ClientReactions {
       requestId: randomUUID(),
       connectionId: requester.id,
       ...origin,
+      introduces: requester.introduction,
     };
     await (overHttp ? this.ingest.perform(operation) : this.ingest.operate(operation));
     // What comes over HTTP is counted where the request arrived.

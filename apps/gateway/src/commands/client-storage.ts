@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { StorageDirectives } from '@hearth/claims';
 import { metaJson, ProtocolError, storageDataFrame } from '@hearth/protocol';
-import { scheduleArn, ScheduleNaming, scheduleOf, StorageOperation } from '@hearth/wire';
+import { type OperationOf, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
 import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester } from '../connection/permissions';
@@ -130,7 +130,7 @@ function storageOperation(
   key: string,
   { store, emitPubSubEvent }: StorageDirectives,
   origin: ClientOrigin,
-): StorageOperation {
+): OperationOf<'storage'> {
   return {
     kind: 'storage',
     channel,
@@ -141,6 +141,7 @@ function storageOperation(
     requestId: randomUUID(),
     connectionId: requester.id,
     ...origin,
+    introduces: emitPubSubEvent ? requester.introduction : undefined,
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Identity } from '@hearth/protocol';
-import { BackendEventName } from '@hearth/wire';
+import { BackendEventName, Introduction } from '@hearth/wire';
 import type { EventPublisher } from '@hearth/stream';
 import { ulid } from 'ulid';
 
@@ -12,69 +12,65 @@ export interface DescribedConnection {
   readonly connect: { readonly keepAlive: boolean };
   readonly sourceIp: string | undefined;
   readonly userAgent: string | undefined;
+  /** Its `connected` event, until the stream holds it. */
+  introduction: readonly Introduction[] | undefined;
 }
 
-/** So often, 5 s each, `disconnected` asks for the `unsubscribed` events that should come before it (§4.4). */
-const ATTEMPTS = 3;
-const RETRY_MS = 250;
 /** As many as may wait for the stream; past it they no longer wait for other events. */
-const MAX_WAITING = 100_000;
+const MAX_UNTOLD = 100_000;
 /** Longest that the end of the process waits for the ends of its connections to be told. */
 const SETTLE_MS = 10_000;
+const SETTLE_POLL_MS = 20;
 
-/** The backend events of connections, in the order of the calls. */
+/**
+ * The backend events of connections, in the order of the calls. The events of their subscriptions come from the owners of
+ * channels, by other roads, and no road has to be the faster one: `connected` goes along with what owners are told, and
+ * `disconnected` waits until they say that the stream holds what comes before it (pubsub-events §4.4).
+ */
 export class ConnectionEvents {
-  private readonly waiting = new Set<Promise<void>>();
-  private isSettled = false;
+  /** Publishes a `disconnected` that waits for other events. */
+  private readonly untold = new Set<() => void>();
 
   constructor(
-    private readonly publisher: Pick<EventPublisher, 'publish' | 'isConnected'>,
+    private readonly publisher: Pick<EventPublisher, 'publish' | 'told' | 'settle'>,
     private readonly isEnabled: () => boolean,
   ) {}
 
   connected(connection: DescribedConnection): void {
-    if (this.isEnabled()) void this.publish('connected', describe(connection, null));
+    if (!this.isEnabled()) return;
+    const event = { id: ulid(), dataJson: describe(connection, null) };
+    connection.introduction = [event];
+    this.publish('connected', event);
+    void this.publisher.told().then(() => (connection.introduction = undefined));
   }
 
   /** Its metadata really changed. */
   updated(connection: DescribedConnection): void {
-    if (this.isEnabled()) void this.publish('connectionUpdated', describe(connection, null));
+    if (this.isEnabled()) this.publish('connectionUpdated', { id: ulid(), dataJson: describe(connection, null) });
   }
 
-  /**
-   * @param unsubscribed gives a promise of the moment when the ends of its subscriptions are out; may be asked again when
-   *   that took too long
-   */
+  /** @param unsubscribed gives a promise of the moment when the stream holds the ends of its subscriptions */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
     if (!this.isEnabled()) return;
-    const dataJson = describe(connection, Date.now());
-    const isFull = this.waiting.size >= MAX_WAITING;
-    const told = (isFull ? Promise.resolve() : this.untilOut(unsubscribed))
-      .then(() => this.publish('disconnected', dataJson))
-      .finally(() => this.waiting.delete(told));
-    this.waiting.add(told);
+    const event = { id: ulid(), dataJson: describe(connection, Date.now()) };
+    const tell = (): void => {
+      if (this.untold.delete(tell)) this.publish('disconnected', event);
+    };
+    this.untold.add(tell);
+    if (this.untold.size > MAX_UNTOLD) tell();
+    else void unsubscribed().then(tell);
   }
 
-  /** When all events have been handed on, or that takes too long. */
+  /** When the stream holds all events, or that takes too long: then none waits for others any more. */
   async settle(): Promise<void> {
-    await Promise.race([Promise.all(this.waiting), delay(SETTLE_MS, undefined, { ref: false })]);
-    this.isSettled = true;
+    const endMs = Date.now() + SETTLE_MS;
+    while (this.untold.size > 0 && Date.now() < endMs) await delay(SETTLE_POLL_MS);
+    for (const tell of this.untold) tell();
+    await this.publisher.settle();
   }
 
-  /** Time without NATS does not count: nothing could leave then. */
-  private async untilOut(unsubscribed: () => Promise<void>): Promise<void> {
-    for (let failures = 0; failures < ATTEMPTS && !this.isSettled;) {
-      try {
-        return await unsubscribed();
-      } catch {
-        if (this.publisher.isConnected) failures++;
-      }
-      await delay(RETRY_MS, undefined, { ref: false });
-    }
-  }
-
-  private publish(name: BackendEventName, dataJson: string): Promise<void> {
-    return this.publisher.publish({ id: ulid(), name, metadata: {}, dataJson });
+  private publish(name: BackendEventName, event: Introduction): void {
+    void this.publisher.publish({ ...event, name, metadata: {} });
   }
 }
 

@@ -15,6 +15,7 @@ import {
   utcSeconds,
 } from '@hearth/protocol';
 import { Logger, Metrics } from '@hearth/runtime';
+import type { Introduction } from '@hearth/wire';
 import { Attendance } from '../attendance/attendance';
 import { ClientOrigin, ClientPublish } from '../commands/client-publish';
 import { ClientReactions } from '../commands/client-reactions';
@@ -97,8 +98,11 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   readonly connectedAtMs = Date.now();
   identity: Identity;
   readonly grants: Grants;
+  introduction: readonly Introduction[] | undefined;
 
   private readonly subscriptions: Subscriptions;
+  /** Of the channels that it has entered or tried to enter. */
+  private partitions: Set<number> | undefined;
   private readonly clock: ConnectionClock;
   private readonly origin: ClientOrigin;
   private hasEnded = false;
@@ -226,9 +230,8 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.parts.ended(this);
-    const left = this.subscriptions.all;
     this.subscriptions.clear();
-    this.parts.events.disconnected(this, () => this.parts.attendance.applied(left));
+    this.parts.events.disconnected(this, () => this.parts.attendance.endsTold(this.id, this.partitions ?? []));
     this.waiting = undefined;
     this.onRoom?.();
   }
@@ -371,10 +374,12 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   private enter(entrance: Entrance, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
     const { channel } = entrance;
     if (this.hasEnded) return void entrance.giveUp();
+    (this.partitions ??= new Set()).add(this.parts.attendance.partitionOf(channel.name));
     if (!isPresenceChannel(channel.name)) return void this.begin(entrance, allowed, request);
     const { identity, grants } = allowed.terms;
     const { presence } = this.parts.attendance;
-    const entering = { connectionId: this.id, identity, counted: !grants.omitFromSubCount(channel.name) };
+    const counted = !grants.omitFromSubCount(channel.name);
+    const entering = { connectionId: this.id, identity, counted, introduction: this.introduction };
     return presence
       .join(channel, entering, (membersJson) => {
         if (!this.hasEnded) return this.begin(entrance, allowed, request, membersJson);

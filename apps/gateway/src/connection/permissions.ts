@@ -10,6 +10,7 @@ import {
   TokenError,
 } from '@hearth/claims';
 import { channelNameProblem, isPresenceChannel, ProtocolError } from '@hearth/protocol';
+import type { Introduction } from '@hearth/wire';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Tokens } from './tokens';
 
@@ -19,6 +20,8 @@ export interface Requester extends AliasScope {
   readonly identity: Identity;
   /** Grants of the connect token. */
   readonly grants: Grants;
+  /** Goes with whatever leads to an event of it. */
+  readonly introduction: readonly Introduction[] | undefined;
   subscription(channel: string): Subscription | undefined;
 }
 

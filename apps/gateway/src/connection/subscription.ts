@@ -1,5 +1,5 @@
 import { Claims, Grants, Identity } from '@hearth/claims';
-import { DeliverRecord, gatewayIdOf } from '@hearth/wire';
+import { DeliverRecord, gatewayIdOf, Introduction } from '@hearth/wire';
 import { Channel, Outlet, Subscriber } from '../channel/channel';
 import { ClientSocket } from '../frames/client-socket';
 import type { StorageSnapshot } from '../channel/storage-snapshot';
@@ -33,7 +33,12 @@ export class Subscription implements Subscriber {
   readonly subscribedAtMs = Date.now();
 
   constructor(
-    private readonly connection: { readonly id: string; readonly socket: ClientSocket; cutOff(): void },
+    private readonly connection: {
+      readonly id: string;
+      readonly introduction: readonly Introduction[] | undefined;
+      readonly socket: ClientSocket;
+      cutOff(): void;
+    },
     readonly channel: Channel,
     terms: SubscriptionTerms,
   ) {
@@ -46,6 +51,10 @@ export class Subscription implements Subscriber {
 
   get connectionId(): string {
     return this.connection.id;
+  }
+
+  get introduction(): readonly Introduction[] | undefined {
+    return this.connection.introduction;
   }
 
   /** The number of this gateway that the connection carries. */
