@@ -22,7 +22,8 @@ const specs = (names) => names.map((name) => `<rootDir>/test/${name}.spec.ts`);
  */
 module.exports = {
   maxWorkers: 2,
-  testTimeout: 30_000,
+  // A wait says what it waited for and when it gave up (`eventually`); this only ends what hangs without a wait.
+  testTimeout: 300_000,
   projects: [
     {
       ...common,

@@ -30,7 +30,7 @@ beforeAll(async () => {
     },
     { readyWithinMs: 60_000 },
   );
-}, 90_000);
+});
 afterAll(async () => {
   await hearth?.stop();
   await nats?.stop();

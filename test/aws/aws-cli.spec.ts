@@ -10,7 +10,7 @@ describeWith(AWS_CLI, 'the AWS command line', () => {
 
   beforeAll(async () => {
     all = await startInstallation();
-  }, 90_000);
+  });
   afterAll(() => all?.stop());
 
   /** `aws lambda invoke`, and what it wrote into its result file. */
@@ -27,24 +27,20 @@ describeWith(AWS_CLI, 'the AWS command line', () => {
     }
   }
 
-  it.each([FUNCTION_NAME, FUNCTION_ARN])(
-    'publishes to %s',
-    async (functionName) => {
-      const channel = `cli-${functionName.length}`;
-      const message = `{"channel":"${channel}","event":"e"}`;
-      const { stdout, result, stderr } = await invoke(message, functionName);
-      expect([result, stderr]).toEqual([message, '']);
-      expect(stdout).toMatch(/"StatusCode": 200[^]*"ExecutedVersion": "\$LATEST"/);
-      expect(await all.queue.of(channel)).toEqual([expect.objectContaining({ trigger: 'server.lambda' })]);
-    },
-    60_000,
-  );
+  it.each([FUNCTION_NAME, FUNCTION_ARN])('publishes to %s', async (functionName) => {
+    const channel = `cli-${functionName.length}`;
+    const message = `{"channel":"${channel}","event":"e"}`;
+    const { stdout, result, stderr } = await invoke(message, functionName);
+    expect([result, stderr]).toEqual([message, '']);
+    expect(stdout).toMatch(/"StatusCode": 200[^]*"ExecutedVersion": "\$LATEST"/);
+    expect(await all.queue.of(channel)).toEqual([expect.objectContaining({ trigger: 'server.lambda' })]);
+  });
 
   it('publishes without waiting for the result', async () => {
     const { stdout } = await invoke('{"channel":"cli-event","event":"e"}', FUNCTION_ARN, '--invocation-type', 'Event');
     expect(stdout).toContain('"StatusCode": 202');
     expect(await all.queue.of('cli-event')).toHaveLength(1);
-  }, 60_000);
+  });
 
   it('says what is wrong', async () => {
     const invalid = await invoke('{"channel":"a b","event":"e"}');
@@ -57,5 +53,5 @@ describeWith(AWS_CLI, 'the AWS command line', () => {
     expect(unknown.stderr).toContain(
       'An error occurred (ResourceNotFoundException) when calling the Invoke operation: Function not found: arn:aws:lambda:us-east-1:000000000000:function:other',
     );
-  }, 60_000);
+  });
 });

@@ -30,7 +30,7 @@ describeWith(PYTHON, 'boto3', () => {
 
   beforeAll(async () => {
     all = await startInstallation();
-  }, 90_000);
+  });
   afterAll(() => all?.stop());
 
   async function invoke(call: object, env: Readonly<Record<string, string>> = {}) {

@@ -27,7 +27,7 @@ describeWith(RUBY, "Ruby's signer", () => {
 
   beforeAll(async () => {
     all = await startInstallation();
-  }, 90_000);
+  });
   afterAll(() => all?.stop());
 
   async function invoke(message: string, target = invocationPath(FUNCTION_NAME), headers = {}, env = {}) {

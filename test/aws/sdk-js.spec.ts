@@ -22,7 +22,7 @@ let all: Installation;
 
 beforeAll(async () => {
   all = await startInstallation();
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 const credentials = { accessKeyId: ACCESS_KEY.id, secretAccessKey: ACCESS_KEY.secret };

@@ -22,7 +22,7 @@ describeInBrowser('a page of another origin', (executable) => {
     await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
     siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
     browser = await startChromium(executable);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await browser?.close();

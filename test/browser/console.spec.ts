@@ -14,7 +14,7 @@ describeInBrowser('the web console', (executable) => {
   beforeAll(async () => {
     installation = await startInstallation();
     browser = await startChromium(executable);
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await installation?.stop();

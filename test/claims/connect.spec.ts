@@ -13,7 +13,7 @@ import { VectorTests } from './vectors';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await startTestbed();
-}, 60_000);
+});
 afterAll(() => testbed?.stop());
 
 const gateways = new Map<string, Promise<GatewayUnderTest>>();

@@ -7,7 +7,7 @@ import { VectorTests } from './vectors';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 const opened: Client[] = [];

@@ -16,11 +16,11 @@ beforeAll(async () => {
   env = { HEARTH_DATA_DIR: installation.dataDir, HEARTH_PORT: String(await freePort()) };
   await installation.start(env);
   folder = await mkdtemp(join(tmpdir(), 'hearth-test-cli-'));
-}, 90_000);
+});
 afterAll(async () => {
   await installation.remove();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 /** Starts `hearth subscribe` and waits until it is subscribed to the channels. */
 async function subscribed(channels: readonly string[], args: readonly string[] = []): Promise<HearthCommand> {
@@ -279,7 +279,7 @@ describe('hearth subscribe', () => {
     } finally {
       await own.remove();
     }
-  }, 120_000);
+  });
 });
 
 it('a token of hearth token connects', async () => {

@@ -111,8 +111,8 @@ describeWithNginx('what docker-compose.yml starts', () => {
 
   beforeAll(async () => {
     stack = await startLocalStack();
-  }, 240_000);
-  afterAll(() => stack?.stop(), 60_000);
+  });
+  afterAll(() => stack?.stop());
 
   const wsUrl = () => `ws://127.0.0.1:${stack.edge.port}/v1`;
   const connectToken = (channel: string, more: Record<string, unknown> = {}) =>

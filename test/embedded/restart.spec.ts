@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(async () => {
   await installation.remove();
   rmSync(program, { force: true });
-}, 60_000);
+});
 
 /** Starts Hearth with a nats-server that `hideNats` takes away. */
 function startWithOwnNats(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
@@ -64,12 +64,12 @@ async function connectedClient(hearth: HearthRun): Promise<WsClient> {
 
 /** The client never noticed: the same connection gets what is published now, once, and what was stored is there. */
 async function expectAllIsWell(hearth: HearthRun, client: WsClient): Promise<void> {
-  await eventually(async () => expect(await publish(hearth, 'after')).toBe(202), 30_000);
-  await client.next(({ data }) => data === 'after', 30_000);
+  await eventually(async () => expect(await publish(hearth, 'after')).toBe(202));
+  await client.next(({ data }) => data === 'after');
   await eventually(async () => {
     const { messages } = await lookBackAsPrinted(hearth, client);
     expect(messages.map(({ data }) => data)).toEqual(['before', 'after']);
-  }, 30_000);
+  });
   expect(client.frames.filter(({ event }) => event === 'greeting').map(({ data }) => data)).toEqual([
     'before',
     'after',
@@ -82,7 +82,7 @@ async function expectNothingIsLeft(): Promise<void> {
 }
 
 function untilLogged(hearth: HearthRun, text: string): Promise<void> {
-  return eventually(() => expect(hearth.stdout).toContain(text), 30_000);
+  return eventually(() => expect(hearth.stdout).toContain(text));
 }
 
 describe('an embedded server that dies', () => {
@@ -90,22 +90,18 @@ describe('an embedded server that dies', () => {
     ['nats-server', 'nats-server', () => installation.serverPids().slice(1)],
     ['Postgres', 'Postgres', () => installation.serverPids().slice(0, 1)],
     ['Postgres with all its processes', 'Postgres', allPostgresPids],
-  ] as const)(
-    'is started again, and no client notices: %s',
-    async (_case, name, pids) => {
-      const hearth = await installation.start();
-      const client = await connectedClient(hearth);
+  ] as const)('is started again, and no client notices: %s', async (_case, name, pids) => {
+    const hearth = await installation.start();
+    const client = await connectedClient(hearth);
 
-      kill(await pids());
+    kill(await pids());
 
-      await untilLogged(hearth, `The embedded ${name} is started again: it ended with signal SIGKILL`);
-      await untilLogged(hearth, `The embedded ${name} runs again`);
-      await expectAllIsWell(hearth, client);
-      expect(await hearth.end('SIGTERM')).toBe(0);
-      await expectNothingIsLeft();
-    },
-    120_000,
-  );
+    await untilLogged(hearth, `The embedded ${name} is started again: it ended with signal SIGKILL`);
+    await untilLogged(hearth, `The embedded ${name} runs again`);
+    await expectAllIsWell(hearth, client);
+    expect(await hearth.end('SIGTERM')).toBe(0);
+    await expectNothingIsLeft();
+  });
 
   it('keeps publishers from waiting while it cannot be started, and everything goes on once it can', async () => {
     const hearth = await startWithOwnNats();
@@ -119,7 +115,7 @@ describe('an embedded server that dies', () => {
     showNats();
     await untilLogged(hearth, 'The embedded nats-server runs again');
     await expectAllIsWell(hearth, client);
-  }, 120_000);
+  });
 
   it('again and again ends Hearth with code 1, which takes the other along', async () => {
     const hearth = await installation.start();
@@ -131,7 +127,7 @@ describe('an embedded server that dies', () => {
         expect(pid).not.toBe(killed);
         expect(hearth.stdout.split('The embedded nats-server runs again')).toHaveLength(death);
         killed = pid;
-      }, 30_000);
+      });
       kill([killed]);
     }
 
@@ -145,27 +141,23 @@ describe('an embedded server that dies', () => {
       ),
     ]);
     await expectNothingIsLeft();
-  }, 120_000);
+  });
 });
 
 describe('Hearth that is told to end', () => {
   it.each([
     ['nats-server', 1],
     ['Postgres', 0],
-  ] as const)(
-    'while its %s is started again leaves nothing behind',
-    async (name, index) => {
-      const hearth = await installation.start();
-      await connectedClient(hearth);
+  ] as const)('while its %s is started again leaves nothing behind', async (name, index) => {
+    const hearth = await installation.start();
+    await connectedClient(hearth);
 
-      kill([installation.serverPids()[index]!]);
-      await untilLogged(hearth, `The embedded ${name} is started again`);
+    kill([installation.serverPids()[index]!]);
+    await untilLogged(hearth, `The embedded ${name} is started again`);
 
-      expect(await hearth.end('SIGTERM')).toBe(0);
-      await expectNothingIsLeft();
-    },
-    120_000,
-  );
+    expect(await hearth.end('SIGTERM')).toBe(0);
+    await expectNothingIsLeft();
+  });
 
   it('while a server cannot be started gives up after the drain time and leaves nothing behind', async () => {
     const hearth = await startWithOwnNats({ HEARTH_DRAIN_SECONDS: '1' });
@@ -177,7 +169,7 @@ describe('Hearth that is told to end', () => {
 
     await hearth.end('SIGTERM');
     await expectNothingIsLeft();
-  }, 120_000);
+  });
 
   it('leaves nothing behind when a server hangs and the drain takes too long', async () => {
     const hearth = await installation.start({ HEARTH_DRAIN_SECONDS: '1' });
@@ -190,7 +182,7 @@ describe('Hearth that is told to end', () => {
     expect(hearth.stdout).toContain('Draining took too long');
     await expectNothingIsLeft();
     expect(processIdentity(nats)).toBeUndefined();
-  }, 120_000);
+  });
 
   it('twice ends at once and leaves nothing behind', async () => {
     const hearth = await installation.start();
@@ -200,5 +192,5 @@ describe('Hearth that is told to end', () => {
 
     expect(await hearth.end('SIGINT')).toBe(130);
     await expectNothingIsLeft();
-  }, 120_000);
+  });
 });

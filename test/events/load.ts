@@ -12,7 +12,6 @@ const STANDARD = ['news.1', 'räume/2'];
 const PRESENCE = ['presence.a', 'presence.b'];
 const CHANNELS = [...STANDARD, ...PRESENCE];
 const OBSERVER_UMD = { sees: 'everything' };
-const HEALS_WITHIN_MS = 30_000;
 
 /**
  * Everybody who causes events: two gateways, on each an observer who stays from the first moment to the last, a client
@@ -60,14 +59,14 @@ export class Load {
       const late = this.actors.filter((actor, index) => actor.rounds < (goals[index] ?? 0)).map(({ name }) => name);
       if (this.backend.events.length < events) late.push('the backend');
       if (late.length > 0) throw new Error(`do not get on: ${late.join(', ')}`);
-    }, HEALS_WITHIN_MS);
+    });
   }
 
   /** Ends the load and closes everything in an order that leaves nothing unseen, waits for the rest, and gathers it. */
   async finish(): Promise<Evidence> {
     await Promise.all(this.actors.map((actor) => actor.stop()));
     for (const participant of this.socketParticipants) participant.settle();
-    await eventually(() => this.expectQuiet(), HEALS_WITHIN_MS);
+    await eventually(() => this.expectQuiet());
     await this.leave(...this.stayers);
     const [first, second] = this.observers as [Client, Client];
     await this.leave(second);
@@ -142,7 +141,7 @@ export class Load {
   private async leave(...clients: readonly Client[]): Promise<void> {
     const before = this.backend.eventsOf('disconnected').length;
     for (const { ws } of clients) await ws.close();
-    await eventually(() => this.expectGone(before + clients.length), HEALS_WITHIN_MS);
+    await eventually(() => this.expectGone(before + clients.length));
   }
 
   /** Waits until an observer has seen everything that went on in the channels. */

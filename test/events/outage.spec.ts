@@ -20,7 +20,7 @@ beforeAll(async () => {
   await testbed.add('sequencer');
   backend = await Backend.open(testbed.nats.url, (error) => troubles.push(error));
   load = new Load(testbed, backend);
-}, 90_000);
+});
 
 afterAll(async () => {
   load?.abandon();
@@ -47,7 +47,7 @@ it('all backend events come once and in order although nats-server is killed for
   expect(troubles).toEqual([]);
   const errors = testbed.apps.flatMap(({ lines }) => lines.filter((line) => /"level":"(ERROR|FATAL)"/.test(line)));
   expect(errors).toEqual([]);
-}, 90_000);
+});
 
 describe('the oracle notices', () => {
   /** Judges the same evidence with other events. */

@@ -23,7 +23,7 @@ beforeAll(async () => {
   proxy = await TcpProxy.start(testbed.nats.port);
   gateway = await testbed.add('gateway', { HEARTH_NATS_URL: `nats://127.0.0.1:${proxy.port}` });
   backend = await Backend.open(testbed.nats.url, (error) => troubles.push(error));
-}, 90_000);
+});
 
 afterAll(async () => {
   await backend?.close();
@@ -57,7 +57,7 @@ it('a report of subscriptions that is stored twice because its confirmation was 
       for (const [channel, events] of Object.entries(before)) {
         expect(toldOf(channel)).toEqual([...events, ...(more[channel] ?? [])]);
       }
-    }, 20_000);
+    });
   await expectTold({});
 
   proxy.swallowAnswers();
@@ -81,4 +81,4 @@ it('a report of subscriptions that is stored twice because its confirmation was 
     [LEFT]: [...left, 'subscribed moving', 'channelUpdated 2'],
   });
   expect(troubles).toEqual([]);
-}, 120_000);
+});

@@ -91,7 +91,7 @@ async function expectTold(event: string): Promise<void> {
       if (type === 'hotsock.messagePublished' && data.event === event) told[data.channel]?.push(data.data);
     }
     for (const channel of CHANNELS) expect([channel, told[channel]]).toEqual([channel, inOrder]);
-  }, 20_000);
+  });
 }
 
 async function metric(name: string): Promise<number> {
@@ -106,8 +106,8 @@ const logged = (pattern: RegExp, from = 0): string[] =>
     .filter((line) => pattern.test(line));
 
 describe('an events stream that', () => {
-  beforeAll(() => start(), 90_000);
-  afterAll(stop, 60_000);
+  beforeAll(() => start());
+  afterAll(stop);
 
   it('refuses events delays nothing; it gets them, in order, when it takes them again', async () => {
     await replaceStream(refusing);
@@ -122,7 +122,7 @@ describe('an events stream that', () => {
     await expectTold(told);
     await eventually(async () => expect(await metric('hearth_events_waiting')).toBe(0));
     expect(logged(/"level":"INFO".*events stream HEARTH_EVENTS takes events again/)).not.toEqual([]);
-  }, 60_000);
+  });
 
   it('is deleted is made again, and gets what was published meanwhile', async () => {
     const from = testbed.app('sequencer').lines.length;
@@ -131,14 +131,14 @@ describe('an events stream that', () => {
     await expectAnswers();
     await expectTold(told);
     expect(logged(/"level":"WARN".*events stream HEARTH_EVENTS.*no stream takes the message/, from)).toHaveLength(1);
-  }, 60_000);
+  });
 
   it('is lost with everything that NATS had stored is there again after the reconnect, before the next event', async () => {
     await testbed.nats.kill();
     await rm(join(testbed.nats.storeDir, 'jetstream'), { recursive: true });
     await testbed.nats.restart();
-    await eventually(() => manager.streams.info(STREAM), 20_000);
-  }, 60_000);
+    await eventually(() => manager.streams.info(STREAM));
+  });
 });
 
 it('a sequencer whose events stream refuses them ends in good order, and tells what was lost with it', async () => {
@@ -151,10 +151,10 @@ it('a sequencer whose events stream refuses them ends in good order, and tells w
   } finally {
     await stop();
   }
-}, 120_000);
+});
 
 describe('an events stream that cannot be created', () => {
-  afterAll(stop, 60_000);
+  afterAll(stop);
 
   it('keeps nothing from starting, working and ending; it is created when it can be', async () => {
     await start({ HEARTH_EVENTS_REPLICAS: '3' });
@@ -164,7 +164,7 @@ describe('an events stream that cannot be created', () => {
     expect(await testbed.app('sequencer').stop()).toEqual({ code: 0, signal: null });
     await testbed.add('sequencer', { HEARTH_EVENTS_REPLICAS: '1' });
     await manager.streams.info(STREAM);
-  }, 120_000);
+  });
 
   it('keeps the all-in-one from neither starting nor ending', async () => {
     const installation = new Installation();
@@ -175,5 +175,5 @@ describe('an events stream that cannot be created', () => {
     } finally {
       await installation.remove();
     }
-  }, 120_000);
+  });
 });

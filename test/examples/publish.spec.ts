@@ -29,8 +29,8 @@ beforeAll(async () => {
   const token = signToken(claims, { secret: Buffer.from(signingKey.encoded, 'base64') });
   subscriber = await connect(`ws://127.0.0.1:${port}/v1`, token);
   await subscriber.next('hotsock.subscribed');
-}, 90_000);
-afterAll(() => installation.remove(), 60_000);
+});
+afterAll(() => installation.remove());
 
 interface Outcome {
   readonly code: number;
@@ -64,11 +64,11 @@ async function expectPublished(outcome: Outcome): Promise<void> {
 function testsOf(command: string, folder?: () => string): void {
   it('publishes by the name of the function', async () => {
     await expectPublished(await run(command, { folder: folder?.() }));
-  }, 60_000);
+  });
 
   it('publishes by an ARN', async () => {
     await expectPublished(await run(command, { folder: folder?.(), more: `export PUBLISH_FUNCTION_NAME=${ARN}` }));
-  }, 60_000);
+  });
 
   it('fails with another key', async () => {
     const { code, stderr, stdout } = await run(command, {
@@ -77,7 +77,7 @@ function testsOf(command: string, folder?: () => string): void {
     });
     expect(code).not.toBe(0);
     expect(stderr + stdout).toMatch(/signature/i);
-  }, 60_000);
+  });
 }
 
 describe('the example for the AWS SDK for JavaScript', () => testsOf('node javascript.mjs'));
@@ -92,7 +92,7 @@ describe('the example for our library', () => {
     const library = join(project, 'node_modules/@hearth/server-sdk');
     execFileSync(process.execPath, [join(root, 'scripts/build-server-sdk.mjs'), library]);
     copyFileSync(join(examples, 'library.mjs'), join(project, 'library.mjs'));
-  }, 60_000);
+  });
   afterAll(() => rm(project, { recursive: true, force: true }));
 
   testsOf('node library.mjs', () => project);

@@ -4,7 +4,7 @@ let testbed: Testbed;
 
 beforeAll(async () => {
   testbed = await startTestbed();
-}, 60_000);
+});
 afterAll(() => testbed?.stop());
 
 const get = (path: string, init?: RequestInit) => fetch(`${testbed.gateway.httpUrl}${path}`, init);

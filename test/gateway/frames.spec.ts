@@ -348,7 +348,7 @@ describe('hostile input', () => {
     const made = await client(EVERYTHING);
     await subscribe(made, 'flood');
     for (let n = 0; n < 5_000; n++) made.send({ event: 'e', channel: 'flood', data: n });
-    await made.next((frame) => frame.data === 4_999, 20_000);
+    await made.next((frame) => frame.data === 4_999);
     expect(made.frames.filter((frame) => frame.event === 'e').map((frame) => frame.data)).toEqual(
       Array.from({ length: 5_000 }, (_, n) => n),
     );

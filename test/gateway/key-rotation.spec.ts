@@ -35,7 +35,7 @@ beforeAll(async () => {
     HEARTH_TOKEN_AUDIENCE_FILE: fileOf('audience'),
     HEARTH_DRAIN_SECONDS: '0',
   });
-}, 90_000);
+});
 afterAll(async () => {
   await gateway?.stop();
   await Promise.all([nats?.stop(), database?.drop()]);

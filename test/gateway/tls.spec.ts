@@ -21,7 +21,7 @@ beforeAll(async () => {
   ]);
   ca = readFileSync(certificate);
   testbed = await startTestbed({ tlsCertFile: certificate, tlsKeyFile: key });
-}, 60_000);
+});
 afterAll(async () => {
   await testbed?.stop();
   rmSync(folder, { recursive: true, force: true });

@@ -10,7 +10,7 @@ let client: Client;
 beforeAll(async () => {
   testbed = await Testbed.start({ HEARTH_LOG_LEVEL: 'DEBUG', HEARTH_HTTP_TIMEOUT_MS: '1500' });
   client = await testbed.connect({ channels: { '*': { historyStart: 0 } } });
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 const body = { channel: 'c' };

@@ -6,7 +6,7 @@ let testbed: Testbed;
 
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 /** Sees everything of all channels without a subscription. */

@@ -6,7 +6,7 @@ let testbed: Testbed;
 
 beforeAll(async () => {
   testbed = await Testbed.start({ HEARTH_TRACES_SAMPLE_RATE: '100', HEARTH_LOG_LEVEL: 'DEBUG' });
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 type Span = Readonly<Record<string, unknown>>;

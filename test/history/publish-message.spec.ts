@@ -7,7 +7,7 @@ let testbed: Testbed;
 
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 /** Sees everything live; sits on the other gateway. */

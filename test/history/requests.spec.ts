@@ -9,7 +9,7 @@ beforeAll(async () => {
   client = await testbed.connect({
     channels: { '*': { historyStart: 0, messages: { '*': { broadcast: true } } } },
   });
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 describe.each(['listMessages', 'publishMessage'])('a request to %s', (operation) => {

@@ -29,11 +29,11 @@ beforeEach(async () => {
   testbed = await Testbed.start({ HEARTH_PARTITIONS: '1' }, () => createDatabase(postgres.url));
   await testbed.add('sequencer');
   await partitionStays();
-}, 90_000);
+});
 afterEach(async () => {
   postgres.thaw();
   await testbed.stop().finally(() => postgres.stop());
-}, 90_000);
+});
 
 /**
  * Waits until the partition is with the sequencer that keeps it: one that takes it over has to read from Postgres who is
@@ -170,9 +170,8 @@ it.each<[string, (server: TestPostgres) => Promise<void>, (server: TestPostgres)
         ['new', 3],
       ]);
     };
-    await eventually(expectTheTruth, 40_000);
+    await eventually(expectTheTruth);
     await delay(LOOKED_AGAIN_MS);
     await expectTheTruth();
   },
-  150_000,
 );

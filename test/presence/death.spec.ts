@@ -10,7 +10,7 @@ beforeEach(async () => {
   testbed = await Testbed.start();
   sql = new Postgres(testbed.database.url);
   await sql.connect();
-}, 90_000);
+});
 afterEach(async () => {
   await sql.end();
   await testbed.stop();
@@ -35,7 +35,7 @@ describe('presence and counts', () => {
     await testbed.gateways[1]?.kill('SIGKILL');
     await eventually(() => expect(uids(observer.ws.frames.at(-1))).toEqual(['o']), 60_000);
     process.stdout.write(`members of a killed gateway were gone after ${Date.now() - killedAt} ms\n`);
-    await eventually(async () => expect((await testbed.channel('d')).subscriptionsCount).toBe(1), 10_000);
+    await eventually(async () => expect((await testbed.channel('d')).subscriptionsCount).toBe(1));
     expect(await testbed.channel('presence.d')).toMatchObject({
       subscriptionsCount: 1,
       members: [{ uid: 'o', umd: null }],
@@ -49,7 +49,7 @@ describe('presence and counts', () => {
     const reports = 'select distinct gateway_id from subscription_report';
     await eventually(async () => expect((await sql.query(reports)).rows).toEqual([{ gateway_id: numberOf(observer) }]));
     await events.close();
-  }, 120_000);
+  });
 
   it('have a gateway that was taken for dead close what it holds and go on under another number', async () => {
     const client = await connect('a', 0);
@@ -65,23 +65,23 @@ describe('presence and counts', () => {
         members: [{ uid: 'a', umd: null }],
       });
     });
-  }, 60_000);
+  });
 
   it('have nobody in a channel that could not be entered in time, and go on with the next attempt', async () => {
     const client = await connect('a', 0);
     const sequencer = testbed.apps.find(({ name }) => name === 'sequencer')?.pid ?? 0;
     process.kill(sequencer, 'SIGSTOP');
     client.ws.send({ event: 'hotsock.subscribe', channel: 'presence.s' });
-    expect(await client.ws.next('hotsock.error', 20_000)).toMatchObject({
+    expect(await client.ws.next('hotsock.error')).toMatchObject({
       channel: 'presence.s',
       error: { code: 'SERVICE_UNAVAILABLE' },
     });
     process.kill(sequencer, 'SIGCONT');
     await eventually(async () => {
       expect(await testbed.channel('presence.s')).toMatchObject({ subscriptionsCount: 0, members: [] });
-    }, 20_000);
+    });
     expect((await client.subscribe('presence.s')).data.members).toEqual([{ uid: 'a', umd: null }]);
-  }, 60_000);
+  });
 
   it('let members out who closed their connection while they were being let in', async () => {
     const clients = await Promise.all(Array.from({ length: 20 }, (_, n) => connect(`u${n}`, n % 2)));
@@ -94,7 +94,7 @@ describe('presence and counts', () => {
     await eventually(async () => {
       expect(await testbed.channel('presence.q')).toMatchObject({ subscriptionsCount: 0, members: [] });
     });
-  }, 60_000);
+  });
 
   it('survive sequencers that are killed again and again while members come and go', async () => {
     const observer = await connect('o', 0);
@@ -114,7 +114,7 @@ describe('presence and counts', () => {
       await Promise.all(
         clients.map(async ({ ws }, n) => {
           ws.send({ event: isIn[n] === true ? 'hotsock.unsubscribe' : 'hotsock.subscribe', channel: 'presence.k' });
-          const answer = await ws.next(({ event }) => /subscribed|error/.test(event as string), 20_000);
+          const answer = await ws.next(({ event }) => /subscribed|error/.test(event as string));
           // Refused while no sequencer owned the channel; it may be asked for again.
           if (answer.event === 'hotsock.error') expect(answer.error.code).toBe('SERVICE_UNAVAILABLE');
           else isIn[n] = isIn[n] !== true;
@@ -128,7 +128,7 @@ describe('presence and counts', () => {
       expect(info.members.map(({ uid }: Frame) => uid).sort()).toEqual(expected);
       expect(info.subscriptionsCount).toBe(expected.length);
       expect(observer.ws.frames.at(-1).data.members).toEqual(info.members);
-    }, 20_000);
+    });
     // Each event the observer saw fits the one before it.
     let before = new Set(['o']);
     for (const { event, data } of observer.ws.frames.filter((one) => /member/.test(one.event as string))) {
@@ -138,7 +138,7 @@ describe('presence and counts', () => {
       expect(Math.abs(now.size - before.size)).toBe(1);
       before = now;
     }
-  }, 120_000);
+  });
 });
 
 function numberOf({ id }: Client): number {

@@ -6,7 +6,7 @@ let events: EventLog;
 beforeAll(async () => {
   testbed = await Testbed.start();
   events = await EventLog.open(testbed.nats.url);
-}, 90_000);
+});
 afterAll(async () => {
   await events.close();
   await testbed.stop();
@@ -137,5 +137,5 @@ describe('backend events', () => {
       await log.close();
       await quiet.stop();
     }
-  }, 60_000);
+  });
 });

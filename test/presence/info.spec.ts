@@ -2,7 +2,7 @@ import { Client, get, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 
 let testbed: Testbed;
-beforeAll(async () => (testbed = await Testbed.start({ HEARTH_EVENTS_ENABLED: 'false' })), 90_000);
+beforeAll(async () => (testbed = await Testbed.start({ HEARTH_EVENTS_ENABLED: 'false' })));
 afterAll(() => testbed.stop());
 
 const ANY = { '*': { subscribe: true, getInfo: true } };

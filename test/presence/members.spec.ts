@@ -3,7 +3,7 @@ import { Client, connectToken, subscribeToken, Testbed } from '../support/instal
 import type { Frame } from '../support/ws-client';
 
 let testbed: Testbed;
-beforeAll(async () => (testbed = await Testbed.start()), 90_000);
+beforeAll(async () => (testbed = await Testbed.start()));
 afterAll(() => testbed.stop());
 
 let channels = 0;
@@ -156,7 +156,7 @@ describe('a presence channel', () => {
     expect(await another.ws.next('hotsock.error')).toMatchObject({
       error: { code: 'PRESENCE_CHANNEL_CAPACITY_REACHED' },
     });
-  }, 60_000);
+  });
 
   it('lets a subscription begin between two messages, with the list as of that place', async () => {
     const channel = newChannel();

@@ -8,7 +8,7 @@ let events: EventLog;
 beforeAll(async () => {
   testbed = await Testbed.start();
   events = await EventLog.open(testbed.nats.url);
-}, 90_000);
+});
 afterAll(async () => {
   await events.close();
   await testbed.stop();
@@ -133,7 +133,7 @@ describe('a umd update of a subscription', () => {
     } finally {
       await small.stop();
     }
-  }, 60_000);
+  });
 
   it('uses a single-use token up, but only one that is accepted', async () => {
     const channel = newName();

@@ -10,7 +10,7 @@ let all: Awaited<ReturnType<typeof startAll>>;
 
 beforeAll(async () => {
   all = await startAll({ HEARTH_HTTP_API_KEYS: 'a third key,fourth', HEARTH_LOG_LEVEL: 'DEBUG' });
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 function expectRefused(answer: Answer): void {

@@ -6,7 +6,7 @@ let url: string;
 beforeAll(async () => {
   all = await startAll();
   url = `${all.url}/batch`;
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 const documents = (count: number, channel: string, more: object = {}): object[] =>

@@ -31,12 +31,12 @@ beforeAll(async () => {
   url = apps[0]!.httpUrl;
   const kept = await post(`${url}/publish`, { channel: 'c', event: 'e', store: 600, eagerIdGeneration: true });
   messageId = (JSON.parse(kept.text) as { id: string }).id;
-}, 90_000);
+});
 afterAll(async () => {
   postgres.thaw();
   await Promise.all(apps.map((app) => app.stop()));
   await Promise.all([nats.stop(), postgres.stop()]);
-}, 60_000);
+});
 
 const reaction = (uid: string) => ({
   channel: 'c',

@@ -4,7 +4,7 @@ let all: Awaited<ReturnType<typeof startAll>>;
 
 beforeAll(async () => {
   all = await startAll();
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 const base = { channel: 'c', event: 'e' };

@@ -10,7 +10,7 @@ let all: Awaited<ReturnType<typeof startAll>>;
 
 beforeAll(async () => {
   all = await startAll();
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 /** Sends exactly these headers; `fetch` adds some of its own. */

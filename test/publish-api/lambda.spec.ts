@@ -27,7 +27,7 @@ beforeAll(async () => {
     HEARTH_AWS_ACCOUNT_ID: '111122223333',
     HEARTH_LOG_LEVEL: 'DEBUG',
   });
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 const host = () => `127.0.0.1:${all.app.port}`;

@@ -14,7 +14,7 @@ const documentOf = (channel: string, data: string, more = {}): string =>
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start({ HEARTH_MAX_BODY_BYTES: String(16 * MIB), HEARTH_PARTITIONS: '1' });
-}, 60_000);
+});
 afterAll(() => testbed.stop());
 
 async function subscriber(channel: string) {
@@ -31,7 +31,7 @@ async function natsIsBack(channel: string): Promise<void> {
   await eventually(async () => {
     const client = await testbed.connect({ channels: { [channel]: { subscribe: true } } });
     await client.subscribe(channel).finally(() => client.ws.close());
-  }, 20_000);
+  });
 }
 
 /** That everything else goes on: in order, in history. */

@@ -5,7 +5,7 @@ let all: Awaited<ReturnType<typeof startAll>>;
 
 beforeAll(async () => {
   all = await startAll();
-}, 90_000);
+});
 afterAll(() => all?.stop());
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;

@@ -28,7 +28,7 @@ beforeAll(async () => {
   urls = [`${apps[0]!.httpUrl}/publish`, `${apps[1]!.httpUrl}/publish`];
   const silent = { info: () => undefined, warn: () => undefined };
   connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
-}, 90_000);
+});
 afterAll(async () => {
   await Promise.all(apps.map((app) => app.stop()));
   await connection.close();

@@ -9,7 +9,7 @@ const REACTION = 'hotsock.messageReaction';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 /** Claims of somebody who sees all of a channel's history. */

@@ -4,7 +4,7 @@ import { judge, NO_OFFENCE } from './oracle';
 
 let cluster: Cluster;
 let load: Load;
-beforeEach(async () => (cluster = await Cluster.start()), 90_000);
+beforeEach(async () => (cluster = await Cluster.start()));
 afterEach(async () => {
   load.abandon();
   await cluster.stop();
@@ -29,7 +29,7 @@ describe('a cluster under load whose processes are killed one after the other', 
     expect(onOtherGateway?.connectionCount).toBe(1);
     expect(onKilledGateway?.connectionCount).toBeGreaterThan(1);
     expect(cluster.troubles).toEqual([]);
-  }, 120_000);
+  });
 });
 
 function firstOfEachKind({ publishApis, sequencers, gateways, histories }: Cluster): [Node, Node, Node, Node] {

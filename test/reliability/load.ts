@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually } from '../support/eventually';
+import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
 import { Cluster } from './cluster';
 import { Intent, Journal, messageKey } from './journal';
 import { readHistory, readTable } from './kept';
@@ -17,7 +17,7 @@ export interface LoadOptions {
   readonly paceMs?: number;
 }
 
-const HEALS_WITHIN_MS = 40_000;
+const HEALS_WITHIN_MS = LONGEST_WAIT_MS;
 
 /**
  * Publishers by every route and subscribers of every kind on a cluster, and everything they saw.

@@ -12,7 +12,7 @@ const AT_ONCE = 20;
 const BUSY_CHANNELS = 10;
 
 let cluster: Cluster;
-beforeAll(async () => (cluster = await Cluster.start()), 90_000);
+beforeAll(async () => (cluster = await Cluster.start()));
 afterAll(() => cluster.stop());
 
 describe('a subscription', () => {
@@ -29,7 +29,7 @@ describe('a subscription', () => {
     process.stdout.write(`race: ${connections.length} races, ${intents.length} published, ${arrivals} delivered\n`);
     expect(connections).toHaveLength(RACES);
     expect(judge({ intents, connections, table, histories: [], until: new Map() })).toEqual(NO_OFFENCE);
-  }, 120_000);
+  });
 });
 
 /** Publishes to a channel from before somebody subscribes to it until after, on both nodes. */

@@ -5,7 +5,7 @@ import { judge, NO_OFFENCE } from './oracle';
 
 let cluster: Cluster;
 let load: Load;
-beforeEach(async () => (cluster = await Cluster.start()), 90_000);
+beforeEach(async () => (cluster = await Cluster.start()));
 afterEach(async () => {
   load.abandon();
   await cluster.stop();
@@ -27,7 +27,7 @@ async function leaseEndedAgo(seconds: number): Promise<void> {
       [seconds],
     );
     expect(rows.length).toBe(1);
-  }, 30_000);
+  });
 }
 
 describe('a sequencer that stops and wakes up after another has taken its partitions', () => {
@@ -38,19 +38,19 @@ describe('a sequencer that stops and wakes up after another has taken its partit
       paceMs: 4,
     });
     await load.start();
-    await eventually(async () => expect((await owners()).size).toBe(2), 20_000);
+    await eventually(async () => expect((await owners()).size).toBe(2));
     await load.progress(100);
     const [stale] = cluster.sequencers;
     stale?.signal('SIGSTOP');
     try {
-      await eventually(async () => expect((await owners()).size).toBe(1), 20_000);
+      await eventually(async () => expect((await owners()).size).toBe(1));
       await leaseEndedAgo(4);
       await load.progress(100);
     } finally {
       stale?.signal('SIGCONT');
     }
     // It has noticed by the time it is given its share again.
-    await eventually(async () => expect((await owners()).size).toBe(2), 20_000);
+    await eventually(async () => expect((await owners()).size).toBe(2));
     load.shake();
     await load.progress(100);
     const verdict = judge(await load.finish());
@@ -58,5 +58,5 @@ describe('a sequencer that stops and wakes up after another has taken its partit
     expect(verdict).toEqual(NO_OFFENCE);
     for (const client of [...load.steady, ...load.socketPublishers]) expect(client.closes).toEqual([]);
     expect(cluster.troubles).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -3,7 +3,7 @@ import { Testbed } from './testbed';
 const MIB = 1_048_576;
 
 let testbed: Testbed;
-beforeAll(async () => (testbed = await Testbed.start()), 60_000);
+beforeAll(async () => (testbed = await Testbed.start()));
 afterAll(() => testbed.stop());
 
 async function settings(name: string) {
@@ -30,9 +30,9 @@ it('changed settings of streams are those of existing streams after the next sta
     { bytes: 128 * MIB, seconds: 0 },
     { bytes: 128 * MIB, seconds: 0 },
   ]);
-}, 60_000);
+});
 
 it('streams stay as they are when NATS refuses the change', async () => {
   const sequencer = await testbed.addSequencer({ HEARTH_DELIVER_MAX_BYTES: '1099511627776' });
   expect(sequencer.lines.join('\n')).toContain('streams could not be brought to what is set');
-}, 60_000);
+});

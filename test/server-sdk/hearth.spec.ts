@@ -21,7 +21,7 @@ beforeAll(async () => {
     HEARTH_TOKEN_AUDIENCE: 'hotsock',
     HEARTH_TOKEN_ISSUER: 'my-application-name',
   });
-}, 90_000);
+});
 afterAll(() => installation?.stop());
 
 const byLambda = (more: ConfigOptions = {}) =>
@@ -141,11 +141,10 @@ describe('publishing to Hearth (server-sdk §6)', () => {
       const numbers = Array.from({ length: 1_000 }, (_, n) => n);
       await Promise.all(numbers.map((data) => publisher.publishMessage({ channel: `many.${name}`, event: 'n', data })));
       const received = new Set<number>();
-      for (let n = 0; n < 1_000; n++) received.add((await client.next('n', 30_000)).data);
+      for (let n = 0; n < 1_000; n++) received.add((await client.next('n')).data);
       expect(received.size).toBe(1_000);
       await client.close();
     },
-    60_000,
   );
 });
 

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'project/package.json'), '{ "name": "project", "private": true }');
   const tarball = join(folder, `hearth-server-sdk-${VERSION}.tgz`);
   await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: join(folder, 'project') });
-}, 120_000);
+});
 
 afterAll(async () => {
   await server?.stop();
@@ -168,13 +168,13 @@ describe('the AWS SDK', () => {
       const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
       expect(outcome).toBe('published');
       expect(server.requests[0]!.headers.authorization).toContain('Credential=AKIAPROFILE/');
-    }, 30_000);
+    });
 
     it('finding none is a matter of configuration', async () => {
       await rm(join(folder, 'credentials'), { force: true });
       const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
       expect(outcome).toBe('ConfigurationError: awsAccessKeyId is not set, and the AWS SDK found no credentials');
-    }, 30_000);
+    });
   });
 });
 
@@ -235,20 +235,16 @@ describe('types', () => {
     ['nodenext', 'nodenext', 'cts'],
     ['bundler', 'esnext', 'ts'],
     ['node10', 'commonjs', 'ts'],
-  ])(
-    'are right with module resolution %s, module %s, in .%s files',
-    async (moduleResolution, module, extension) => {
-      const file = `typed-${moduleResolution}.${extension}`;
-      await writeFile(join(folder, 'project', file), TYPED);
-      // All that a strict project can demand, with neither Node's nor the DOM's types at hand.
-      const options = ['--noEmit', '--strict', '--target', 'es2020', '--lib', 'es2020', '--skipLibCheck', 'false'];
-      const resolution = ['--module', module, '--moduleResolution', moduleResolution];
-      const tsc = join(root, 'node_modules/typescript/bin/tsc');
-      const { stdout } = await run(process.execPath, [tsc, ...options, ...resolution, file], {
-        cwd: join(folder, 'project'),
-      }).catch((error: unknown) => error as { stdout: string });
-      expect(stdout).toBe('');
-    },
-    30_000,
-  );
+  ])('are right with module resolution %s, module %s, in .%s files', async (moduleResolution, module, extension) => {
+    const file = `typed-${moduleResolution}.${extension}`;
+    await writeFile(join(folder, 'project', file), TYPED);
+    // All that a strict project can demand, with neither Node's nor the DOM's types at hand.
+    const options = ['--noEmit', '--strict', '--target', 'es2020', '--lib', 'es2020', '--skipLibCheck', 'false'];
+    const resolution = ['--module', module, '--moduleResolution', moduleResolution];
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const { stdout } = await run(process.execPath, [tsc, ...options, ...resolution, file], {
+      cwd: join(folder, 'project'),
+    }).catch((error: unknown) => error as { stdout: string });
+    expect(stdout).toBe('');
+  });
 });

@@ -91,8 +91,8 @@ describe('the README', () => {
     } finally {
       hearth.child.kill('SIGTERM');
       await hearth.ended;
-      await eventually(() => expect(hearth.output).toContain('"Stopped"'), 20_000);
+      await eventually(() => expect(hearth.output).toContain('"Stopped"'));
       await rm(dataDir, { recursive: true, force: true });
     }
-  }, 180_000);
+  });
 });

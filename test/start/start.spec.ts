@@ -11,7 +11,7 @@ import { connect } from '../support/ws-client';
 
 let installation: Installation;
 beforeEach(() => (installation = new Installation()));
-afterEach(() => installation.remove(), 60_000);
+afterEach(() => installation.remove());
 
 const secretsIn = (text: string): string[] => text.match(/\b[A-Za-z0-9]{40}\b/g) ?? [];
 
@@ -30,7 +30,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     // What the token lets a newcomer try in wscat.
     client.send({ channel: 'my-channel', event: 'hello', data: 'it is me' });
     expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });
-  }, 90_000);
+  });
 
   it('prints all that an AWS SDK needs to publish', async () => {
     const hearth = await installation.start();
@@ -47,7 +47,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     const answer = await shell(`${exports.join('\n')}\nnode -e "$PROGRAM" ${arn}`, { PROGRAM: program });
     expect(JSON.parse(answer)).toEqual({ channel: 'my-channel', event: 'by-sdk' });
     expect(await client.next('by-sdk')).toMatchObject({ data: 1 });
-  }, 90_000);
+  });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'says goodbye to its clients on %s, ends everything it started and exits with 0',
@@ -62,7 +62,6 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
       expect(await client.closed).toEqual({ code: 1001, reason: 'Going away' });
       expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]);
     },
-    90_000,
   );
 
   it('goes on at the second start where the first one ended, and shows its secrets only once', async () => {
@@ -90,7 +89,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     for (const log of [first.stdout, second.stdout]) {
       for (const secret of secretsIn(keys)) expect(log).not.toContain(secret);
     }
-  }, 120_000);
+  });
 
   it('starts again after kill -9, with everything it had accepted', async () => {
     const first = await installation.start();
@@ -105,7 +104,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     await publishAsPrinted(second);
     await client.next(({ data }) => data === '👋');
     expect(await second.end('SIGTERM')).toBe(0);
-  }, 120_000);
+  });
 
   it('keeps its generated keys beside those that it is given, slot by slot', async () => {
     const first = await installation.start();
@@ -145,12 +144,12 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     });
     expect(await Promise.all(all.map(publishing))).toEqual([401, 202, 401, 202]);
     expect(await Promise.all([generatedToken, ownToken].map(connecting))).toEqual([401, 'connected']);
-  }, 120_000);
+  });
 
   it('says which NATS it waits for, and ends everything it started when it is told to while it waits', async () => {
     const nats = `127.0.0.1:${await freePort()}`;
     const hearth = await installation.run({ HEARTH_NATS_URL: `nats://hearth:PLANTED@${nats}` });
-    await eventually(() => expect(hearth.stdout).toContain('HEARTH_NATS_URL'), 60_000);
+    await eventually(() => expect(hearth.stdout).toContain('HEARTH_NATS_URL'));
     const warnings = hearth.stdout.split('\n').filter((line) => line.includes('HEARTH_NATS_URL'));
     expect(JSON.parse(warnings[0] ?? '')).toMatchObject({
       level: 'WARN',
@@ -163,7 +162,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await hearth.end('SIGTERM')).toBe(0);
     expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]);
     expect(hearth.stdout + hearth.stderr).not.toContain('PLANTED');
-  }, 90_000);
+  });
 
   it('prints all mistakes of a configuration at once and starts nothing', async () => {
     const hearth = await installation.run({
@@ -184,24 +183,20 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     ['HEARTH_PORT', 'is in use already', (taken: number) => ({ HEARTH_PORT: String(taken), HEARTH_HOST: '127.0.0.1' })],
     ['HEARTH_ADMIN_PORT', 'is in use already', (taken: number) => ({ HEARTH_ADMIN_PORT: String(taken) })],
     ['HEARTH_HOST', 'cannot listen on', () => ({ HEARTH_HOST: 'no.such.host.invalid' })],
-  ])(
-    'names %s when it %s, and leaves nothing running',
-    async (name, problem, settings) => {
-      const other = createServer().listen(0, '127.0.0.1');
-      await once(other, 'listening');
-      const hearth = await installation.run(settings((other.address() as AddressInfo).port));
-      expect(await hearth.untilEnded()).toBe(1);
-      other.close();
-      expect(hearth.stdout).toMatch(new RegExp(`"message":"${name}: .*${problem}`));
-      expect(await descendantsOf(hearth.pid)).toEqual([]);
-    },
-    90_000,
-  );
+  ])('names %s when it %s, and leaves nothing running', async (name, problem, settings) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const hearth = await installation.run(settings((other.address() as AddressInfo).port));
+    expect(await hearth.untilEnded()).toBe(1);
+    other.close();
+    expect(hearth.stdout).toMatch(new RegExp(`"message":"${name}: .*${problem}`));
+    expect(await descendantsOf(hearth.pid)).toEqual([]);
+  });
 
   it('does not share its folder with another', async () => {
     await installation.start();
     const second = await installation.run({ HEARTH_PORT: '0', HEARTH_ADMIN_PORT: '0' });
     expect(await second.untilEnded()).toBe(1);
     expect(second.stdout).toContain('already in use by process');
-  }, 90_000);
+  });
 });

@@ -7,7 +7,7 @@ import type { Frame, WsClient } from '../support/ws-client';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 const ALL = { observe: true, get: true, set: true };

@@ -14,7 +14,7 @@ beforeAll(async () => {
   stream = await StreamConnection.open({ natsUrls: [testbed.nats.url] }, 'test', silent);
   sql = new SqlClient(testbed.database.url);
   await sql.connect();
-}, 90_000);
+});
 afterAll(async () => {
   await sql?.end();
   await stream?.close();

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 let number = 0;

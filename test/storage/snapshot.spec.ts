@@ -7,7 +7,7 @@ import type { Frame } from '../support/ws-client';
 let testbed: Testbed;
 beforeAll(async () => {
   testbed = await Testbed.start();
-}, 90_000);
+});
 afterAll(() => testbed?.stop());
 
 let number = 0;
@@ -91,7 +91,7 @@ describe('a new observer', () => {
     });
     await testbed.settle(channel);
     one.ws.socket.resume();
-    await one.ws.next('live', 20_000);
+    await one.ws.next('live');
     const told = story(one, channel);
     expect(told[0]).toBe('hotsock.subscribed');
     expect(told.slice(1, 401)).toEqual(keys);
@@ -115,7 +115,7 @@ describe('a new observer', () => {
       process.kill(sequencer.pid, 'SIGCONT');
     }
     await testbed.publish(document(channel, 'last', 1));
-    await one.ws.next(({ key }) => key === 'last', 20_000);
+    await one.ws.next(({ key }) => key === 'last');
     const told = story(one, channel).filter((key) => key.startsWith('k'));
     expect([...told].sort()).toEqual(keys);
     const { code } = await one.ws.close();
@@ -213,7 +213,7 @@ describe('with many who write at the same time', () => {
     const entries = new Map<string, unknown>();
     for (const key of KEYS) entries.set(key, (await witness.call('channelStorageGet', { channel, key })).json.data);
     await testbed.publish({ channel, event: 'end' });
-    await Promise.all([witness, ...observers].map((one) => one.ws.next('end', 20_000)));
+    await Promise.all([witness, ...observers].map((one) => one.ws.next('end')));
 
     const truth = segmentsOf(witness, channel)[0]?.values ?? new Map<string, unknown[]>();
     for (const key of KEYS) {
@@ -237,7 +237,7 @@ describe('with many who write at the same time', () => {
 
   it('every observer, whenever it comes, sees each value once, in order, up to the last', async () => {
     await hammer(newChannel(), async () => undefined);
-  }, 60_000);
+  });
 
   it('also when the sequencer is killed in the middle, twice', async () => {
     await hammer(newChannel(), async () => {
@@ -247,5 +247,5 @@ describe('with many who write at the same time', () => {
         await testbed.add('sequencer');
       }
     });
-  }, 90_000);
+  });
 });

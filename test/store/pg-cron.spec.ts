@@ -39,5 +39,5 @@ const url = process.env.HEARTH_TEST_PG_CRON_URL;
     }, 75_000);
     const { rows } = await sql`select distinct status from cron.job_run_details`.execute(database.db);
     expect(rows).toEqual([{ status: 'succeeded' }]);
-  }, 90_000);
+  });
 });

@@ -105,4 +105,4 @@ it('a server that refuses the credentials it took before ends the process, which
   } finally {
     await Promise.all([nats.stop(), database.drop()]);
   }
-}, 60_000);
+});

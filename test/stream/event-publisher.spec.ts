@@ -112,10 +112,15 @@ it('keeps the last 100,000 events while there is no stream, and sends them when 
   expect(dropped).toBe(published - waiting);
   await eventually(() => expect(lines[0]).toMatch(/EVENTS takes no events: replicas > 1 not supported/));
   await addStream();
-  await eventually(() => expect(waiting).toBe(0), 60_000);
+  // As long as it goes on: how fast a machine is, the benchmark says.
+  for (let before = Infinity; waiting > 0;) {
+    const last = before;
+    await eventually(() => expect(waiting).toBeLessThan(last));
+    before = waiting;
+  }
   expect(await stored()).toEqual({ messages: published - dropped, first: dropped, last: published - 1 });
   expect(lines).toEqual([lines[0], 'the events stream EVENTS takes events again']);
-}, 90_000);
+});
 
 it('keeps at most 256 MiB of them, and tells what is lost at the end', () => {
   const events = open(IMPOSSIBLE);
@@ -150,7 +155,7 @@ it('lets nobody wait for a stream that does not answer; the event is not lost', 
     await events.publish(event(3));
     expect(waiting).toBe(2);
     // The connection is given up for dead after two pings, and made anew.
-    await eventually(() => expect(waiting).toBe(0), 25_000);
+    await eventually(() => expect(waiting).toBe(0));
     expect(await stored()).toEqual({ messages: 3, first: 1, last: 3 });
     expect(dropped).toBe(0);
   } finally {
@@ -158,4 +163,4 @@ it('lets nobody wait for a stream that does not answer; the event is not lost', 
     await through.close();
     await proxy.stop();
   }
-}, 60_000);
+});

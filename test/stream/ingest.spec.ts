@@ -205,7 +205,7 @@ describe('the ingest stream', () => {
       process.kill(nats.pid, 'SIGCONT');
     }
     patient.close();
-  }, 14_000);
+  });
 
   it('refuses a message that no stream takes', async () => {
     await (await connection.manager()).streams.delete(ingestStream(0));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually } from './eventually';
+import { eventually, LONGEST_WAIT_MS } from './eventually';
 
 export type AppName = 'hearth' | 'publish-api' | 'sequencer' | 'gateway' | 'history' | 'webhooks';
 
@@ -28,7 +28,7 @@ process.setMaxListeners(50);
 
 const root = join(__dirname, '../..');
 const keptLines = 2000;
-const stopWithinMs = 20_000;
+const stopWithinMs = LONGEST_WAIT_MS;
 
 /** One of our services as a process of its own: the built program, given nothing but environment variables. */
 export class AppProcess {
@@ -139,7 +139,7 @@ function startedLine(line: string): Started | undefined {
 export async function startApp(
   name: AppName,
   env: Readonly<Record<string, string>>,
-  { readyWithinMs = 20_000 }: StartAppOptions = {},
+  { readyWithinMs = LONGEST_WAIT_MS }: StartAppOptions = {},
 ): Promise<AppProcess> {
   const child = spawn(process.execPath, [join(root, 'dist/apps', name, 'src/main.js')], {
     cwd: root,

@@ -79,7 +79,7 @@ export class WsClient {
    *
    * @param wanted a test of the frame, or the value of its `event`
    */
-  next(wanted: ((frame: Frame) => boolean) | string, withinMs = 10_000): Promise<Frame> {
+  next(wanted: ((frame: Frame) => boolean) | string, withinMs?: number): Promise<Frame> {
     const fits = typeof wanted === 'string' ? (frame: Frame) => frame.event === wanted : wanted;
     return eventually(() => {
       const index = this.frames.findIndex((frame, position) => position >= this.taken && fits(frame));

@@ -16,7 +16,7 @@ afterEach(async () => {
   const forged = testbed.receivers.flatMap((one) => one.forged);
   await testbed.close();
   expect(forged).toEqual([]);
-}, 60_000);
+});
 
 describe('a webhook', () => {
   it('is the event as it is on the stream, signed', async () => {
@@ -133,18 +133,18 @@ describe('the events of one channel', () => {
     await eventually(async () => expect(await metricOf(webhooks, 'waiting')).toBe(30));
     fails = false;
     await testbed.emit('bad', 30);
-    await eventually(() => expect(receiver.numbers('bad')).toEqual(range(31)), 20_000);
+    await eventually(() => expect(receiver.numbers('bad')).toEqual(range(31)));
     await eventually(async () => expect(await metricOf(webhooks, 'waiting')).toBe(0));
     expect(await metricOf(webhooks, 'delivered_total')).toBe(61);
     expect(await metricOf(webhooks, 'failed_total')).toBeGreaterThan(0);
     expect((await testbed.sql.query('select 1 from webhook_waiting')).rows).toEqual([]);
-  }, 60_000);
+  });
 
   it('are repeated with the same id and a signature of their own', async () => {
     receiver.behaviour = () => (receiver.deliveries.length < 3 ? 503 : 204);
     await testbed.start(receiver.url);
     const { id } = await testbed.emit('c', 1);
-    await eventually(() => expect(receiver.accepted).toHaveLength(1), 20_000);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
     expect(receiver.deliveries.map((delivery) => delivery.id)).toEqual([id, id, id]);
     const [first, , third] = receiver.deliveries;
     expect(Number(third?.timestamp)).toBeGreaterThan(Number(first?.timestamp));
@@ -161,18 +161,18 @@ describe('the events of one channel', () => {
     for (const n of range(20)) await Promise.all(channels.map((channel) => testbed.emit(channel, n)));
     await eventually(() => {
       for (const channel of channels) expect(receiver.numbers(channel)).toEqual(range(20));
-    }, 45_000);
-  }, 60_000);
+    });
+  });
 
   it('that hang do not hold up those of others', async () => {
     receiver.behaviour = ({ channel }) => (channel === 'slow' ? undefined : 200);
-    await testbed.start(receiver.url, { HEARTH_WEBHOOK_TIMEOUT_MS: '20000' });
+    await testbed.start(receiver.url, { HEARTH_WEBHOOK_TIMEOUT_MS: '120000' });
     // More than is kept in memory.
     await Promise.all(range(1_500).map((n) => testbed.emit('slow', n)));
     await Promise.all(range(50).map((n) => testbed.emit('quick', n)));
-    await eventually(() => expect(receiver.numbers('quick')).toEqual(range(50)), 15_000);
+    await eventually(() => expect(receiver.numbers('quick')).toEqual(range(50)));
     expect(receiver.deliveries.filter(({ channel }) => channel === 'slow')).toHaveLength(1);
-  }, 60_000);
+  });
 });
 
 describe('the events of one connection', () => {

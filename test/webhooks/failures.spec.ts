@@ -12,7 +12,7 @@ beforeEach(async () => {
   testbed = await Testbed.open();
   receiver = await testbed.receiver();
 });
-afterEach(() => testbed.close(), 60_000);
+afterEach(() => testbed.close());
 
 /** Dead letters as the admin port shows them, the latest first. */
 async function deadLetters(process: AppProcess, query = ''): Promise<Record<string, unknown>[]> {
@@ -56,14 +56,14 @@ describe('an answer', () => {
     await testbed.emit('c', 0);
     await eventually(() => expect(receiver.deliveries).toHaveLength(1));
     for (const channel of ['c', 'd']) await testbed.emit(channel, 1);
-    await eventually(() => expect(other.numbers('c')).toEqual([0]), 20_000);
+    await eventually(() => expect(other.numbers('c')).toEqual([0]));
     expect(receiver.deliveries).toHaveLength(1);
     expect(process.lines.join('\n')).toContain('nothing is sent for a while');
     receiver.behaviour = () => 200;
     await testbed.kill(process, 'SIGTERM');
     await testbed.start(urls);
     await eventually(() => expect([receiver.numbers('c'), receiver.numbers('d')]).toEqual([[0, 1], [1]]));
-  }, 60_000);
+  });
 
   it.each([429, 503])('of %s with Retry-After has the URL left alone until then', async (status) => {
     receiver.behaviour = () => (receiver.deliveries.length === 1 ? { status, headers: { 'retry-after': '4' } } : 200);
@@ -119,8 +119,8 @@ describe('a receiver that is away', () => {
     const back = await testbed.receiver(receiver.port);
     await eventually(() => {
       for (const channel of ['a', 'b']) expect(back.numbers(channel)).toEqual(range(10));
-    }, 30_000);
-  }, 60_000);
+    });
+  });
 });
 
 describe('a private address', () => {
@@ -162,7 +162,7 @@ describe('a dead letter', () => {
     const { id, text } = await testbed.emit('c', 0);
     await testbed.emit('c', 1);
     await testbed.emit('c', 2);
-    await eventually(() => expect(receiver.numbers('c')).toEqual([1, 2]), 20_000);
+    await eventually(() => expect(receiver.numbers('c')).toEqual([1, 2]));
     expect(receiver.deliveries.map(({ n }) => n)).toEqual([0, 0, 0, 1, 2]);
     const [letter] = await deadLetters(process);
     expect(letter).toEqual({
@@ -184,18 +184,18 @@ describe('a dead letter', () => {
     });
     expect(await metricOf(process, 'dead_letters_total')).toBe(1);
     expect(process.lines.join('\n')).toContain('"message":"an event was given up: it is a dead letter"');
-  }, 60_000);
+  });
 
   it('is made of every event of a channel that waited for as long as all attempts take', async () => {
     receiver.behaviour = ({ channel }) => (channel === 'bad' ? 500 : 200);
     const process = await testbed.start(receiver.url, { HEARTH_WEBHOOK_MAX_ATTEMPTS: '3' });
     for (const n of range(20)) await testbed.emit('bad', n);
     // Three seconds for all of them, not for each.
-    await eventually(async () => expect(await deadLetters(process)).toHaveLength(20), 15_000);
+    await eventually(async () => expect(await deadLetters(process)).toHaveLength(20), 45_000);
     // Each had an attempt of its own.
     const tried = receiver.deliveries.map(({ n }) => n);
     expect([...new Set(tried)]).toEqual(range(20));
-  }, 60_000);
+  });
 
   it('is sent again when an operator asks for it', async () => {
     let works = false;
@@ -217,7 +217,7 @@ describe('a dead letter', () => {
     await eventually(async () => expect(await deadLetters(process)).toMatchObject([{ channel: 'never', attempts: 1 }]));
     expect((await admin(process, '/webhooks/dead-letters/NONE/retry', 'POST')).status).toBe(404);
     expect((await admin(process, '/webhooks/dead-letters/NONE')).status).toBe(404);
-  }, 60_000);
+  });
 
   it('is listed in pages, the latest first', async () => {
     receiver.behaviour = () => 500;
@@ -253,7 +253,7 @@ describe('a dead letter', () => {
     await testbed.kill(process, 'SIGTERM');
     const next = await testbed.start(receiver.url, ONE_ATTEMPT);
     await eventually(async () => expect((await deadLetters(next)).map(({ id }) => id)).toEqual([young?.id]));
-  }, 60_000);
+  });
 });
 
 describe('the configuration', () => {
