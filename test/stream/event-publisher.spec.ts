@@ -154,9 +154,15 @@ it('lets nobody wait for a stream that does not answer; the event is not lost', 
     // Nor do those that come later, although the one before is still without an answer.
     await events.publish(event(3));
     expect(waiting).toBe(2);
+    // Who must know that the stream holds them waits all the same.
+    let areTold = false;
+    const told = events.told().then(() => (areTold = true));
+    await events.publish(event(4));
+    expect(areTold).toBe(false);
     // The connection is given up for dead after two pings, and made anew.
     await eventually(() => expect(waiting).toBe(0));
-    expect(await stored()).toEqual({ messages: 3, first: 1, last: 3 });
+    await told;
+    expect(await stored()).toEqual({ messages: 4, first: 1, last: 4 });
     expect(dropped).toBe(0);
   } finally {
     publisher?.close();

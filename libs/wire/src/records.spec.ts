@@ -23,6 +23,7 @@ describe('ingest events', () => {
       sourceIp: optionalText,
       userAgent: optionalText,
       acknowledgeTo: optionalText,
+      introduces: fc.option(fc.array(fc.record({ id: text, dataJson: text })), { nil: undefined }),
     });
     fc.assert(
       fc.property(events, fc.json(), (event, data) => {

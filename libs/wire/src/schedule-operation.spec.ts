@@ -28,6 +28,13 @@ describe('a schedule', () => {
     expect(eagerId).toBeUndefined();
   });
 
+  it('introduces a connection itself, and not once more when it is due', () => {
+    const introduces = [{ id: '01J9ZK3V7Q8W2X5Y6ABCDEFGHK', dataJson: '{}' }];
+    const { operation, data } = scheduleOf({ ...message, introduces }, '1', DUE, 3, NOW);
+    expect(operation.introduces).toEqual(introduces);
+    expect(parked(data).event?.introduces).toBeUndefined();
+  });
+
   it('parks a storage write', () => {
     const write: StorageOperation = {
       kind: 'storage',
