@@ -1,19 +1,12 @@
 import { ProtocolError } from '@hearth/protocol';
 import { gatewayIdOf } from '@hearth/wire';
-import {
-  AnswerTo,
-  callGateway,
-  ConnectionCredentials,
-  GatewayRequest,
-  StreamConnection,
-  StreamUnavailableError,
-} from '@hearth/stream';
+import { AnswerTo, callGateway, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 
 /**
  * Asks the gateway that owns a connection.
  *
- * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway, `SERVICE_UNAVAILABLE` when it
- *   does not answer
+ * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway
+ * @throws StreamUnavailableError when it does not answer
  */
 export async function askGateway<R extends GatewayRequest>(
   stream: StreamConnection,
@@ -23,10 +16,5 @@ export async function askGateway<R extends GatewayRequest>(
 ): Promise<AnswerTo<R>> {
   const gatewayId = gatewayIdOf(credentials.connectionId);
   if (gatewayId === undefined) throw new ProtocolError('UNAUTHORIZED', 'connectionId: no such connection');
-  try {
-    return await callGateway(stream, gatewayId, credentials, question, timeoutMs);
-  } catch (error) {
-    if (!(error instanceof StreamUnavailableError)) throw error;
-    throw new ProtocolError('SERVICE_UNAVAILABLE', `try again: ${error.message}`, { cause: error });
-  }
+  return callGateway(stream, gatewayId, credentials, question, timeoutMs);
 }

@@ -20,6 +20,8 @@ import {
   withArticle,
 } from '@hearth/protocol';
 import type { ConnectionCredentials } from '@hearth/stream';
+import { createParamDecorator, ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 
 /** Requests of the client HTTP API, parsed from what the client sent (client-http-api §1–§4, §6). */
 
@@ -52,12 +54,17 @@ export interface PublishMessageRequest {
   readonly reaction?: ReactionRequest;
 }
 
+/** Parameter of a controller's method: the credentials that came with the request (client-http-api §1). */
+export const Credentials = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  connectionCredentials(context.switchToHttp().getRequest<FastifyRequest>().raw.url ?? ''),
+);
+
 /**
  * The credentials in the query of a request target. Ids end in `=`, which arrives bare or percent-encoded.
  *
  * @throws ProtocolError `UNAUTHORIZED`
  */
-export function connectionCredentials(requestTarget: string): ConnectionCredentials {
+function connectionCredentials(requestTarget: string): ConnectionCredentials {
   const query = new URLSearchParams(requestTarget.slice(requestTarget.indexOf('?') + 1));
   const connectionId = query.get('connectionId');
   const connectionSecret = query.get('connectionSecret');

@@ -1,11 +1,9 @@
-import { Controller, HttpCode, Inject, OnModuleInit, Post, Req, Res } from '@nestjs/common';
+import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
 import {
   CONFIG,
   HearthConfig,
-  Logger,
-  LOGGER,
   Metrics,
   rawBody,
   SourceIp,
@@ -18,7 +16,6 @@ import {
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import {
   Database,
-  Db,
   findMessage,
   ListedReaction,
   listMessages,
@@ -27,10 +24,10 @@ import {
   StoredMessage,
 } from '@hearth/store';
 import { randomUUID } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { askGateway } from './ask-gateway';
 import {
-  connectionCredentials,
+  Credentials,
   ListMessagesRequest,
   parseGetChannelInfo,
   parseListMessages,
@@ -56,7 +53,6 @@ export class ConnectionController implements OnModuleInit {
     private readonly stream: StreamConnection,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: HearthConfig,
-    @Inject(LOGGER) private readonly logger: Logger,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
   ) {
@@ -69,37 +65,32 @@ export class ConnectionController implements OnModuleInit {
 
   @Post('listMessages')
   @HttpCode(200)
-  async listMessages(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
-    const credentials = connectionCredentials(request.raw.url ?? '');
+  async listMessages(
+    @Credentials() credentials: ConnectionCredentials,
+    @Req() request: FastifyRequest,
+  ): Promise<string> {
     const question = parseListMessages(rawBody(request));
     const span = this.tracing.begin('history.listMessages', randomUUID());
     const messages = await traced(span, this.visiblePage(credentials, question, span));
     const empty = question.expandReactions ? '{}' : undefined;
-    void reply.header('content-type', 'application/json');
     return `{"messages":[${messages.map((message) => historyEntry(message, message.reactions ?? empty)).join(',')}]}`;
   }
 
   @Post('listReactions')
   @HttpCode(200)
   async listReactions(
+    @Credentials() credentials: ConnectionCredentials,
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
-    const credentials = connectionCredentials(request.raw.url ?? '');
     const { channel: name, messageId } = parseListReactions(rawBody(request));
     const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listReactions', channel: name });
-    const reactions = await this.read((db) => this.visibleReactions(db, channel, messageId, sinceMs));
-    void reply.header('content-type', 'application/json');
+    const reactions = await this.visibleReactions(channel, messageId, sinceMs);
     return `{"reactions":[${reactions.map(reactionEntry).join(',')}]}`;
   }
 
   /** @param sinceMs oldest visible instant, ms since 1970 */
-  private async visibleReactions(
-    db: Db,
-    channel: string,
-    messageId: string,
-    sinceMs: number,
-  ): Promise<ListedReaction[]> {
+  private async visibleReactions(channel: string, messageId: string, sinceMs: number): Promise<ListedReaction[]> {
+    const { db } = this.database;
     // The gateway has seen to it that everything accepted before can be read.
     const settled = () => Promise.resolve();
     if (idTimeMs(messageId) < sinceMs || (await findMessage(db, channel, messageId, settled)) === undefined) {
@@ -111,10 +102,9 @@ export class ConnectionController implements OnModuleInit {
   @Post('publishMessage')
   @HttpCode(202)
   async publishMessage(
+    @Credentials() credentials: ConnectionCredentials,
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
-    const credentials = connectionCredentials(request.raw.url ?? '');
     const { reaction, ...message } = parsePublishMessage(rawBody(request));
     const origin = { sourceIp: this.sourceIp(request.raw), userAgent: userAgentOf(request.raw) };
     const accepted =
@@ -123,7 +113,6 @@ export class ConnectionController implements OnModuleInit {
         : await this.askGateway(credentials, { operation: 'react', channel: message.channel, ...reaction, ...origin });
     const { channel, id, scheduleArn } = { id: null, scheduleArn: undefined, ...accepted };
     this.metrics.accepted.of('client').inc();
-    void reply.header('content-type', 'application/json');
     return JSON.stringify({ id, event: message.event, channel, scheduleArn });
   }
 
@@ -136,45 +125,29 @@ export class ConnectionController implements OnModuleInit {
     const question = { operation: 'listMessages', channel: name } as const;
     const { channel, sinceMs } = await traced(span?.child('history.gateway'), this.askGateway(credentials, question));
     const reactions = expandReactions ? 'items' : 'count';
-    const messages = this.read((db) => listMessages(db, { channel, sinceMs, ...page, reactions }));
+    const messages = listMessages(this.database.db, { channel, sinceMs, ...page, reactions });
     return traced(span?.child('history.read'), messages);
   }
 
   @Post('getChannelInfo')
   @HttpCode(200)
   async getChannelInfo(
+    @Credentials() credentials: ConnectionCredentials,
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<string> {
-    const credentials = connectionCredentials(request.raw.url ?? '');
     const question = parseGetChannelInfo(rawBody(request));
     const { channel } = await this.askGateway(credentials, { operation: 'getChannelInfo', ...question });
-    const { subscriptionsCount, membersJson } = await this.read((db) => readChannelInfo(db, channel));
-    void reply.header('content-type', 'application/json');
+    const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, channel);
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"channel":${JSON.stringify(channel)},"subscriptionsCount":${subscriptionsCount}${members}}`;
   }
 
   @Post('umdUpdate')
   @HttpCode(200)
-  async umdUpdate(@Req() request: FastifyRequest): Promise<object> {
-    const credentials = connectionCredentials(request.raw.url ?? '');
+  async umdUpdate(@Credentials() credentials: ConnectionCredentials, @Req() request: FastifyRequest): Promise<object> {
     const update = parseUmdUpdate(rawBody(request));
     await this.askGateway(credentials, { operation: 'umdUpdate', ...update });
     return {};
-  }
-
-  /** Whatever keeps Postgres from answering, the client may ask again; why it did not is for the log. */
-  private async read<T>(query: (db: Db) => Promise<T>): Promise<T> {
-    try {
-      return await query(this.database.db);
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      this.logger.error({ err: error }, 'History could not be read');
-      throw new ProtocolError('SERVICE_UNAVAILABLE', 'history cannot be read at the moment, try again', {
-        cause: error,
-      });
-    }
   }
 
   private askGateway<R extends GatewayRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
