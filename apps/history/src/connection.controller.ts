@@ -1,18 +1,7 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
-import {
-  CONFIG,
-  HearthConfig,
-  Metrics,
-  rawBody,
-  SourceIp,
-  sourceIpReader,
-  Span,
-  traced,
-  Tracing,
-  userAgentOf,
-} from '@hearth/runtime';
+import { CONFIG, HearthConfig, Metrics, rawBody, originReader, Span, traced, Tracing } from '@hearth/runtime';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import {
   Database,
@@ -46,7 +35,7 @@ const SERVER_META = '{"uid":null,"umd":null}';
  */
 @Controller('connection')
 export class ConnectionController implements OnModuleInit {
-  private readonly sourceIp: SourceIp;
+  private readonly originOf: ReturnType<typeof originReader>;
 
   constructor(
     private readonly host: HttpAdapterHost,
@@ -56,7 +45,7 @@ export class ConnectionController implements OnModuleInit {
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
   ) {
-    this.sourceIp = sourceIpReader(config);
+    this.originOf = originReader(config);
   }
 
   onModuleInit(): void {
@@ -106,7 +95,7 @@ export class ConnectionController implements OnModuleInit {
     @Req() request: FastifyRequest,
   ): Promise<string> {
     const { reaction, ...message } = parsePublishMessage(rawBody(request));
-    const origin = { sourceIp: this.sourceIp(request.raw), userAgent: userAgentOf(request.raw) };
+    const origin = this.originOf(request.raw);
     const accepted =
       reaction === undefined
         ? await this.askGateway(credentials, { operation: 'publishMessage', ...message, ...origin })

@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { storageDataFrame, storageItem, STORAGE_SET_EVENT } from '@hearth/protocol';
-import { CONFIG, HearthConfig, rawBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
+import { CONFIG, HearthConfig, originReader, rawBody } from '@hearth/runtime';
 import { Database, readStorageEntry } from '@hearth/store';
 import { AnswerTo, ConnectionCredentials, StorageRequest, StreamConnection } from '@hearth/stream';
 import type { FastifyRequest } from 'fastify';
@@ -11,14 +11,14 @@ import { listReadableStorage } from './storage-list';
 /** Channel storage over the client HTTP API (client-http-api §6). */
 @Controller('connection')
 export class StorageController {
-  private readonly sourceIp: SourceIp;
+  private readonly originOf: ReturnType<typeof originReader>;
 
   constructor(
     private readonly stream: StreamConnection,
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: HearthConfig,
   ) {
-    this.sourceIp = sourceIpReader(config);
+    this.originOf = originReader(config);
   }
 
   @Post('channelStorageSet')
@@ -27,8 +27,7 @@ export class StorageController {
     const { channel, scheduleArn } = await this.ask(credentials, {
       operation: 'channelStorageSet',
       ...parseStorageSet(rawBody(request)),
-      sourceIp: this.sourceIp(request.raw),
-      userAgent: userAgentOf(request.raw),
+      ...this.originOf(request.raw),
     });
     return JSON.stringify({ channel, event: STORAGE_SET_EVENT, scheduleArn });
   }

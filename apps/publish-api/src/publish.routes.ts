@@ -8,7 +8,7 @@ import {
   protocolErrorOf,
   PublishRequest,
 } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Metrics, readBody, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Metrics, originReader, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { ApiKeyGuard } from './api-key.guard';
@@ -22,7 +22,7 @@ import { Publisher, PublishSource } from './publisher';
  */
 @Injectable()
 export class PublishRoutes implements OnModuleInit {
-  private readonly sourceIp: SourceIp;
+  private readonly originOf: ReturnType<typeof originReader>;
 
   constructor(
     private readonly host: HttpAdapterHost,
@@ -31,7 +31,7 @@ export class PublishRoutes implements OnModuleInit {
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
   ) {
-    this.sourceIp = sourceIpReader(config);
+    this.originOf = originReader(config);
   }
 
   onModuleInit(): void {
@@ -95,6 +95,7 @@ export class PublishRoutes implements OnModuleInit {
   }
 
   private source(request: IncomingMessage): PublishSource {
-    return { trigger: 'server.http', sourceIp: this.sourceIp(request), userAgent: userAgentOf(request) };
+    const { sourceIp, userAgent } = this.originOf(request);
+    return { trigger: 'server.http', sourceIp, userAgent };
   }
 }

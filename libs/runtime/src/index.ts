@@ -23,6 +23,5 @@ export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-mo
 export { startApp, startHttpApp } from './start-app';
 export { requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';
-export { sourceIpReader, type SourceIp } from './http/source-ip';
+export { originReader, type ClientOrigin } from './http/client-origin';
 export { Span, traced, Tracing } from './log/tracing';
-export { userAgentOf } from './http/user-agent';

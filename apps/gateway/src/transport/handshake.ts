@@ -1,6 +1,6 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { HearthConfig, Logger, Metrics, SourceIp, sourceIpReader, userAgentOf } from '@hearth/runtime';
+import { HearthConfig, Logger, Metrics, originReader } from '@hearth/runtime';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
 import { Connections } from '../connection/connections';
@@ -15,7 +15,7 @@ export interface Admission {
 
 /** Who may connect (websocket-protocol §1.1), for both transports. The token is never logged. */
 export class Handshake {
-  private readonly sourceIp: SourceIp;
+  private readonly originOf: ReturnType<typeof originReader>;
   private readonly origins: ReadonlySet<string>;
 
   constructor(
@@ -25,7 +25,7 @@ export class Handshake {
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {
-    this.sourceIp = sourceIpReader(config);
+    this.originOf = originReader(config);
     this.origins = new Set(config.wsOrigins);
   }
 
@@ -52,8 +52,7 @@ export class Handshake {
       try {
         this.checkOrigin(request.headers);
         const claims = await this.connectClaims(token);
-        const userAgent = userAgentOf(request);
-        return { opening: { claims, sourceIp: this.sourceIp(request), userAgent }, release };
+        return { opening: { claims, ...this.originOf(request) }, release };
       } catch (error) {
         release();
         throw error;

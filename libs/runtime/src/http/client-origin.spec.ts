@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { sourceIpReader } from './source-ip';
+import { sourceIpReader } from './client-origin';
 
 function sourceIp(trustedProxies: string[], peer: string | undefined, forwarded?: string): string {
   const headers: IncomingHttpHeaders = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
-  const request = { headers, socket: { remoteAddress: peer } } as Pick<IncomingMessage, 'headers' | 'socket'>;
+  const request = { headers, socket: { remoteAddress: peer } } as IncomingMessage;
   return sourceIpReader({ trustedProxies })(request);
 }
 

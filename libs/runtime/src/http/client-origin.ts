@@ -1,0 +1,58 @@
+import { all as addresses } from '@fastify/proxy-addr';
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { HearthConfig } from '../config/config';
+import { blockList } from '../config/variable-kinds';
+
+/** Who sent a request or an upgrade. */
+export interface ClientOrigin {
+  /** `''` when its socket is gone already. */
+  readonly sourceIp: string;
+  /** `User-Agent`; `undefined` when there was none. */
+  readonly userAgent: string | undefined;
+}
+
+/** Real user agents stay far below; without a bound, 64 KiB of header would travel with every message. */
+const MAX_USER_AGENT_CHARACTERS = 1_024;
+
+/** Reads who sent a request, looking through the proxies that are trusted. */
+export function originReader(config: Pick<HearthConfig, 'trustedProxies'>): (request: IncomingMessage) => ClientOrigin {
+  const sourceIp = sourceIpReader(config);
+  return (request) => ({
+    sourceIp: sourceIp(request),
+    userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT_CHARACTERS),
+  });
+}
+
+/**
+ * Reads client addresses, looking through `HEARTH_TRUSTED_PROXIES` (configuration §2). `X-Forwarded-For` is believed
+ * only when the peer is a trusted proxy, and only from the right: each proxy appends the address it saw, so the first
+ * one from the right that is not itself a trusted proxy is the client. What stands left of it the client may have made up.
+ *
+ * The walk is that of Fastify's `trustProxy`, which upgrades to WebSocket never come by; nor does it know ports and
+ * words that are no address.
+ */
+export function sourceIpReader({ trustedProxies }: Pick<HearthConfig, 'trustedProxies'>) {
+  if (trustedProxies.length === 0) return ({ socket }: IncomingMessage): string => unmapped(socket.remoteAddress ?? '');
+  const trusted = blockList(trustedProxies);
+  const isTrusted = (hop: string | undefined): boolean => {
+    const address = addressOf(hop);
+    return address !== '' && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  };
+  return (request: IncomingMessage): string => {
+    const hops = addresses(request, isTrusted).map(addressOf);
+    return hops.findLast((address) => address !== '') ?? '';
+  };
+}
+
+/** Without the port that some proxies add (`192.0.2.1:4711`, `[2001:db8::1]:4711`); `''` for what is no address. */
+function addressOf(hop = ''): string {
+  const bare = hop.replace(/^\[([^\]]*)\](:\d+)?$/, '$1');
+  const address = isIP(bare) === 0 ? bare.replace(/:\d+$/, '') : bare;
+  return isIP(address) === 0 ? '' : unmapped(address);
+}
+
+/** A socket that listens on IPv6 shows IPv4 peers as `::ffff:192.0.2.1`. */
+function unmapped(address: string): string {
+  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}
