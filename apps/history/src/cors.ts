@@ -7,6 +7,9 @@ const MAX_AGE_SECONDS = '86400';
  * Lets pages of other origins call what lies below a path, errors included (client-http-api §1): simple requests work
  * without a preflight, preflights are answered `204`.
  *
+ * `@fastify/cors` cannot be limited to a path of an application: in the all-in-one it would answer `OPTIONS` everywhere,
+ * and put `Vary` on every publish.
+ *
  * @param origins allowed origins, or `*` for all
  */
 export function allowOrigins(server: FastifyInstance, pathPrefix: string, origins: readonly string[]): void {

@@ -16,10 +16,10 @@ export interface AdminRoute {
   readonly answer: (parameters: readonly string[], query: URLSearchParams) => Promise<AdminAnswer>;
 }
 
-/** `body` is sent as JSON. */
 export interface AdminAnswer {
   readonly status: number;
-  readonly body: object;
+  /** An object is sent as JSON, text as the text format of Prometheus. */
+  readonly body: object | string;
 }
 
 export interface AdminServerOptions {
@@ -38,16 +38,23 @@ const CHECK_TIMEOUT_MS = 2_000;
 /**
  * The admin port (configuration §3): `/healthz` (the process is up), `/readyz` (every check passes and we are not
  * draining), `/metrics`, `/info`, and what a service adds. It has its own HTTP server, apart from the public one, so that it answers while
- * that one is overloaded or closing, and cannot be reached from outside by accident.
+ * that one is overloaded or closing, and cannot be reached from outside by accident. Node's own server and not Fastify:
+ * services add routes while it listens, which Fastify refuses.
  */
 export class AdminServer {
   readonly #checks = new Map<string, ReadinessCheck>();
-  readonly #routes: AdminRoute[] = [];
+  readonly #routes: AdminRoute[];
   readonly #server: Server;
   #draining = false;
 
   constructor(private readonly options: AdminServerOptions) {
     this.#server = createServer((request, response) => void this.answer(request, response));
+    this.#routes = [
+      { method: 'GET', path: /^\/healthz$/, answer: async () => ({ status: 200, body: { status: 'up' } }) },
+      { method: 'GET', path: /^\/readyz$/, answer: () => this.readiness() },
+      { method: 'GET', path: /^\/metrics$/, answer: async () => ({ status: 200, body: await options.metrics() }) },
+      { method: 'GET', path: /^\/info$/, answer: async () => ({ status: 200, body: options.info() }) },
+    ];
   }
 
   /** Adds a check that `/readyz` runs; `name` becomes a member of its answer. */
@@ -86,63 +93,40 @@ export class AdminServer {
     await closed;
   }
 
-  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path = '/', query] = (request.url ?? '/').split('?', 2);
-    try {
-      const [status, type, body, allow = 'GET, HEAD'] =
-        (await this.routed(request, path, new URLSearchParams(query))) ??
-        (await this.contentOf(path, request.method ?? ''));
+  private async answer({ method, url = '/', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = '/', query] = url.split('?', 2);
+    const send = (status: number, type: string, body: string, allow = 'GET, HEAD'): void => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow });
-      response.end(request.method === 'HEAD' ? undefined : body);
+      response.end(method === 'HEAD' ? undefined : body);
+    };
+    try {
+      const routes = this.#routes.filter((route) => route.path.test(path));
+      if (routes.length === 0) return send(404, TEXT, 'not found\n');
+      const allow = routes.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
+      const route = routes.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
+      if (route === undefined) return send(405, TEXT, 'method not allowed\n', allow);
+      // Any web page may have a browser on this machine send a POST here; then the browser names the page.
+      if (method === 'POST' && headers.origin !== undefined) return send(403, TEXT, 'not for web pages\n', allow);
+      const { status, body } = await route.answer(route.path.exec(path)?.slice(1) ?? [], new URLSearchParams(query));
+      if (typeof body === 'string') send(status, PROMETHEUS, body, allow);
+      else send(status, 'application/json', `${JSON.stringify(body, null, 2)}\n`, allow);
     } catch (error) {
       response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
     }
   }
 
-  /** The answer of an added route; undefined when there is none for this path. */
-  private async routed({ method, headers }: IncomingMessage, path: string, query: URLSearchParams) {
-    const routes = this.#routes.filter((route) => route.path.test(path));
-    if (routes.length === 0) return undefined;
-    const allow = routes.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
-    const route = routes.find((one) => one.method === (method === 'HEAD' ? 'GET' : method));
-    if (route === undefined) return content(405, TEXT, 'method not allowed\n', allow);
-    // Any web page may have a browser on this machine send a POST here; then the browser names the page.
-    if (method === 'POST' && headers.origin !== undefined) return content(403, TEXT, 'not for web pages\n', allow);
-    const { status, body } = await route.answer(route.path.exec(path)?.slice(1) ?? [], query);
-    return content(status, JSON_TYPE, pretty(body), allow);
-  }
-
-  private async contentOf(path: string, method: string): Promise<Content> {
-    if (!PATHS.has(path)) return [404, TEXT, 'not found\n'];
-    if (method !== 'GET' && method !== 'HEAD') return [405, TEXT, 'method not allowed\n'];
-    if (path === '/metrics') return [200, PROMETHEUS, await this.options.metrics()];
-    if (path === '/info') return [200, JSON_TYPE, pretty(this.options.info())];
-    if (path === '/healthz') return [200, JSON_TYPE, pretty({ status: 'up' })];
-    return this.readiness();
-  }
-
-  private async readiness(): Promise<Content> {
+  private async readiness(): Promise<AdminAnswer> {
     const results = await Promise.all(
       [...this.#checks].map(async ([name, check]) => [name, await outcomeOf(check)] as const),
     );
     const failed = results.some(([, outcome]) => outcome !== 'ok');
     const status = this.#draining ? 'draining' : failed ? 'not ready' : 'ready';
-    return [status === 'ready' ? 200 : 503, JSON_TYPE, pretty({ status, checks: Object.fromEntries(results) })];
+    return { status: status === 'ready' ? 200 : 503, body: { status, checks: Object.fromEntries(results) } };
   }
 }
 
-type Content = readonly [status: number, type: string, body: string, allow?: string];
-
-const content = (...parts: Content): Content => parts;
-
-const PATHS = new Set(['/healthz', '/readyz', '/metrics', '/info']);
 const TEXT = 'text/plain; charset=utf-8';
-const JSON_TYPE = 'application/json';
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
-
-function pretty(value: object): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
-}
 
 /** `ok`, or why not, in a form that may be shown. */
 async function outcomeOf(check: ReadinessCheck): Promise<string> {
