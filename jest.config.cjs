@@ -24,6 +24,7 @@ module.exports = {
   maxWorkers: 2,
   // A wait says what it waited for and when it gave up (`eventually`); this only ends what hangs without a wait.
   testTimeout: 300_000,
+  testSequencer: '<rootDir>/test/longest-first.cjs',
   projects: [
     {
       ...common,

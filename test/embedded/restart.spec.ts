@@ -160,7 +160,7 @@ describe('Hearth that is told to end', () => {
   });
 
   it('while a server cannot be started gives up after the drain time and leaves nothing behind', async () => {
-    const hearth = await startWithOwnNats({ HEARTH_DRAIN_SECONDS: '1' });
+    const hearth = await startWithOwnNats();
     await connectedClient(hearth);
 
     hideNats();
@@ -172,7 +172,7 @@ describe('Hearth that is told to end', () => {
   });
 
   it('leaves nothing behind when a server hangs and the drain takes too long', async () => {
-    const hearth = await installation.start({ HEARTH_DRAIN_SECONDS: '1' });
+    const hearth = await installation.start();
     await connectedClient(hearth);
     const [, nats = 0] = installation.serverPids();
     kill([nats], 'SIGSTOP');

@@ -21,13 +21,14 @@ export class Installation {
   private readonly runs: HearthRun[] = [];
   private ports: Promise<[number, number]> | undefined;
 
-  /** Starts Hearth as a newcomer does, with a folder and two ports, and waits for nothing. */
+  /** Starts Hearth as a newcomer does, with a folder and two ports, in more of a hurry to end, and waits for nothing. */
   async run(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
     const [port, adminPort] = await this.freePorts();
     const run = new HearthRun({
       HEARTH_DATA_DIR: this.dataDir,
       HEARTH_PORT: String(port),
       HEARTH_ADMIN_PORT: String(adminPort),
+      HEARTH_DRAIN_SECONDS: '1',
       ...more,
     });
     this.runs.push(run);
