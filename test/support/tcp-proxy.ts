@@ -9,12 +9,15 @@ export class TcpProxy {
   private isLosing = false;
   private delayMs = 0;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private targetPort: number,
+  ) {}
 
   static async start(targetPort: number): Promise<TcpProxy> {
     const server = createServer();
-    const proxy = new TcpProxy(server);
-    server.on('connection', (client) => proxy.pass(client, targetPort));
+    const proxy = new TcpProxy(server, targetPort);
+    server.on('connection', (client) => proxy.pass(client));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
@@ -44,15 +47,20 @@ export class TcpProxy {
     this.isLosing = false;
   }
 
+  /** New connections lead to another port; those there are stay where they are. */
+  lead(targetPort: number): void {
+    this.targetPort = targetPort;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private pass(client: Socket, targetPort: number): void {
+  private pass(client: Socket): void {
     this.keep(client);
     if (this.isLosing) return void client.pause();
-    const target = connect(targetPort, '127.0.0.1');
+    const target = connect(this.targetPort, '127.0.0.1');
     this.keep(target);
     this.targets.add(target);
     // Nothing else tells the client of the end once answers are swallowed.

@@ -1,8 +1,7 @@
-import { Kysely, PostgresDialect, type PostgresPoolClient, type PostgresQueryResult } from 'kysely';
-import { DatabaseError, Pool, types, type PoolClient, type QueryResult } from 'pg';
-import { OutageError } from '@hearth/protocol';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Pool, types } from 'pg';
 import type { Db } from './db';
-import { preparedName } from './prepared';
+import { refuseUnlessWritable, Sessions } from './sessions';
 import { CONNECT_TIMEOUT_MS } from './single-connection';
 import type { Tables } from './tables';
 
@@ -21,33 +20,23 @@ export class Database {
   private closing: Promise<void> | undefined;
 
   constructor(private readonly pool: Pool) {
-    this.db = new Kysely<Tables>({
-      dialect: new PostgresDialect({
-        pool: {
-          connect: async () => new CheckedOutClient(await pool.connect().catch(failAsOutage)),
-          end: () => pool.end(),
-        },
-      }),
-    });
+    this.db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new Sessions(pool) }) });
   }
 
-  /** Rejects unless the server answers a query. */
+  /**
+   * Rejects unless the server writes, because one that only reads answers as well, and one that waits for a standby does
+   * everything but commit. The update writes nothing but is refused where nothing can be written; the message in the
+   * write-ahead log, of 50 bytes, is what the commit waits for.
+   */
   async ping(): Promise<void> {
-    await this.pool.query('select 1');
+    await sql`
+      with writable as (update schema_migration set version = version where false)
+      select pg_logical_emit_message(true, 'hearth', '')`.execute(this.db);
   }
 
   /** Ends all connections, after those in use are done. */
   close(): Promise<void> {
     return (this.closing ??= this.pool.end());
-  }
-}
-
-/** Postgres cannot be reached, or cannot work at the moment. The message is for the log: it may name the server. */
-class DatabaseUnavailableError extends OutageError {
-  override readonly name = 'DatabaseUnavailableError';
-
-  override get advice(): string {
-    return 'the database does not answer at the moment, try again';
   }
 }
 
@@ -73,6 +62,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
     types: { getTypeParser },
+    verify: (client, done) => void refuseUnlessWritable(client).then(() => done(), done),
   });
   surviveLostConnections(pool, options.log ?? (() => undefined));
   return new Database(pool);
@@ -88,68 +78,6 @@ function surviveLostConnections(pool: Pool, log: (line: string) => void): void {
   pool.on('connect', (client) =>
     client.on('error', (error: Error) => log(`database connection lost: ${error.message}`)),
   );
-}
-
-/** What Kysely needs of a pg client, plus prepared statements and two ways out of silent failure. */
-class CheckedOutClient implements PostgresPoolClient {
-  private unusable = false;
-
-  constructor(private readonly client: PoolClient) {}
-
-  query<R>(text: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
-  /** Kysely's second form takes a cursor, which needs a package we do not have. */
-  query(): never;
-  async query<R>(text = '', parameters: readonly unknown[] = []): Promise<PostgresQueryResult<R>> {
-    if (text === 'rollback') return this.rollback();
-    const result = await this.send(text, parameters);
-    // Postgres answers the commit of a transaction in which a statement failed with ROLLBACK, and no error.
-    if (text === 'commit' && result.command !== 'COMMIT') throw new Error('the transaction was rolled back');
-    return result as unknown as PostgresQueryResult<R>;
-  }
-
-  private async send(text: string, parameters: readonly unknown[]): Promise<QueryResult> {
-    const name = preparedName(text);
-    try {
-      return await this.client.query({ text, values: [...parameters], ...(name === undefined ? {} : { name }) });
-    } catch (error) {
-      // Without a refusal by the server nobody knows what the connection is doing.
-      if (!isServerError(error)) this.unusable = true;
-      if (isOutage(error)) failAsOutage(error);
-      throw error;
-    }
-  }
-
-  /**
-   * Cannot fail: a connection that does not do it is discarded, which rolls back as well. Kysely would report such a
-   * failure in place of the one that made it roll back.
-   */
-  private async rollback<R>(): Promise<PostgresQueryResult<R>> {
-    if (!this.unusable) await this.send('rollback', []).catch(() => (this.unusable = true));
-    return { command: 'SELECT', rowCount: 0, rows: [] };
-  }
-
-  release(): void {
-    this.client.release(this.unusable);
-  }
-}
-
-/** Whether the server itself refused: the connection is in a known state then, unless 57P says that it ends. */
-function isServerError(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code?.startsWith('57P') === false;
-}
-
-/**
- * Whether the same statement may succeed later: SQLSTATE classes 08 (connection), 40 (conflict with another
- * transaction), 53 (too many clients, disk full), 57 (shutting down, starting, the statement took too long), and 25006
- * (a server that only reads, after a fail-over). So may one that the server did not answer at all.
- */
-function isOutage(error: unknown): error is Error {
-  if (error instanceof DatabaseError) return /^(08|25006|40|53|57)/.test(error.code ?? '');
-  return error instanceof Error && !(error instanceof RangeError);
-}
-
-function failAsOutage(cause: Error): never {
-  throw new DatabaseUnavailableError(cause.message, { cause });
 }
 
 const INT8_OID: number = types.builtins.INT8;
