@@ -168,8 +168,8 @@ export class PullConsumer {
     if (status === 100) return;
     // A status of an earlier pull request says nothing about the present one.
     if (!message.subject.endsWith(`.${this.pulls}`)) return;
-    // 404 and 408: the request ran out. 409: it reached its size, or the consumer is gone.
-    if (status === 409 && !/max ?bytes|exceeded/i.test(message.headers?.description ?? '')) {
+    // 404 and 408: the request ran out. 409: it reached its size ("Batch Completed" since 2.10), or the consumer is gone.
+    if (status === 409 && !/max ?bytes|exceeded|batch completed/i.test(message.headers?.description ?? '')) {
       return this.fail(message.headers?.description ?? 'consumer is gone');
     }
     this.outstanding = 0;
