@@ -21,7 +21,7 @@ export async function schedule({ ingest }: Testbed, channel: string, data: numbe
     emitPubSubEvent: false,
   };
   const scheduled = scheduleOf(message, String(data), dueMs, ingest.partitionOf(channel), Date.now());
-  await ingest.operate(scheduled.operation, scheduled.data);
+  await ingest.send(scheduled.operation, scheduled.data);
 }
 
 /** Everything that was fanned out so far and until so many have come, each place once, as gateways take it. */
@@ -30,7 +30,7 @@ export async function fired(
   count: number,
   channels: readonly string[],
 ): Promise<Fired[]> {
-  for (const channel of channels) await ingest.barrier(channel);
+  for (const channel of channels) await ingest.perform({ kind: 'barrier', channel });
   const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
   const found = new Map<string, Fired>();
   while (found.size < count) {

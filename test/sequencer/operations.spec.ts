@@ -42,8 +42,8 @@ describe('operations', () => {
   it('are all readable behind a barrier', async () => {
     await testbed.addSequencer();
     const all = Array.from({ length: 50 }, () => scheduled('c'));
-    await Promise.all(all.map(({ operation, data }) => testbed.ingest.operate(operation, data)));
-    await testbed.ingest.barrier('c');
+    await Promise.all(all.map(({ operation, data }) => testbed.ingest.send(operation, data)));
+    await testbed.ingest.perform({ kind: 'barrier', channel: 'c' });
     expect(await waiting()).toEqual(all.map(({ scheduleId }) => scheduleId).sort());
   });
 
@@ -63,14 +63,16 @@ describe('operations', () => {
     for (let i = 0; !done; i++) {
       const channel = `c${i % 5}`;
       const { scheduleId, data, operation } = scheduled(channel);
-      await testbed.ingest.operate(operation, data);
+      await testbed.ingest.send(operation, data);
       kept.add(scheduleId);
       if (i % 3 !== 0) continue;
-      await testbed.ingest.operate(cancelOf(channel, scheduleId));
+      await testbed.ingest.send(cancelOf(channel, scheduleId));
       kept.delete(scheduleId);
     }
     await killing;
-    await Promise.all(['c0', 'c1', 'c2', 'c3', 'c4'].map((channel) => testbed.ingest.barrier(channel)));
+    await Promise.all(
+      ['c0', 'c1', 'c2', 'c3', 'c4'].map((channel) => testbed.ingest.perform({ kind: 'barrier', channel })),
+    );
     expect(await waiting()).toEqual([...kept].sort());
     expect(kept.size).toBeGreaterThan(50);
   });

@@ -179,7 +179,7 @@ it('a scheduled write happens when it is due, with its time to live from then', 
   try {
     const scheduleId = (json.scheduleArn as string).slice(-26);
     const partition = ingest.partitionOf(channel);
-    const fire = () => ingest.operate({ kind: 'fire', partition, scheduleId });
+    const fire = () => ingest.send({ kind: 'fire', partition, scheduleId });
     // Said too early, nothing happens.
     await fire();
     await delay(dueMs - Date.now() + 50);

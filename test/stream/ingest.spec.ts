@@ -105,11 +105,11 @@ describe('the ingest stream', () => {
       publish(1, large),
       publish(2, large),
       publish(3),
-      ingest.operateOnce(leave, 'its id'),
+      ingest.send(leave, '', { id: 'its id' }),
       publish(4),
-      ingest.operateAtLast(leave),
+      ingest.send(leave, '', { atLast: true }),
       publish(5),
-      ingest.operate(leave),
+      ingest.send(leave),
       publish(6, large),
     ]);
     const reader = await openIngestReader(connection, 0, 'first');
@@ -128,10 +128,25 @@ describe('the ingest stream', () => {
 
   it('has an operation that is known by its id once only, whatever it came with', async () => {
     const leave = { kind: 'leave', channel: 'c', connectionId: 'x' } as const;
-    await Promise.all([publish(0), ingest.operateOnce(leave, 'its id'), publish(1)]);
-    await Promise.all([publish(2), ingest.operateOnce(leave, 'its id'), publish(3)]);
+    await Promise.all([publish(0), ingest.send(leave, '', { id: 'its id' }), publish(1)]);
+    await Promise.all([publish(2), ingest.send(leave, '', { id: 'its id' }), publish(3)]);
     const { state } = await (await connection.manager()).streams.info(ingestStream(0));
     expect(state.messages).toBe(5);
+  });
+
+  it.each([
+    ['messages', 4_100, 1],
+    ['bytes', 20, 900_000],
+  ])('is read by one reader past the %s that it asks for at once', async (_, count, size) => {
+    const publisher = new AckedPublisher(connection);
+    const payload = Buffer.alloc(size);
+    await Promise.all(Array.from({ length: count }, () => publisher.publish(ingestSubject(0), payload)));
+    publisher.close();
+    const reader = await openIngestReader(connection, 0, 'first');
+    let read = 0;
+    while (read < count) read += (await reader.next(500)).length;
+    reader.close();
+    expect(read).toBe(count);
   });
 
   it('is read in parts of limited size', async () => {

@@ -23,7 +23,7 @@ export class ChannelsController {
   @Get(':name')
   async info(@Param('name') name: string): Promise<string> {
     requireChannel(name);
-    await this.ingest.barrier(name);
+    await this.ingest.perform({ kind: 'barrier', channel: name });
     const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, name);
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"name":${JSON.stringify(name)},"subscriptionsCount":${subscriptionsCount}${members}}`;
@@ -34,7 +34,7 @@ export class ChannelsController {
   async storage(@Param('name') name: string, @Query() query: Readonly<Record<string, unknown>>): Promise<string> {
     requireChannel(name);
     const page = { channel: name, ...pageOf(query) };
-    await this.ingest.barrier(name);
+    await this.ingest.perform({ kind: 'barrier', channel: name });
     const { entries } = await listStorageEntries(this.database.db, page);
     return `{"items":[${entries.map(storageItem).join(',')}]}`;
   }

@@ -1,17 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, ServerReaction } from '@hearth/protocol';
-import {
-  IngestEvent,
-  OperationOrigin,
-  scheduleArn,
-  scheduleOf,
-  ScheduleNaming,
-  StorageOperation,
-  Trigger,
-} from '@hearth/wire';
+import { IngestEvent, OperationOrigin, ScheduleNaming, StorageOperation, Trigger } from '@hearth/wire';
 import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
-import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { IngestPublisher, schedule, StreamUnavailableError } from '@hearth/stream';
 import { TimeoutError } from '@hearth/timing';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
@@ -129,18 +121,17 @@ export class Publisher {
     };
   }
 
-  /** Parks it until it is due (publish-api §7). */
+  /** For what is due later (publish-api §7). */
   private async schedule(
     target: IngestEvent | StorageOperation,
     event: string,
     data: string,
     dueMs: number,
   ): Promise<Accepted> {
+    const { eagerId, scheduleArn, accepted } = schedule(this.ingest, this.config, target, data, dueMs);
+    await accepted;
     const { channel } = target;
-    const scheduled = scheduleOf(target, data, dueMs, this.ingest.partitionOf(channel), Date.now());
-    await this.ingest.accept(scheduled.operation, scheduled.data);
-    const accepted = { channel, event, scheduleArn: scheduleArn(this.config, scheduled.scheduleId) };
-    return scheduled.eagerId === undefined ? accepted : { id: scheduled.eagerId, ...accepted };
+    return { ...(eagerId === undefined ? {} : { id: eagerId }), channel, event, scheduleArn };
   }
 
   /** Sets or clears a storage entry, now or when it is due (publish-api §8). */
@@ -148,7 +139,7 @@ export class Publisher {
     const { channel, event, data, dueMs } = request;
     const write = storageWrite(request, key, origin);
     if (dueMs !== undefined) return this.schedule(write, event, data, dueMs);
-    await this.ingest.accept(write, data);
+    await this.ingest.publish(write, data);
     return { channel, event };
   }
 
@@ -186,7 +177,7 @@ export class Publisher {
     if (reaction === undefined) return request;
     let target: FoundMessage | undefined;
     try {
-      const settled = (): Promise<void> => this.ingest.barrier(channel);
+      const settled = (): Promise<void> => this.ingest.perform({ kind: 'barrier', channel });
       target = await deadline.bound(findMessage(this.database.db, channel, reaction.messageId, settled));
     } catch (error) {
       throw unavailable('data.messageId cannot be looked up', error);

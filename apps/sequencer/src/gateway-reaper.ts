@@ -73,13 +73,13 @@ export class GatewayReaper {
     await ingest.perform({ kind: 'barrier', partition });
     const connections = await leftConnections(database.db, dead, AT_ONCE);
     const channels = await leftCounts(database.db, dead, AT_ONCE);
-    const removals = connections.map((connection) => ingest.operate({ kind: 'leave', ...connection }));
+    const removals = connections.map((connection) => ingest.send({ kind: 'leave', ...connection }));
     for (let from = 0; from < channels.length; from += COUNTS_AT_ONCE) {
       const changes = channels.slice(from, from + COUNTS_AT_ONCE).map((channel) => ({ channel, count: 0 }));
       const events = live.current.eventsEnabled;
-      removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, events, changes }));
+      removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, events, changes }));
     }
-    removals.push(ingest.operate({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));
+    removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));
     await Promise.all(removals);
   }
 }

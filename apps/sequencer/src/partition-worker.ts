@@ -415,7 +415,7 @@ export class PartitionWorker {
     return new ScheduleTimer({
       unsaved: () => this.operations.unsavedSchedules(),
       load: (untilMs, after, limit) => loadDueSchedules(database.db, partition, untilMs, after, limit),
-      fire: (scheduleId, id) => ingest.operateOnce({ kind: 'fire', partition, scheduleId }, id),
+      fire: (scheduleId, id) => ingest.send({ kind: 'fire', partition, scheduleId }, '', { id }),
       onFailure: (error, what) => logger.warn({ partition, err: error }, what),
     });
   }

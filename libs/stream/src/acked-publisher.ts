@@ -41,8 +41,6 @@ const SWEEP_MS = 250;
 export class AckedPublisher {
   private readonly inbox = createInbox();
   private readonly pending = new Map<string, Pending>();
-  /** Tokens to be sent at the end of this turn of the event loop, in order. */
-  private unsent: string[] = [];
   private readonly sweeper: Repeated;
   private readonly stopListening: readonly (() => void)[];
   private next = 0;
@@ -68,23 +66,12 @@ export class AckedPublisher {
     return this.enqueue([{ subject, payload }], options);
   }
 
-  /** As `publish`, without waiting for what else this turn of the event loop may bring. */
-  publishNow(subject: string, payload: Uint8Array, options: PublishOptions): Promise<void> {
-    const confirmed = this.enqueue([{ subject, payload }], options);
-    this.sendUnsent();
-    return confirmed;
-  }
-
   /**
    * Publishes messages of one stream, in order, and asks for the confirmation of the last one only: the server takes what
    * one connection sends in order, so it confirms all of them, at the cost of one. They are repeated together.
    */
   async publishInOrder(messages: readonly OutgoingMessage[]): Promise<void> {
-    if (messages.length === 0) return;
-    const confirmed = this.enqueue(messages, {});
-    // They are gathered already; waiting for the end of the turn would only make them late.
-    this.sendUnsent();
-    await confirmed;
+    if (messages.length > 0) await this.enqueue(messages, {});
   }
 
   private enqueue(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<void> {
@@ -123,31 +110,18 @@ export class AckedPublisher {
 
   private send(token: string, pending: Pending): void {
     pending.sentAt = Date.now();
-    if (this.unsent.push(token) === 1) this.connection.sendSoon(() => this.sendUnsent());
-  }
-
-  private sendUnsent(): void {
-    const tokens = this.unsent;
-    this.unsent = [];
     // What cannot be sent now is sent, in order, after the reconnect.
     if (!this.connection.isConnected) return;
-    for (const token of tokens) {
-      const pending = this.pending.get(token);
-      if (pending === undefined) continue;
-      try {
-        this.sendAll(token, pending);
-      } catch (error) {
-        this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
-      }
-    }
-  }
-
-  private sendAll(token: string, { messages, headers }: Pending): void {
-    const { nats } = this.connection;
+    const { messages, headers } = pending;
     const last = messages.length - 1;
-    messages.forEach(({ subject, payload }, index) => {
-      nats.publish(subject, payload, index < last ? { headers } : { headers, reply: `${this.inbox}.${token}` });
-    });
+    try {
+      messages.forEach(({ subject, payload }, index) => {
+        const options = index < last ? { headers } : { headers, reply: `${this.inbox}.${token}` };
+        this.connection.nats.publish(subject, payload, options);
+      });
+    } catch (error) {
+      this.fail(token, new StreamUnavailableError('NATS refused the message', { cause: error }));
+    }
   }
 
   private onAck(message: Msg): void {
@@ -170,8 +144,6 @@ export class AckedPublisher {
   }
 
   private repeatAll(): void {
-    // What waits to be sent is among them; sending it first would break the order.
-    this.unsent.length = 0;
     for (const [token, pending] of this.pending) this.send(token, pending);
   }
 

@@ -53,7 +53,6 @@ export class StreamFullError extends StreamUnavailableError {
 export class StreamConnection {
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
-  private deferred: (() => void)[] = [];
 
   private constructor(
     /** For this library only: the others speak in its words. */
@@ -114,19 +113,6 @@ export class StreamConnection {
   onReconnect(listener: () => void): () => void {
     this.reconnectListeners.add(listener);
     return () => this.reconnectListeners.delete(listener);
-  }
-
-  /**
-   * Runs `send` at the end of this turn of the event loop, together with whatever else was deferred: what is published
-   * within one call leaves in one write, and a write costs more than the message.
-   */
-  sendSoon(send: () => void): void {
-    if (this.deferred.push(send) > 1) return;
-    setImmediate(() => {
-      const all = this.deferred;
-      this.deferred = [];
-      for (const one of all) one();
-    });
   }
 
   /** @returns ends it */

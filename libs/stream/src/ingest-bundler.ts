@@ -1,6 +1,5 @@
 import { encodeBundle, ingestSubject, MAX_BUNDLED_EVENTS } from '@hearth/wire';
 import type { AckedPublisher, PublishOptions } from './acked-publisher';
-import type { StreamConnection } from './connection';
 
 /** An event that would make a bundle larger begins another; one that is larger by itself goes alone. */
 const MAX_BUNDLE_BYTES = 64 * 1024;
@@ -27,7 +26,7 @@ class Bundle {
   }
 
   send(publisher: AckedPublisher): void {
-    this.settle(publisher.publishNow(ingestSubject(this.partition), encodeBundle(this.events), this.options));
+    this.settle(publisher.publish(ingestSubject(this.partition), encodeBundle(this.events), this.options));
   }
 }
 
@@ -37,12 +36,8 @@ class Bundle {
  */
 export class IngestBundler {
   private readonly open = new Map<number, Bundle>();
-  private isSendingSoon = false;
 
-  constructor(
-    private readonly connection: StreamConnection,
-    private readonly publisher: AckedPublisher,
-  ) {}
+  constructor(private readonly publisher: AckedPublisher) {}
 
   /**
    * Events of one partition keep the order of the calls.
@@ -60,8 +55,8 @@ export class IngestBundler {
     open?.send(this.publisher);
     const bundle = new Bundle(partition, options);
     bundle.add(event);
+    if (this.open.size === 0) setImmediate(() => this.sendAll());
     this.open.set(partition, bundle);
-    this.sendSoon();
     return bundle.stored;
   }
 
@@ -76,14 +71,5 @@ export class IngestBundler {
   sendAll(): void {
     for (const bundle of this.open.values()) bundle.send(this.publisher);
     this.open.clear();
-  }
-
-  private sendSoon(): void {
-    if (this.isSendingSoon) return;
-    this.isSendingSoon = true;
-    this.connection.sendSoon(() => {
-      this.isSendingSoon = false;
-      this.sendAll();
-    });
   }
 }

@@ -1,12 +1,5 @@
 import { ErrorCode, ProtocolError } from '@hearth/protocol';
-import {
-  encodeIngestEvent,
-  encodeIngestOperation,
-  IngestEvent,
-  IngestOperation,
-  OperationReply,
-  partitionOf,
-} from '@hearth/wire';
+import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
@@ -25,12 +18,26 @@ export interface IngestSettings {
   readonly publishAck: 'stream' | 'log';
 }
 
+/** How something is sent. */
+export interface SendOptions {
+  /** It may be sent again: a repeat with the same id within some seconds is recognised. */
+  readonly id?: string;
+  /** It must arrive however long NATS is away, such as the end of a subscription. It waits in memory. */
+  readonly atLast?: boolean;
+}
+
 /**
  * What Hearth puts around a publisher's `data` at most, on its way in and to the clients: names, metadata, who sent it.
  */
 const ENVELOPE_BYTES = 65_536;
+const ONCE_IN_TIME: SendOptions = {};
 
-/** The one way into the system: publish-api, gateway and history all accept messages and operations through it. */
+/**
+ * The one way into the system: publish-api, gateway and history all accept messages and operations through it. What is
+ * for one channel keeps the order of the calls.
+ *
+ * All of them reject with `ProtocolError` `PAYLOAD_TOO_LARGE`, or with `StreamUnavailableError` when it was not accepted.
+ */
 export class IngestPublisher {
   private readonly publisher: AckedPublisher;
   private readonly bundler: IngestBundler;
@@ -47,7 +54,7 @@ export class IngestPublisher {
   ) {
     this.publisher = new AckedPublisher(connection);
     this.deadlineMs = Math.min(settings.httpTimeoutMs, LONGEST_DEADLINE_MS);
-    this.bundler = new IngestBundler(connection, this.publisher);
+    this.bundler = new IngestBundler(this.publisher);
     this.stopListening = connection.listen(`${this.inbox}.*`, (message) =>
       this.waiting.get(message.subject)?.(message.string()),
     );
@@ -64,71 +71,51 @@ export class IngestPublisher {
   }
 
   /**
-   * Makes the message durable; events of one channel keep the order of the calls.
+   * Accepts what a publisher asked for, as `HEARTH_PUBLISH_ACK` says: like `send`, or like `perform`.
    *
-   * @param data JSON text of the message's data
-   * @throws ProtocolError `PAYLOAD_TOO_LARGE`
-   * @throws StreamUnavailableError when it was not accepted
+   * @param data JSON text, for what carries some
    */
-  publish(event: IngestEvent, data: string): Promise<void> {
+  publish(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
+    return this.settings.publishAck === 'log' ? this.perform(what, data) : this.send(what, data);
+  }
+
+  /** Resolves when the stream has it: it is sure to be processed then. */
+  send(what: IngestEvent | IngestOperation, data = '', { id, atLast }: SendOptions = ONCE_IN_TIME): Promise<void> {
     if (this.isTooLarge(data)) return this.refuse();
-    return this.settings.publishAck === 'log' ? this.publishToLog(event, data) : this.publishToStream(event, data);
+    const partition = 'partition' in what ? what.partition : this.partitionOf(what.channel);
+    const payload = encodeIngest(what, data);
+    const timeoutMs = atLast === true ? undefined : this.deadlineMs;
+    if (id !== undefined) return this.bundler.publishAlone(partition, payload, { messageId: id, timeoutMs });
+    const messageId = 'kind' in what ? randomUUID() : what.requestId;
+    return this.bundler.publish(partition, payload, { messageId, timeoutMs });
   }
 
   /**
-   * Makes an operation durable, in order with the messages of its channel.
+   * Resolves when it has been processed: a message is committed and fanned out, the effect of an operation can be read
+   * from Postgres, and so can everything before it.
    *
-   * @param data JSON text, for kinds that carry some
-   * @throws ProtocolError `PAYLOAD_TOO_LARGE`
-   * @throws StreamUnavailableError when it was not accepted
+   * @throws ProtocolError also the sequencer's refusal: nothing was changed
+   * @throws StreamUnavailableError also when the answer did not come in time
    */
-  operate(operation: IngestOperation, data = ''): Promise<void> {
-    if (this.isTooLarge(data)) return this.refuse();
-    return this.bundler.publish(this.partitionFor(operation), encodeIngestOperation(operation, data), {
-      messageId: randomUUID(),
-      timeoutMs: this.deadlineMs,
+  async perform(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
+    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
+    let timer: NodeJS.Timeout | undefined;
+    const answer = new Promise<string>((resolve, reject) => {
+      this.waiting.set(acknowledgeTo, resolve);
+      timer = setTimeout(
+        () => reject(new StreamUnavailableError('it was queued, but not committed in time')),
+        this.settings.httpTimeoutMs,
+      );
     });
-  }
-
-  /** As `operate`, for what may be sent again: with the same id, a repeat within some seconds is recognised. */
-  operateOnce(operation: IngestOperation, id: string): Promise<void> {
-    const event = encodeIngestOperation(operation, '');
-    const options = { messageId: id, timeoutMs: this.deadlineMs };
-    return this.bundler.publishAlone(this.partitionFor(operation), event, options);
-  }
-
-  /**
-   * As `operate`, for what must arrive however long NATS is away, such as the end of a subscription. It waits in memory.
-   */
-  operateAtLast(operation: IngestOperation): Promise<void> {
-    const event = encodeIngestOperation(operation, '');
-    return this.bundler.publish(this.partitionFor(operation), event, { messageId: randomUUID() });
-  }
-
-  /**
-   * As `operate`, and waits until the operation has been applied and its effect can be read from Postgres.
-   *
-   * @throws ProtocolError the sequencer's refusal, or `PAYLOAD_TOO_LARGE`: nothing was changed
-   * @throws StreamUnavailableError when it was not accepted, or the answer did not come in time
-   */
-  async perform(operation: IngestOperation, data = ''): Promise<void> {
-    const text = await this.answered((acknowledgeTo) => this.operate({ ...operation, acknowledgeTo }, data));
-    const reply = JSON.parse(text) as OperationReply;
-    if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
-  }
-
-  /**
-   * Makes an operation that a publisher asked for durable, and waits as long as `publish` does.
-   *
-   * @throws as `perform`
-   */
-  accept(operation: IngestOperation, data: string): Promise<void> {
-    return this.settings.publishAck === 'log' ? this.perform(operation, data) : this.operate(operation, data);
-  }
-
-  /** Resolves once everything accepted before for this channel can be read from Postgres. */
-  barrier(channel: string): Promise<void> {
-    return this.perform({ kind: 'barrier', partition: this.partitionOf(channel) });
+    try {
+      const [text] = await Promise.all([answer, this.send({ ...what, acknowledgeTo }, data)]);
+      // That of a message says nothing more.
+      const reply: OperationReply = text === '' ? { done: true } : (JSON.parse(text) as OperationReply);
+      if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
+    } finally {
+      clearTimeout(timer);
+      this.waiting.delete(acknowledgeTo);
+    }
   }
 
   close(): void {
@@ -145,40 +132,5 @@ export class IngestPublisher {
   private refuse(): Promise<never> {
     const message = `data must be at most ${this.maxDataBytes} bytes as written`;
     return Promise.reject(new ProtocolError('PAYLOAD_TOO_LARGE', message));
-  }
-
-  private partitionFor(operation: IngestOperation): number {
-    return 'partition' in operation ? operation.partition : this.partitionOf(operation.channel);
-  }
-
-  private publishToStream(event: IngestEvent, data: string): Promise<void> {
-    return this.bundler.publish(this.partitionOf(event.channel), encodeIngestEvent(event, data), {
-      messageId: event.requestId,
-      timeoutMs: this.deadlineMs,
-    });
-  }
-
-  private async publishToLog(event: IngestEvent, data: string): Promise<void> {
-    await this.answered((acknowledgeTo) => this.publishToStream({ ...event, acknowledgeTo }, data));
-  }
-
-  /** Sends something that is answered to a subject of ours, and gives the answer. */
-  private async answered(send: (acknowledgeTo: string) => Promise<void>): Promise<string> {
-    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
-    let timer: NodeJS.Timeout | undefined;
-    const answer = new Promise<string>((resolve, reject) => {
-      this.waiting.set(acknowledgeTo, resolve);
-      timer = setTimeout(
-        () => reject(new StreamUnavailableError('it was queued, but not committed in time')),
-        this.settings.httpTimeoutMs,
-      );
-    });
-    try {
-      const [text] = await Promise.all([answer, send(acknowledgeTo)]);
-      return text;
-    } finally {
-      clearTimeout(timer);
-      this.waiting.delete(acknowledgeTo);
-    }
   }
 }

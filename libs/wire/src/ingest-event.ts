@@ -1,4 +1,4 @@
-import { IngestOperation, operationOf } from './ingest-operation';
+import { encodeIngestOperation, IngestOperation, operationOf } from './ingest-operation';
 
 /**
  * What travels on the ingest streams: one line of JSON about the message, then the publisher's `data` as written.
@@ -82,6 +82,11 @@ export function encodeIngestEvent(event: IngestEvent, data: string): Buffer {
     in: event.introduces,
   };
   return Buffer.from(`${JSON.stringify(line)}\n${data}`, 'utf8');
+}
+
+/** A message or an operation as it stands in an ingest stream. @param data JSON text, for kinds that carry some */
+export function encodeIngest(what: IngestEvent | IngestOperation, data: string): Buffer {
+  return 'kind' in what ? encodeIngestOperation(what, data) : encodeIngestEvent(what, data);
 }
 
 /** A message or an operation, and the bytes of its data (a view into the payload). */

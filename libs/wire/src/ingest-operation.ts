@@ -146,12 +146,11 @@ export interface CancelOperation {
 }
 
 /** Changes nothing: its answer says that everything before it can be read from Postgres. */
-export interface BarrierOperation {
+export type BarrierOperation = ({ readonly partition: number } | { readonly channel: string }) & {
   readonly kind: 'barrier';
-  readonly partition: number;
   /** It says, too, that the stream of events holds every event of what is before it. */
   readonly events?: boolean;
-}
+};
 
 type Operation =
   | JoinOperation

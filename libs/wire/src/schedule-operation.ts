@@ -1,5 +1,5 @@
-import { encodeIngestEvent, IngestEvent } from './ingest-event';
-import { encodeIngestOperation, OperationOf } from './ingest-operation';
+import { encodeIngest, IngestEvent } from './ingest-event';
+import { OperationOf } from './ingest-operation';
 import { firstIdOf } from '@hearth/protocol';
 import { newScheduleId } from './schedule-id';
 
@@ -35,14 +35,10 @@ export function scheduleOf(
   const scheduleId = newScheduleId(nowMs, partition);
   const { channel, introduces } = target;
   const operation: OperationOf<'schedule'> = { kind: 'schedule', channel, scheduleId, dueMs, introduces };
+  const promised = 'kind' in target ? undefined : target.eagerId;
+  const eagerId = promised === undefined ? undefined : idAt(dueMs, promised);
   // Nobody waits for an answer by then, and who is unknown now is known.
-  const later = { acknowledgeTo: undefined, introduces: undefined };
-  if ('kind' in target) {
-    const parked = encodeIngestOperation({ ...target, ...later }, data);
-    return { operation, data: parked.toString('utf8'), scheduleId, eagerId: undefined };
-  }
-  const eagerId = target.eagerId === undefined ? undefined : idAt(dueMs, target.eagerId);
-  const parked = encodeIngestEvent({ ...target, eagerId, ...later }, data);
+  const parked = encodeIngest({ ...target, eagerId, acknowledgeTo: undefined, introduces: undefined }, data);
   return { operation, data: parked.toString('utf8'), scheduleId, eagerId };
 }
 

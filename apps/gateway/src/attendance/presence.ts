@@ -27,7 +27,7 @@ export class Presence {
   private attempts = 1;
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'perform'>,
+    private readonly ingest: Pick<IngestPublisher, 'send' | 'perform'>,
     /** How long entering may take. */
     private readonly timeoutMs: number,
   ) {}
@@ -98,7 +98,7 @@ export class Presence {
   leave(channel: string, connectionId: string): void {
     const key = keyOf(channel, connectionId);
     const left = this.ingest
-      .operateAtLast({ kind: 'leave', channel, connectionId })
+      .send({ kind: 'leave', channel, connectionId }, '', { atLast: true })
       // The publisher is closing: whoever removes what a dead gateway left removes this too.
       .catch(() => undefined)
       .finally(() => {

@@ -1,4 +1,4 @@
-import type { Introduction, SubscriptionChange } from '@hearth/wire';
+import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
 import type { IngestPublisher } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';
@@ -48,7 +48,7 @@ export class SubscriptionReports {
   private readonly run = randomUUID();
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'operateAtLast' | 'partitionOf'>,
+    private readonly ingest: Pick<IngestPublisher, 'send' | 'partitionOf'>,
     private readonly wantsEvents: () => boolean,
     /** Called with the number of events that nobody will hear. */
     private readonly onDropped: (events: number) => void,
@@ -136,7 +136,7 @@ export class SubscriptionReports {
     // That of its last change: without any it changes nothing, and may look like the report before.
     const number = changes.at(-1)?.number ?? waiting.told;
     waiting.sentAt = Date.now();
-    await this.ingest.operateAtLast({
+    const report: OperationOf<'subscriptions'> = {
       kind: 'subscriptions',
       partition,
       gatewayId,
@@ -144,7 +144,8 @@ export class SubscriptionReports {
       report: { run: this.run, number },
       changes: changes.map(({ channel, count, subscription }) => ({ channel, count, subscription })),
       introduces: introductionsOf(changes),
-    });
+    };
+    await this.ingest.send(report, '', { atLast: true });
     waiting.told = number;
   }
 

@@ -26,14 +26,14 @@ export class ClientApiController {
     return { channel, sinceMs: visibleSinceMs(channel, connection) };
   }
 
-  /** Publishes as the connection; answers once the message is durable. */
+  /** Publishes as the connection; answers once the message is accepted. */
   @MessagePattern('publishMessage')
   async publishMessage({ connection, request }: CallOf<'publishMessage'>): Promise<ReplyTo<'publishMessage'>> {
     const { sourceIp, userAgent, eagerIdGeneration } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
-    const { durable, ...accepted } = this.publishing.publish(connection, request, origin, eagerIdGeneration);
-    await durable;
-    return accepted;
+    const { accepted, ...answer } = this.publishing.publish(connection, request, origin, eagerIdGeneration);
+    await accepted;
+    return answer;
   }
 
   /** Reacts as the connection; answers once that can be read. */

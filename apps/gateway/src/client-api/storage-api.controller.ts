@@ -14,9 +14,9 @@ export class StorageApiController {
   async channelStorageSet({ connection, request }: CallOf<'channelStorageSet'>): Promise<ReplyTo<'channelStorageSet'>> {
     const { sourceIp, userAgent } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
-    const { done, ...accepted } = this.storage.set(connection, request, origin, true);
-    await done;
-    return accepted;
+    const { accepted, ...answer } = this.storage.set(connection, request, origin, true);
+    await accepted;
+    return answer;
   }
 
   /** Whether the entry may be read; it is up to date in Postgres then. */

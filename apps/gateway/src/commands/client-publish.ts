@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { metaJson, ProtocolError } from '@hearth/protocol';
-import { IngestEvent, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
+import { metaJson, ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { IngestEvent, ScheduleNaming } from '@hearth/wire';
 import { Logger, Metrics, traced, Tracing } from '@hearth/runtime';
-import { IngestPublisher } from '@hearth/stream';
+import { IngestPublisher, schedule } from '@hearth/stream';
 import { monotonicFactory } from 'ulid';
 import { maySchedule, realChannel, Requester } from '../connection/permissions';
 
@@ -31,8 +31,8 @@ export interface AcceptedMessage {
   readonly id: string | null;
   /** Of a scheduled message. */
   readonly scheduleArn?: string;
-  /** Resolves once the message is durable; rejects with `SERVICE_UNAVAILABLE` when it was not accepted. */
-  readonly durable: Promise<void>;
+  /** Settles as `IngestPublisher.publish` does. */
+  readonly accepted: Promise<void>;
 }
 
 type Refusal = 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED' | 'SCHEDULE_PERMISSION_DENIED';
@@ -42,7 +42,7 @@ export class ClientPublish {
   private readonly nextId = monotonicFactory();
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'publish' | 'operate' | 'partitionOf'>,
+    private readonly ingest: Pick<IngestPublisher, 'publish' | 'partitionOf'>,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
     private readonly logger: Logger,
@@ -64,21 +64,13 @@ export class ClientPublish {
       this.logger.debug({ requestId, connectionId: requester.id, publish: message }, 'a message was sent by a client');
     }
     const { dueMs, data } = message;
-    if (dueMs !== undefined) return this.schedule(event, data, dueMs);
-    return { channel, id: event.eagerId ?? null, durable: this.counted(this.ingest.publish(event, data), event) };
-  }
-
-  /** Parks the message until it is due (publish-api §7); whether it is allowed was decided now. */
-  private schedule(event: IngestEvent, data: string, dueMs: number): AcceptedMessage {
-    const { channel } = event;
-    const scheduled = scheduleOf(event, data, dueMs, this.ingest.partitionOf(channel), Date.now());
-    const durable = this.ingest.operate(scheduled.operation, scheduled.data);
-    return {
-      channel,
-      id: scheduled.eagerId ?? null,
-      scheduleArn: scheduleArn(this.naming, scheduled.scheduleId),
-      durable: this.counted(durable, event),
-    };
+    if (dueMs === undefined) {
+      const accepted = this.counted(this.ingest.publish(event, data), event);
+      return { channel, id: event.eagerId ?? null, accepted };
+    }
+    const scheduled = schedule(this.ingest, this.naming, event, data, dueMs);
+    const accepted = this.counted(scheduled.accepted, event);
+    return { channel, id: scheduled.eagerId ?? null, scheduleArn: scheduled.scheduleArn, accepted };
   }
 
   private counted(queued: Promise<void>, { trigger, requestId }: IngestEvent): Promise<void> {
@@ -88,11 +80,8 @@ export class ClientPublish {
         if (trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
       },
       (error: unknown) => {
-        this.metrics.publishRefused.of(error instanceof ProtocolError ? error.code : 'SERVICE_UNAVAILABLE').inc();
-        if (error instanceof ProtocolError) throw error;
-        throw new ProtocolError('SERVICE_UNAVAILABLE', 'the message was not confirmed, it may be sent again', {
-          cause: error,
-        });
+        this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
+        throw error;
       },
     );
   }

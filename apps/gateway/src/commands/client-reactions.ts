@@ -17,13 +17,13 @@ export interface ClientReaction extends ReactionRequest {
 /** Reactions of clients, from their sockets and over HTTP, on their way to the sequencer (channels-presence-storage §6.2). */
 export class ClientReactions {
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'operate' | 'perform' | 'barrier'>,
+    private readonly ingest: Pick<IngestPublisher, 'publish' | 'perform'>,
     private readonly database: Pick<Database, 'db'>,
     private readonly metrics: Metrics,
   ) {}
 
   /**
-   * Checks everything and hands the reaction on. Over HTTP it can be read when this resolves, on a socket it is durable.
+   * Checks everything and hands the reaction on. Over HTTP it can be read when this resolves, on a socket it is accepted.
    *
    * @returns the channel's real name
    * @throws ProtocolError when it is refused
@@ -68,7 +68,7 @@ export class ClientReactions {
       ...origin,
       introduces: requester.introduction,
     };
-    await (overHttp ? this.ingest.perform(operation) : this.ingest.operate(operation));
+    await (overHttp ? this.ingest.perform(operation) : this.ingest.publish(operation));
     // What comes over HTTP is counted where the request arrived.
     if (!overHttp) this.metrics.accepted.of('websocket').inc();
     return channel;
@@ -77,7 +77,7 @@ export class ClientReactions {
   /** @param sinceMs oldest instant that the client may see, ms since 1970 */
   private async target(channel: string, messageId: string, sinceMs: number): Promise<FoundMessage> {
     const isVisible = idTimeMs(messageId) >= sinceMs;
-    const settle = () => this.ingest.barrier(channel);
+    const settle = () => this.ingest.perform({ kind: 'barrier', channel });
     const found = isVisible ? await findMessage(this.database.db, channel, messageId, settle) : undefined;
     if (found !== undefined) return found;
     throw new ProtocolError('MESSAGE_NOT_FOUND', `data.messageId: there is no such message stored in ${channel}`);

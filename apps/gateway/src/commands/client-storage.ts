@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { StorageDirectives } from '@hearth/claims';
 import { metaJson, ProtocolError, storageDataFrame } from '@hearth/protocol';
-import { type OperationOf, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
-import { IngestPublisher, StreamUnavailableError } from '@hearth/stream';
+import { type OperationOf, ScheduleNaming } from '@hearth/wire';
+import { IngestPublisher, schedule } from '@hearth/stream';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester } from '../connection/permissions';
 import type { StorageReader } from './storage-reader';
@@ -23,14 +23,14 @@ export interface AcceptedWrite {
   readonly channel: string;
   /** Only when it is scheduled. */
   readonly scheduleArn?: string;
-  /** Resolves once the write is accepted; rejects with `SERVICE_UNAVAILABLE` when it was not. */
-  readonly done: Promise<void>;
+  /** Settles as `IngestPublisher.publish` does, or `perform`. */
+  readonly accepted: Promise<void>;
 }
 
 /** Channel storage for clients, over their sockets and over HTTP (channels-presence-storage §5). */
 export class ClientStorage {
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'accept' | 'perform' | 'partitionOf'>,
+    private readonly ingest: Pick<IngestPublisher, 'publish' | 'perform' | 'partitionOf'>,
     private readonly reader: StorageReader,
     private readonly naming: ScheduleNaming,
   ) {}
@@ -38,7 +38,7 @@ export class ClientStorage {
   /**
    * Hands a write on; the writes of a connection keep the order of the calls.
    *
-   * @param untilReadable `done` also waits until everybody can read it
+   * @param untilReadable `accepted` also waits until everybody can read it, unless it is due later
    * @throws ProtocolError `STORAGE_PERMISSION_DENIED`, `SCHEDULE_PERMISSION_DENIED`
    */
   set(requester: Requester, write: StorageWrite, origin: ClientOrigin, untilReadable = false): AcceptedWrite {
@@ -46,15 +46,12 @@ export class ClientStorage {
     const channel = realChannel(write.channel, requester);
     const directives = allowed('set', requester, channel, key);
     const operation = storageOperation(requester, channel, key, directives, origin);
-    const send = untilReadable ? 'perform' : 'accept';
-    if (dueMs === undefined) return { channel, done: accepted(this.ingest[send](operation, data)) };
+    if (dueMs === undefined) {
+      return { channel, accepted: this.ingest[untilReadable ? 'perform' : 'publish'](operation, data) };
+    }
     refuseSchedule(directives, key, dueMs);
-    const parked = scheduleOf(operation, data, dueMs, this.ingest.partitionOf(channel), Date.now());
-    return {
-      channel,
-      scheduleArn: scheduleArn(this.naming, parked.scheduleId),
-      done: accepted(this.ingest[send](parked.operation, parked.data)),
-    };
+    const { scheduleArn, accepted } = schedule(this.ingest, this.naming, operation, data, dueMs);
+    return { channel, scheduleArn, accepted };
   }
 
   /**
@@ -143,15 +140,4 @@ function storageOperation(
     ...origin,
     introduces: emitPubSubEvent ? requester.introduction : undefined,
   };
-}
-
-async function accepted(sent: Promise<void>): Promise<void> {
-  try {
-    await sent;
-  } catch (error) {
-    if (!(error instanceof StreamUnavailableError)) throw error;
-    throw new ProtocolError('SERVICE_UNAVAILABLE', 'the write was not confirmed, it may be sent again', {
-      cause: error,
-    });
-  }
 }

@@ -430,14 +430,14 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
-    const { channel, scheduleArn, durable } = this.parts.publish.publish(this, frame, this.origin);
+    const { channel, scheduleArn, accepted } = this.parts.publish.publish(this, frame, this.origin);
     const answer = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
-    return this.letFly(durable, frame.channel, answer, answerId);
+    return this.meanwhile(accepted, frame.channel, answer, answerId);
   }
 
   private setStorage(frame: FrameOf<'storageSet'>, answerId: number | undefined): Promise<void> | undefined {
-    const { done } = this.parts.storage.set(this, frame, this.origin);
-    return this.letFly(done, frame.channel, () => undefined, answerId);
+    const { accepted } = this.parts.storage.set(this, frame, this.origin);
+    return this.meanwhile(accepted, frame.channel, () => undefined, answerId);
   }
 
   private async getStorage(frame: FrameOf<'storageGet'>, answerId: number | undefined): Promise<void> {
@@ -450,14 +450,14 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
    *
    * @param channel as the client sent it
    */
-  private letFly(
-    durable: Promise<void>,
+  private meanwhile(
+    accepted: Promise<void>,
     channel: string,
     answer: () => string | undefined,
     answerId: number | undefined,
   ): Promise<void> | undefined {
     this.inFlight++;
-    durable.then(
+    accepted.then(
       () => {
         this.landed();
         if (answerId !== undefined && !this.hasEnded) this.socket.answer(answerId, answer());

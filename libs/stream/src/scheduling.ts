@@ -1,0 +1,30 @@
+import { IngestEvent, OperationOf, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
+import type { IngestPublisher } from './ingest-publisher';
+
+/** What its publisher is told of something that is due later. */
+export interface Scheduled {
+  /** The id that its message will have, where one was asked for. */
+  readonly eagerId: string | undefined;
+  readonly scheduleArn: string;
+  /** Settles as `IngestPublisher.publish` does. */
+  readonly accepted: Promise<void>;
+}
+
+/**
+ * Accepts a message or a storage write that is due later (publish-api §7): it is parked until then. Whether it is allowed
+ * was decided by the caller, now.
+ *
+ * @param data JSON text of the target
+ * @param dueMs ms since 1970
+ */
+export function schedule(
+  ingest: Pick<IngestPublisher, 'publish' | 'partitionOf'>,
+  naming: ScheduleNaming,
+  target: IngestEvent | OperationOf<'storage'>,
+  data: string,
+  dueMs: number,
+): Scheduled {
+  const parked = scheduleOf(target, data, dueMs, ingest.partitionOf(target.channel), Date.now());
+  const accepted = ingest.publish(parked.operation, parked.data);
+  return { eagerId: parked.eagerId, scheduleArn: scheduleArn(naming, parked.scheduleId), accepted };
+}

@@ -1,0 +1,116 @@
+import { Client as Sql } from 'pg';
+import { io, type Socket } from 'socket.io-client';
+import { Client, connectToken, Testbed } from '../support/installation';
+import type { Frame } from '../support/ws-client';
+
+/**
+ * `HEARTH_PUBLISH_ACK=log`: whatever is confirmed is committed, by whichever door it came. While Postgres commits nothing,
+ * nothing is.
+ */
+let testbed: Testbed;
+let sql: Sql;
+let messageId: string;
+
+beforeAll(async () => {
+  testbed = await Testbed.start({ HEARTH_PUBLISH_ACK: 'log', HEARTH_HTTP_TIMEOUT_MS: '2000' });
+  sql = new Sql(testbed.database.url);
+  await sql.connect();
+  [messageId = ''] = await testbed.store('c', 'a message to react to');
+}, 90_000);
+afterAll(async () => {
+  await sql?.end();
+  await testbed?.stop();
+});
+
+const scheduleBefore = Math.ceil(Date.now() / 1_000) + 7_200;
+const scheduleExpression = `at(${new Date(Date.now() + 3_600_000).toISOString().slice(0, 19)})`;
+const CLAIMS = {
+  uid: 'u1',
+  channels: {
+    c: {
+      subscribe: true,
+      historyStart: 0,
+      messages: { '*': { publish: true, store: 600, react: true, scheduleBefore } },
+      storage: { '*': { set: true, store: 600, scheduleBefore } },
+    },
+  },
+};
+
+const message = { channel: 'c', event: 'e' };
+const write = { channel: 'c', event: 'hotsock.channelStorageSet', key: 'k' };
+let reactions = 0;
+const reaction = () => ({
+  channel: 'c',
+  event: 'hotsock.messageReaction',
+  data: { messageId, reaction: `r${reactions++}`, action: 'add' },
+});
+
+const REQUESTS: [string, () => Frame][] = [
+  ['a message', () => ({ ...message, data: 1 })],
+  ['a scheduled message', () => ({ ...message, data: 1, scheduleExpression })],
+  ['a storage entry', () => ({ ...write, data: Math.random() })],
+  ['a scheduled storage entry', () => ({ ...write, data: Math.random(), scheduleExpression })],
+  ['a reaction', reaction],
+];
+
+/** Sends something and tells whether it was confirmed. */
+type Door = (request: Frame) => Promise<boolean>;
+
+let socket: Socket | undefined;
+let client: Client | undefined;
+afterEach(async () => {
+  socket?.disconnect();
+  await client?.ws.close();
+});
+
+async function overSocketIo(): Promise<Door> {
+  const token = connectToken(CLAIMS);
+  const opened = io(testbed.gateways[0]!.httpUrl, { transports: ['websocket'], forceNew: true, auth: { token } });
+  socket = opened;
+  await opened.emitWithAck('hotsock.subscribe', { channel: 'c' });
+  return async ({ event, ...rest }) => {
+    const answer: Frame = await opened.emitWithAck(event as string, rest);
+    return answer?.error === undefined;
+  };
+}
+
+async function overHttp(): Promise<Door> {
+  const opened = await testbed.connect(CLAIMS);
+  client = opened;
+  await opened.subscribe('c');
+  return async ({ event, ...rest }) => {
+    const isWrite = event === 'hotsock.channelStorageSet';
+    const answer = isWrite
+      ? await opened.call('channelStorageSet', rest)
+      : await opened.call('publishMessage', { event, ...rest });
+    return answer.status < 300;
+  };
+}
+
+async function byBackend(): Promise<Door> {
+  return async (request) => (await testbed.publishOne({ store: 600, ...(request as object) })).status < 300;
+}
+
+/** Makes everything wait that writes down how far a partition has come, as all commits of sequencers do. */
+async function whileNothingIsCommitted<T>(work: () => Promise<T>): Promise<T> {
+  await sql.query('begin');
+  try {
+    await sql.query('select from partition_state for update');
+    return await work();
+  } finally {
+    await sql.query('rollback');
+  }
+}
+
+describe.each([
+  ['Socket.IO', overSocketIo],
+  ['the client HTTP API', overHttp],
+  ['the server-side HTTP API', byBackend],
+])('over %s', (_name, open) => {
+  it.each(REQUESTS)('%s is confirmed once it is committed, and not before', async (_what, request) => {
+    const send = await open();
+    expect(await send(request())).toBe(true);
+    expect(await whileNothingIsCommitted(() => send(request()))).toBe(false);
+    expect(await send(request())).toBe(true);
+  });
+});
