@@ -6,7 +6,7 @@ import { TimeoutError } from '@hearth/timing';
 import type { Channel } from '../channel/channel';
 
 /** Who wants to enter a presence channel. */
-export interface Entering {
+export interface Joiner {
   readonly connectionId: string;
   /** With a uid. */
   readonly identity: Identity;
@@ -40,14 +40,14 @@ export class Presence {
    * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`
    * @throws OutageError when nobody lets it in; either way `enter` has not been called
    */
-  join(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
-    const joined = this.attempt(channel, entering, enter);
-    this.track(entering.connectionId, joined);
+  join(channel: Channel, joiner: Joiner, enter: (membersJson: string) => void): Promise<void> {
+    const joined = this.attempt(channel, joiner, enter);
+    this.track(joiner.connectionId, joined);
     return joined;
   }
 
-  private async attempt(channel: Channel, entering: Entering, enter: (membersJson: string) => void): Promise<void> {
-    const { connectionId, identity, counted, introduction } = entering;
+  private async attempt(channel: Channel, joiner: Joiner, enter: (membersJson: string) => void): Promise<void> {
+    const { connectionId, identity, counted, introduction } = joiner;
     const attempt = this.attempts++;
     let timer: NodeJS.Timeout | undefined;
     let hasFailed = false;

@@ -37,7 +37,7 @@ export interface Seen {
 }
 
 /** A connection that waits for the record of its joining. */
-interface Entering {
+interface ExpectedJoin {
   readonly attempt: number;
   readonly enter: (membersJson: string) => void;
 }
@@ -115,7 +115,7 @@ export class Channel {
   /** Subscribers that have seen messages elsewhere that have not come here yet: the last one, by connection. */
   private ahead: Map<string, Seen> | undefined;
   /** Connections that are about to enter this presence channel, by id. */
-  private entering: Map<string, Entering> | undefined;
+  private entering: Map<string, ExpectedJoin> | undefined;
   private rotation = 0;
 
   constructor(
