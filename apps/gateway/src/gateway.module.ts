@@ -1,140 +1,48 @@
-import { BeforeApplicationShutdown, Inject, Injectable, Module, OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, eventReport, HearthConfig, Logger, LOGGER, Metrics, Tracing, VERSION } from '@hearth/runtime';
+import {
+  CONFIG,
+  ConsoleRoutes,
+  eventReport,
+  LOGGER,
+  Metrics,
+  VERSION,
+  type HearthConfig,
+  type Logger,
+} from '@hearth/runtime';
 import { Database } from '@hearth/store';
-import { EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { EventPublisher, StreamConnection } from '@hearth/stream';
+import { every, type Repeated } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
-import { ClientApiController } from './client-api/client-api.controller';
-import { ClientGateway } from './transport/client.gateway';
-import { ClientPublish } from './commands/client-publish';
-import { ClientStorage } from './commands/client-storage';
-import { ConsoleRoutes } from '@hearth/runtime';
-import { ClientReactions } from './commands/client-reactions';
-import { ConnectionTimes } from './connection/connection-clock';
-import { ConnectionEvents } from './connection/connection-events';
-import { Connections } from './connection/connections';
-import { GatewayLease } from './gateway-lease';
-import { GatewayRpcStrategy } from './client-api/gateway-rpc.strategy';
-import { Handshake } from './transport/handshake';
-import { Hub } from './channel/hub';
-import { Joining } from './commands/joining';
-import { MissedLog } from './resume/missed-log';
 import { Presence } from './attendance/presence';
-import { RealtimeAdapter } from './transport/realtime.adapter';
-import { Resume } from './resume/resume';
-import { StorageApiController } from './client-api/storage-api.controller';
-import { StorageReader } from './commands/storage-reader';
 import { SubscriptionReports } from './attendance/subscription-reports';
-import { Tokens } from './connection/tokens';
+import { Hub } from './channel/hub';
+import { ClientApiController } from './client-api/client-api.controller';
+import { GatewayRpcStrategy } from './client-api/gateway-rpc.strategy';
+import { StorageApiController } from './client-api/storage-api.controller';
+import { ClientPublish } from './commands/client-publish';
+import { ClientReactions } from './commands/client-reactions';
+import { ClientStorage } from './commands/client-storage';
+import { Joining } from './commands/joining';
+import { StorageReader } from './commands/storage-reader';
 import { UmdUpdates } from './commands/umd-updates';
+import { ConnectionEvents } from './connection/connection-events';
+import { ConnectionHost } from './connection/connection-host';
+import { ConnectionRegistry } from './connection/connection-registry';
+import { Tokens } from './connection/tokens';
+import { GatewayLease } from './gateway-lease';
+import { MissedLog } from './resume/missed-log';
+import { Resume } from './resume/resume';
+import { ClientGateway } from './transport/client.gateway';
+import { Handshake } from './transport/handshake';
+import { RealtimeAdapter } from './transport/realtime.adapter';
 import { UpgradeRequired } from './transport/upgrade-required';
 
-/** A keep-alive must come before the idle limit, also where that is configured lower (websocket-protocol §2). */
-const KEEP_ALIVE_SHARE_OF_IDLE = 0.95;
+/** Heartbeats must be noticed within a second; half of it leaves room for a busy moment. */
+const SWEEP_MS = 500;
 
-function timesOf(config: HearthConfig): ConnectionTimes {
-  const idleMs = config.connectionIdleSeconds * 1_000;
-  const keepAliveMs = config.keepAliveSeconds * 1_000;
-  return {
-    lifetimeMs: config.connectionMaxSeconds * 1_000,
-    idleMs,
-    keepAliveMs: keepAliveMs < idleMs ? keepAliveMs : idleMs * KEEP_ALIVE_SHARE_OF_IDLE,
-    pingMs: config.wsPingSeconds === 0 ? Infinity : config.wsPingSeconds * 1_000,
-  };
-}
-
-/** The parts of one gateway, made in the order in which they need each other. */
-@Injectable()
-class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
-  readonly hub: Hub;
-  readonly publishing: ClientPublish;
-  readonly reactions: ClientReactions;
-  readonly storage: ClientStorage;
-  readonly connections: Connections;
-  readonly handshake: Handshake;
-  readonly rpc: GatewayRpcStrategy;
-  readonly umd: UmdUpdates;
-  readonly attendance: Attendance;
-  private readonly publisher: EventPublisher;
-  private readonly events: ConnectionEvents;
-
-  constructor(
-    @Inject(CONFIG) config: HearthConfig,
-    @Inject(LOGGER) logger: Logger,
-    metrics: Metrics,
-    stream: StreamConnection,
-    database: Database,
-    ingest: IngestPublisher,
-    private readonly lease: GatewayLease,
-    tracing: Tracing,
-  ) {
-    const maxBacklogBytes = config.wsMaxBacklogBytes;
-    const tokens = new Tokens(config, database);
-    this.hub = new Hub({ stream, metrics, logger, maxBacklogBytes, isLocal: (id) => this.connections.has(id) });
-    this.publishing = new ClientPublish(ingest, metrics, tracing, logger, config);
-    this.reactions = new ClientReactions(ingest, database, metrics);
-    const barriers = new Barriers(ingest);
-    const reader = new StorageReader(ingest, barriers, database, maxBacklogBytes);
-    this.storage = new ClientStorage(ingest, reader, config);
-    this.umd = new UmdUpdates(tokens, ingest);
-    const wantsEvents = (): boolean => config.live.current.eventsEnabled;
-    const report = eventReport(metrics, logger);
-    this.attendance = new Attendance(
-      new Presence(ingest, config.httpTimeoutMs),
-      new SubscriptionReports(ingest, wantsEvents, report.dropped),
-      barriers,
-      ingest,
-    );
-    this.publisher = new EventPublisher(stream, config, VERSION, report);
-    this.events = new ConnectionEvents(this.publisher, wantsEvents);
-    const resume = new Resume(stream, new MissedLog(database, logger), config.deliverMaxAgeSeconds * 1_000, logger);
-    this.connections = new Connections(
-      {
-        hub: this.hub,
-        joining: new Joining(this.hub, tokens, resume),
-        attendance: this.attendance,
-        events: this.events,
-        umd: this.umd,
-        rights: resume.rights,
-        publish: this.publishing,
-        reactions: this.reactions,
-        storage: this.storage,
-        snapshots: { reader, maxBacklogBytes, logger },
-        times: timesOf(config),
-        tokens,
-        metrics,
-        logger,
-        maxBacklogBytes,
-      },
-      { maxConnections: config.maxConnections, drainMs: config.drainSeconds * 1_000 },
-      () => lease.gatewayId,
-    );
-    this.handshake = new Handshake(config, this.connections, tokens, metrics, logger);
-    this.rpc = new GatewayRpcStrategy(stream, lease, this.connections, logger);
-    lease.onReplaced(() => {
-      this.rpc.listen(() => undefined);
-      this.connections.closeAll();
-    });
-  }
-
-  /** Clients leave while the rest of the process still works, so that what they sent last is still accepted. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.connections.drain();
-    await this.attendance.settle();
-    await this.events.settle();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    this.connections.stop();
-    this.hub.stop();
-    this.attendance.close();
-    this.publisher.close();
-    await this.lease.release();
-  }
-}
-
-/** Clients' connections of one process; `attachGateway` opens its doors. Needs `ServiceModule`. */
+/** Clients' connections of one process; `attachGateway` opens its doors. */
 @Module({
   controllers: [ClientApiController, StorageApiController],
   providers: [
@@ -144,27 +52,87 @@ class Gateway implements BeforeApplicationShutdown, OnApplicationShutdown {
         GatewayLease.claim(database, config.nodeId, logger),
       inject: [Database, CONFIG, LOGGER],
     },
-    Gateway,
-    { provide: Connections, useFactory: ({ connections }: Gateway) => connections, inject: [Gateway] },
-    { provide: Attendance, useFactory: ({ attendance }: Gateway) => attendance, inject: [Gateway] },
-    { provide: UmdUpdates, useFactory: ({ umd }: Gateway) => umd, inject: [Gateway] },
-    { provide: ClientPublish, useFactory: ({ publishing }: Gateway) => publishing, inject: [Gateway] },
-    { provide: ClientReactions, useFactory: ({ reactions }: Gateway) => reactions, inject: [Gateway] },
-    { provide: ClientStorage, useFactory: ({ storage }: Gateway) => storage, inject: [Gateway] },
+    {
+      provide: EventPublisher,
+      useFactory: (stream: StreamConnection, config: HearthConfig, metrics: Metrics, logger: Logger) =>
+        new EventPublisher(stream, config, VERSION, eventReport(metrics, logger)),
+      inject: [StreamConnection, CONFIG, Metrics, LOGGER],
+    },
     ClientGateway,
+    Handshake,
+    GatewayRpcStrategy,
     UpgradeRequired,
     ConsoleRoutes,
+    ConnectionRegistry,
+    ConnectionHost,
+    ConnectionEvents,
+    Tokens,
+    Hub,
+    Joining,
+    Resume,
+    MissedLog,
+    ClientPublish,
+    ClientReactions,
+    ClientStorage,
+    StorageReader,
+    UmdUpdates,
+    Attendance,
+    Presence,
+    SubscriptionReports,
+    Barriers,
   ],
 })
-export class GatewayModule {}
+export class GatewayModule implements BeforeApplicationShutdown, OnApplicationShutdown {
+  /** One timer serves all connections, and whatever else time makes demands on. */
+  private readonly sweeper: Repeated;
+
+  constructor(
+    private readonly registry: ConnectionRegistry,
+    private readonly hub: Hub,
+    private readonly attendance: Attendance,
+    private readonly events: ConnectionEvents,
+    private readonly publisher: EventPublisher,
+    private readonly lease: GatewayLease,
+    private readonly resume: Resume,
+    rpc: GatewayRpcStrategy,
+  ) {
+    this.sweeper = every(SWEEP_MS, () => this.sweep(Date.now()));
+    lease.onReplaced(() => {
+      rpc.listen(() => undefined);
+      registry.closeAll();
+    });
+  }
+
+  /** Clients leave while the rest of the process still works, so that what they sent last is still accepted. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.registry.drain();
+    await this.attendance.settle();
+    await this.events.settle();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    void this.sweeper.stop();
+    this.registry.closeAll();
+    this.hub.stop();
+    this.attendance.close();
+    this.publisher.close();
+    await this.lease.release();
+  }
+
+  private sweep(nowMs: number): void {
+    this.registry.sweep(nowMs);
+    this.hub.sweep(nowMs);
+    this.resume.rights.sweep(nowMs);
+  }
+}
 
 /**
  * Puts the gateway of an application that imports `GatewayModule` on its HTTP server and on NATS. Call it before
  * `app.listen()`; `app.close()` drains the connections over `HEARTH_DRAIN_SECONDS`.
  */
 export async function attachGateway(app: NestFastifyApplication): Promise<void> {
-  const { handshake, rpc } = app.get(Gateway, { strict: false });
+  const handshake = app.get(Handshake);
   app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), app.get<HearthConfig>(CONFIG), handshake));
-  app.connectMicroservice({ strategy: rpc });
+  app.connectMicroservice({ strategy: app.get(GatewayRpcStrategy) });
   await app.startAllMicroservices();
 }

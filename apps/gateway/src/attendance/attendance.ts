@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPresenceChannel } from '@hearth/protocol';
 import { IngestPublisher } from '@hearth/stream';
-import type { Barriers } from './barriers';
+import { Injectable } from '@nestjs/common';
+import { Barriers } from './barriers';
 import { Presence } from './presence';
 import { SubscriptionReports } from './subscription-reports';
 import type { Subscription } from '../connection/subscription';
@@ -10,12 +11,13 @@ import type { Subscription } from '../connection/subscription';
 const SETTLE_MS = 3_000;
 
 /** Who is subscribed where on this gateway, told to the owners of the channels (channels-presence-storage §2). */
+@Injectable()
 export class Attendance {
   constructor(
     readonly presence: Presence,
     private readonly reports: SubscriptionReports,
     private readonly barriers: Barriers,
-    private readonly ingest: Pick<IngestPublisher, 'partitionOf'>,
+    private readonly ingest: IngestPublisher,
   ) {}
 
   /** A subscription has begun. One to a presence channel began with what its owner said (`Presence.join`). */

@@ -1,15 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { IngestPublisher } from '@hearth/stream';
+import { IngestPublisher } from '@hearth/stream';
+import { Injectable } from '@nestjs/common';
 import { SharedRuns } from '../channel/shared-runs';
 
 const RETRY_MS = 250;
 
 /** Barriers in partitions; all that are asked for while one is under way share the next. */
+@Injectable()
 export class Barriers {
   private readonly runs = new SharedRuns<void>();
   private isClosed = false;
 
-  constructor(private readonly ingest: Pick<IngestPublisher, 'perform'>) {}
+  constructor(private readonly ingest: IngestPublisher) {}
 
   /**
    * Resolves once everything that the partition's stream holds now can be read from Postgres.

@@ -1,7 +1,9 @@
 import { ProtocolError } from '@hearth/protocol';
 import { gatewayIdOf, Introduction, OperationOf } from '@hearth/wire';
 import type { Identity } from '@hearth/claims';
+import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
+import { Inject, Injectable } from '@nestjs/common';
 import { TimeoutError } from '@hearth/timing';
 import type { Channel } from '../channel/channel';
 
@@ -19,6 +21,7 @@ export interface Joiner {
  * subscription begins at the very record that says so, between the messages before and after it, with the members as of
  * that place.
  */
+@Injectable()
 export class Presence {
   /** Leaves that the stream has not confirmed: who enters again must come after its own leave. */
   private readonly leaving = new Map<string, Promise<void>>();
@@ -27,9 +30,9 @@ export class Presence {
   private attempts = 1;
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'send' | 'perform'>,
-    /** How long entering may take. */
-    private readonly timeoutMs: number,
+    private readonly ingest: IngestPublisher,
+    /** `httpTimeoutMs`: how long entering may take. */
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'httpTimeoutMs'>,
   ) {}
 
   /**
@@ -69,7 +72,7 @@ export class Presence {
       };
       timer = setTimeout(
         () => fail(new TimeoutError(`channel: ${channel.name} cannot be joined at the moment`)),
-        this.timeoutMs,
+        this.config.httpTimeoutMs,
       );
       const join: OperationOf<'join'> = {
         kind: 'join',

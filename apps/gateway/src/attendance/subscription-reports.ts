@@ -1,5 +1,7 @@
 import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
-import type { IngestPublisher } from '@hearth/stream';
+import { IngestPublisher } from '@hearth/stream';
+import { eventReport, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';
 
@@ -40,6 +42,7 @@ interface Waiting {
  * older count can never come after a newer one. What the stream stores twice is recognised by the number of the report,
  * for it may be repeated when the stream has long forgotten its id.
  */
+@Injectable()
 export class SubscriptionReports {
   /** Counted subscriptions by channel, for each number this gateway has had: closing connections still carry the old. */
   private readonly counts = new Map<number, Map<string, number>>();
@@ -48,10 +51,10 @@ export class SubscriptionReports {
   private readonly run = randomUUID();
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'send' | 'partitionOf'>,
-    private readonly wantsEvents: () => boolean,
-    /** Called with the number of events that nobody will hear. */
-    private readonly onDropped: (events: number) => void,
+    private readonly ingest: IngestPublisher,
+    private readonly live: LiveSettings,
+    private readonly metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   began(subscription: Subscription): void {
@@ -85,7 +88,7 @@ export class SubscriptionReports {
   private report(one: Subscription, by: 1 | -1): void {
     const { connectionId, gatewayId, channel, identity, counted } = one;
     const count = counted ? this.count(gatewayId, channel.name, by) : undefined;
-    const wantsEvents = this.wantsEvents();
+    const wantsEvents = this.live.current.eventsEnabled;
     if (count === undefined && !wantsEvents) return;
     const ended = by < 0 ? true : undefined;
     const subscription = wantsEvents ? { connectionId, ...identity, ended } : undefined;
@@ -129,7 +132,8 @@ export class SubscriptionReports {
 
   private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
     await pause(waiting);
-    const events = this.wantsEvents() || waiting.changes.some(({ subscription }) => subscription !== undefined);
+    const events =
+      this.live.current.eventsEnabled || waiting.changes.some(({ subscription }) => subscription !== undefined);
     if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
     const introducing = introductionsOf(waiting.changes.slice(0, CHANGES_AT_ONCE)) !== undefined;
     const changes = waiting.changes.splice(0, introducing ? INTRODUCING_AT_ONCE : CHANGES_AT_ONCE);
@@ -150,7 +154,8 @@ export class SubscriptionReports {
   }
 
   private forgetDetails(waiting: Waiting): void {
-    this.onDropped(waiting.changes.filter(({ subscription }) => subscription !== undefined).length);
+    const events = waiting.changes.filter(({ subscription }) => subscription !== undefined).length;
+    eventReport(this.metrics, this.logger).dropped(events);
     waiting.changes = lastOfEachChannel(waiting.changes).map(({ channel, count, number }) => ({
       channel,
       count,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { deliverSubject } from '@hearth/wire';
-import { Logger, Metrics } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import {
   deliverStreamEnd,
   DeliverSubscriber,
@@ -10,16 +10,9 @@ import {
   StreamUnavailableError,
 } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
-import { Channel, ChannelParts } from './channel';
-
-export interface HubParts {
-  readonly stream: StreamConnection;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  readonly maxBacklogBytes: number;
-  /** Whether the connection is one of this gateway's. */
-  isLocal(connectionId: string): boolean;
-}
+import { Inject, Injectable } from '@nestjs/common';
+import { ConnectionRegistry } from '../connection/connection-registry';
+import { Channel, ChannelHost } from './channel';
 
 /** A channel that nobody uses keeps its interest for a moment: whoever reloads a page is back at once. */
 const LINGER_MS = 2_000;
@@ -34,9 +27,11 @@ const GIVE_UP_MS = 10_000;
  * reveal: after every reconnect to NATS it reads what the deliver stream has got meanwhile, in one pass for all
  * channels.
  */
-export class Hub {
+@Injectable()
+export class Hub implements ChannelHost {
+  readonly deliver: DeliverSubscriber;
+  readonly maxBacklogBytes: number;
   private readonly channels = new Map<string, Channel>();
-  private readonly parts: ChannelParts;
   private readonly checkpoints: Repeated;
   private readonly stopListening: () => void;
   private dirty: Channel[] = [];
@@ -47,26 +42,30 @@ export class Hub {
   private reconnects = 0;
   private catchingUp = false;
 
-  constructor(private readonly own: HubParts) {
-    const deliver = new DeliverSubscriber(own.stream);
-    this.parts = {
-      ...own,
-      deliver,
-      flushSoon: (channel) => this.flushSoon(channel),
-      safeSequence: () => this.earlierStreamEnd,
-      isLocal: (connectionId) => own.isLocal(connectionId),
-    };
+  constructor(
+    readonly stream: StreamConnection,
+    readonly registry: ConnectionRegistry,
+    readonly metrics: Metrics,
+    @Inject(LOGGER) readonly logger: Logger,
+    @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
+  ) {
+    this.deliver = new DeliverSubscriber(stream);
+    this.maxBacklogBytes = config.wsMaxBacklogBytes;
     this.checkpoints = every(CHECKPOINT_MS, () => this.noteStreamEnd());
-    this.stopListening = own.stream.onReconnect(() => {
+    this.stopListening = stream.onReconnect(() => {
       this.reconnects++;
       void this.catchUpAll();
     });
     void this.noteStreamEnd();
   }
 
+  get safeSequence(): number {
+    return this.earlierStreamEnd;
+  }
+
   /**
-   * The channel, which is kept until `release` or `remove` was called on it as often as this. Wait for `opened` unless
-   * `isOpen`.
+   * The channel, which is kept until `release` or `remove` was called on it as often as this. Wait for `intake.opened`
+   * unless `intake.isOpen`.
    *
    * @throws StreamUnavailableError when the interest would have to be registered and NATS is away
    */
@@ -74,6 +73,15 @@ export class Hub {
     const channel = this.channels.get(name) ?? this.create(name);
     channel.users++;
     return channel;
+  }
+
+  flushSoon(channel: Channel): void {
+    if (this.dirty.push(channel) > 1) return;
+    setImmediate(() => {
+      const dirty = this.dirty;
+      this.dirty = [];
+      for (const changed of dirty) changed.flush();
+    });
   }
 
   /** Closes channels that have not been used for a moment; called by the gateway's timer. */
@@ -90,30 +98,21 @@ export class Hub {
   }
 
   private create(name: string): Channel {
-    if (!this.own.stream.isConnected) {
+    if (!this.stream.isConnected) {
       throw new StreamUnavailableError('channels cannot be joined at the moment');
     }
-    const channel = new Channel(name, this.parts);
+    const channel = new Channel(name, this);
     this.channels.set(name, channel);
-    channel.opened.catch((error: unknown) => {
-      this.own.logger.warn({ channel: name, err: error }, 'a channel could not be opened');
+    channel.intake.opened.catch((error: unknown) => {
+      this.logger.warn({ channel: name, err: error }, 'a channel could not be opened');
       this.close(channel);
     });
     return channel;
   }
 
   private close(channel: Channel): void {
-    channel.close();
+    channel.intake.close();
     if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name);
-  }
-
-  private flushSoon(channel: Channel): void {
-    if (this.dirty.push(channel) > 1) return;
-    setImmediate(() => {
-      const dirty = this.dirty;
-      this.dirty = [];
-      for (const changed of dirty) changed.flush();
-    });
   }
 
   /**
@@ -122,15 +121,15 @@ export class Hub {
    */
   private async noteStreamEnd(): Promise<void> {
     const { reconnects } = this;
-    if (this.catchingUp || !this.own.stream.isConnected) return;
+    if (this.catchingUp || !this.stream.isConnected) return;
     try {
-      const end = await deliverStreamEnd(this.own.stream);
+      const end = await deliverStreamEnd(this.stream);
       if (this.reconnects !== reconnects) return;
       this.earlierStreamEnd = Math.min(this.streamEnd, end);
       this.streamEnd = end;
     } catch (error) {
       // Without a fresh note a catch-up reads more than it would have to, nothing else.
-      this.own.logger.debug({ err: error }, 'the end of the deliver stream is not known');
+      this.logger.debug({ err: error }, 'the end of the deliver stream is not known');
     }
   }
 
@@ -139,11 +138,11 @@ export class Hub {
     for (const channel of this.channels.values()) if (channel.users === 0) this.close(channel);
     const waiting = new Map<string, Channel>();
     for (const channel of this.channels.values()) {
-      if (channel.holdBack()) waiting.set(deliverSubject(channel.name), channel);
+      if (channel.intake.holdBack()) waiting.set(deliverSubject(channel.name), channel);
     }
     if (this.catchingUp) {
       // The pass under way began before these; they read for themselves.
-      for (const channel of waiting.values()) channel.resume(true);
+      for (const channel of waiting.values()) channel.intake.resume(true);
       return;
     }
     if (waiting.size === 0) return;
@@ -152,7 +151,7 @@ export class Hub {
       await this.restoreAll(waiting);
     } finally {
       this.catchingUp = false;
-      for (const channel of waiting.values()) if (!channel.isClosed) channel.resume(false);
+      for (const channel of waiting.values()) if (!channel.intake.isClosed) channel.intake.resume(false);
     }
   }
 
@@ -164,21 +163,21 @@ export class Hub {
         await this.readInto(waiting);
         if (this.reconnects === reconnects) return;
       } catch (error) {
-        this.own.logger.warn({ err: error }, 'catching up after a reconnect failed, trying again');
+        this.logger.warn({ err: error }, 'catching up after a reconnect failed, trying again');
       }
-      if (!this.own.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      if (!this.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
       await delay(RETRY_MS);
     }
-    this.own.logger.error('the deliver stream cannot be read: messages may be missing since the last reconnect');
+    this.logger.error('the deliver stream cannot be read: messages may be missing since the last reconnect');
   }
 
   private async readInto(waiting: ReadonlyMap<string, Channel>): Promise<void> {
-    const end = await deliverStreamEnd(this.own.stream);
+    const end = await deliverStreamEnd(this.stream);
     // A stream that ends before our note was created anew.
     const start = end < this.earlierStreamEnd ? 0 : this.earlierStreamEnd;
     if (end <= start) return;
     const found = new Map<Channel, StoredDeliverRecord[]>();
-    await readDelivered(this.own.stream, { sequence: start + 1 }, undefined, (subject, stored) => {
+    await readDelivered(this.stream, { sequence: start + 1 }, undefined, (subject, stored) => {
       const channel = waiting.get(subject);
       if (channel === undefined) return;
       const own = found.get(channel);
@@ -186,6 +185,6 @@ export class Hub {
       else own.push(stored);
     });
     // One that lacks a link goes on looking by itself when it is resumed.
-    for (const [channel, stored] of found) if (!channel.isClosed) channel.restore(stored);
+    for (const [channel, stored] of found) if (!channel.intake.isClosed) channel.intake.restore(stored);
   }
 }

@@ -9,12 +9,6 @@ import { HeldOutlet } from './held-outlet';
 import type { StorageReader } from '../commands/storage-reader';
 import type { Subscription } from '../connection/subscription';
 
-export interface SnapshotParts {
-  readonly reader: StorageReader;
-  readonly maxBacklogBytes: number;
-  readonly logger: Logger;
-}
-
 /** Keys up to `through`, in the order of UTF-8 bytes, were sent as of `since`; the last range has no end. */
 interface SentRange {
   readonly through: string | undefined;
@@ -49,19 +43,21 @@ export class StorageSnapshot {
 
   private constructor(
     private readonly subscription: Subscription,
-    private readonly parts: SnapshotParts,
+    private readonly reader: StorageReader,
+    private readonly maxBacklogBytes: number,
+    private readonly logger: Logger,
   ) {
     this.direct = subscription.socket;
     this.held = new HeldOutlet(this.direct);
   }
 
   /** Call it in the moment in which the subscriber was added to its channel. */
-  static begin(subscription: Subscription, parts: SnapshotParts): void {
-    const snapshot = new StorageSnapshot(subscription, parts);
+  static begin(subscription: Subscription, reader: StorageReader, maxBacklogBytes: number, logger: Logger): void {
+    const snapshot = new StorageSnapshot(subscription, reader, maxBacklogBytes, logger);
     subscription.snapshot = snapshot;
     subscription.socket = snapshot.held;
     snapshot.send().catch((error: unknown) => {
-      parts.logger.error({ channel: subscription.channel.name, err: error }, 'a storage snapshot failed');
+      logger.error({ channel: subscription.channel.name, err: error }, 'a storage snapshot failed');
       subscription.cutOff();
     });
   }
@@ -74,7 +70,7 @@ export class StorageSnapshot {
     this.count(change.frame.length);
     // Writes that were accepted in a burst just before are not the reader's fault: a first page that is asked for from now
     // on has them all.
-    if (this.sent.length === 0 && this.changesBytes > this.parts.maxBacklogBytes * BURST_SHARE) this.forgetChanges();
+    if (this.sent.length === 0 && this.changesBytes > this.maxBacklogBytes * BURST_SHARE) this.forgetChanges();
     return false;
   }
 
@@ -111,16 +107,14 @@ export class StorageSnapshot {
 
   /** The next page, however long Postgres or NATS are away; `undefined` when the subscription has ended. */
   private async read(after: string | undefined): Promise<PlacedStoragePage | undefined> {
-    const { subscription, parts } = this;
+    const { subscription, reader } = this;
     const channel = subscription.channel.name;
     while (subscription.isActive) {
       try {
-        const page = await (after === undefined
-          ? parts.reader.firstPage(channel)
-          : parts.reader.nextPage(channel, after));
+        const page = await (after === undefined ? reader.firstPage(channel) : reader.nextPage(channel, after));
         return subscription.isActive ? page : undefined;
       } catch (error) {
-        parts.logger.warn({ channel, err: error }, 'storage entries could not be read, trying again');
+        this.logger.warn({ channel, err: error }, 'storage entries could not be read, trying again');
         await delay(RETRY_MS);
       }
     }
@@ -129,9 +123,8 @@ export class StorageSnapshot {
 
   /** Waits until the client has read most of what it was sent; false when the subscription has ended. */
   private async drained(): Promise<boolean> {
-    const { subscription, parts, direct } = this;
-    while (subscription.isActive && direct.backlogBytes > parts.maxBacklogBytes * DRAIN_SHARE)
-      await delay(DRAIN_POLL_MS);
+    const { subscription, maxBacklogBytes, direct } = this;
+    while (subscription.isActive && direct.backlogBytes > maxBacklogBytes * DRAIN_SHARE) await delay(DRAIN_POLL_MS);
     return subscription.isActive;
   }
 

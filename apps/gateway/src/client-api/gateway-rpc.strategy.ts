@@ -1,5 +1,5 @@
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { Logger } from '@hearth/runtime';
+import { Logger, LOGGER } from '@hearth/runtime';
 import {
   answerCalls,
   AnswerTo,
@@ -9,16 +9,15 @@ import {
   GatewayRequest,
   StreamConnection,
 } from '@hearth/stream';
-import { Catch, ExceptionFilter } from '@nestjs/common';
+import { Catch, ExceptionFilter, Inject, Injectable } from '@nestjs/common';
 import { CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { firstValueFrom, Observable, throwError } from 'rxjs';
-import { Connection } from '../connection/connection';
-import { Connections } from '../connection/connections';
+import { ConnectionRegistry, OpenConnection } from '../connection/connection-registry';
 import { GatewayLease } from '../gateway-lease';
 
 /** What a handler gets: the connection whose credentials came with the request, and what is asked. */
 export interface CallOf<Operation extends GatewayRequest['operation']> {
-  readonly connection: Connection;
+  readonly connection: OpenConnection;
   readonly request: Extract<GatewayRequest, { operation: Operation }>;
 }
 
@@ -41,14 +40,15 @@ export class KeepErrors implements ExceptionFilter {
  * reply. The handlers are methods with `@MessagePattern(operation)`; nobody gets as far as one without the credentials
  * of an open connection.
  */
+@Injectable()
 export class GatewayRpcStrategy extends Server implements CustomTransportStrategy {
   private stopListening: () => void = () => undefined;
 
   constructor(
     private readonly stream: StreamConnection,
     private readonly lease: GatewayLease,
-    private readonly connections: Connections,
-    private readonly log: Logger,
+    private readonly connections: ConnectionRegistry,
+    @Inject(LOGGER) private readonly log: Logger,
   ) {
     super();
   }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { metaJson, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { IngestEvent, ScheduleNaming } from '@hearth/wire';
-import { Logger, Metrics, traced, Tracing } from '@hearth/runtime';
+import { CONFIG, Logger, LOGGER, Metrics, traced, Tracing } from '@hearth/runtime';
 import { IngestPublisher, schedule } from '@hearth/stream';
+import { Inject, Injectable } from '@nestjs/common';
 import { monotonicFactory } from 'ulid';
 import { maySchedule, realChannel, Requester } from '../connection/permissions';
 
@@ -38,15 +39,16 @@ export interface AcceptedMessage {
 type Refusal = 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED' | 'SCHEDULE_PERMISSION_DENIED';
 
 /** Messages of clients, from their sockets and over HTTP, on their way to the sequencer. */
+@Injectable()
 export class ClientPublish {
   private readonly nextId = monotonicFactory();
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'publish' | 'partitionOf'>,
+    private readonly ingest: IngestPublisher,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
-    private readonly logger: Logger,
-    private readonly naming: ScheduleNaming,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CONFIG) private readonly naming: ScheduleNaming,
   ) {}
 
   /**

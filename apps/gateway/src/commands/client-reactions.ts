@@ -4,6 +4,7 @@ import type { OperationOf } from '@hearth/wire';
 import { Metrics } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
+import { Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester, visibleSinceMs } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
@@ -15,10 +16,11 @@ export interface ClientReaction extends ReactionRequest {
 }
 
 /** Reactions of clients, from their sockets and over HTTP, on their way to the sequencer (channels-presence-storage §6.2). */
+@Injectable()
 export class ClientReactions {
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'publish' | 'perform'>,
-    private readonly database: Pick<Database, 'db'>,
+    private readonly ingest: IngestPublisher,
+    private readonly database: Database,
     private readonly metrics: Metrics,
   ) {}
 

@@ -3,9 +3,11 @@ import { StorageDirectives } from '@hearth/claims';
 import { metaJson, ProtocolError, storageDataFrame } from '@hearth/protocol';
 import { type OperationOf, ScheduleNaming } from '@hearth/wire';
 import { IngestPublisher, schedule } from '@hearth/stream';
+import { CONFIG } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester } from '../connection/permissions';
-import type { StorageReader } from './storage-reader';
+import { StorageReader } from './storage-reader';
 
 /** A write of a storage entry as a client asked for it; it has been parsed. */
 export interface StorageWrite {
@@ -28,11 +30,12 @@ export interface AcceptedWrite {
 }
 
 /** Channel storage for clients, over their sockets and over HTTP (channels-presence-storage §5). */
+@Injectable()
 export class ClientStorage {
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'publish' | 'perform' | 'partitionOf'>,
+    private readonly ingest: IngestPublisher,
     private readonly reader: StorageReader,
-    private readonly naming: ScheduleNaming,
+    @Inject(CONFIG) private readonly naming: ScheduleNaming,
   ) {}
 
   /**

@@ -1,24 +1,27 @@
 import { STORAGE_PAGE_BYTES } from '@hearth/protocol';
 import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
+import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
-import type { Barriers } from '../attendance/barriers';
+import { Inject, Injectable } from '@nestjs/common';
+import { Barriers } from '../attendance/barriers';
 import { SharedRuns } from '../channel/shared-runs';
 
 /** Entries of one page of a snapshot: what a channel normally has fits in one. */
 const PAGE_ENTRIES = 1_000;
 
 /** Storage entries of channels. A read sees every write that was accepted before it was asked for. */
+@Injectable()
 export class StorageReader {
   private readonly firstPages = new SharedRuns<PlacedStoragePage>();
   private readonly pageBytes: number;
 
   constructor(
-    private readonly ingest: Pick<IngestPublisher, 'partitionOf'>,
+    private readonly ingest: IngestPublisher,
     private readonly barriers: Barriers,
-    private readonly database: Pick<Database, 'db'>,
-    maxBacklogBytes: number,
+    private readonly database: Database,
+    @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
   ) {
-    this.pageBytes = Math.min(STORAGE_PAGE_BYTES, maxBacklogBytes / 4);
+    this.pageBytes = Math.min(STORAGE_PAGE_BYTES, config.wsMaxBacklogBytes / 4);
   }
 
   /**

@@ -1,9 +1,10 @@
 import { checkUmdBinding, Claims, Grants, Identity, TokenError } from '@hearth/claims';
 import { isPresenceChannel, sameJson, ProtocolError } from '@hearth/protocol';
 import { IngestPublisher } from '@hearth/stream';
+import { Injectable } from '@nestjs/common';
 import { realChannel, Requester } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
-import type { Tokens } from '../connection/tokens';
+import { Tokens } from '../connection/tokens';
 
 /** A connection whose metadata may change. */
 export interface UmdHolder extends Requester {
@@ -21,10 +22,11 @@ export interface UmdRequest {
 }
 
 /** Changes of user metadata while a connection lives (channels-presence-storage §7). The uid never changes. */
+@Injectable()
 export class UmdUpdates {
   constructor(
     private readonly tokens: Tokens,
-    private readonly ingest: Pick<IngestPublisher, 'perform'>,
+    private readonly ingest: IngestPublisher,
   ) {}
 
   /**

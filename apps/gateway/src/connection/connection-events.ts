@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Identity } from '@hearth/protocol';
 import { BackendEventName, Introduction } from '@hearth/wire';
-import type { EventPublisher } from '@hearth/stream';
+import { LiveSettings } from '@hearth/runtime';
+import { EventPublisher } from '@hearth/stream';
+import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
 
 /** What events tell about a connection (pubsub-events §3.1). */
@@ -27,17 +29,18 @@ const SETTLE_POLL_MS = 20;
  * channels, by other roads, and no road has to be the faster one: `connected` goes along with what owners are told, and
  * `disconnected` waits until they say that the stream holds what comes before it (pubsub-events §4.4).
  */
+@Injectable()
 export class ConnectionEvents {
   /** Publishes a `disconnected` that waits for other events. */
   private readonly untold = new Set<() => void>();
 
   constructor(
-    private readonly publisher: Pick<EventPublisher, 'publish' | 'told' | 'settle'>,
-    private readonly isEnabled: () => boolean,
+    private readonly publisher: EventPublisher,
+    private readonly live: LiveSettings,
   ) {}
 
   connected(connection: DescribedConnection): void {
-    if (!this.isEnabled()) return;
+    if (!this.live.current.eventsEnabled) return;
     const event = { id: ulid(), dataJson: describe(connection, null) };
     connection.introduction = [event];
     this.publish('connected', event);
@@ -46,12 +49,13 @@ export class ConnectionEvents {
 
   /** Its metadata really changed. */
   updated(connection: DescribedConnection): void {
-    if (this.isEnabled()) this.publish('connectionUpdated', { id: ulid(), dataJson: describe(connection, null) });
+    if (this.live.current.eventsEnabled)
+      this.publish('connectionUpdated', { id: ulid(), dataJson: describe(connection, null) });
   }
 
   /** @param unsubscribed gives a promise of the moment when the stream holds the ends of its subscriptions */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
-    if (!this.isEnabled()) return;
+    if (!this.live.current.eventsEnabled) return;
     const event = { id: ulid(), dataJson: describe(connection, Date.now()) };
     const tell = (): void => {
       if (this.untold.delete(tell)) this.publish('disconnected', event);

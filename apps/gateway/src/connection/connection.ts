@@ -1,39 +1,28 @@
-import { autoSubscriptions, Claims, Grants, Identity } from '@hearth/claims';
+import { autoSubscriptions, Grants, type Claims, type Identity } from '@hearth/claims';
 import {
-  ClientFrame,
   ClientFrameError,
   connectedFrame,
   errorFrame,
-  isPresenceChannel,
   KEEP_ALIVE_FRAME,
   parseClientFrame,
   PONG_FRAME,
   ProtocolError,
   protocolErrorOf,
-  subscribedFrame,
-  unsubscribedFrame,
   utcSeconds,
+  type ClientFrame,
 } from '@hearth/protocol';
-import { Logger, Metrics } from '@hearth/runtime';
 import type { Introduction } from '@hearth/wire';
-import { Attendance } from '../attendance/attendance';
-import { ClientOrigin, ClientPublish } from '../commands/client-publish';
-import { ClientReactions } from '../commands/client-reactions';
-import { ClientStorage } from '../commands/client-storage';
-import { ClientSocket, FrameReceiver } from '../frames/client-socket';
-import { ConnectionClock, ConnectionTimes } from './connection-clock';
-import { ConnectionEvents, DescribedConnection } from './connection-events';
+import type { ClientOrigin } from '../commands/client-publish';
+import type { Joiner } from '../commands/joining';
+import type { ClientSocket, FrameReceiver } from '../frames/client-socket';
+import { ConnectionClock } from './connection-clock';
+import type { DescribedConnection } from './connection-events';
+import type { ConnectionHost } from './connection-host';
+import type { OpenConnection } from './connection-registry';
 import { newConnectionSecret } from './credentials';
-import { FrameQueue, WaitingFrame } from './frame-queue';
-import { Entrance, Joining } from '../commands/joining';
-import { allowSubscription, realChannel, Requester, subscribeToken } from './permissions';
-import { Replay } from '../resume/replay';
-import { ResumeRights } from '../resume/resume-rights';
-import { SnapshotParts, StorageSnapshot } from '../channel/storage-snapshot';
-import { AllowedSubscription, Subscription } from './subscription';
+import { FrameQueue, type WaitingFrame } from './frame-queue';
+import type { Subscription } from './subscription';
 import { Subscriptions } from './subscriptions';
-import { Tokens } from './tokens';
-import { UmdHolder, UmdUpdates } from '../commands/umd-updates';
 
 /** How a connection came about. */
 export interface Opening {
@@ -42,41 +31,7 @@ export interface Opening {
   readonly userAgent: string | undefined;
 }
 
-/** What the connections of a gateway share. */
-export interface ConnectionParts {
-  readonly joining: Joining;
-  readonly attendance: Attendance;
-  readonly events: ConnectionEvents;
-  readonly umd: UmdUpdates;
-  readonly rights: ResumeRights;
-  readonly tokens: Tokens;
-  readonly publish: ClientPublish;
-  readonly reactions: ClientReactions;
-  readonly storage: ClientStorage;
-  readonly snapshots: SnapshotParts;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  readonly times: ConnectionTimes;
-  readonly maxBacklogBytes: number;
-  /** Called once, when the connection begins to end. */
-  ended(connection: Connection): void;
-}
-
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
-
-/** How a subscription was asked for. */
-interface JoinRequest {
-  readonly answerId?: number;
-  /** Last message that the client has seen, when it resumes. */
-  readonly after?: string;
-  readonly autoSubscribed?: boolean;
-}
-
-/** A channel that an `autoSubscribe` entry has opened. */
-interface OpenedChannel {
-  readonly allowed: AllowedSubscription;
-  readonly entrance: Entrance;
-}
 
 /** Messages of one connection on their way to the stream; the next one waits until there is room. */
 const MAX_IN_FLIGHT = 256;
@@ -91,7 +46,7 @@ const MAX_IN_FLIGHT = 256;
  *
  * A mistake of the client never ends it: every refused frame is answered with `hotsock.error` (§6, §7).
  */
-export class Connection implements FrameReceiver, Requester, UmdHolder, DescribedConnection {
+export class Connection implements FrameReceiver, OpenConnection, Joiner, DescribedConnection {
   readonly secret = newConnectionSecret();
   /** Claims of the connect token. */
   readonly connect: Claims;
@@ -100,21 +55,19 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   readonly grants: Grants;
   introduction: readonly Introduction[] | undefined;
 
-  private readonly subscriptions: Subscriptions;
-  /** Of the channels that it has entered or tried to enter. */
-  private partitions: Set<number> | undefined;
+  readonly subscriptions: Subscriptions;
+  hasEnded = false;
+  replayed: Promise<void> | undefined;
+  partitions: Set<number> | undefined;
+
   private readonly clock: ConnectionClock;
   private readonly origin: ClientOrigin;
-  private hasEnded = false;
   private hasReceived = false;
 
   /** A frame is being processed; further ones wait. */
   private isBusy = true;
   private waiting: FrameQueue | undefined;
   private isPaused = false;
-
-  /** Until what it missed of a channel has been written. */
-  private replayed: Promise<void> | undefined;
 
   private inFlight = 0;
   private onRoom: (() => void) | undefined;
@@ -123,14 +76,14 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
     readonly id: string,
     readonly socket: ClientSocket,
     opening: Opening,
-    private readonly parts: ConnectionParts,
+    private readonly host: ConnectionHost,
   ) {
     const { claims } = opening;
     this.connect = claims;
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
-    this.subscriptions = new Subscriptions(parts.rights, parts.attendance);
-    this.clock = new ConnectionClock(claims, parts.times, Date.now());
+    this.subscriptions = new Subscriptions(host.resume.rights, host.attendance);
+    this.clock = new ConnectionClock(claims, host.times, Date.now());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
   }
 
@@ -161,7 +114,7 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   /** Its metadata has really changed; existing subscriptions keep theirs. */
   changeIdentity(identity: Identity): void {
     this.identity = identity;
-    this.parts.events.updated(this);
+    this.host.events.updated(this);
   }
 
   complain(error: unknown, channel: string): void {
@@ -178,10 +131,10 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
         connectionExpiresAt: utcSeconds(this.clock.expiresAtMs),
       }),
     );
-    this.parts.events.connected(this);
+    this.host.events.connected(this);
     const channels = autoSubscriptions(this.connect);
     if (channels.length === 0) this.isBusy = false;
-    else void this.autoSubscribe(channels).finally(() => this.processWaiting());
+    else void this.host.joining.autoSubscribe(this, channels).finally(() => this.processWaiting());
   }
 
   receive(text: string | undefined, answerId?: number): void {
@@ -211,7 +164,7 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   /** It does not read what it is sent. */
   cutOff(): void {
     if (this.hasEnded) return;
-    this.parts.metrics.slowConsumers.inc();
+    this.host.metrics.slowConsumers.inc();
     this.close(1013, 'Slow consumer');
   }
 
@@ -229,19 +182,19 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   private end(): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.parts.ended(this);
+    this.host.registry.remove(this);
     this.subscriptions.clear();
-    this.parts.events.disconnected(this, () => this.parts.attendance.endsTold(this.id, this.partitions ?? []));
+    this.host.events.disconnected(this, () => this.host.attendance.endsTold(this.id, this.partitions ?? []));
     this.waiting = undefined;
     this.onRoom?.();
   }
 
   private send(frame: string): void {
-    if (this.socket.backlogBytes > this.parts.maxBacklogBytes) this.cutOff();
+    if (this.socket.backlogBytes > this.host.maxBacklogBytes) this.cutOff();
     else this.socket.send(frame);
   }
 
-  private answer(frame: string, answerId: number | undefined): void {
+  answer(frame: string, answerId: number | undefined): void {
     this.send(frame);
     if (answerId !== undefined) this.socket.answer(answerId, frame);
   }
@@ -295,18 +248,18 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
       case 'message':
         return this.publish(frame, answerId);
       case 'subscribe':
-        return this.requestSubscription(frame, answerId);
+        return this.host.joining.subscribe(this, frame, answerId);
       case 'unsubscribe':
-        return void this.unsubscribe(frame.channel, answerId);
+        return void this.host.joining.unsubscribe(this, frame.channel, answerId);
       case 'ping':
         return void this.answer(PONG_FRAME, answerId);
       case 'heartbeat':
       case 'pong':
         return void this.answerNothing(answerId);
       case 'reaction':
-        return this.parts.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
+        return this.host.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
       case 'umdUpdate':
-        return this.parts.umd.update(this, frame).then(() => this.answerNothing(answerId));
+        return this.host.umd.update(this, frame).then(() => this.answerNothing(answerId));
       case 'storageSet':
         return this.setStorage(frame, answerId);
       case 'storageGet':
@@ -319,129 +272,28 @@ export class Connection implements FrameReceiver, Requester, UmdHolder, Describe
   }
 
   /** @param channel as the client sent it: it knows its requests by that name (websocket-protocol §7) */
-  private refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void {
+  refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void {
     if (this.hasEnded) return;
     const { code, message } = protocolErrorOf(error);
     const isBug = code === 'INTERNAL_ERROR';
-    if (isBug) this.parts.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
+    if (isBug) this.host.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
     this.answer(errorFrame(code, message, channel), answerId);
-  }
-
-  /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
-  private async autoSubscribe(channels: readonly string[]): Promise<void> {
-    const opened = await Promise.allSettled(channels.map((channel) => this.openForAutoSubscribe(channel)));
-    for (const [index, result] of opened.entries()) {
-      if (result.status === 'rejected') this.refuse(result.reason, channels[index], undefined);
-      else await this.autoEnter(result.value, channels[index]);
-    }
-  }
-
-  private async autoEnter({ entrance, allowed }: OpenedChannel, channel: string | undefined): Promise<void> {
-    try {
-      await this.enter(entrance, allowed, { autoSubscribed: true });
-    } catch (error) {
-      this.refuse(error, channel, undefined);
-    }
-  }
-
-  private async openForAutoSubscribe(channel: string): Promise<OpenedChannel> {
-    const allowed = allowSubscription(channel, this, undefined);
-    return { allowed, entrance: await this.parts.joining.open(allowed, undefined) };
-  }
-
-  private requestSubscription(
-    { channel, token, after }: FrameOf<'subscribe'>,
-    answerId: number | undefined,
-  ): Promise<void> | undefined {
-    if (token === undefined) return this.join(allowSubscription(channel, this, undefined), { answerId, after });
-    return subscribeToken(token, this, this.parts.tokens).then((claims) =>
-      this.join(allowSubscription(channel, this, claims), { answerId, after }),
-    );
-  }
-
-  private join(allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
-    const { after } = request;
-    const resuming = after === undefined ? undefined : { connectionId: this.id, after };
-    const entrance = this.parts.joining.open(allowed, resuming);
-    if (entrance instanceof Promise) {
-      // One replay at a time, so that no client has more of them waiting.
-      return entrance.then((open) => this.enter(open, allowed, request)).then(() => this.replayed);
-    }
-    return this.enter(entrance, allowed, request);
-  }
-
-  /** A standard channel is entered at once, a presence channel when its owner says so. */
-  private enter(entrance: Entrance, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
-    const { channel } = entrance;
-    if (this.hasEnded) return void entrance.giveUp();
-    (this.partitions ??= new Set()).add(this.parts.attendance.partitionOf(channel.name));
-    if (!isPresenceChannel(channel.name)) return void this.begin(entrance, allowed, request);
-    const { identity, grants } = allowed.terms;
-    const { presence } = this.parts.attendance;
-    const counted = !grants.omitFromSubCount(channel.name);
-    const entering = { connectionId: this.id, identity, counted, introduction: this.introduction };
-    return presence
-      .join(channel, entering, (membersJson) => {
-        if (!this.hasEnded) return this.begin(entrance, allowed, request, membersJson);
-        entrance.giveUp();
-        presence.leave(channel.name, this.id);
-      })
-      .catch((error: unknown) => {
-        entrance.giveUp();
-        throw error;
-      });
-  }
-
-  /** @param membersJson presence channels only */
-  private begin(
-    { channel, enter }: Entrance,
-    { terms }: AllowedSubscription,
-    request: JoinRequest,
-    membersJson?: string,
-  ): void {
-    const missed = enter();
-    const frame = subscribedFrame({
-      channel: channel.name,
-      alias: terms.alias,
-      identity: terms.identity,
-      autoSubscribed: request.autoSubscribed,
-      membersJson,
-      resume: missed === undefined ? undefined : { complete: missed.complete },
-    });
-    const welcome = (): void => {
-      this.answer(frame, request.answerId);
-      if (missed === undefined || missed.frames.length === 0) return;
-      this.replayed = Replay.send(subscription, missed.frames, this.parts.maxBacklogBytes);
-    };
-    const subscription = new Subscription(this, channel, terms);
-    this.subscriptions.add(subscription, welcome, missed?.seen);
-    if (terms.grants.mayObserveStorage(channel.name)) StorageSnapshot.begin(subscription, this.parts.snapshots);
-  }
-
-  private unsubscribe(name: string, answerId: number | undefined): void {
-    const channel = realChannel(name, this);
-    const subscription = this.subscription(channel);
-    if (subscription === undefined) {
-      throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
-    }
-    this.subscriptions.remove(subscription);
-    this.answer(unsubscribedFrame(channel, subscription.alias, subscription.identity), answerId);
   }
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
-    const { channel, scheduleArn, accepted } = this.parts.publish.publish(this, frame, this.origin);
+    const { channel, scheduleArn, accepted } = this.host.publish.publish(this, frame, this.origin);
     const answer = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
     return this.meanwhile(accepted, frame.channel, answer, answerId);
   }
 
   private setStorage(frame: FrameOf<'storageSet'>, answerId: number | undefined): Promise<void> | undefined {
-    const { accepted } = this.parts.storage.set(this, frame, this.origin);
+    const { accepted } = this.host.storage.set(this, frame, this.origin);
     return this.meanwhile(accepted, frame.channel, () => undefined, answerId);
   }
 
   private async getStorage(frame: FrameOf<'storageGet'>, answerId: number | undefined): Promise<void> {
-    const answer = await this.parts.storage.get(this, frame.channel, frame.key);
+    const answer = await this.host.storage.get(this, frame.channel, frame.key);
     if (!this.hasEnded) this.answer(answer, answerId);
   }
 

@@ -1,5 +1,5 @@
 import type { Attendance } from '../attendance/attendance';
-import type { Seen } from '../channel/channel';
+import type { Seen } from '../channel/intake';
 import { ResumeRights } from '../resume/resume-rights';
 import { Subscription } from './subscription';
 
@@ -39,7 +39,7 @@ export class Subscriptions {
     const { channel, alias, identity, subscribedAtMs } = subscription;
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
-    this.rights.entered(identity.uid, channel, subscribedAtMs);
+    this.rights.entered(identity.uid, channel.intake, subscribedAtMs);
     channel.add(subscription, welcome, seen);
     this.attendance.began(subscription);
   }
@@ -50,7 +50,7 @@ export class Subscriptions {
     subscription.isActive = false;
     this.byChannel?.delete(channel.name);
     if (alias !== undefined && this.realNames?.get(alias) === channel.name) this.passOn(alias);
-    this.rights.left(identity.uid, channel);
+    this.rights.left(identity.uid, channel.intake);
     channel.remove(subscription);
     this.attendance.ended(subscription);
   }

@@ -1,12 +1,14 @@
 import { Claims, TokenUse, verifyToken } from '@hearth/claims';
-import { HearthConfig } from '@hearth/runtime';
+import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
+import { Inject, Injectable } from '@nestjs/common';
 
 /** Checks of tokens that need the installation's keys and its memory of used tokens (tokens-and-claims §1, §2.1). */
+@Injectable()
 export class Tokens {
   constructor(
-    private readonly config: Pick<HearthConfig, 'live' | 'tokenLeewaySeconds' | 'requireKid'>,
-    private readonly database: Pick<Database, 'db'>,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'tokenLeewaySeconds' | 'requireKid'>,
+    private readonly database: Database,
   ) {}
 
   /**

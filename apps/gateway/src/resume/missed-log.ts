@@ -1,6 +1,7 @@
-import { Logger } from '@hearth/runtime';
+import { Logger, LOGGER } from '@hearth/runtime';
 import { within } from '@hearth/timing';
 import { Database, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
+import { Inject, Injectable } from '@nestjs/common';
 
 /** A resume goes on without the log after this time. */
 const TIMEOUT_MS = 1_000;
@@ -8,12 +9,13 @@ const TIMEOUT_MS = 1_000;
 const AWAY_MS = 5_000;
 
 /** Stored messages for clients that were away for longer than the deliver stream reaches. */
+@Injectable()
 export class MissedLog {
   private awayUntilMs = 0;
 
   constructor(
-    private readonly database: Pick<Database, 'db'>,
-    private readonly logger: Logger,
+    private readonly database: Database,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** The newest of the range; none when Postgres does not give them soon. */

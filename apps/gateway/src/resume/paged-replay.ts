@@ -77,7 +77,7 @@ export class PagedReplay {
   ) {
     this.at = plan.through;
     this.lastId = after;
-    this.startedAt = reader.channel.last;
+    this.startedAt = reader.channel.intake.last;
   }
 
   /** Resolves when the client is a subscriber, or its subscription has ended. */
@@ -262,7 +262,7 @@ class Heard {
   private readonly watch: { stop(): void };
 
   constructor(channel: Channel) {
-    this.since = channel.last;
+    this.since = channel.intake.last;
     this.watch = channel.watch((record) => this.hear(record));
   }
 

@@ -1,6 +1,6 @@
 import { firstIdOf } from '@hearth/protocol';
 import { comparePositions, Position } from '@hearth/wire';
-import type { Channel, Seen } from '../channel/channel';
+import type { Intake, Seen } from '../channel/intake';
 
 /** What one user was shown of one channel. */
 interface Right {
@@ -39,7 +39,7 @@ export class ResumeRights {
   ) {}
 
   /** @param sinceMs when the subscription began, ms since 1970 */
-  entered(uid: string | null, { name, last }: Pick<Channel, 'name' | 'last'>, sinceMs: number): void {
+  entered(uid: string | null, { name, last }: Pick<Intake, 'name' | 'last'>, sinceMs: number): void {
     if (uid === null) return;
     const key = keyOf(uid, name);
     const right = this.active.get(key) ??
@@ -56,7 +56,7 @@ export class ResumeRights {
     this.active.set(key, right);
   }
 
-  left(uid: string | null, { name, last, lastId }: Pick<Channel, 'name' | 'last' | 'lastId'>): void {
+  left(uid: string | null, { name, last, lastId }: Pick<Intake, 'name' | 'last' | 'lastId'>): void {
     if (uid === null) return;
     const key = keyOf(uid, name);
     const right = this.active.get(key);

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { firstIdOf, idTimeMs, messageFrame } from '@hearth/protocol';
 import { DeliverRecord, Position } from '@hearth/wire';
-import { Logger } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
 import type { MissedMessage } from '@hearth/store';
 import { readDelivered, StreamConnection } from '@hearth/stream';
-import type { Channel, Seen } from '../channel/channel';
+import { Inject, Injectable } from '@nestjs/common';
+import type { Channel } from '../channel/channel';
+import type { Seen } from '../channel/intake';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
 import { ResumeRights } from './resume-rights';
@@ -44,19 +46,22 @@ export interface Missed {
  * Finds out what resuming clients missed: in the deliver stream, in what arrives meanwhile, and, where the stream does not
  * reach back to the message that the client has seen, in the log.
  */
+@Injectable()
 export class Resume {
   readonly rights: ResumeRights;
+  /** How long the deliver stream keeps a message. */
+  private readonly reachMs: number;
   private reading = 0;
   private readonly waiting: (() => void)[] = [];
 
   constructor(
     private readonly stream: StreamConnection,
     private readonly log: MissedLog,
-    /** How long the deliver stream keeps a message. */
-    private readonly reachMs: number,
-    private readonly logger: Logger,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CONFIG) config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
   ) {
-    this.rights = new ResumeRights(reachMs);
+    this.reachMs = config.deliverMaxAgeSeconds * 1_000;
+    this.rights = new ResumeRights(this.reachMs);
   }
 
   /**
@@ -70,13 +75,13 @@ export class Resume {
     const read = await this.read(request, messages);
     return () => {
       watch.stop();
-      return missedOf(request, messages, read, channel.last);
+      return missedOf(request, messages, read, channel.intake.last);
     };
   }
 
   private async read(request: ResumeRequest, messages: MissedMessages): Promise<Read> {
     const { channel, after } = request;
-    const { last, lastId } = channel;
+    const { last, lastId } = channel.intake;
     if (lastId === after && last !== undefined) {
       messages.found(last);
       return { isWhole: true, logged: [] };
@@ -113,7 +118,7 @@ export class Resume {
    * may have been shown by another gateway and not be stored yet.
    */
   private async readStream({ channel, after }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
-    const until = channel.last;
+    const until = channel.intake.last;
     const readFrom = (start: { timeMs: number } | 'first') =>
       this.turn(() => {
         messages.beginReading();

@@ -1,7 +1,9 @@
 import { OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
-import { ClientSocket } from '../frames/client-socket';
-import type { Opening } from '../connection/connection';
-import { Connections } from '../connection/connections';
+import { Connection, type Opening } from '../connection/connection';
+import { ConnectionHost } from '../connection/connection-host';
+import { newConnectionId } from '../connection/credentials';
+import type { ClientSocket } from '../frames/client-socket';
+import { GatewayLease } from '../gateway-lease';
 
 /**
  * Where clients enter the application, whatever transport they use. Their frames go straight from the transport to the
@@ -10,10 +12,23 @@ import { Connections } from '../connection/connections';
  */
 @WebSocketGateway()
 export class ClientGateway implements OnGatewayConnection<ClientSocket> {
-  constructor(private readonly connections: Connections) {}
+  constructor(
+    private readonly host: ConnectionHost,
+    private readonly lease: GatewayLease,
+  ) {}
 
-  /** @param opening what the handshake found out */
+  /**
+   * Begins a connection on a socket that has passed the handshake.
+   *
+   * @param opening what the handshake found out
+   */
   handleConnection(socket: ClientSocket, opening: Opening): void {
-    this.connections.open(socket, opening);
+    const { registry } = this.host;
+    const connection = new Connection(newConnectionId(this.lease.gatewayId), socket, opening, this.host);
+    socket.receiver = connection;
+    registry.add(connection);
+    connection.start();
+    // The drain may have passed by while the handshake was under way.
+    if (registry.isDraining) connection.close(1001, 'Going away');
   }
 }

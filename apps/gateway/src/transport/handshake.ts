@@ -1,9 +1,10 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { HearthConfig, Logger, Metrics, originReader } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originReader } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
-import { Connections } from '../connection/connections';
+import { ConnectionRegistry } from '../connection/connection-registry';
 import { Tokens } from '../connection/tokens';
 
 /** A client that has passed the handshake. */
@@ -14,16 +15,17 @@ export interface Admission {
 }
 
 /** Who may connect (websocket-protocol §1.1), for both transports. The token is never logged. */
+@Injectable()
 export class Handshake {
   private readonly originOf: ReturnType<typeof originReader>;
   private readonly origins: ReadonlySet<string>;
 
   constructor(
-    config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
-    private readonly connections: Connections,
+    private readonly connections: ConnectionRegistry,
     private readonly tokens: Tokens,
     private readonly metrics: Metrics,
-    private readonly logger: Logger,
+    @Inject(CONFIG) config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.originOf = originReader(config);
     this.origins = new Set(config.wsOrigins);

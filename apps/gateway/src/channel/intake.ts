@@ -1,0 +1,287 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { comparePositions, type DeliverRecord, type Position } from '@hearth/wire';
+import type { Logger, Metrics } from '@hearth/runtime';
+import {
+  lastDelivered,
+  readDelivered,
+  StreamUnavailableError,
+  type DeliverSubscriber,
+  type DeliverSubscription,
+  type StoredDeliverRecord,
+  type StreamConnection,
+} from '@hearth/stream';
+import { within } from '@hearth/timing';
+
+/** What the intakes of a gateway share. */
+export interface IntakeHost {
+  readonly stream: StreamConnection;
+  readonly deliver: DeliverSubscriber;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** A sequence of the deliver stream up to which everything has certainly reached this gateway. */
+  readonly safeSequence: number;
+}
+
+/** Who gets what an intake has taken in. */
+export interface IntakeReader {
+  /** Subscribers, and connections that are about to become one; without any, gaps do not matter. */
+  readonly users: number;
+  /** Takes the next message of the channel. */
+  take(record: DeliverRecord): void;
+}
+
+/** A message of the channel that a subscriber has seen elsewhere. */
+export interface Seen {
+  readonly id: string;
+  /** `undefined` when it is not known. */
+  readonly position: Position | undefined;
+}
+
+/** NATS must confirm an interest within this time. */
+const OPEN_TIMEOUT_MS = 5_000;
+/**
+ * Live messages that wait for a catch-up, per channel. Past it they are dropped from memory, because the deliver stream
+ * holds them too, and read again from there.
+ */
+const MAX_HELD_BYTES = 8 * 1_048_576;
+/** The stream stores a message a moment after its live copy is sent, so the first look can come too early. */
+const RETRY_MS = 50;
+/** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
+const LOOKS_NEARBY = 3;
+/**
+ * A gap that cannot be filled within this time, while NATS is there, does not stop the channel any longer. Longer than a
+ * sequencer takes to send again what the stream did not confirm.
+ */
+const GIVE_UP_MS = 3_000;
+
+/**
+ * Takes the messages of one channel in and keeps their chain unbroken.
+ *
+ * - opening: the interest is registered in NATS and the channel's last position is looked up; live messages are held.
+ * - live: each message names the one before it. One that was seen before is dropped; one that continues the chain is
+ *   passed on; one with a missing link begins a catch-up.
+ * - catching up: live messages are held while what is missing is read from the deliver stream and passed on first.
+ * - closed: nobody needs it; the interest is gone.
+ */
+export class Intake {
+  /** Resolves when everything published from now on will be passed on; rejects when NATS does not agree. */
+  readonly opened: Promise<void>;
+  isOpen = false;
+  isClosed = false;
+  /** Place of the last message that was taken in; `undefined` when none is known. */
+  last: Position | undefined;
+  /** Its id. */
+  lastId: string | undefined;
+
+  private readonly interest: DeliverSubscription;
+  private held: DeliverRecord[] | undefined = [];
+  private heldBytes = 0;
+  private catchingUp = false;
+  /** The catch-up under way may have missed something and must read once more. */
+  private readAgain = false;
+  /** The deliver stream's messages up to here have been taken into account. */
+  private readSequence = 0;
+  /** The deliver stream's newest message of this channel when it was opened: nobody here waits for an older one. */
+  private openSequence = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly host: IntakeHost,
+    private readonly reader: IntakeReader,
+  ) {
+    this.interest = host.deliver.subscribe(name, (record) => this.take(record));
+    this.opened = this.open();
+    // Whoever waits is told; a rejection that nobody waits for must not end the process.
+    this.opened.catch(() => undefined);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.interest.close();
+  }
+
+  /** Whether a message that was seen elsewhere may not have come here yet. */
+  isBehind({ id, position }: Seen): boolean {
+    if (this.last === undefined || this.lastId === undefined) return true;
+    return position === undefined ? id > this.lastId : comparePositions(position, this.last) > 0;
+  }
+
+  /**
+   * Holds live messages back from now on, because some may have been lost on the way.
+   *
+   * @returns whether `restore` and `resume` shall follow; otherwise the channel sees to it by itself
+   */
+  holdBack(): boolean {
+    if (!this.isOpen || this.catchingUp) {
+      this.readAgain = true;
+      return false;
+    }
+    this.catchingUp = true;
+    this.held = [];
+    this.heldBytes = 0;
+    return true;
+  }
+
+  /**
+   * Takes in what was read from the deliver stream, up to the first missing link. Usually it is in order, but a message
+   * that the stream did not confirm is sent again, behind those that came after it, and so is what a sequencer sends that
+   * lost its partition.
+   *
+   * @param atAnyRate do not stop at a missing link
+   * @returns whether there was none
+   */
+  restore(found: readonly StoredDeliverRecord[], atAnyRate = false): boolean {
+    for (const { record, sequence } of inOrder(found)) {
+      if (!this.isRepeat(record)) {
+        // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
+        // repeat of an older message.
+        if (sequence <= this.openSequence) this.moveTo(record);
+        else if (this.last === undefined || this.continues(record)) this.accept(record);
+        else if (!atAnyRate) {
+          this.readAgain = true;
+          return false;
+        } else {
+          this.reportLoss('the deliver stream has lost messages');
+          this.accept(record);
+        }
+      }
+      this.readSequence = Math.max(this.readSequence, sequence);
+    }
+    return true;
+  }
+
+  /**
+   * Goes on after `holdBack`: delivers what was held.
+   *
+   * @param readMore the channel shall first read the deliver stream by itself, as it does when a gap is left
+   */
+  resume(readMore: boolean): void {
+    this.catchingUp = false;
+    if (readMore || this.readAgain || this.isGapAhead()) void this.catchUp();
+    else this.deliverHeld();
+  }
+
+  private async open(): Promise<void> {
+    try {
+      await within(OPEN_TIMEOUT_MS, this.interest.active);
+      const stored = await lastDelivered(this.host.stream, this.name);
+      this.last = stored?.record.position;
+      this.lastId = stored?.record.id;
+      this.readSequence = stored?.sequence ?? 0;
+      this.openSequence = this.readSequence;
+    } catch (error) {
+      this.close();
+      throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
+    }
+    this.isOpen = true;
+    if (this.readAgain) void this.catchUp();
+    else this.deliverHeld();
+  }
+
+  /** A live message. */
+  private take(record: DeliverRecord): void {
+    if (this.held !== undefined) this.hold(record, this.held);
+    else if (this.isRepeat(record)) return;
+    else if (this.continues(record) || this.reader.users === 0) this.accept(record);
+    else {
+      this.held = [record];
+      this.heldBytes = record.frame.length;
+      void this.catchUp();
+    }
+  }
+
+  private hold(record: DeliverRecord, held: DeliverRecord[]): void {
+    held.push(record);
+    this.heldBytes += record.frame.length;
+    if (this.heldBytes <= MAX_HELD_BYTES) return;
+    held.length = 0;
+    this.heldBytes = 0;
+    this.readAgain = true;
+  }
+
+  private accept(record: DeliverRecord): void {
+    this.moveTo(record);
+    this.reader.take(record);
+  }
+
+  private moveTo({ position, id }: DeliverRecord): void {
+    this.last = position;
+    this.lastId = id;
+  }
+
+  private isRepeat(record: DeliverRecord): boolean {
+    return this.last !== undefined && comparePositions(record.position, this.last) <= 0;
+  }
+
+  /** Whether no message lies between the last one and this one, as far as its sender knew. */
+  private continues({ previous }: DeliverRecord): boolean {
+    if (previous === undefined) return true;
+    return this.last !== undefined && comparePositions(previous, this.last) <= 0;
+  }
+
+  private isGapAhead(): boolean {
+    const next = this.held?.find((record) => !this.isRepeat(record));
+    return next !== undefined && !this.continues(next);
+  }
+
+  private deliverHeld(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    this.heldBytes = 0;
+    for (const record of held) this.take(record);
+  }
+
+  /**
+   * Reads what is missing from the deliver stream. The first look begins shortly before now, where the gap most likely
+   * is; if the link is not there, the next begins where this channel last read, and the last at the stream's beginning
+   * (the stream may have been created anew).
+   */
+  private async catchUp(): Promise<void> {
+    this.catchingUp = true;
+    this.held ??= [];
+    const starts = [Math.max(this.host.safeSequence, this.readSequence) + 1, this.readSequence + 1, 1];
+    let giveUpAt = Date.now() + GIVE_UP_MS;
+    for (let looks = 1; ; looks++) {
+      this.readAgain = false;
+      const isLastLook = Date.now() > giveUpAt;
+      const complete = await this.readFrom(starts[0] ?? 1, isLastLook);
+      if (this.isClosed) return;
+      if (complete && !this.readAgain && !this.isGapAhead()) break;
+      if (isLastLook) {
+        this.reportLoss('the deliver stream does not have the missing messages');
+        break;
+      }
+      if (starts.length > 1 && (!complete || looks >= LOOKS_NEARBY)) starts.shift();
+      if (!this.host.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      // Each look from the beginning reads the channel's last minutes again.
+      await delay(starts.length > 1 ? RETRY_MS : 5 * RETRY_MS);
+    }
+    this.host.metrics.catchUps.inc();
+    this.catchingUp = false;
+    this.deliverHeld();
+  }
+
+  /**
+   * @param atAnyRate deliver what is there even if a link of the chain is missing
+   * @returns false when it could not be read, or a link is missing
+   */
+  private async readFrom(sequence: number, atAnyRate: boolean): Promise<boolean> {
+    const found: StoredDeliverRecord[] = [];
+    try {
+      await readDelivered(this.host.stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
+    } catch (error) {
+      this.host.logger.warn({ channel: this.name, err: error }, 'catching up failed, trying again');
+      return false;
+    }
+    return !this.isClosed && this.restore(found, atAnyRate);
+  }
+
+  private reportLoss(why: string): void {
+    this.host.metrics.catchUpsFailed.inc();
+    this.host.logger.error({ channel: this.name, last: this.last }, `a gap in a channel could not be filled: ${why}`);
+  }
+}
+
+function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {
+  return [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
+}

@@ -1,0 +1,51 @@
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
+import { Attendance } from '../attendance/attendance';
+import { ClientPublish } from '../commands/client-publish';
+import { ClientReactions } from '../commands/client-reactions';
+import { ClientStorage } from '../commands/client-storage';
+import { Joining } from '../commands/joining';
+import { UmdUpdates } from '../commands/umd-updates';
+import { Resume } from '../resume/resume';
+import type { ConnectionTimes } from './connection-clock';
+import { ConnectionEvents } from './connection-events';
+import { ConnectionRegistry } from './connection-registry';
+
+/** A keep-alive must come before the idle limit, also where that is configured lower (websocket-protocol §2). */
+const KEEP_ALIVE_SHARE_OF_IDLE = 0.95;
+
+/** The gateway as its connections see it. There may be a hundred thousand of them: each keeps this one reference. */
+@Injectable()
+export class ConnectionHost {
+  readonly times: ConnectionTimes;
+  readonly maxBacklogBytes: number;
+
+  constructor(
+    readonly registry: ConnectionRegistry,
+    readonly joining: Joining,
+    readonly publish: ClientPublish,
+    readonly reactions: ClientReactions,
+    readonly storage: ClientStorage,
+    readonly umd: UmdUpdates,
+    readonly events: ConnectionEvents,
+    readonly attendance: Attendance,
+    readonly resume: Resume,
+    readonly metrics: Metrics,
+    @Inject(LOGGER) readonly logger: Logger,
+    @Inject(CONFIG) config: HearthConfig,
+  ) {
+    this.times = timesOf(config);
+    this.maxBacklogBytes = config.wsMaxBacklogBytes;
+  }
+}
+
+function timesOf(config: HearthConfig): ConnectionTimes {
+  const idleMs = config.connectionIdleSeconds * 1_000;
+  const keepAliveMs = config.keepAliveSeconds * 1_000;
+  return {
+    lifetimeMs: config.connectionMaxSeconds * 1_000,
+    idleMs,
+    keepAliveMs: keepAliveMs < idleMs ? keepAliveMs : idleMs * KEEP_ALIVE_SHARE_OF_IDLE,
+    pingMs: config.wsPingSeconds === 0 ? Infinity : config.wsPingSeconds * 1_000,
+  };
+}

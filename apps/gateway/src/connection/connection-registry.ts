@@ -1,0 +1,114 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ProtocolError } from '@hearth/protocol';
+import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
+import type { UmdHolder } from '../commands/umd-updates';
+import type { ClientSocket } from '../frames/client-socket';
+import { isSameSecret } from './credentials';
+
+/** A connection as the rest of the gateway finds it. */
+export interface OpenConnection extends UmdHolder {
+  readonly secret: string;
+  readonly socket: ClientSocket;
+  /** What time demands; called about twice a second. */
+  sweep(nowMs: number): void;
+  close(code: number, reason: string): void;
+}
+
+/** Small enough for an even spread, large enough not to matter. */
+const DRAIN_STEP_MS = 50;
+
+/** Who is connected to this gateway, by id, and how many more may be. */
+@Injectable()
+export class ConnectionRegistry {
+  private readonly byId = new Map<string, OpenConnection>();
+  /** Handshakes that have been let in but are not connections yet. */
+  private arriving = 0;
+  private draining = false;
+
+  constructor(
+    private readonly metrics: Metrics,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'maxConnections' | 'drainSeconds'>,
+  ) {}
+
+  /** Closing every connection, for good: nobody is let in any more. */
+  get isDraining(): boolean {
+    return this.draining;
+  }
+
+  /** Places that are left; Infinity without a limit. */
+  get room(): number {
+    const { maxConnections } = this.config;
+    return maxConnections === 0 ? Infinity : maxConnections - this.byId.size - this.arriving;
+  }
+
+  has(connectionId: string): boolean {
+    return this.byId.has(connectionId);
+  }
+
+  /**
+   * Takes a place for a handshake; give it back with the returned function when the handshake is over, one way or the
+   * other.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when there is none
+   */
+  reserve(): () => void {
+    if (this.isDraining) throw new ProtocolError('SERVICE_UNAVAILABLE', 'the server is shutting down');
+    if (this.room <= 0) throw new ProtocolError('SERVICE_UNAVAILABLE', 'too many connections');
+    this.arriving++;
+    let reserved = true;
+    return () => {
+      if (reserved) this.arriving--;
+      reserved = false;
+    };
+  }
+
+  add(connection: OpenConnection): void {
+    this.byId.set(connection.id, connection);
+    this.metrics.connections.of(connection.socket.transport).add(1);
+  }
+
+  remove(connection: OpenConnection): void {
+    this.byId.delete(connection.id);
+    this.metrics.connections.of(connection.socket.transport).add(-1);
+  }
+
+  /**
+   * The open connection with these credentials.
+   *
+   * @throws ProtocolError `UNAUTHORIZED`
+   */
+  authenticate(connectionId: string, connectionSecret: string): OpenConnection {
+    const connection = this.byId.get(connectionId);
+    if (connection === undefined || !isSameSecret(connection.secret, connectionSecret)) {
+      throw new ProtocolError('UNAUTHORIZED', 'connectionId and connectionSecret must be those of an open connection');
+    }
+    return connection;
+  }
+
+  /** Called by the gateway's timer. */
+  sweep(nowMs: number): void {
+    for (const connection of this.byId.values()) connection.sweep(nowMs);
+  }
+
+  /** Closes every connection; new ones may come. */
+  closeAll(): void {
+    for (const connection of this.byId.values()) connection.close(1001, 'Going away');
+  }
+
+  /**
+   * Lets nobody in any more and closes every connection. The closes are spread over the drain time, because clients
+   * reconnect at once: all together they would overrun the gateways that remain.
+   */
+  async drain(): Promise<void> {
+    this.draining = true;
+    const leaving = [...this.byId.values()];
+    const steps = Math.max(1, Math.floor((this.config.drainSeconds * 1_000) / DRAIN_STEP_MS));
+    const perStep = Math.ceil(leaving.length / steps);
+    for (let from = 0; from < leaving.length; from += perStep) {
+      for (const connection of leaving.slice(from, from + perStep)) connection.close(1001, 'Going away');
+      if (from + perStep < leaving.length) await delay(DRAIN_STEP_MS);
+    }
+    this.closeAll();
+  }
+}
