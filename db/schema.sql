@@ -186,7 +186,7 @@ create table subscription_report (
 create table webhook_dead_letter (
   id text collate "C" not null,
   target text collate "C" not null,
-  lane text collate "C" not null,
+  ordering_key text collate "C" not null,
   stream_epoch bigint not null,
   seq bigint not null,
   event_id text not null,
@@ -223,7 +223,7 @@ create table webhook_target (
 
 create table webhook_waiting (
   target text collate "C" not null,
-  lane text collate "C" not null,
+  ordering_key text collate "C" not null,
   stream_epoch bigint not null,
   seq bigint not null,
   event_id text not null,
@@ -233,7 +233,7 @@ create table webhook_waiting (
   attempts integer not null,
   last_error text,
   waiting_since timestamp with time zone not null default now(),
-  constraint webhook_waiting_pkey PRIMARY KEY (target, lane, stream_epoch, seq),
+  constraint webhook_waiting_pkey PRIMARY KEY (target, ordering_key, stream_epoch, seq),
   constraint webhook_waiting_target_fkey FOREIGN KEY (target) REFERENCES webhook_target(target) ON DELETE CASCADE
 ) with (
   autovacuum_vacuum_scale_factor=0.02,

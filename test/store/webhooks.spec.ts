@@ -1,6 +1,6 @@
 import {
+  addWaiting,
   claimTarget,
-  dropReadAgain,
   dropUnusedTargets,
   endWaiting,
   ensureTarget,
@@ -8,14 +8,14 @@ import {
   firstWaiting,
   giveUp,
   listDeadLetters,
+  noteAttempt,
   openDatabase,
-  putToWait,
   releaseTarget,
   renewTarget,
   requestRetry,
   reviveDeadLetters,
+  summarizeWaiting,
   TargetLostError,
-  waitingLanes,
   type Database,
   type TargetClaim,
   type WebhookEvent,
@@ -50,7 +50,7 @@ async function claim(nodeId: string, ttlMs = 60_000): Promise<TargetClaim> {
 }
 
 const event = (sequence: number, more: Partial<WebhookEvent> = {}): WebhookEvent => ({
-  lane: 'c',
+  orderingKey: 'c',
   streamEpoch: 0,
   sequence,
   id: `e${sequence}`,
@@ -59,12 +59,12 @@ const event = (sequence: number, more: Partial<WebhookEvent> = {}): WebhookEvent
   payload: Buffer.from('{}'),
   ...more,
 });
-const wait = (by: TargetClaim, ...events: WebhookEvent[]) =>
-  putToWait(
-    db,
-    by,
-    events.map((one) => ({ event: one, attempts: 1, lastError: 'why' })),
-  );
+/** Writes events down as if the stream had been read to the last of them. */
+const wait = (by: TargetClaim, ...events: WebhookEvent[]) => {
+  const { streamEpoch, sequence } = events.at(-1)!;
+  return addWaiting(db, by, events, { ...START, epoch: streamEpoch, sequence });
+};
+const waiting = async (orderingKey = 'c') => (await firstWaiting(db, 't', orderingKey, 100, 1_000)).map(({ id }) => id);
 
 describe('a webhook target', () => {
   it('has one owner, until its lease ends or it is given back', async () => {
@@ -72,7 +72,8 @@ describe('a webhook target', () => {
     expect(first).toEqual({ claim: { target: 't', epoch: 1 }, position: START });
     expect(await claimTarget(db, 't', 'b', 60_000)).toBeUndefined();
     const position = { ...START, sequence: 9, timeNs: '5' };
-    await releaseTarget(db, first!.claim, position);
+    await addWaiting(db, first!.claim, [], position);
+    await releaseTarget(db, first!.claim);
     expect(await claimTarget(db, 't', 'b', 0)).toEqual({ claim: { target: 't', epoch: 2 }, position });
     expect(await claimTarget(db, 't', 'c', 60_000)).toEqual({ claim: { target: 't', epoch: 3 }, position });
   });
@@ -85,60 +86,84 @@ describe('a webhook target', () => {
   it('takes nothing from a former owner', async () => {
     const former = await claim('a', 0);
     const owner = await claim('b');
-    await expect(renewTarget(db, former, 60_000, { ...START, sequence: 99 })).rejects.toThrow(TargetLostError);
-    await expect(wait(former, event(1))).rejects.toThrow(TargetLostError);
-    await expect(giveUp(db, former, '1', event(1), 1, 'why')).rejects.toThrow(TargetLostError);
+    await wait(owner, event(8));
+    await expect(renewTarget(db, former, 60_000)).rejects.toThrow(TargetLostError);
+    await expect(wait(former, event(9))).rejects.toThrow(TargetLostError);
+    await expect(endWaiting(db, former, [event(8)])).rejects.toThrow(TargetLostError);
+    await expect(noteAttempt(db, former, event(8), 5, 'why')).rejects.toThrow(TargetLostError);
+    await expect(giveUp(db, former, '1', event(8), 1, 'why')).rejects.toThrow(TargetLostError);
     await expect(reviveDeadLetters(db, former, 10)).rejects.toThrow(TargetLostError);
-    await releaseTarget(db, former, { ...START, sequence: 99 });
-    await renewTarget(db, owner, 0, START);
-    expect(await waitingLanes(db, 't')).toEqual([]);
+    await releaseTarget(db, former);
+    await renewTarget(db, owner, 0);
+    expect(await firstWaiting(db, 't', 'c', 10, 100)).toMatchObject([{ id: 'e8', attempts: 0 }]);
     expect(await listDeadLetters(db, { limit: 10 })).toEqual([]);
-    expect((await claimTarget(db, 't', 'c', 0))?.position).toEqual(START);
+    expect((await claimTarget(db, 't', 'c', 0))?.position).toEqual({ ...START, sequence: 8 });
   });
 
   it('that nobody has had for long is forgotten, with what waits for it', async () => {
-    await wait(await claim('a'), event(1));
+    await wait(await claim('a'), event(8));
     expect(await dropUnusedTargets(db, 30)).toBe(0);
     await sql`update webhook_target set updated_at = now() - interval '31 days'`.execute(db);
     expect(await dropUnusedTargets(db, 30)).toBe(1);
-    expect(await waitingLanes(db, 't')).toEqual([]);
+    expect(await summarizeWaiting(db, 't')).toEqual([]);
   });
 });
 
 describe('events that wait', () => {
-  it('have their turn by their place in the stream, in each lane by itself', async () => {
+  it('have their turn by their place in the stream, for each ordering key by itself', async () => {
     const owner = await claim('a');
-    await wait(owner, event(9), event(10), event(8, { lane: 'd' }));
-    await wait(owner, event(2, { streamEpoch: 1 }), event(9, { id: 'again' }));
+    await wait(owner, event(9), event(10), event(8, { orderingKey: 'd' }), event(11));
+    await wait(owner, event(2, { streamEpoch: 1 }));
     const order: string[] = [];
-    for (let next; (next = await firstWaiting(db, 't', 'c')) !== undefined;) {
+    for (let next; ([next] = await firstWaiting(db, 't', 'c', 1, 1)) && next !== undefined;) {
       order.push(next.id);
-      await endWaiting(db, owner, next);
+      await endWaiting(db, owner, [next]);
     }
-    expect(order).toEqual(['e9', 'e10', 'e2']);
-    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'd', count: 1, bytes: 2 }]);
+    expect(order).toEqual(['e9', 'e10', 'e11', 'e2']);
+    expect(await summarizeWaiting(db, 't')).toEqual([{ orderingKey: 'd', count: 1, bytes: 2, attempts: 0 }]);
   });
 
-  it('do not wait twice when they are read again', async () => {
+  it('are loaded a few at a time, at least one', async () => {
     const owner = await claim('a');
-    await wait(owner, event(7), event(8), event(9, { streamEpoch: 1 }), event(10));
-    await dropReadAgain(db, owner, { streamEpoch: 0, from: 8, to: 9 });
-    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'c', count: 3, bytes: 6 }]);
+    await wait(owner, ...[8, 9, 10, 11].map((sequence) => event(sequence)));
+    const ids = async (limit: number, maxBytes: number) =>
+      (await firstWaiting(db, 't', 'c', limit, maxBytes)).map(({ id }) => id);
+    expect(await ids(3, 1_000)).toEqual(['e8', 'e9', 'e10']);
+    expect(await ids(100, 1)).toEqual(['e8']);
+    expect(await ids(100, 3)).toEqual(['e8', 'e9']);
+  });
+
+  it('do not wait twice when they are written down again, nor come back when they were delivered', async () => {
+    const owner = await claim('a');
+    const events = [event(8), event(9), event(10)];
+    await wait(owner, ...events);
+    await endWaiting(db, owner, [event(8), event(10)]);
+    await wait(owner, ...events);
+    expect(await waiting()).toEqual(['e9']);
+    await expect(wait(owner, event(7))).rejects.toThrow(TargetLostError);
+  });
+
+  it('remember their attempts', async () => {
+    const owner = await claim('a');
+    await wait(owner, event(8), event(9));
+    await noteAttempt(db, owner, event(8), 3, 'why');
+    expect(await firstWaiting(db, 't', 'c', 10, 100)).toMatchObject([{ attempts: 3 }, { attempts: 0 }]);
+    expect(await summarizeWaiting(db, 't')).toEqual([{ orderingKey: 'c', count: 2, bytes: 4, attempts: 3 }]);
   });
 });
 
 describe('dead letters', () => {
   it('wait again at their old places when a retry was asked for', async () => {
     const owner = await claim('a');
-    await wait(owner, event(1), event(2));
-    await giveUp(db, owner, 'A', event(1), 3, 'gone');
-    await giveUp(db, owner, 'B', event(3), 3, 'gone');
-    expect(await waitingLanes(db, 't')).toEqual([{ lane: 'c', count: 1, bytes: 2 }]);
+    await wait(owner, event(8), event(9));
+    await giveUp(db, owner, 'A', event(8), 3, 'gone');
+    await giveUp(db, owner, 'B', event(10), 3, 'gone');
+    expect(await waiting()).toEqual(['e9']);
     expect(await reviveDeadLetters(db, owner, 10)).toEqual([]);
     expect(await requestRetry(db, { id: 'A' })).toBe(1);
     expect(await requestRetry(db, { target: 'other' })).toBe(0);
-    expect(await reviveDeadLetters(db, owner, 10)).toEqual([{ lane: 'c', bytes: 2 }]);
-    expect(await firstWaiting(db, 't', 'c')).toMatchObject({ id: 'e1', attempts: 0 });
+    expect(await reviveDeadLetters(db, owner, 10)).toEqual([{ orderingKey: 'c', bytes: 2 }]);
+    expect(await firstWaiting(db, 't', 'c', 1, 1)).toMatchObject([{ id: 'e8', attempts: 0 }]);
     expect((await listDeadLetters(db, { limit: 10 })).map(({ id }) => id)).toEqual(['B']);
   });
 

@@ -47,8 +47,9 @@ describe('the receiver in docs/webhooks.md', () => {
     for (const n of [1, 2]) await testbed.emit('c', n);
     await eventually(() => expect(output.match(/hotsock\.messagePublished c .*"n": ?[12]/g)).toHaveLength(2));
     await testbed.kill(webhooks);
-    // As if nothing had been delivered: everything comes again.
-    await testbed.sql.query('update webhook_target set seq = 0, lease_until = now()');
+    // As if nothing had been read: everything comes again.
+    await testbed.sql.query('delete from webhook_waiting');
+    await testbed.sql.query("update webhook_target set seq = 0, stream_time = '', lease_until = now()");
     const again = await testbed.start(url, { HEARTH_WEBHOOK_SECRETS: `${OTHER_SECRET},${SECRET}` });
     await eventually(async () => expect(await metricOf(again, 'delivered_total')).toBe(2));
     expect(output.match(/hotsock/g)).toHaveLength(2);

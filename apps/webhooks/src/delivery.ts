@@ -1,32 +1,47 @@
 import type { Logger } from '@hearth/runtime';
 import {
+  addWaiting,
   endWaiting,
   firstWaiting,
   giveUp,
   noteAttempt,
-  putToWait,
+  summarizeWaiting,
   TargetLostError,
   type Database,
   type TargetClaim,
+  type TargetPosition,
   type WaitingEvent,
-  type WaitingLane,
+  type WaitingSummary,
   type WebhookEvent,
 } from '@hearth/store';
+import { within } from '@hearth/timing';
 import { retryDelayMs, scheduleMs } from './rules/retry-schedule';
 import { type Verdict } from './rules/answer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
-import { Lane, type ReadEvent } from './lane';
-import { Parking } from './parking';
+import { EventQueue } from './event-queue';
 import type { TargetMetrics } from './target-metrics';
 import type { WebhookSender } from './webhook-sender';
 
-/** Requests to one URL at a time. A lane has one at most, so this is how many channels make progress at once. */
+/** Requests to one URL at a time. A queue has one at most, so this is how many channels make progress at once. */
 export const CONCURRENCY = 32;
-/** Lanes that have failed get this many of them, so that those that hang do not stop the others. */
+/** Queues that have failed get this many of them, so that those that hang do not stop the others. */
 const RETRY_CONCURRENCY = CONCURRENCY / 2;
-/** An attempt that takes longer has its lane's next events make room for those of others. */
-const SLOW_MS = 1_000;
+/** What may wait in Postgres for one target; when it is full, the stream is not read on. */
+const MAX_WAITING_EVENTS = 100_000;
+const MAX_WAITING_BYTES = 256 * 1_048_576;
+/** Events are kept in memory as well, so that they need not be loaded, while there are not more for one target. */
+const MAX_LOADED_BYTES = 8 * 1_048_576;
+/** What an event takes beside its payload, roughly. */
+const EVENT_BYTES = 1_024;
+/** Of one queue. Loaded in one query, when its turn comes and none is in memory. */
+const PAGE_EVENTS = 100;
+const PAGE_BYTES = 262_144;
+/** Reading goes on after so long with the memory full: what is full of events that nobody takes stays so. */
+const MEMORY_PATIENCE_MS = 1_000;
+const ROOM_POLL_MS = 20;
+/** What was delivered is taken off the list together. A crash repeats it, so it must not be longer. */
+const REMOVE_AFTER_MS = 100;
 const DATABASE_RETRY_MS = 1_000;
 const WARN_EVERY_MS = 60_000;
 
@@ -39,8 +54,6 @@ export interface DeliveryParts {
   readonly logger: Logger;
   /** Whether the right to send is certain at this moment. */
   readonly maySend: () => boolean;
-  /** The event is delivered, or written down in Postgres: it need not be read again. */
-  readonly onSettled: (event: ReadEvent) => void;
   /** Another process has the target. */
   readonly onLost: () => void;
 }
@@ -48,83 +61,83 @@ export interface DeliveryParts {
 /** The process no longer delivers; whatever was under way is left to the next one. */
 class StoppedError extends Error {}
 
-/** Delivers the events of one URL: in order within a lane, lanes independently of each other. */
+/**
+ * Delivers the events of one URL. Each is written down in Postgres before it is sent, and taken off there when it was
+ * delivered or given up. In order within a queue, queues independently of each other.
+ */
 export class Delivery {
-  private readonly lanes = new Map<string, Lane>();
-  /** Lanes with something to send, first come, first served: those in good order, and those that have failed. */
-  private readonly fresh = new Set<Lane>();
-  private readonly retries = new Set<Lane>();
-  private readonly parking: Parking;
-  private sending = 0;
-  private sendingRetries = 0;
-  private events = 0;
-  private bytes = 0;
+  private readonly queues = new Map<string, EventQueue>();
+  /** Queues with something to send, first come, first served: those in good order, and those that have failed. */
+  private readonly fresh = new Set<EventQueue>();
+  private readonly failed = new Set<EventQueue>();
+  private readonly sending = new Set<Promise<void>>();
+  private sendingFailed = 0;
+  /** What waits; all of it is in Postgres, and some of it loaded. */
+  private readonly inPostgres = { events: 0, bytes: 0 };
+  private loadedBytes = 0;
+  private delivered: WaitingEvent[] = [];
+  private removing: Promise<void> = Promise.resolve();
+  private removal: NodeJS.Timeout | undefined;
   private warnedAt: number | undefined;
   private pause: NodeJS.Timeout | undefined;
   private pausedUntil = 0;
   private stopped = false;
-  private idle: (() => void) | undefined;
 
-  constructor(private readonly parts: DeliveryParts) {
-    this.parking = new Parking(
-      (events) => this.written(() => putToWait(parts.database.db, parts.claim, events)),
-      (lane, events) => this.onParked(lane, events),
-      (error) => this.onError(error),
-    );
-  }
+  constructor(private readonly parts: DeliveryParts) {}
 
-  /** Events that wait in Postgres, and their bytes. */
-  get waiting(): { readonly events: number; readonly bytes: number } {
-    return { events: this.events, bytes: this.bytes };
+  /** Events that wait. */
+  get waiting(): number {
+    return this.inPostgres.events;
   }
 
   /** Takes over what waits in Postgres; all of it is due at once. */
-  load(lanes: readonly WaitingLane[]): void {
-    for (const { lane: key, count, bytes } of lanes) {
-      const lane = this.laneOf(key);
-      lane.waiting += count;
-      this.events += count;
-      this.bytes += bytes;
-      this.consider(lane);
+  start(): Promise<void> {
+    const { database, claim } = this.parts;
+    return this.orLost(async () => {
+      const summaries = await this.written(() => summarizeWaiting(database.db, claim.target));
+      for (const summary of summaries) this.addUnloaded(summary);
+    });
+  }
+
+  /** Dead letters that wait again. They are sent at once, whatever their queue was waiting for. */
+  revive(events: readonly { readonly orderingKey: string; readonly bytes: number }[]): void {
+    for (const { orderingKey, bytes } of events) {
+      const queue = this.queueOf(orderingKey);
+      clearTimeout(queue.retryTimer);
+      queue.retryTimer = undefined;
+      this.addUnloaded({ orderingKey, count: 1, bytes, attempts: 0 });
     }
   }
 
-  /** Dead letters that wait again. They are sent at once, whatever their lane was waiting for. */
-  revive(events: readonly { readonly lane: string; readonly bytes: number }[]): void {
-    for (const { lane: key } of events) {
-      const lane = this.laneOf(key);
-      clearTimeout(lane.retryTimer);
-      lane.retryTimer = undefined;
-    }
-    this.load(events.map(({ lane, bytes }) => ({ lane, count: 1, bytes })));
-  }
-
-  /** An event that comes after all those before, in the order of the stream. */
-  add(read: ReadEvent): void {
-    const lane = this.laneOf(read.event.lane);
-    lane.queue.push(read);
-    if (lane.isBlocked) this.parking.add(lane);
-    else this.consider(lane);
+  /**
+   * Writes down events that come after all those before, in the order of the stream, and sends them in their turn.
+   * Resolves when there is room for more.
+   *
+   * @param position up to where the stream was read with them
+   */
+  add(events: readonly WebhookEvent[], position: TargetPosition): Promise<void> {
+    const { database, claim } = this.parts;
+    return this.orLost(async () => {
+      await this.written(() => addWaiting(database.db, claim, events, position));
+      const waitingSince = performance.now();
+      for (const event of events) this.addWritten({ ...event, attempts: 0, waitingSince });
+      await this.room();
+    });
   }
 
   /** Sends what may be sent now. */
   pump(): void {
-    while (!this.stopped && this.sending < CONCURRENCY && this.pause === undefined && this.parts.maySend()) {
-      const [retry] = this.sendingRetries < RETRY_CONCURRENCY ? this.retries : [];
-      const [lane = retry] = retry === undefined ? this.fresh : [];
-      if (lane === undefined) return;
-      this.fresh.delete(lane);
-      this.retries.delete(lane);
-      void this.run(lane);
-    }
-  }
-
-  /** Memory is full: lanes whose receiver takes its time give their room away. */
-  relieve(): void {
-    const slowSince = performance.now() - SLOW_MS;
-    for (const lane of this.lanes.values()) {
-      const isSlow = lane.sending?.from === 'queue' && lane.sending.since < slowSince;
-      if (isSlow && lane.queue.length > 1) this.parking.add(lane);
+    while (!this.stopped && this.sending.size < CONCURRENCY && this.pause === undefined && this.parts.maySend()) {
+      const [retry] = this.sendingFailed < RETRY_CONCURRENCY ? this.failed : [];
+      const [queue = retry] = retry === undefined ? this.fresh : [];
+      if (queue === undefined) return;
+      this.fresh.delete(queue);
+      this.failed.delete(queue);
+      const run = this.run(queue).finally(() => {
+        this.sending.delete(run);
+        this.pump();
+      });
+      this.sending.add(run);
     }
   }
 
@@ -132,110 +145,142 @@ export class Delivery {
   async stop(patienceMs: number): Promise<void> {
     this.stopped = true;
     clearTimeout(this.pause);
-    for (const lane of this.lanes.values()) clearTimeout(lane.retryTimer);
-    const patience = new AbortController();
-    if (this.sending > 0) {
-      const idle = new Promise<void>((resolve) => (this.idle = resolve));
-      await Promise.race([idle, delay(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
-    }
-    patience.abort();
+    for (const queue of this.queues.values()) clearTimeout(queue.retryTimer);
+    const ended = Promise.all(this.sending).then(() => this.removeDelivered());
+    await within(patienceMs, ended).catch(() => undefined);
     this.parts.sender.close();
   }
 
-  private laneOf(key: string): Lane {
-    let lane = this.lanes.get(key);
-    if (lane === undefined) {
-      lane = new Lane(key);
-      this.lanes.set(key, lane);
+  private queueOf(orderingKey: string): EventQueue {
+    let queue = this.queues.get(orderingKey);
+    if (queue === undefined) {
+      queue = new EventQueue(orderingKey);
+      this.queues.set(orderingKey, queue);
     }
-    return lane;
+    return queue;
   }
 
-  /** Puts a lane where it belongs, after something has changed. */
-  private consider(lane: Lane): void {
-    const isHeld = lane.sending !== undefined || lane.retryTimer !== undefined || lane.failedHead !== undefined;
-    if (this.stopped || isHeld) return;
-    if (lane.waiting > 0) this.retries.add(lane);
-    else if (lane.parking > 0) return;
-    else if (lane.queue.length > 0) this.fresh.add(lane);
-    else this.lanes.delete(lane.key);
+  private addUnloaded({ orderingKey, count, bytes, attempts }: WaitingSummary): void {
+    const queue = this.queueOf(orderingKey);
+    queue.unloaded += count;
+    queue.failures = Math.max(queue.failures, attempts);
+    this.inPostgres.events += count;
+    this.inPostgres.bytes += bytes;
+    this.consider(queue);
+  }
+
+  private addWritten(event: WaitingEvent): void {
+    const queue = this.queueOf(event.orderingKey);
+    const isNext = queue.unloaded === 0 && queue.failures === 0 && queue.loaded.length < PAGE_EVENTS;
+    if (isNext && this.loadedBytes < MAX_LOADED_BYTES) this.keep(queue, [event]);
+    else queue.unloaded++;
+    this.inPostgres.events++;
+    this.inPostgres.bytes += event.payload.length;
+    this.consider(queue);
+  }
+
+  /** Waits until more events may be read. */
+  private async room(): Promise<void> {
+    const { inPostgres } = this;
+    const patientUntil = performance.now() + MEMORY_PATIENCE_MS;
+    const isFull = (): boolean =>
+      inPostgres.events >= MAX_WAITING_EVENTS ||
+      inPostgres.bytes >= MAX_WAITING_BYTES ||
+      (this.loadedBytes > MAX_LOADED_BYTES / 2 && performance.now() < patientUntil);
+    while (!this.stopped && isFull()) await delay(ROOM_POLL_MS);
+  }
+
+  /** Puts a queue where it belongs, after something has changed. */
+  private consider(queue: EventQueue): void {
+    if (this.stopped || queue.isSending || queue.retryTimer !== undefined) return;
+    if (queue.loaded.length > 0 || queue.unloaded > 0) (queue.failures > 0 ? this.failed : this.fresh).add(queue);
+    else if (queue.unloaded === 0) this.queues.delete(queue.orderingKey);
     this.pump();
   }
 
-  private async run(lane: Lane): Promise<void> {
-    const from = lane.waiting > 0 ? 'postgres' : 'queue';
-    lane.sending = { from, since: performance.now() };
-    this.sending++;
-    if (from === 'postgres') this.sendingRetries++;
-    try {
-      await (from === 'postgres' ? this.sendWaiting(lane) : this.sendQueued(lane));
-    } catch (error) {
-      this.onError(error);
-    }
-    lane.sending = undefined;
-    this.sending--;
-    if (from === 'postgres') this.sendingRetries--;
-    if (lane.isBlocked && lane.queue.length > 0) this.parking.add(lane);
-    this.consider(lane);
-    this.pump();
-    if (this.sending === 0) this.idle?.();
+  private async run(queue: EventQueue): Promise<void> {
+    const hasFailed = queue.failures > 0;
+    queue.isSending = true;
+    if (hasFailed) this.sendingFailed++;
+    await this.orLost(() => this.sendFirst(queue));
+    queue.isSending = false;
+    if (hasFailed) this.sendingFailed--;
+    this.consider(queue);
   }
 
-  private async sendQueued(lane: Lane): Promise<void> {
-    const [read] = lane.queue;
-    // Those on their way into Postgres come first.
-    if (read === undefined || lane.parking > 0) return;
-    const verdict = await this.attempt(read.event, read.attempts + 1);
-    if (verdict.delivered) {
-      lane.failures = 0;
-    } else {
-      read.attempts++;
-      read.lastError = verdict.reason;
-      if (read.attempts < this.parts.maxAttempts) {
-        lane.failedHead = read;
-        return this.backOff(lane);
-      }
-      await this.giveUp(read.event, read.attempts, verdict.reason);
-      lane.failures++;
-    }
-    lane.queue.shift();
-    this.parts.onSettled(read);
-  }
-
-  private async sendWaiting(lane: Lane): Promise<void> {
-    const { database, claim } = this.parts;
-    const event = await this.written(() => firstWaiting(database.db, claim.target, lane.key));
-    if (event === undefined) {
-      this.events -= lane.waiting;
-      lane.waiting = 0;
-      return;
-    }
+  private async sendFirst(queue: EventQueue): Promise<void> {
+    if (queue.loaded.length === 0) await this.load(queue);
+    const [event] = queue.loaded;
+    if (event === undefined) return;
     const attempts = event.attempts + 1;
     const verdict = await this.attempt(event, attempts);
     if (verdict.delivered) {
-      await this.written(() => endWaiting(database.db, claim, event));
-      lane.failures = 0;
-    } else if (this.isSpent(event)) {
+      queue.failures = 0;
+      queue.deliveredAt = performance.now();
+      this.remove(event);
+    } else if (this.isSpent(queue, event)) {
       await this.giveUp(event, attempts, verdict.reason);
-      // The next one is tried at once, and then at this lane's pace: what was in its way may have been this event.
-      lane.failures++;
+      // The next one is tried at once, and then at this queue's pace: what was in its way may have been this event.
+      queue.failures++;
     } else {
-      await this.written(() => noteAttempt(database.db, claim, event, attempts, verdict.reason));
-      lane.failures = Math.max(lane.failures, event.attempts);
-      return this.backOff(lane);
+      return this.keepTrying(queue, event, attempts, verdict.reason);
     }
-    lane.waiting--;
-    this.events--;
-    this.bytes -= event.payload.length;
+    this.forget(queue, 1);
+    this.inPostgres.events--;
+    this.inPostgres.bytes -= event.payload.length;
+  }
+
+  /** Has the first events of a queue in memory, as they are in Postgres now. */
+  private async load(queue: EventQueue): Promise<void> {
+    const { database, claim } = this.parts;
+    await this.removeDelivered();
+    const expected = queue.unloaded;
+    const events = await this.written(() =>
+      firstWaiting(database.db, claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
+    );
+    this.keep(queue, events);
+    queue.unloaded -= events.length;
+    if (events.length > 0) return;
+    // There were fewer than was thought.
+    queue.unloaded -= expected;
+    this.inPostgres.events -= expected;
+  }
+
+  private keep(queue: EventQueue, events: readonly WaitingEvent[]): void {
+    queue.loaded.push(...events);
+    for (const { payload } of events) this.loadedBytes += payload.length + EVENT_BYTES;
+  }
+
+  private forget(queue: EventQueue, count: number): void {
+    for (const { payload } of queue.loaded.splice(0, count)) this.loadedBytes -= payload.length + EVENT_BYTES;
+  }
+
+  /** Takes a delivered event off the list, with others that are delivered until then. */
+  private remove(event: WaitingEvent): void {
+    this.delivered.push(event);
+    this.removal ??= setTimeout(() => void this.removeDelivered(), REMOVE_AFTER_MS);
+  }
+
+  /** Resolves when nothing that has been delivered so far is in Postgres any more. */
+  private removeDelivered(): Promise<void> {
+    clearTimeout(this.removal);
+    this.removal = undefined;
+    const events = this.delivered.splice(0);
+    const { database, claim } = this.parts;
+    const end = (): Promise<void> => this.written(() => endWaiting(database.db, claim, events));
+    if (events.length > 0) this.removing = this.removing.then(() => this.orLost(end));
+    return this.removing;
   }
 
   /**
-   * Whether a failed attempt was the last one: there were enough, or the event has waited as long as they take. Otherwise
-   * the events behind one that fails for a day would be a day each, one after the other.
+   * Whether a failed attempt was the last one: there were enough, or the event has waited, and its queue has had no
+   * success, for as long as they take. Otherwise the events behind one that fails for a day would be a day each, one
+   * after the other.
    */
-  private isSpent({ attempts, waitedMs }: WaitingEvent): boolean {
+  private isSpent({ deliveredAt }: EventQueue, { attempts, waitingSince }: WaitingEvent): boolean {
     const { maxAttempts } = this.parts;
-    return attempts + 1 >= maxAttempts || waitedMs >= scheduleMs(maxAttempts);
+    const failingMs = performance.now() - Math.max(waitingSince, deliveredAt);
+    return attempts + 1 >= maxAttempts || failingMs >= scheduleMs(maxAttempts);
   }
 
   private async attempt(event: WebhookEvent, attempt: number): Promise<Verdict> {
@@ -266,14 +311,19 @@ export class Delivery {
     logger.error(about, 'an event was given up: it is a dead letter');
   }
 
-  private backOff(lane: Lane): void {
-    lane.failures++;
-    lane.retryTimer = setTimeout(
+  /** The queue's turn comes again later; until then its events are no longer in memory. */
+  private async keepTrying(queue: EventQueue, event: WaitingEvent, attempts: number, reason: string): Promise<void> {
+    const { database, claim } = this.parts;
+    await this.written(() => noteAttempt(database.db, claim, event, attempts, reason));
+    queue.failures = Math.max(queue.failures, event.attempts) + 1;
+    queue.unloaded += queue.loaded.length;
+    this.forget(queue, queue.loaded.length);
+    queue.retryTimer = setTimeout(
       () => {
-        lane.retryTimer = undefined;
-        this.consider(lane);
+        queue.retryTimer = undefined;
+        this.consider(queue);
       },
-      retryDelayMs(lane.failures, Math.random()),
+      retryDelayMs(queue.failures, Math.random()),
     );
   }
 
@@ -292,15 +342,6 @@ export class Delivery {
     }, ms);
   }
 
-  private onParked(lane: Lane, events: readonly ReadEvent[]): void {
-    this.events += events.length;
-    for (const read of events) {
-      this.bytes += read.event.payload.length;
-      this.parts.onSettled(read);
-    }
-    this.consider(lane);
-  }
-
   /** Asks Postgres until it answers: nothing may be forgotten, and nothing may overtake what is not written down. */
   private async written<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
@@ -315,9 +356,13 @@ export class Delivery {
     }
   }
 
-  private onError(error: unknown): void {
-    if (error instanceof StoppedError) return;
-    if (!(error instanceof TargetLostError)) throw error;
-    this.parts.onLost();
+  /** Does something that ends early when the process stops, or the target is another's. */
+  private async orLost(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof TargetLostError) this.parts.onLost();
+      else if (!(error instanceof StoppedError)) throw error;
+    }
   }
 }

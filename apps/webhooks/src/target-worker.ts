@@ -1,10 +1,8 @@
 import type { HearthConfig, LiveSettings, Logger } from '@hearth/runtime';
 import {
-  dropReadAgain,
   releaseTarget,
   renewTarget,
   reviveDeadLetters,
-  waitingLanes,
   type Database,
   type TargetClaim,
   type TargetPosition,
@@ -28,9 +26,6 @@ export interface WorkerParts {
 export const LEASE_MS = 5_000;
 /** The clocks of two machines run at slightly different speeds. */
 const LEASE_MARGIN_MS = 500;
-/** What may wait in Postgres for one target; when it is full, the stream is not read on. */
-const MAX_WAITING_EVENTS = 100_000;
-const MAX_WAITING_BYTES = 256 * 1_048_576;
 /** Dead letters that are sent again, taken at a time. */
 const REVIVED_AT_ONCE = 100;
 
@@ -64,52 +59,34 @@ export class TargetWorker {
       metrics,
       logger,
       maySend: () => performance.now() < this.validUntil,
-      onSettled: (event) => this.reader.settle(event),
       onLost,
     });
     this.reader = new EventReader(
-      {
-        target: claim.target,
-        stream,
-        config,
-        metrics,
-        logger,
-        hasRoom: () => {
-          const { events, bytes } = this.delivery.waiting;
-          return events < MAX_WAITING_EVENTS && bytes < MAX_WAITING_BYTES;
-        },
-        onBegin: async (readAgain) => {
-          if (readAgain !== undefined) await dropReadAgain(database.db, claim, readAgain);
-          this.delivery.load(await waitingLanes(database.db, claim.target));
-        },
-        onEvent: (event) => this.delivery.add(event),
-      },
+      { target: claim.target, stream, config, metrics, logger, onEvents: (...read) => this.delivery.add(...read) },
       position,
     );
-    this.reader.start();
+    void this.delivery.start().then(() => this.reader.start());
   }
 
   /**
-   * Keeps the claim, saves the position, and looks after what does not happen by itself; called each second.
+   * Keeps the claim, and looks after what does not happen by itself; called each second.
    *
    * @throws TargetLostError when another process has the target
    */
   async renew(): Promise<void> {
     const { database } = this.parts;
     const askedAt = performance.now();
-    await renewTarget(database.db, this.claim, LEASE_MS, this.reader.position);
+    await renewTarget(database.db, this.claim, LEASE_MS);
     this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
     this.delivery.revive(await reviveDeadLetters(database.db, this.claim, REVIVED_AT_ONCE));
-    if (this.reader.isFull) this.delivery.relieve();
-    this.reader.roomMade();
     this.delivery.pump();
     await this.report();
   }
 
-  /** Ends what is under way, within `patienceMs`, saves the position and gives the target back. */
+  /** Ends what is under way, within `patienceMs`, and gives the target back. */
   async stop(patienceMs: number): Promise<void> {
     await this.end(patienceMs);
-    await releaseTarget(this.parts.database.db, this.claim, this.reader.position);
+    await releaseTarget(this.parts.database.db, this.claim);
   }
 
   /** Stops at once: the target is somebody else's. */
@@ -125,10 +102,10 @@ export class TargetWorker {
   }
 
   private async report(): Promise<void> {
-    const waiting = this.delivery.waiting.events;
+    const { waiting } = this.delivery;
     const behind = await this.reader.behind();
     if (this.ended) return;
     this.metrics.waiting.set(waiting);
-    if (behind !== undefined) this.metrics.lag.set(behind + this.reader.unsettled + waiting);
+    if (behind !== undefined) this.metrics.lag.set(behind + waiting);
   }
 }

@@ -10,7 +10,7 @@ function message(subject: string, payload = '{}', id?: string): StreamMessage {
   return { sequence: 7, timeNs: '0', timeMs: 0, subject, headers: all, payload: payloadBytes, pending: 0 };
 }
 
-const laneOf = (subject: string, payload?: string) => webhookEventOf(message(subject, payload), 0).lane;
+const orderingKeyOf = (subject: string, payload?: string) => webhookEventOf(message(subject, payload), 0).orderingKey;
 const inChannel = (channel: string | undefined, type = 'messagePublished') =>
   eventSubject('hearth.events.v1', 'message', type, channel);
 
@@ -31,18 +31,19 @@ describe('an event of the stream', () => {
   });
 
   it('is in order with the others of its channel or its connection', () => {
-    expect(laneOf(inChannel('c'))).toBe(laneOf(inChannel('c', 'messageReactionAdded')));
-    expect(laneOf(inChannel('c'))).not.toBe(laneOf(inChannel('d')));
-    const connection = (id: string) => laneOf(inChannel(undefined, 'connected'), JSON.stringify({ data: { id } }));
+    expect(orderingKeyOf(inChannel('c'))).toBe(orderingKeyOf(inChannel('c', 'messageReactionAdded')));
+    expect(orderingKeyOf(inChannel('c'))).not.toBe(orderingKeyOf(inChannel('d')));
+    const connection = (id: string) =>
+      orderingKeyOf(inChannel(undefined, 'connected'), JSON.stringify({ data: { id } }));
     expect(connection('AAAA')).toBe(connection('AAAA'));
     expect(connection('AAAA')).not.toBe(connection('BBBB'));
-    expect(connection('c')).not.toBe(laneOf(inChannel('c')));
+    expect(connection('c')).not.toBe(orderingKeyOf(inChannel('c')));
   });
 
-  it('in a channel with the longest name there is has a lane that fits into an index', () => {
-    const lanes = ['a', 'b'].map((last) => laneOf(inChannel('😀'.repeat(255) + last)));
-    expect(lanes.map((lane) => lane.length)).toEqual([44, 44]);
-    expect(lanes[0]).not.toBe(lanes[1]);
+  it('in a channel with the longest name there is has an ordering key that fits into an index', () => {
+    const keys = ['a', 'b'].map((last) => orderingKeyOf(inChannel('😀'.repeat(255) + last)));
+    expect(keys.map((key) => key.length)).toEqual([44, 44]);
+    expect(keys[0]).not.toBe(keys[1]);
   });
 
   it.each([
@@ -51,7 +52,7 @@ describe('an event of the stream', () => {
     ['without data', '{}'],
     ['with another id', '{"data":{"id":5}}'],
   ])('that is %s is passed on', (_what, payload) => {
-    expect(laneOf(inChannel(undefined, 'connected'), payload)).toBe('~');
+    expect(orderingKeyOf(inChannel(undefined, 'connected'), payload)).toBe('~');
   });
 
   it('with a channel that Postgres has no text for is passed on without it', () => {

@@ -4,7 +4,7 @@ import type { WebhookEvent } from '@hearth/store';
 import { createHash } from 'node:crypto';
 
 /** Channel names can be longer than an index of Postgres takes. */
-const LONGEST_LANE = 200;
+const LONGEST_KEY = 200;
 
 /**
  * What a message of the events stream is (pubsub-events §4). Never throws: whatever somebody else may have published
@@ -15,11 +15,11 @@ const LONGEST_LANE = 200;
 export function webhookEventOf(message: StreamMessage, streamEpoch: number): WebhookEvent {
   const [typeName = '', channelToken = ''] = message.subject.split('.').slice(-2);
   return {
-    lane: laneOf(channelToken, message.payload),
+    orderingKey: orderingKeyOf(channelToken, message.payload),
     streamEpoch,
     sequence: message.sequence,
     id: idOf(message, streamEpoch),
-    type: `hotsock.${typeName}`,
+    type: `hotsock.${typeName.replaceAll('\u0000', '')}`,
     channel: channelOf(channelToken),
     payload: message.payload,
   };
@@ -32,11 +32,11 @@ function idOf({ headers, sequence }: StreamMessage, streamEpoch: number): string
 }
 
 /** Events of a channel are delivered in order, and so are those of a connection that concern no channel. */
-function laneOf(channelToken: string, payload: Uint8Array): string {
-  const lane = channelToken === '~' ? `~${connectionIdOf(payload)}` : channelToken;
-  const isPlain = lane.length <= LONGEST_LANE && /^[\x21-\x7e]*$/.test(lane);
+function orderingKeyOf(channelToken: string, payload: Uint8Array): string {
+  const key = channelToken === '~' ? `~${connectionIdOf(payload)}` : channelToken;
+  const isPlain = key.length <= LONGEST_KEY && /^[\x21-\x7e]*$/.test(key);
   // No token and no `~` begins like this.
-  return isPlain ? lane : `#${createHash('sha256').update(lane).digest('base64url')}`;
+  return isPlain ? key : `#${createHash('sha256').update(key).digest('base64url')}`;
 }
 
 function connectionIdOf(payload: Uint8Array): string {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { now } from './database-clock';
 import type { Db } from './db';
-import { TargetLostError, type TargetClaim } from './webhook-targets';
+import { writeFenced, type TargetClaim } from './webhook-targets';
 import type { WebhookEvent } from './webhook-waiting';
 
 /** An event that was given up, as it is shown. */
@@ -50,26 +50,25 @@ export async function giveUp(
   attempts: number,
   lastError: string,
 ): Promise<void> {
-  const { rows } = await sql`
-    with fence as (
-      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
-    ), gone as (
+  await writeFenced(
+    db,
+    claim,
+    sql`gone as (
       delete from webhook_waiting w using fence
-       where w.target = fence.target and w.lane = ${event.lane}
+       where w.target = fence.target and w.ordering_key = ${event.orderingKey}
          and w.stream_epoch = ${event.streamEpoch} and w.seq = ${event.sequence}
       returning w.waiting_since
     ), added as (
       insert into webhook_dead_letter as d
-        (id, target, lane, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error, waiting_since)
-      select ${id}, fence.target, ${event.lane}, ${event.streamEpoch}::int8, ${event.sequence}::int8, ${event.id},
+        (id, target, ordering_key, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error, waiting_since)
+      select ${id}, fence.target, ${event.orderingKey}, ${event.streamEpoch}::int8, ${event.sequence}::int8, ${event.id},
              ${event.type}, ${event.channel ?? null}, ${Buffer.from(event.payload)}::bytea, ${attempts}::int4,
              ${lastError}, coalesce((select waiting_since from gone), now())
         from fence
       on conflict (target, event_id) do update
         set attempts = excluded.attempts, last_error = excluded.last_error, given_up_at = excluded.given_up_at
-    )
-    select target from fence`.execute(db);
-  if (rows.length === 0) throw new TargetLostError(claim);
+    )`,
+  );
 }
 
 /**
@@ -107,34 +106,39 @@ export async function requestRetry(
 }
 
 /**
- * Has dead letters for which a retry was asked wait again, at their old places in their lanes, at most `limit`.
+ * Has dead letters for which a retry was asked wait again, at their old places, at most `limit`.
  *
- * @returns the lane and the size of each
+ * @returns the ordering key and the size of each
  * @throws TargetLostError when another process has the target; nothing was written then
  */
 export async function reviveDeadLetters(
   db: Db,
   claim: TargetClaim,
   limit: number,
-): Promise<{ readonly lane: string; readonly bytes: number }[]> {
-  const { rows } = await sql<{ lane: string | null; bytes: number | null }>`
-    with fence as (
-      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
-    ), revived as (
+): Promise<{ readonly orderingKey: string; readonly bytes: number }[]> {
+  const rows = await writeFenced(
+    db,
+    claim,
+    sql`revived as (
       delete from webhook_dead_letter
        where id in (select d.id from webhook_dead_letter d join fence using (target)
                      where d.retry_requested_at is not null order by d.id limit ${limit})
       returning *
     ), added as (
       insert into webhook_waiting
-        (target, lane, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error)
-      select target, lane, stream_epoch, seq, event_id, type, channel, payload, 0, last_error from revived
+        (target, ordering_key, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error)
+      select target, ordering_key, stream_epoch, seq, event_id, type, channel, payload, 0, last_error from revived
       on conflict do nothing
-      returning lane, octet_length(payload) as bytes
-    )
-    select added.lane, added.bytes from fence left join added on true`.execute(db);
-  if (rows.length === 0) throw new TargetLostError(claim);
-  return rows.flatMap(({ lane, bytes }) => (lane === null || bytes === null ? [] : [{ lane, bytes }]));
+      returning ordering_key as "orderingKey", octet_length(payload) as bytes
+    )`,
+    sql<{
+      orderingKey: string | null;
+      bytes: number | null;
+    }>`select added."orderingKey", added.bytes from fence left join added on true`,
+  );
+  return rows.flatMap(({ orderingKey, bytes }) =>
+    orderingKey === null || bytes === null ? [] : [{ orderingKey, bytes }],
+  );
 }
 
 /**

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { sql, type RawBuilder } from 'kysely';
 import { fromNow, now } from './database-clock';
 import type { Db } from './db';
 
@@ -69,28 +69,45 @@ export async function claimTarget(
 }
 
 /**
- * Keeps a target for `ttlMs` from now, also when the lease has ended, as long as nobody else took it, and saves how far
- * it has come.
+ * Keeps a target for `ttlMs` from now, also when the lease has ended, as long as nobody else took it.
  *
  * @throws TargetLostError when another process has it
  */
-export async function renewTarget(db: Db, claim: TargetClaim, ttlMs: number, position: TargetPosition): Promise<void> {
+export async function renewTarget(db: Db, claim: TargetClaim, ttlMs: number): Promise<void> {
   const { numUpdatedRows } = await owned(db, claim)
-    .set({ lease_until: fromNow(ttlMs), updated_at: now, ...columnsOf(position) })
+    .set({ lease_until: fromNow(ttlMs), updated_at: now })
     .where('owner', 'is not', null)
     .executeTakeFirst();
   if (numUpdatedRows === 0n) throw new TargetLostError(claim);
 }
 
-/** Saves how far a target has come and gives it back; does nothing when another process has it. */
-export async function releaseTarget(db: Db, claim: TargetClaim, position: TargetPosition): Promise<void> {
-  await owned(db, claim)
-    .set({ owner: null, lease_until: now, updated_at: now, ...columnsOf(position) })
-    .execute();
+/** Gives a target back; does nothing when another process has it. */
+export async function releaseTarget(db: Db, claim: TargetClaim): Promise<void> {
+  await owned(db, claim).set({ owner: null, lease_until: now, updated_at: now }).execute();
 }
 
 function owned(db: Db, { target, epoch }: TargetClaim) {
   return db.updateTable('webhook_target').where('target', '=', target).where('epoch', '=', epoch);
+}
+
+/**
+ * Runs statements that write only while the claim holds, and keeps others from claiming the target until they have.
+ *
+ * @param statements terms of a `with`, in which `fence` has one row, the target's, or none when the claim is lost
+ * @throws TargetLostError when another process has the target
+ */
+export async function writeFenced<Row = unknown>(
+  db: Db,
+  claim: TargetClaim,
+  statements: RawBuilder<unknown>,
+  result: RawBuilder<Row> = sql<Row>`select target from fence`,
+): Promise<Row[]> {
+  const { rows } = await sql<Row>`
+    with fence as (
+      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
+    ), ${statements} ${result}`.execute(db);
+  if (rows.length === 0) throw new TargetLostError(claim);
+  return rows;
 }
 
 /** Forgets targets that no process has had for `days`, with the events that wait for them. Returns how many. */

@@ -1,12 +1,11 @@
-import { sql, type ExpressionBuilder } from 'kysely';
-import type { Tables } from './tables';
+import { sql } from 'kysely';
 import type { Db } from './db';
-import { TargetLostError, type TargetClaim } from './webhook-targets';
+import { TargetLostError, writeFenced, type TargetClaim, type TargetPosition } from './webhook-targets';
 
 /** An event of the events stream on its way to a target. */
 export interface WebhookEvent {
-  /** What is delivered in order: a channel or a connection. */
-  readonly lane: string;
+  /** Events that have it in common are delivered in order: those of a channel, or of a connection. */
+  readonly orderingKey: string;
   readonly streamEpoch: number;
   readonly sequence: number;
   /** The same for every attempt (`webhook-id`). */
@@ -19,119 +18,148 @@ export interface WebhookEvent {
 /** An event that waits in Postgres. */
 export interface WaitingEvent extends WebhookEvent {
   readonly attempts: number;
-  /** How long it has waited, ms, by the database's clock. */
-  readonly waitedMs: number;
-}
-
-/** An event that is put aside, with what has happened to it so far. */
-export interface EventToWait {
-  readonly event: WebhookEvent;
-  readonly attempts: number;
-  readonly lastError?: string;
+  /** On this process's `performance.now()`, from how long it has waited by the database's clock. */
+  readonly waitingSince: number;
 }
 
 /**
- * Puts events aside until it is their turn again; one that waits already is left as it is.
+ * Writes events down and says up to where the stream was read, both or neither. What was written down before is left as
+ * it is, so that a repeat does not bring back what has been delivered since.
  *
  * @throws TargetLostError when another process has the target; nothing was written then
  */
-export async function putToWait(db: Db, claim: TargetClaim, events: readonly EventToWait[]): Promise<void> {
-  const column = <T>(of: (entry: EventToWait) => T): T[] => events.map(of);
-  const { rows } = await sql`
-    with fence as (
-      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
+export async function addWaiting(
+  db: Db,
+  { target, epoch }: TargetClaim,
+  events: readonly WebhookEvent[],
+  position: TargetPosition,
+): Promise<void> {
+  const column = <T>(of: (event: WebhookEvent) => T): T[] => events.map(of);
+  const moved = await sql`
+    with moved as (
+      update webhook_target
+         set stream_epoch = ${position.epoch}, seq = ${position.sequence},
+             stream_time = ${position.timeNs}, stream_created = ${position.streamCreated}
+       where target = ${target} and epoch = ${epoch}
+         and (stream_epoch, seq) < (${position.epoch}::int8, ${position.sequence}::int8)
+      returning target
     ), added as (
       insert into webhook_waiting
-        (target, lane, stream_epoch, seq, event_id, type, channel, payload, attempts, last_error)
-      select fence.target, e.*
-        from fence, unnest(${column(({ event }) => event.lane)}::text[], ${column(({ event }) => event.streamEpoch)}::int8[],
-                           ${column(({ event }) => event.sequence)}::int8[], ${column(({ event }) => event.id)}::text[],
-                           ${column(({ event }) => event.type)}::text[],
-                           ${column(({ event }) => event.channel ?? null)}::text[],
-                           ${column(({ event }) => Buffer.from(event.payload))}::bytea[],
-                           ${column(({ attempts }) => attempts)}::int4[],
-                           ${column(({ lastError }) => lastError ?? null)}::text[]) as e
+        (target, ordering_key, stream_epoch, seq, event_id, type, channel, payload, attempts)
+      select moved.target, e.*, 0
+        from moved, unnest(${column((event) => event.orderingKey)}::text[], ${column((event) => event.streamEpoch)}::int8[],
+                           ${column((event) => event.sequence)}::int8[], ${column((event) => event.id)}::text[],
+                           ${column((event) => event.type)}::text[], ${column((event) => event.channel ?? null)}::text[],
+                           ${column((event) => Buffer.from(event.payload))}::bytea[]) as e
       on conflict do nothing
     )
-    select target from fence`.execute(db);
-  if (rows.length === 0) throw new TargetLostError(claim);
+    select target from moved`.execute(db);
+  if (moved.rows.length > 0) return;
+  const { rows } = await sql`
+    select target from webhook_target
+     where target = ${target} and epoch = ${epoch}
+       and stream_epoch = ${position.epoch} and seq = ${position.sequence}`.execute(db);
+  if (rows.length === 0) throw new TargetLostError({ target, epoch });
 }
 
-/** The event of a lane whose turn it is; `undefined` when none waits. */
-export async function firstWaiting(db: Db, target: string, lane: string): Promise<WaitingEvent | undefined> {
-  const row = await db
+/** The first events with an ordering key, at most `limit`, and no more after the one that makes `maxBytes` full. */
+export async function firstWaiting(
+  db: Db,
+  target: string,
+  orderingKey: string,
+  limit: number,
+  maxBytes: number,
+): Promise<WaitingEvent[]> {
+  const page = db
     .selectFrom('webhook_waiting')
-    .select(['lane', 'stream_epoch as streamEpoch', 'seq as sequence', 'event_id as id', 'type', 'channel'])
-    .select([
-      'payload',
-      'attempts',
-      sql<number>`(extract(epoch from now() - waiting_since) * 1000)::float8`.as('waitedMs'),
-    ])
+    .selectAll()
+    .select(sql<number>`sum(octet_length(payload)) over (order by stream_epoch, seq)`.as('bytes'))
     .where('target', '=', target)
-    .where('lane', '=', lane)
+    .where('ordering_key', '=', orderingKey)
     .orderBy('stream_epoch')
     .orderBy('seq')
-    .limit(1)
-    .executeTakeFirst();
-  return row && { ...row, channel: row.channel ?? undefined };
+    .limit(limit);
+  const rows = await db
+    .selectFrom(page.as('page'))
+    .select(['ordering_key as orderingKey', 'stream_epoch as streamEpoch', 'seq as sequence', 'event_id as id', 'type'])
+    .select(['channel', 'payload', 'attempts'])
+    .select(sql<number>`(extract(epoch from now() - waiting_since) * 1000)::float8`.as('waitedMs'))
+    .where(sql<number>`bytes - octet_length(payload)`, '<', maxBytes)
+    .orderBy('stream_epoch')
+    .orderBy('seq')
+    .execute();
+  const now = performance.now();
+  return rows.map(({ waitedMs, channel, ...row }) => ({
+    ...row,
+    channel: channel ?? undefined,
+    waitingSince: now - waitedMs,
+  }));
 }
 
-/** Picks out one event of those that wait. */
-function isEvent(event: WebhookEvent, target: string) {
-  return (eb: ExpressionBuilder<Tables, 'webhook_waiting'>) =>
-    eb.and({ target, lane: event.lane, stream_epoch: event.streamEpoch, seq: event.sequence });
+/**
+ * Takes events that were delivered off the list.
+ *
+ * @throws TargetLostError when another process has the target; nothing was written then
+ */
+export async function endWaiting(db: Db, claim: TargetClaim, events: readonly WebhookEvent[]): Promise<void> {
+  const keys = events.map((event) => event.orderingKey);
+  const epochs = events.map((event) => event.streamEpoch);
+  const sequences = events.map((event) => event.sequence);
+  await writeFenced(
+    db,
+    claim,
+    sql`gone as (
+      delete from webhook_waiting w
+       using fence, unnest(${keys}::text[], ${epochs}::int8[], ${sequences}::int8[]) as e (ordering_key, stream_epoch, seq)
+       where w.target = fence.target and w.ordering_key = e.ordering_key
+         and w.stream_epoch = e.stream_epoch and w.seq = e.seq
+    )`,
+  );
 }
 
-/** Takes an event that was delivered off the list. */
-export async function endWaiting(db: Db, { target }: TargetClaim, event: WebhookEvent): Promise<void> {
-  await db.deleteFrom('webhook_waiting').where(isEvent(event, target)).execute();
-}
-
-/** Notes a failed attempt. */
+/**
+ * Notes a failed attempt.
+ *
+ * @throws TargetLostError when another process has the target; nothing was written then
+ */
 export async function noteAttempt(
   db: Db,
-  { target }: TargetClaim,
+  claim: TargetClaim,
   event: WebhookEvent,
   attempts: number,
   lastError: string,
 ): Promise<void> {
-  const outcome = { attempts, last_error: lastError };
-  await db.updateTable('webhook_waiting').set(outcome).where(isEvent(event, target)).execute();
+  await writeFenced(
+    db,
+    claim,
+    sql`noted as (
+      update webhook_waiting w set attempts = ${attempts}, last_error = ${lastError} from fence
+       where w.target = fence.target and w.ordering_key = ${event.orderingKey}
+         and w.stream_epoch = ${event.streamEpoch} and w.seq = ${event.sequence}
+    )`,
+  );
 }
 
-export interface WaitingLane {
-  readonly lane: string;
+/** Events with one ordering key that wait. */
+export interface WaitingSummary {
+  readonly orderingKey: string;
   readonly count: number;
   readonly bytes: number;
+  /** Of the one that was tried most often. */
+  readonly attempts: number;
 }
 
-/** The lanes of a target in which events wait. */
-export function waitingLanes(db: Db, target: string): Promise<WaitingLane[]> {
+/** What waits for a target. */
+export function summarizeWaiting(db: Db, target: string): Promise<WaitingSummary[]> {
   return db
     .selectFrom('webhook_waiting')
     .select(({ fn }) => [
-      'lane',
+      'ordering_key as orderingKey',
       fn.countAll<number>().as('count'),
       sql<number>`sum(octet_length(payload))`.as('bytes'),
+      fn.max('attempts').as('attempts'),
     ])
     .where('target', '=', target)
-    .groupBy('lane')
-    .execute();
-}
-
-/**
- * Takes events off the list that are going to be read from the stream again: those from `from` to `to`, inclusive.
- * Otherwise they would be sent before others of their lane that come before them and are read again, too.
- */
-export async function dropReadAgain(
-  db: Db,
-  { target }: TargetClaim,
-  { streamEpoch, from, to }: { readonly streamEpoch: number; readonly from: number; readonly to: number },
-): Promise<void> {
-  await db
-    .deleteFrom('webhook_waiting')
-    .where('target', '=', target)
-    .where('stream_epoch', '=', streamEpoch)
-    .where((eb) => eb.between('seq', from, to))
+    .groupBy('ordering_key')
     .execute();
 }

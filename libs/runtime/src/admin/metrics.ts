@@ -69,7 +69,7 @@ export class Metrics {
     'Events that left the events stream before they were read',
     'target',
   );
-  readonly webhooksWaiting = this.gauges('hearth_webhooks_waiting', 'Events put aside after a failure', 'target');
+  readonly webhooksWaiting = this.gauges('hearth_webhooks_waiting', 'Events written down, not yet delivered', 'target');
   readonly webhooksLag = this.gauges('hearth_webhooks_lag', 'Events of the stream not yet delivered', 'target');
   readonly webhooksPaused = this.gauges('hearth_webhooks_paused', 'Whether the URL asked not to be called', 'target');
   readonly appendBatchSeconds = new Histogram({
