@@ -4,17 +4,16 @@ import {
   IngestPosition,
   openIngestReader,
   PullConsumer,
-  purgeIngest,
   StreamMessage,
 } from '@hearth/stream';
-import { FencedError, FencedPosition, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
-import type { UnsavedChanges } from '@hearth/channels';
-import type { BackendEvent, OperationReply } from '@hearth/wire';
+import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
+import type { BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
-import { Answer, ChannelOperations } from './channel-operations';
+import { ChannelOperations } from './channel-operations';
 import { Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
+import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
@@ -26,21 +25,6 @@ const BATCH_BYTES = 256 * 1024;
 const UNDELIVERED_BATCHES = 32;
 const RETRY_MS = 250;
 const NO_DUPLICATES: ReadonlySet<Sequenced> = new Set();
-/** An ingest stream is shortened by so many messages at once, or when it has been quiet. */
-const PURGE_EVERY_MS = 5_000;
-
-/** A point from which the partition can be processed again with the same outcome. */
-interface Checkpoint {
-  readonly position: IngestPosition;
-  readonly markMs: number;
-}
-
-/** What is behind a checkpoint that has been reached. */
-interface Reached {
-  readonly changes?: UnsavedChanges;
-  readonly answers: readonly Answer[];
-}
-
 const NOTHING_REACHED: Reached = { answers: [] };
 
 /** What a batch became. */
@@ -71,20 +55,9 @@ export class PartitionWorker {
   private sequencing: Sequencing;
   /** Read so far. */
   private position: IngestPosition;
-  /** Fanned out so far. */
-  private safe: Checkpoint;
-  private savedSequence: number;
-  /** What has become of the channels between the saved position and the safe one. */
-  private unsaved: UnsavedChanges | undefined;
-  /** Operations whose effects are safe but not saved yet. */
-  private answers: Answer[] = [];
+  private readonly saved: SavedPosition;
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
-  /** The commit or save under way: one at a time, so that positions reach the database in order. */
-  private writing: Promise<unknown> = Promise.resolve();
-  private isSaving = false;
-  private purgedSequence = 0;
-  private purgedAt = Date.now();
   private busy = false;
   /** Batches that the deliver stream is not known to hold. */
   private undelivered = 0;
@@ -100,15 +73,6 @@ export class PartitionWorker {
     private readonly onFenced: () => void,
   ) {
     this.partition = claim.partition;
-    this.position = {
-      epoch: claim.streamEpoch,
-      sequence: claim.seq,
-      timeNs: claim.streamTime ?? '',
-      streamCreated: claim.streamCreated ?? '',
-    };
-    this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
-    this.safe = { position: this.position, markMs: claim.timeMs };
-    this.savedSequence = claim.seq;
     this.timer = this.scheduleTimer();
     this.operations = new ChannelOperations(
       this.partition,
@@ -119,6 +83,9 @@ export class PartitionWorker {
         parts.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
       },
     );
+    this.saved = new SavedPosition(parts, claim, this.operations, () => this.fence());
+    this.position = this.saved.safe.position;
+    this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
     this.timer.start();
     this.stopped = this.run();
   }
@@ -135,38 +102,29 @@ export class PartitionWorker {
 
   /** Time of the stream's clock up to which everything has been processed, ms since 1970. */
   get processedMs(): number {
-    return this.safe.position.timeNs === '' ? 0 : Math.floor(Number(this.safe.position.timeNs) / 1_000_000);
+    const { timeNs } = this.saved.safe.position;
+    return timeNs === '' ? 0 : Math.floor(Number(timeNs) / 1_000_000);
   }
 
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
   async stop(): Promise<void> {
-    this.stopping = true;
-    this.timer.stop();
-    this.reader?.close();
+    this.end();
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
     const { db } = this.parts.database;
     try {
-      await this.write([]);
+      await this.saved.write([]);
     } catch (error) {
       // The next owner begins at what was saved last.
       await releasePartition(db, this.partition, this.claim.epoch);
       throw error;
     }
-    await releasePartition(db, this.partition, this.claim.epoch, this.fenced(this.safe));
+    await releasePartition(db, this.partition, this.claim.epoch, this.saved.fenced);
   }
 
   /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
-  async save(): Promise<void> {
-    const { sequence, streamCreated } = this.safe.position;
-    if (sequence !== this.savedSequence || streamCreated !== this.claim.streamCreated || this.unsaved !== undefined) {
-      await this.saveNow();
-    }
-    if (this.savedSequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
-      this.purgedAt = Date.now();
-      await purgeIngest(this.parts.stream, this.partition, this.savedSequence);
-      this.purgedSequence = this.savedSequence;
-    }
+  save(): Promise<void> {
+    return this.saved.save();
   }
 
   private async run(): Promise<void> {
@@ -261,7 +219,7 @@ export class PartitionWorker {
 
   private async commitOnce(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
     try {
-      return await this.write(durable);
+      return await this.saved.write(durable);
     } catch (error) {
       if (!isDataError(error)) throw error;
       const [only, ...others] = durable;
@@ -277,70 +235,6 @@ export class PartitionWorker {
     const dropped = new Set<Sequenced>();
     for (const message of durable) for (const one of await this.commitOnce([message])) dropped.add(one);
     return dropped;
-  }
-
-  /**
-   * Writes to Postgres, in one transaction: what is durable of a batch, and the safe position with all that is not saved
-   * before it.
-   */
-  private write(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
-    const written = this.writing.then(() => this.writeNow(durable));
-    this.writing = written.catch(() => undefined);
-    return written;
-  }
-
-  private async writeNow(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
-    const { safe, unsaved, answers } = this;
-    this.unsaved = undefined;
-    this.answers = [];
-    try {
-      const duplicates = await this.parts.groupCommit.commit(durable, this.fenced(safe), unsaved?.toRows());
-      if (unsaved !== undefined) this.operations.saved(unsaved);
-      this.savedSequence = safe.position.sequence;
-      for (const answer of answers) this.answer(answer);
-      return duplicates;
-    } catch (error) {
-      if (unsaved !== undefined) {
-        if (this.unsaved !== undefined) unsaved.add(this.unsaved);
-        this.unsaved = unsaved;
-      }
-      this.answers = [...answers, ...this.answers];
-      throw error;
-    }
-  }
-
-  private answer({ to, refusal, afterEvents }: Answer): void {
-    const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
-    const send = (): void => this.parts.stream.tell(to, JSON.stringify(reply));
-    if (afterEvents) void this.parts.events.told().then(send);
-    else send();
-  }
-
-  private async saveNow(): Promise<void> {
-    try {
-      await this.write([]);
-    } catch (error) {
-      if (error instanceof FencedError) return this.fence();
-      throw error;
-    }
-  }
-
-  /** Saves as soon as there is something that somebody waits for or may want to read. */
-  private saveSoon(): void {
-    if (this.isSaving || this.stopping) return;
-    this.isSaving = true;
-    void this.saveWhileNeeded().finally(() => (this.isSaving = false));
-  }
-
-  private async saveWhileNeeded(): Promise<void> {
-    while (!this.stopping && (this.unsaved !== undefined || this.answers.length > 0)) {
-      try {
-        await this.saveNow();
-      } catch (error) {
-        this.parts.logger.warn({ partition: this.partition, err: error }, 'channel state not saved, trying again');
-        await delay(RETRY_MS);
-      }
-    }
   }
 
   /** Repeats a step until it succeeds: every step of a batch changes nothing when it is repeated. */
@@ -370,43 +264,33 @@ export class PartitionWorker {
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(
-    delivered: Promise<void>,
-    events: Promise<void>,
-    checkpoint: Checkpoint,
-    { changes, answers }: Reached,
-  ): void {
+  private advanceWhen(delivered: Promise<void>, events: Promise<void>, checkpoint: Checkpoint, reached: Reached): void {
     this.undelivered++;
     this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
     this.unconfirmed++;
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)
       .then(
-        () => {
-          this.safe = checkpoint;
-          if (changes !== undefined) this.keepUnsaved(changes);
-          if (answers.length > 0) this.answers.push(...answers);
-          if (changes !== undefined || answers.length > 0) this.saveSoon();
-        },
+        () => this.saved.advance(checkpoint, reached),
         // Only closing the publisher ends a wait; what was not confirmed is processed again by the next owner.
         () => undefined,
       )
       .finally(() => this.unconfirmed--);
   }
 
-  private keepUnsaved(changes: UnsavedChanges): void {
-    if (this.unsaved === undefined) this.unsaved = changes;
-    else this.unsaved.add(changes);
-  }
-
   /** Ends without saving anything: another worker has the partition, or may have it. */
   fence(): void {
     if (this.stopping) return;
-    this.stopping = true;
-    this.timer.stop();
-    this.reader?.close();
+    this.end();
     this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
+  }
+
+  private end(): void {
+    this.stopping = true;
+    this.saved.stop();
+    this.timer.stop();
+    this.reader?.close();
   }
 
   private scheduleTimer(): ScheduleTimer {
@@ -424,18 +308,6 @@ export class PartitionWorker {
     return new Sequencing(this.partition, position.epoch, markMs, ({ sequence }, error) => {
       this.parts.logger.error({ partition: this.partition, sequence, err: error }, 'not a publish request: skipped');
     });
-  }
-
-  private fenced({ position, markMs }: Checkpoint): FencedPosition {
-    return {
-      partition: this.partition,
-      epoch: this.claim.epoch,
-      streamEpoch: position.epoch,
-      seq: position.sequence,
-      timeMs: markMs,
-      streamTime: position.timeNs === '' ? null : position.timeNs,
-      streamCreated: position.streamCreated === '' ? null : position.streamCreated,
-    };
   }
 }
 

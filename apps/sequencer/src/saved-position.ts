@@ -1,0 +1,175 @@
+import type { UnsavedChanges } from '@hearth/channels';
+import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
+import { IngestPosition, purgeIngest } from '@hearth/stream';
+import type { OperationReply } from '@hearth/wire';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Answer, ChannelOperations } from './channel-operations';
+import type { SequencerParts } from './sequencer-parts';
+import type { Sequenced } from './sequencing';
+
+/** A point from which the partition can be processed again with the same outcome. */
+export interface Checkpoint {
+  readonly position: IngestPosition;
+  readonly markMs: number;
+}
+
+/** What is behind a checkpoint that has been reached. */
+export interface Reached {
+  readonly changes?: UnsavedChanges;
+  readonly answers: readonly Answer[];
+}
+
+const RETRY_MS = 250;
+/** An ingest stream is shortened by so many messages at once, or when it has been quiet. */
+const PURGE_EVERY_MS = 5_000;
+
+/**
+ * How far the next owner of a partition need not go back, and what the database does not know yet of the way there.
+ *
+ * Everything before the safe position has been fanned out and confirmed. It is saved together with what operations have
+ * changed up to it, so that the database always holds the state of the channels as of the saved position; whoever waits
+ * for that is answered then.
+ */
+export class SavedPosition {
+  private current: Checkpoint;
+  private savedSequence: number;
+  /** What has become of the channels between the saved position and the safe one. */
+  private unsaved: UnsavedChanges | undefined;
+  /** Operations whose effects are safe but not saved yet. */
+  private answers: Answer[] = [];
+  /** The commit or save under way: one at a time, so that positions reach the database in order. */
+  private writing: Promise<unknown> = Promise.resolve();
+  private isSaving = false;
+  private isStopped = false;
+  private purgedSequence = 0;
+  private purgedAt = Date.now();
+
+  constructor(
+    private readonly parts: Pick<SequencerParts, 'events' | 'groupCommit' | 'logger' | 'stream'>,
+    private readonly claim: PartitionState,
+    private readonly operations: Pick<ChannelOperations, 'saved'>,
+    /** Called when another worker has taken the partition. */
+    private readonly onFenced: () => void,
+  ) {
+    const { streamEpoch: epoch, seq: sequence, streamTime, streamCreated, timeMs: markMs } = claim;
+    const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
+    this.current = { position, markMs };
+    this.savedSequence = sequence;
+  }
+
+  /** Up to which everything has been fanned out and confirmed. */
+  get safe(): Checkpoint {
+    return this.current;
+  }
+
+  /** As the database takes it. */
+  get fenced(): FencedPosition {
+    const { position, markMs } = this.current;
+    return {
+      partition: this.claim.partition,
+      epoch: this.claim.epoch,
+      streamEpoch: position.epoch,
+      seq: position.sequence,
+      timeMs: markMs,
+      streamTime: position.timeNs === '' ? null : position.timeNs,
+      streamCreated: position.streamCreated === '' ? null : position.streamCreated,
+    };
+  }
+
+  /** Moves the safe position on, and saves it soon if somebody waits for what has been reached or may want to read it. */
+  advance(checkpoint: Checkpoint, { changes, answers }: Reached): void {
+    this.current = checkpoint;
+    if (changes !== undefined) {
+      if (this.unsaved === undefined) this.unsaved = changes;
+      else this.unsaved.add(changes);
+    }
+    this.answers.push(...answers);
+    if (changes !== undefined || answers.length > 0) this.saveSoon();
+  }
+
+  /**
+   * Writes to Postgres, in one transaction: what is durable of a batch, and the safe position with all that is not saved
+   * before it.
+   *
+   * @returns the duplicates
+   * @throws FencedError when another worker owns the partition
+   */
+  write(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+    const written = this.writing.then(() => this.writeNow(durable));
+    this.writing = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
+  async save(): Promise<void> {
+    const { sequence, streamCreated } = this.current.position;
+    if (sequence !== this.savedSequence || streamCreated !== this.claim.streamCreated || this.unsaved !== undefined) {
+      await this.saveNow();
+    }
+    if (this.savedSequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
+      this.purgedAt = Date.now();
+      await purgeIngest(this.parts.stream, this.claim.partition, this.savedSequence);
+      this.purgedSequence = this.savedSequence;
+    }
+  }
+
+  /** Saves nothing by itself from now on. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  /** Tells who asked what became of it. */
+  answer({ to, refusal, afterEvents }: Answer): void {
+    const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
+    const send = (): void => this.parts.stream.tell(to, JSON.stringify(reply));
+    if (afterEvents) void this.parts.events.told().then(send);
+    else send();
+  }
+
+  private async writeNow(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+    const { fenced, unsaved, answers } = this;
+    this.unsaved = undefined;
+    this.answers = [];
+    try {
+      const duplicates = await this.parts.groupCommit.commit(durable, fenced, unsaved?.toRows());
+      if (unsaved !== undefined) this.operations.saved(unsaved);
+      this.savedSequence = fenced.seq;
+      for (const answer of answers) this.answer(answer);
+      return duplicates;
+    } catch (error) {
+      if (unsaved !== undefined) {
+        if (this.unsaved !== undefined) unsaved.add(this.unsaved);
+        this.unsaved = unsaved;
+      }
+      this.answers = [...answers, ...this.answers];
+      throw error;
+    }
+  }
+
+  private async saveNow(): Promise<void> {
+    try {
+      await this.write([]);
+    } catch (error) {
+      if (error instanceof FencedError) return this.onFenced();
+      throw error;
+    }
+  }
+
+  private saveSoon(): void {
+    if (this.isSaving || this.isStopped) return;
+    this.isSaving = true;
+    void this.saveWhileNeeded().finally(() => (this.isSaving = false));
+  }
+
+  private async saveWhileNeeded(): Promise<void> {
+    while (!this.isStopped && (this.unsaved !== undefined || this.answers.length > 0)) {
+      try {
+        await this.saveNow();
+      } catch (error) {
+        const { partition } = this.claim;
+        this.parts.logger.warn({ partition, err: error }, 'channel state not saved, trying again');
+        await delay(RETRY_MS);
+      }
+    }
+  }
+}
