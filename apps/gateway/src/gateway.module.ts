@@ -34,6 +34,8 @@ import { Tokens } from './connection/tokens';
 import { GatewayLease } from './gateway-lease';
 import { MissedLog } from './resume/missed-log';
 import { Resume } from './resume/resume';
+import { ResumeKeys } from './resume/resume-keys';
+import { Resumption } from './resume/resumption';
 import { ClientGateway } from './transport/client.gateway';
 import { Handshake } from './transport/handshake';
 import { RealtimeAdapter } from './transport/realtime.adapter';
@@ -70,6 +72,12 @@ const SWEEP_MS = 500;
     Hub,
     Joining,
     Resume,
+    Resumption,
+    {
+      provide: ResumeKeys,
+      useFactory: (database: Database, config: HearthConfig) => ResumeKeys.open(database, config),
+      inject: [Database, CONFIG],
+    },
     MissedLog,
     ClientPublish,
     ClientReactions,

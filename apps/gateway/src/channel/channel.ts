@@ -78,6 +78,8 @@ export class Channel implements IntakeReader {
 
   /** Removes a subscriber that has got everything up to now, and gets nothing of the channel any more. */
   remove(subscriber: Subscriber): void {
+    // It still gets what it missed, and is none yet.
+    if (subscriber.slot < 0) return this.release();
     if (subscriber.socket.isOpen) this.flush();
     this.ahead?.delete(subscriber.connectionId);
     const moved = this.subscribers.pop();

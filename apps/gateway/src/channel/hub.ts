@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deliverSubject } from '@hearth/wire';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import {
+  deliverExtent,
   deliverStreamEnd,
   DeliverSubscriber,
   readDelivered,
@@ -36,7 +37,8 @@ export class Hub implements ChannelHost {
   private readonly stopListening: () => void;
   private dirty: Channel[] = [];
   /** End of the deliver stream at the last checkpoint and at the one before. */
-  private streamEnd = 0;
+  streamEnd = 0;
+  streamCreatedMs = 0;
   private earlierStreamEnd = 0;
   /** Grows with every reconnect: what was learned from NATS before it proves nothing after it. */
   private reconnects = 0;
@@ -123,8 +125,9 @@ export class Hub implements ChannelHost {
     const { reconnects } = this;
     if (this.catchingUp || !this.stream.isConnected) return;
     try {
-      const end = await deliverStreamEnd(this.stream);
+      const { created, last: end } = await deliverExtent(this.stream);
       if (this.reconnects !== reconnects) return;
+      this.streamCreatedMs = Date.parse(created);
       this.earlierStreamEnd = Math.min(this.streamEnd, end);
       this.streamEnd = end;
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   type StreamConnection,
 } from '@hearth/stream';
 import { within } from '@hearth/timing';
+import type { ResumeStart } from '../resume/resume-token';
 
 /** What the intakes of a gateway share. */
 export interface IntakeHost {
@@ -20,6 +21,10 @@ export interface IntakeHost {
   readonly logger: Logger;
   /** A sequence of the deliver stream up to which everything has certainly reached this gateway. */
   readonly safeSequence: number;
+  /** The last sequence that the deliver stream is known to have had, 0 while that is not known. */
+  readonly streamEnd: number;
+  /** When the deliver stream was created, ms since 1970; 0 while that is not known. */
+  readonly streamCreatedMs: number;
 }
 
 /** Who gets what an intake has taken in. */
@@ -81,6 +86,8 @@ export class Intake {
   private readAgain = false;
   /** The deliver stream's messages up to here have been taken into account. */
   private readSequence = 0;
+  /** The deliver stream ended there before this channel was looked up in it. */
+  private openedBehind = 0;
   /** The deliver stream's newest message of this channel when it was opened: nobody here waits for an older one. */
   private openSequence = 0;
 
@@ -98,6 +105,18 @@ export class Intake {
   close(): void {
     this.isClosed = true;
     this.interest.close();
+  }
+
+  /** Where the right of a subscriber begins that comes now (resume §2, `from`). */
+  end(): ResumeStart {
+    const { last, lastId, host, openedBehind, readSequence } = this;
+    return {
+      position: last,
+      id: lastId,
+      streamCreatedMs: host.streamCreatedMs,
+      streamSequence: Math.max(host.safeSequence, openedBehind, readSequence),
+      atMs: Date.now(),
+    };
   }
 
   /** Whether a message that was seen elsewhere may not have come here yet. */
@@ -164,11 +183,13 @@ export class Intake {
   private async open(): Promise<void> {
     try {
       await within(OPEN_TIMEOUT_MS, this.interest.active);
+      const { streamEnd } = this.host;
       const stored = await lastDelivered(this.host.stream, this.name);
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;
       this.readSequence = stored?.sequence ?? 0;
       this.openSequence = this.readSequence;
+      this.openedBehind = streamEnd;
     } catch (error) {
       this.close();
       throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });

@@ -1,6 +1,8 @@
 import {
+  ConnectResume,
   isPresenceChannel,
   ProtocolError,
+  ResumePoint,
   subscribedFrame,
   unsubscribedFrame,
   type ClientFrame,
@@ -22,8 +24,12 @@ import { Subscription, type AllowedSubscription } from '../connection/subscripti
 import type { Subscriptions } from '../connection/subscriptions';
 import { Tokens } from '../connection/tokens';
 import type { ClientSocket } from '../frames/client-socket';
+import { FrameBatch } from '../frames/frame-batch';
+import type { Seen } from '../channel/intake';
+import { PagedReplay } from '../resume/paged-replay';
 import { Replay } from '../resume/replay';
 import { Resume, type Missed } from '../resume/resume';
+import { Resumption, type Resumed } from '../resume/resumption';
 import { StorageReader } from './storage-reader';
 
 /** A connection that may subscribe. */
@@ -33,10 +39,16 @@ export interface Joiner extends Requester {
   readonly hasEnded: boolean;
   /** Until what it missed of the channel that it joined last has been written. */
   replayed: Promise<void> | undefined;
+  /** What it is still being sent of what it missed: one replay at a time, so that no client has more of them waiting. */
+  replays: Promise<void> | undefined;
+  /** When it ends at the latest, ms since 1970. */
+  readonly expiresAtMs: number;
   /** Of the channels that it has entered or tried to enter. */
   partitions: Set<number> | undefined;
   /** Called when it does not read what it is sent. */
   cutOff(): void;
+  /** Ends the connection from our side (websocket-protocol §8). */
+  close(code: number, reason: string): void;
   answer(frame: string, answerId: number | undefined): void;
   /** @param channel as the client sent it */
   refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void;
@@ -47,9 +59,16 @@ type SubscribeFrame = Extract<ClientFrame, { kind: 'subscribe' }>;
 /** How a subscription was asked for. */
 interface JoinRequest {
   readonly answerId?: number;
-  /** Last message that the client has seen, when it resumes. */
+  /** Last message that the client has seen, when it resumes in the old way (resume §5). */
   readonly after?: string;
+  /** The client wants a token, and goes on from there. */
+  readonly resumable?: Resumable;
   readonly autoSubscribed?: boolean;
+}
+
+/** What a client asks with that wants a token; without a point that could not be understood. */
+interface Resumable {
+  readonly point: ResumePoint | undefined;
 }
 
 /** A channel that a connection can enter in this very moment. One of the two functions must be called, once. */
@@ -58,6 +77,8 @@ interface Entrance {
   readonly allowed: AllowedSubscription;
   /** What a resuming client missed up to this moment; `undefined` for one that does not resume. */
   readonly enter: () => Missed | undefined;
+  /** How its resume goes on, for one that asked for more than a token. */
+  readonly resumed?: Resumed;
   readonly giveUp: () => void;
 }
 
@@ -70,6 +91,7 @@ export class Joining {
     private readonly hub: Hub,
     private readonly tokens: Tokens,
     private readonly resume: Resume,
+    private readonly resumption: Resumption,
     private readonly attendance: Attendance,
     private readonly storage: StorageReader,
     @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
@@ -85,23 +107,28 @@ export class Joining {
    */
   subscribe(
     joiner: Joiner,
-    { channel, token, after }: SubscribeFrame,
+    { channel, token, after, resume }: SubscribeFrame,
     answerId: number | undefined,
   ): Promise<void> | undefined {
-    if (token === undefined)
-      return this.join(joiner, allowSubscription(channel, joiner, undefined), { answerId, after });
+    const request = { answerId, after, resumable: resume && { point: resume } };
+    if (token === undefined) return this.join(joiner, allowSubscription(channel, joiner, undefined), request);
     return subscribeToken(token, joiner, this.tokens).then((claims) =>
-      this.join(joiner, allowSubscription(channel, joiner, claims), { answerId, after }),
+      this.join(joiner, allowSubscription(channel, joiner, claims), request),
     );
   }
 
   /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
-  async autoSubscribe(joiner: Joiner, channels: readonly string[]): Promise<void> {
-    const opened = channels.map(async (channel) => this.open(allowSubscription(channel, joiner, undefined), undefined));
+  async autoSubscribe(joiner: Joiner, channels: readonly string[], resume: ConnectResume | undefined): Promise<void> {
+    const opened = channels.map(async (channel) => {
+      const allowed = allowSubscription(channel, joiner, undefined);
+      const request = { autoSubscribed: true, resumable: resume && { point: pointFor(resume, allowed) } };
+      return { request, entrance: await this.open(joiner, allowed, request) };
+    });
     await Promise.allSettled(opened);
-    for (const [index, entrance] of opened.entries()) {
+    for (const [index, one] of opened.entries()) {
       try {
-        await this.enter(joiner, await entrance, { autoSubscribed: true });
+        const { request, entrance } = await one;
+        await this.enter(joiner, entrance, request);
       } catch (error) {
         joiner.refuse(error, channels[index], undefined);
       }
@@ -123,8 +150,7 @@ export class Joining {
   }
 
   private join(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
-    const { after } = request;
-    const entrance = this.open(allowed, after === undefined ? undefined : { connectionId: joiner.id, after });
+    const entrance = this.open(joiner, allowed, request);
     if (!(entrance instanceof Promise)) return this.enter(joiner, entrance, request);
     // One replay at a time, so that no client has more of them waiting.
     return entrance.then((open) => this.enter(joiner, open, request)).then(() => joiner.replayed);
@@ -137,27 +163,31 @@ export class Joining {
    * @throws ProtocolError `INVALID_SUBSCRIBE_TOKEN`
    * @throws OutageError; nothing has been used up then
    */
-  private open(allowed: AllowedSubscription, resuming: Resuming | undefined): Entrance | Promise<Entrance> {
+  private open(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
-    if (!channel.intake.isOpen || allowed.token?.singleUse === true || resuming !== undefined) {
-      return this.openLater(channel, allowed, resuming);
+    if (!channel.intake.isOpen || allowed.token?.singleUse === true || hasPast(request)) {
+      return this.openLater(joiner, channel, allowed, request);
     }
     return { channel, allowed, enter: () => undefined, giveUp: () => channel.release() };
   }
 
   private async openLater(
+    joiner: Joiner,
     channel: Channel,
     allowed: AllowedSubscription,
-    resuming: Resuming | undefined,
+    request: JoinRequest,
   ): Promise<Entrance> {
+    const { after, resumable } = request;
     let takeMissed: (() => Missed) | undefined;
+    let resumed: Resumed | undefined;
     const giveUp = () => {
       takeMissed?.();
       channel.release();
     };
     try {
       await channel.intake.opened;
-      takeMissed = resuming === undefined ? undefined : await this.collectMissed(channel, allowed, resuming);
+      if (after !== undefined) takeMissed = await this.collectMissed(joiner, channel, allowed, after);
+      if (resumable !== undefined && hasPast(request)) resumed = await this.resumed(channel, allowed, resumable);
       if (allowed.token !== undefined && !(await this.tokens.consume(allowed.token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
@@ -165,13 +195,24 @@ export class Joining {
       giveUp();
       throw error;
     }
-    return { channel, allowed, enter: () => takeMissed?.(), giveUp };
+    return { channel, allowed, enter: () => takeMissed?.(), resumed, giveUp };
   }
 
-  private collectMissed(channel: Channel, { terms }: AllowedSubscription, resuming: Resuming): Promise<() => Missed> {
+  private resumed(channel: Channel, { terms }: AllowedSubscription, { point }: Resumable): Promise<Resumed> {
+    const visibleSinceMs = historyStartMs(channel.name, terms.grants);
+    return this.resumption.resume({ channel, point, uid: terms.identity.uid, historyStartMs: visibleSinceMs });
+  }
+
+  private collectMissed(
+    joiner: Joiner,
+    channel: Channel,
+    { terms }: AllowedSubscription,
+    after: string,
+  ): Promise<() => Missed> {
     return this.resume.collect({
       channel,
-      ...resuming,
+      connectionId: joiner.id,
+      after,
       visibleSinceMs: historyStartMs(channel.name, terms.grants),
       echoes: (event) => terms.grants.messageDirectives(channel.name, event).echo,
       hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
@@ -202,32 +243,93 @@ export class Joining {
 
   /** @param membersJson presence channels only */
   private begin(joiner: Joiner, entrance: Entrance, request: JoinRequest, membersJson?: string): void {
-    const { channel, allowed, enter } = entrance;
+    const { channel, allowed, enter, resumed } = entrance;
     const { terms } = allowed;
     const missed = enter();
+    const subscription = new Subscription(joiner, channel, terms);
     const frame = subscribedFrame({
       channel: channel.name,
       alias: terms.alias,
       identity: terms.identity,
       autoSubscribed: request.autoSubscribed,
       membersJson,
-      resume: missed === undefined ? undefined : { complete: missed.complete },
+      resume:
+        request.resumable === undefined
+          ? missed && { complete: missed.complete }
+          : { complete: resumed?.plan.complete, token: this.resumeToken(joiner, subscription, resumed) },
     });
     const welcome = (): void => {
       joiner.answer(frame, request.answerId);
       if (missed === undefined || missed.frames.length === 0) return;
       joiner.replayed = Replay.send(subscription, missed.frames, this.maxBacklogBytes);
     };
-    const subscription = new Subscription(joiner, channel, terms);
-    joiner.subscriptions.add(subscription, welcome, missed?.seen);
-    if (!terms.grants.mayObserveStorage(channel.name)) return;
+    if (resumed === undefined) {
+      joiner.subscriptions.add(subscription, welcome, missed?.seen);
+      this.beginSnapshot(subscription);
+      return;
+    }
+    joiner.subscriptions.register(subscription);
+    welcome();
+    this.replay(joiner, subscription, resumed, request.resumable?.point?.after);
+  }
+
+  private resumeToken(joiner: Joiner, { channel, identity }: Subscription, resumed: Resumed | undefined): string {
+    const chain = [joiner.id, ...(resumed?.connectionIds ?? [])];
+    return this.resumption.token(channel, identity.uid, chain, joiner.expiresAtMs, resumed?.plan.from);
+  }
+
+  /** Sends what was missed, and makes the subscription a subscriber of its channel. Everything else goes on meanwhile. */
+  private replay(joiner: Joiner, subscription: Subscription, resumed: Resumed, after: string | undefined): void {
+    const { channel, grants, socket } = subscription;
+    const reader = {
+      channel,
+      socket,
+      get isActive() {
+        return subscription.isActive;
+      },
+      chain: [joiner.id, ...resumed.connectionIds],
+      maxBacklogBytes: this.maxBacklogBytes,
+      echoes: (event: string) => grants.messageDirectives(channel.name, event).echo,
+      cutOff: () => joiner.cutOff(),
+      goLive: (frames: readonly Uint8Array[], seen: Seen | undefined): void => {
+        channel.add(subscription, () => frames.length > 0 && socket.write(new FrameBatch(frames)), seen);
+        this.beginSnapshot(subscription);
+      },
+    };
+    const replay = new PagedReplay(reader, resumed.plan, this.resumption, this.logger, after);
+    const run = (): Promise<void> =>
+      replay.run().catch((error: unknown) => {
+        this.logger.error({ channel: channel.name, err: error }, 'a replay failed');
+        joiner.close(1013, 'Try again later');
+      });
+    const running = joiner.replays === undefined ? run() : joiner.replays.then(run);
+    joiner.replays = running;
+    void running.then(() => {
+      if (joiner.replays === running) joiner.replays = undefined;
+    });
+  }
+
+  private beginSnapshot(subscription: Subscription): void {
+    if (!subscription.grants.mayObserveStorage(subscription.channel.name)) return;
     StorageSnapshot.begin(subscription, this.storage, this.maxBacklogBytes, this.logger);
   }
 }
 
-/** What a resuming client asks with. */
-interface Resuming {
-  readonly connectionId: string;
-  /** Id of the last message that it has seen. */
-  readonly after: string;
+/** Whether a subscription has to do with what was before it. */
+function hasPast({ after, resumable }: JoinRequest): boolean {
+  if (after !== undefined) return true;
+  if (resumable === undefined) return false;
+  const { point } = resumable;
+  return point === undefined || point.after !== undefined || point.token !== undefined;
+}
+
+/** What the connect URL says of a channel; for what it does not name, the client resumes from now on (resume §1). */
+function pointFor(
+  { points, isUnreadable }: ConnectResume,
+  { channel, terms }: AllowedSubscription,
+): ResumePoint | undefined {
+  if (isUnreadable) return undefined;
+  if (points.has(channel)) return points.get(channel);
+  if (terms.alias !== undefined && points.has(terms.alias)) return points.get(terms.alias);
+  return {};
 }

@@ -2,6 +2,7 @@ import { autoSubscriptions, Grants, type Claims, type Identity } from '@hearth/c
 import {
   ClientFrameError,
   connectedFrame,
+  ConnectResume,
   errorFrame,
   KEEP_ALIVE_FRAME,
   parseClientFrame,
@@ -29,6 +30,8 @@ export interface Opening {
   readonly claims: Claims;
   readonly sourceIp: string;
   readonly userAgent: string | undefined;
+  /** What it asks for its auto-subscribed channels; `undefined` when it does not resume. */
+  readonly resume: ConnectResume | undefined;
 }
 
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
@@ -58,6 +61,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   readonly subscriptions: Subscriptions;
   hasEnded = false;
   replayed: Promise<void> | undefined;
+  replays: Promise<void> | undefined;
   partitions: Set<number> | undefined;
 
   private readonly clock: ConnectionClock;
@@ -75,7 +79,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   constructor(
     readonly id: string,
     readonly socket: ClientSocket,
-    opening: Opening,
+    private readonly opening: Opening,
     private readonly host: ConnectionHost,
   ) {
     const { claims } = opening;
@@ -93,6 +97,10 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   get userAgent(): string | undefined {
     return this.origin.userAgent;
+  }
+
+  get expiresAtMs(): number {
+    return this.clock.expiresAtMs;
   }
 
   get activeAliases(): ReadonlyMap<string, string> {
@@ -134,7 +142,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.host.events.connected(this);
     const channels = autoSubscriptions(this.connect);
     if (channels.length === 0) this.isBusy = false;
-    else void this.host.joining.autoSubscribe(this, channels).finally(() => this.processWaiting());
+    else void this.host.joining.autoSubscribe(this, channels, this.opening.resume).finally(() => this.processWaiting());
   }
 
   receive(text: string | undefined, answerId?: number): void {

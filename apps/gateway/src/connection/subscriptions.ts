@@ -36,11 +36,16 @@ export class Subscriptions {
    * @param seen the last message that a resuming client has seen
    */
   add(subscription: Subscription, welcome: () => void, seen?: Seen): void {
+    this.register(subscription);
+    subscription.channel.add(subscription, welcome, seen);
+  }
+
+  /** Begins a subscription that becomes a subscriber of its channel when it has got what it missed. */
+  register(subscription: Subscription): void {
     const { channel, alias, identity, subscribedAtMs } = subscription;
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
     this.rights.entered(identity.uid, channel.intake, subscribedAtMs);
-    channel.add(subscription, welcome, seen);
     this.attendance.began(subscription);
   }
 

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageFrame, messagesMissedFrame } from '@hearth/protocol';
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
-import type { DeliveredPage, StoredDeliverRecord } from '@hearth/stream';
+import type { DeliveredPage, StartAt, StoredDeliverRecord } from '@hearth/stream';
 import type { MissedMessage } from '@hearth/store';
 import type { Logger } from '@hearth/runtime';
-import type { Outlet } from '../channel/channel';
-import type { Channel } from '../channel/channel';
+import type { Channel, Outlet } from '../channel/channel';
+import type { Seen } from '../channel/intake';
 import { FrameBatch } from '../frames/frame-batch';
 import type { ReplayPlan, ReplaySource } from './replay-plan';
 
@@ -49,11 +49,6 @@ export interface ReplayReader {
   goLive(frames: readonly Uint8Array[], through: Seen | undefined): void;
 }
 
-interface Seen {
-  readonly id: string;
-  readonly position: Position;
-}
-
 /**
  * Sends what a client missed in pages, each when it has read most of the one before, and makes the client a subscriber at
  * the place where a page meets what the channel has taken in: so each message is sent once, in the order of places.
@@ -65,8 +60,11 @@ export class PagedReplay {
   private lastId: string | undefined;
   /** Read, but a link before them is missing: a message that was stored late comes behind those that follow it. */
   private early: StoredDeliverRecord[] = [];
+  /** Of the channel's last message when the subscription began. */
   private readonly startedAt: Position | undefined;
+  private readonly startAt: StartAt;
 
+  /** Call it in the moment in which the subscription begins. */
   constructor(
     private readonly reader: ReplayReader,
     private readonly plan: ReplayPlan,
@@ -75,25 +73,27 @@ export class PagedReplay {
     /** Last id that the client has, if it named one. */
     after: string | undefined,
   ) {
-    this.at = plan.through;
+    const { channel } = reader;
+    this.startedAt = channel.intake.last;
+    this.at = plan.startAt === undefined ? channel.intake.last : plan.through;
+    this.startAt = plan.startAt ?? { sequence: channel.intake.end().streamSequence + 1 };
     this.lastId = after;
-    this.startedAt = reader.channel.intake.last;
   }
 
   /** Resolves when the client is a subscriber, or its subscription has ended. */
   async run(): Promise<void> {
-    const { logged, startAt } = this.plan;
+    const { logged } = this.plan;
     if (logged !== undefined) await this.sendLogged(logged.after, logged.before);
-    if (startAt === undefined) return this.finish([]);
-    let sequence = startAt;
+    if (this.isAt(this.reader.channel.intake.last)) return this.finish([]);
+    let { startAt } = this;
     let missingSince: number | undefined;
     while (await this.hasRoom()) {
       const heard = new Heard(this.reader.channel);
       try {
-        const page = await this.readPage(sequence);
+        const page = await this.readPage(startAt);
         if (!this.reader.isActive) return;
         const last = page.records.at(-1);
-        if (last !== undefined) sequence = { sequence: last.sequence + 1 };
+        if (last !== undefined) startAt = { sequence: last.sequence + 1 };
         const frames = this.take(page.records);
         const isMissing = this.early.length > 0 || !this.isAt(heard.since);
         missingSince = isMissing && page.isLast ? (missingSince ?? Date.now()) : undefined;
@@ -117,7 +117,7 @@ export class PagedReplay {
     return position === undefined || (this.at !== undefined && comparePositions(this.at, position) >= 0);
   }
 
-  private async readPage(startAt: NonNullable<ReplayPlan['startAt']>): Promise<DeliveredPage> {
+  private async readPage(startAt: StartAt): Promise<DeliveredPage> {
     for (;;) {
       try {
         return await this.source.page(this.reader.channel.name, startAt);

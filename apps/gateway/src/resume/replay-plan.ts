@@ -15,7 +15,7 @@ export interface ReplayPlan {
   readonly complete: boolean;
   /** The client has, or shall not have, what stands up to here; `undefined`: ids decide. */
   readonly through: Position | undefined;
-  /** Where the stream is read from; `undefined` when the channel has nothing that the client lacks. */
+  /** Where the stream is read from; `undefined`: behind what the channel has when the subscription begins. */
   readonly startAt: StartAt | undefined;
   /** Stored messages that are to be read from the log first: those with ids between these. */
   readonly logged: { readonly after: string; readonly before: string | undefined } | undefined;
@@ -30,6 +30,8 @@ export interface ResumedChannel {
   /** Place and id of the last message that was taken in; `undefined` when none is known. */
   readonly last: Position | undefined;
   readonly lastId: string | undefined;
+  /** Where a right begins that begins now. */
+  end(): ResumeStart;
 }
 
 /** What a client asks with. */
@@ -71,7 +73,15 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
   const { channel, after, from, right } = question;
   const { last, lastId } = channel;
   if (last !== undefined && isNewest(question)) {
-    return { ...NOTHING, complete: true, through: last, from: undefined };
+    const end = channel.end();
+    return {
+      ...NOTHING,
+      complete: true,
+      through: last,
+      startAt: { sequence: end.streamSequence + 1 },
+      sees: () => true,
+      from: end,
+    };
   }
   if (right.isNone || isUnheardOf(question)) return NO_REPLAY;
   const known = after === undefined || after === from?.id ? from?.position : undefined;

@@ -1,5 +1,5 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
-import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
@@ -46,15 +46,16 @@ export class Handshake {
    * that a refused client keeps its token.
    *
    * @param token as the client sent it, of whatever type
+   * @param resume as the client sent it, of whatever type (resume §1)
    * @throws ProtocolError whose `status` and `code` say why not
    */
-  async admit(request: IncomingMessage, token: unknown): Promise<Admission> {
+  async admit(request: IncomingMessage, token: unknown, resume: unknown): Promise<Admission> {
     try {
       const release = this.connections.reserve();
       try {
         this.checkOrigin(request.headers);
         const claims = await this.connectClaims(token);
-        return { opening: { claims, ...this.originOf(request) }, release };
+        return { opening: { claims, ...this.originOf(request), resume: connectResume(resume) }, release };
       } catch (error) {
         release();
         throw error;

@@ -215,7 +215,8 @@ export class SocketIoTransport {
     try {
       if (this.admitted.has(session)) throw new ProtocolError('UNAUTHORIZED', 'this session is in use');
       const { auth, query } = socket.handshake;
-      const admission = await this.handshake.admit(socket.request, auth.token ?? query.token);
+      const resume: unknown = auth.resume ?? query.resume;
+      const admission = await this.handshake.admit(socket.request, auth.token ?? query.token, resume);
       // When the client leaves before it is let in, nobody else gives its place back.
       session.once('close', () => admission.release());
       // It may have left while its token was being checked.

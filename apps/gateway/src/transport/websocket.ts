@@ -179,7 +179,8 @@ export class WebSocketTransport {
     try {
       if (!this.paths.has(path)) throw new ProtocolError('NOT_FOUND', 'there is no WebSocket at this path');
       checkUpgrade(request);
-      const { opening, release } = await this.handshake.admit(request, new URLSearchParams(query).get('token'));
+      const asked = new URLSearchParams(query);
+      const { opening, release } = await this.handshake.admit(request, asked.get('token'), asked.get('resume'));
       try {
         this.accept(request, socket, head, opening);
       } finally {

@@ -10,6 +10,7 @@ import {
   flag,
   hasScheme,
   integer,
+  keyList,
   list,
   listOf,
   pattern,
@@ -97,6 +98,11 @@ export const VARIABLES = {
     keepAliveSeconds: variable('HEARTH_KEEP_ALIVE_SECONDS', integer(1, 7 * DAY), '570', {
       meaning:
         'Interval of `hotsock.keepAlive` for connections that asked for it; 95 % of the idle time where that is shorter.',
+    }),
+    resumeKeys: variable('HEARTH_RESUME_KEYS', keyList(), '', {
+      defaultNote: 'made once, kept in Postgres',
+      meaning: 'What resume tokens are signed with, by the first, and checked with, by all; several for a rotation.',
+      marks: ['secret', 'reload'],
     }),
     wsPingSeconds: variable('HEARTH_WS_PING_SECONDS', integer(0, DAY), '30', {
       meaning: 'Interval of WebSocket protocol pings; `0` = off.',
@@ -342,7 +348,7 @@ export const VARIABLES = {
     deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
       meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
     }),
-    deliverMaxAgeSeconds: variable('HEARTH_DELIVER_MAX_AGE_SECONDS', integer(10, DAY), '600', {
+    deliverMaxAgeSeconds: variable('HEARTH_DELIVER_MAX_AGE_SECONDS', integer(10, DAY), '3600', {
       meaning: 'How long the deliver stream keeps a message.',
     }),
     partitions: variable('HEARTH_PARTITIONS', integer(1, 1_024), '4', {

@@ -376,7 +376,7 @@ describe('keys', () => {
         ...['signingKey1Method', 'signingKey1Id', 'signingKey1Encoded'],
         ...['signingKey2Method', 'signingKey2Id', 'signingKey2Encoded'],
         ...['tokenAudience', 'tokenIssuer', 'apiKey1', 'apiKey2', 'moreApiKeys', 'awsAccessKeys'],
-        ...['logLevel', 'tracesSampleRate', 'eventsEnabled', 'webhookSecrets'],
+        ...['logLevel', 'tracesSampleRate', 'eventsEnabled', 'webhookSecrets', 'resumeKeys'],
       ].sort(),
     );
   });

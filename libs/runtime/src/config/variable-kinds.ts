@@ -140,6 +140,15 @@ export function webhookSecrets(): Kind<readonly string[]> {
   }, 'a comma-separated list of whsec_ and the Base64 of 24 to 64 bytes');
 }
 
+/** Comma-separated keys: Base64 of 32 bytes or more, decoded. */
+export function keyList(): Kind<readonly Buffer[]> {
+  const { schema, allowed } = listOf((key) => {
+    const bytes = Buffer.from(key, 'base64');
+    return bytes.toString('base64') === key && bytes.length >= 32;
+  }, 'a comma-separated list of the Base64 of 32 bytes or more');
+  return { schema: schema.transform((keys) => keys.map((key) => Buffer.from(key, 'base64'))), allowed };
+}
+
 /** The address ranges as one matcher. Input has passed `cidrList`. */
 export function blockList(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();

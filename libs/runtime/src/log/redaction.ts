@@ -22,7 +22,7 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w-])(?:eyJ|eyA|ewo|ewk|ew0)[\w-]+\.[\w-]+(?:\.[\w-]*)?/g, REDACTED],
   [/\b(Bearer|Basic)\s+[^\s"',\\]+/gi, `$1 ${REDACTED}`],
   [/(:\/\/)[^\s/"'?#@]+(?=@)/g, `$1${REDACTED}`],
-  [/([?&](?:token|connectionSecret|apiKey|password|secret)=)[^&\s"'\\]*/gi, `$1${REDACTED}`],
+  [/([?&](?:token|resume|connectionSecret|apiKey|password|secret)=)[^&\s"'\\]*/gi, `$1${REDACTED}`],
 ];
 
 /** A copy of a log record without secrets; errors become plain objects with their causes. */

@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import type { HearthConfig } from '@hearth/runtime';
+import { Database, installationKey } from '@hearth/store';
+
+const OWN_KEY = 'resume';
+const KEY_BYTES = 32;
+
+/** What resume tokens are signed and checked with: the keys that are set, or one that the installation makes itself. */
+export class ResumeKeys {
+  private constructor(
+    private readonly config: Pick<HearthConfig, 'live'>,
+    private readonly own: Buffer,
+  ) {}
+
+  /** Reads the installation's own key, and makes it when nobody has. */
+  static async open(database: Pick<Database, 'db'>, config: Pick<HearthConfig, 'live'>): Promise<ResumeKeys> {
+    return new ResumeKeys(config, await installationKey(database.db, OWN_KEY, () => randomBytes(KEY_BYTES)));
+  }
+
+  /** The first signs, any may have signed. */
+  get all(): readonly [Buffer, ...Buffer[]] {
+    // Read at every use: keys change while the process runs.
+    const [first, ...others] = this.config.live.current.resumeKeys;
+    return first === undefined ? [this.own] : [first, ...others];
+  }
+}

@@ -1,0 +1,177 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { firstIdOf, idTimeMs, ProtocolError, ResumePoint } from '@hearth/protocol';
+import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
+import { Database, messagesBehind, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
+import {
+  DeliveredPage,
+  deliverExtent,
+  IngestPublisher,
+  readDeliveredPage,
+  StartAt,
+  StreamConnection,
+  StreamExtent,
+} from '@hearth/stream';
+import type { Channel } from '../channel/channel';
+import type { PagedSource } from './paged-replay';
+import { isUnheardOf, NO_REPLAY, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
+import { ResumeRight } from './resume-right';
+import { Resume } from './resume';
+import { ResumeKeys } from './resume-keys';
+import {
+  CHAIN_LENGTH,
+  ResumeBinding,
+  ResumeGrant,
+  ResumeStart,
+  signResumeToken,
+  verifyResumeToken,
+} from './resume-token';
+
+/** Who resumes, and with what. */
+export interface ResumeAttempt {
+  readonly channel: Channel;
+  /** What it asks with; `undefined` for one whose entry in the connect URL cannot be understood. */
+  readonly point: ResumePoint | undefined;
+  /** Of the subscription. */
+  readonly uid: string | null;
+  /** Oldest instant that its claims make visible, ms since 1970. */
+  readonly historyStartMs: number | undefined;
+}
+
+/** How a resume goes on. */
+export interface Resumed {
+  readonly plan: ReplayPlan;
+  /** Connections of its chain before this one, newest first. */
+  readonly connectionIds: readonly string[];
+}
+
+/** Of frames that are read at once. */
+const PAGE_BYTES = 256 * 1_024;
+/** Each may read a lot, and after a restart thousands of clients may resume at the same moment. */
+const READS_AT_ONCE = 16;
+/** So long a resume waits for NATS and Postgres (resume §3). */
+const HELD_MS = 15_000;
+const RETRY_MS = 250;
+/** A message that another gateway has shown arrives here within this time, if it exists. */
+const ON_ITS_WAY_MS = 500;
+const LOOK_MS = 50;
+/** Younger stored messages may still be on their way to the stream. */
+const SETTLED_MS = 10_000;
+
+/** Tokens, and what is read for clients that come back with one (resume). */
+@Injectable()
+export class Resumption implements ReplaySource, PagedSource {
+  private reading = 0;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly stream: StreamConnection,
+    private readonly database: Database,
+    private readonly ingest: IngestPublisher,
+    private readonly old: Resume,
+    private readonly keys: ResumeKeys,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /**
+   * How a resume is answered. Waits for NATS and Postgres if it must: a transient fault is no gap.
+   *
+   * @throws ProtocolError `SERVICE_UNAVAILABLE` when they do not answer for long
+   */
+  async resume(attempt: ResumeAttempt): Promise<Resumed> {
+    const { point, channel, uid } = attempt;
+    const { after, token } = point ?? {};
+    const grant = token === undefined ? undefined : this.verify(token, { channel: channel.name, uid });
+    const connectionIds = grant?.connectionIds ?? [];
+    if (point === undefined || (token !== undefined && grant === undefined)) return { plan: NO_REPLAY, connectionIds };
+    const question = this.questionOf(attempt, after, grant?.from);
+    if (after !== undefined) await this.untilHere(() => isUnheardOf(question), after);
+    const giveUpAt = Date.now() + HELD_MS;
+    for (;;) {
+      try {
+        return { plan: await planReplay(question, this), connectionIds };
+      } catch (error) {
+        if (Date.now() >= giveUpAt) {
+          throw new ProtocolError('SERVICE_UNAVAILABLE', 'channel: it cannot be resumed at the moment', {
+            cause: error,
+          });
+        }
+        this.logger.debug({ channel: channel.name, err: error }, 'a resume cannot be answered yet, trying again');
+        await delay(RETRY_MS);
+      }
+    }
+  }
+
+  /**
+   * A token for a subscription that begins now.
+   *
+   * @param from where its right begins; by default here
+   */
+  token(
+    channel: Channel,
+    uid: string | null,
+    connectionIds: readonly string[],
+    connectionExpiresAtMs: number,
+    from: ResumeStart = channel.intake.end(),
+  ): string {
+    const grant: ResumeGrant = {
+      from,
+      issuedAtMs: Date.now(),
+      expiresAtMs: connectionExpiresAtMs + this.config.deliverMaxAgeSeconds * 1_000,
+      connectionIds: connectionIds.slice(0, CHAIN_LENGTH),
+    };
+    return signResumeToken(grant, { channel: channel.name, uid }, this.keys.all[0]);
+  }
+
+  page(channel: string, startAt: StartAt): Promise<DeliveredPage> {
+    return this.inTurn(() => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
+  }
+
+  extent(): Promise<StreamExtent> {
+    return deliverExtent(this.stream);
+  }
+
+  notedEnd(channel: string, partition: number): Promise<NotedEnd | undefined> {
+    return notedEnd(this.database.db, partition, channel);
+  }
+
+  log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]> {
+    const settled = firstIdOf(Date.now() - SETTLED_MS);
+    return this.inTurn(() => messagesBehind(this.database.db, channel, after, before ?? settled, maxBytes));
+  }
+
+  private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {
+    return verifyResumeToken(token, binding, this.keys.all, Date.now());
+  }
+
+  private questionOf({ channel, uid, historyStartMs }: ResumeAttempt, after: string | undefined, from?: ResumeStart) {
+    const wasShown = from === undefined && after !== undefined && this.wasShown(uid, channel, after);
+    const right = new ResumeRight(from, historyStartMs, wasShown);
+    return { channel: channel.intake, partition: this.ingest.partitionOf(channel.name), after, from, right };
+  }
+
+  private wasShown(uid: string | null, channel: Channel, id: string): boolean {
+    const position = id === channel.intake.lastId ? channel.intake.last : undefined;
+    return this.old.rights.covers(uid, channel.name, { id, position });
+  }
+
+  /** Waits a moment for a message that another gateway may have shown before it came here. */
+  private async untilHere(isMissing: () => boolean, id: string): Promise<void> {
+    const isFresh = Math.abs(Date.now() - idTimeMs(id)) < SETTLED_MS;
+    for (let waitedMs = 0; isFresh && isMissing() && waitedMs < ON_ITS_WAY_MS; waitedMs += LOOK_MS)
+      await delay(LOOK_MS);
+  }
+
+  /** Does something that reads a lot; not more of that at once than is good for everybody. */
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.reading >= READS_AT_ONCE) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.reading++;
+    try {
+      return await work();
+    } finally {
+      this.reading--;
+      this.waiting.shift()?.();
+    }
+  }
+}
