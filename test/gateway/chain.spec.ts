@@ -1,3 +1,5 @@
+import { firstIdOf } from '@hearth/protocol';
+import { DELIVER_STREAM } from '@hearth/wire';
 import { eventually } from '../support/eventually';
 import type { WsClient } from '../support/ws-client';
 import { EVERYTHING, subscribe } from './gateway-under-test';
@@ -52,10 +54,74 @@ it('gives a client that resumes while the channel catches up nothing twice', asy
   await eventually(() => expect(numbers(witness)).toEqual([0, 1]));
   // Number 2 is missing, so the channel waits with 3, which the stream holds already.
   await sequencer.send(three!);
-  await subscribe(client, 'held', { after: zero!.id });
+  await subscribe(client, 'held', { resume: { after: zero!.id } });
   await sequencer.publish('held', 4);
   await eventually(() => expect(numbers(client)).toContain(4));
   expect(numbers(client)).toEqual([1, 3, 4]);
+});
+
+describe('a hole in live traffic that nothing can fill (resume §4)', () => {
+  /** Everything that came of a channel, but for answers. */
+  const story = (client: WsClient) =>
+    client.frames.filter(({ event }) => event === 'e' || event === 'hotsock.messagesMissed').map(({ data }) => data);
+
+  it('R19: is told to who asked, who gets what is stored of it and goes on', async () => {
+    const { sequencer, gateway } = testbed;
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, 'hole', { resume: true });
+    const before = await sequencer.publish('hole', 0);
+    await eventually(() => expect(story(client)).toEqual([0]));
+    const [lost, stored] = [sequencer.next('hole', 1), sequencer.next('hole', 2)];
+    expect(lost.id < stored.id).toBe(true);
+    await testbed.store([{ channel: 'hole', id: stored.id, event: 'e', data: '2' }]);
+    const after = await sequencer.publish('hole', 3);
+    await sequencer.publish('hole', 4);
+    await eventually(() => expect(story(client)).toContain(4));
+    expect(story(client)).toEqual([0, { after: before, before: after }, 2, 3, 4]);
+    await sequencer.publish('hole', 5);
+    await eventually(() => expect(story(client)).toContain(5));
+  });
+
+  it('R19: names no message for who had not been sent any', async () => {
+    const { sequencer, gateway } = testbed;
+    await sequencer.publish('hole-first', 0);
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, 'hole-first', { resume: true });
+    sequencer.next('hole-first', 1);
+    const after = await sequencer.publish('hole-first', 2);
+    await eventually(() => expect(story(client)).toEqual([{ after: null, before: after }, 2]));
+  });
+
+  it.each([
+    ['did not ask', {}],
+    ['resumed in the old way', { after: firstIdOf(Date.now()) }],
+  ])('R19: ends the connection of who %s, and shows it nothing that came after', async (_, data) => {
+    const { sequencer, gateway } = testbed;
+    const channel = `hole-${Object.keys(data).length}`;
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, channel, data);
+    await sequencer.publish(channel, 0);
+    await eventually(() => expect(story(client)).toEqual([0]));
+    sequencer.next(channel, 1);
+    await sequencer.publish(channel, 2);
+    expect(await client.closed).toEqual({ code: 1013, reason: 'Messages missed' });
+    expect(story(client)).toEqual([0]);
+  });
+
+  it('does not stop the channel when the stream has been wiped', async () => {
+    const { sequencer, gateway } = testbed;
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, 'wiped', { resume: true });
+    const before = await sequencer.publish('wiped', 0);
+    await eventually(() => expect(story(client)).toEqual([0]));
+    sequencer.next('wiped', 1);
+    const after = await sequencer.publish('wiped', 2);
+    const manager = await gateway.stream.manager();
+    await manager.streams.purge(DELIVER_STREAM);
+    await eventually(() => expect(story(client)).toEqual([0, { after: before, before: after }, 2]));
+    await sequencer.publish('wiped', 3);
+    await eventually(() => expect(story(client)).toContain(3));
+  });
 });
 
 it('delivers a message that the stream holds behind its successors', async () => {

@@ -48,7 +48,8 @@ describe('the chain of a channel', () => {
   });
 
   it('goes on, and says so, when nobody has what is missing', async () => {
-    const client = await subscriber('gone');
+    const client = await testbed.gateway.connect(EVERYTHING);
+    await subscribe(client, 'gone', { resume: true });
     await testbed.sequencer.publish('gone', 0);
     await client.next('e');
     const failed = testbed.gateway.metrics.catchUpsFailed.value;

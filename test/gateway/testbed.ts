@@ -1,4 +1,6 @@
 import type { HearthConfig } from '@hearth/runtime';
+import { appendMessages, type LogRow, openDatabase } from '@hearth/store';
+import { logRow } from '../store/log-row';
 import { createDatabase } from '../support/database';
 import { startNats, type TestNats } from '../support/nats';
 import { FakeSequencer } from './fake-sequencer';
@@ -12,6 +14,8 @@ export interface Testbed {
   readonly sequencer: FakeSequencer;
   /** Another gateway of the same installation; stopped with the rest. */
   anotherGateway(settings?: Partial<HearthConfig>): Promise<GatewayUnderTest>;
+  /** Puts messages into the log that no sequencer puts there. */
+  store(rows: readonly Partial<LogRow>[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -33,6 +37,14 @@ export async function startTestbed(settings: Partial<HearthConfig> = {}): Promis
     gateway,
     sequencer,
     anotherGateway,
+    store: async (rows) => {
+      const log = openDatabase(database.url, { applicationName: 'test' });
+      await appendMessages(
+        log.db,
+        rows.map((row) => logRow(row)),
+      );
+      await log.close();
+    },
     stop: async () => {
       await Promise.all(gateways.map((each) => each.stop()));
       await sequencer.close();

@@ -1,4 +1,4 @@
-import { comparePositions, type DeliverRecord, type JoinedNotice } from '@hearth/wire';
+import { comparePositions, type DeliverRecord, type JoinedNotice, type Position } from '@hearth/wire';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import { Intake, type IntakeHost, type IntakeReader, type Seen } from './intake';
@@ -12,10 +12,19 @@ export interface Subscriber {
   readonly socket: Outlet;
   /** Where the channel keeps it; the channel's business only. */
   slot: number;
+  /** Of the channel's last message when it was added; the channel's business, too. */
+  since: Position | undefined;
   /** Whether it shall be told of a changed storage entry now. Asked once for each change, in order. */
   takesStorage(key: string, change: DeliverRecord): boolean;
   /** Called when it does not read what it is sent. */
   cutOff(): void;
+  /**
+   * Called when messages cannot be had any more. It is no subscriber any longer, though it still uses the channel.
+   *
+   * @param lastId id of the last message that it was sent here
+   * @param next first message that is there again
+   */
+  miss(lastId: string | undefined, next: DeliverRecord): void;
 }
 
 /** A connection that waits for the record of its joining. */
@@ -46,7 +55,9 @@ export class Channel implements IntakeReader {
   /** When the last user left, ms; only meaningful without users. */
   idleSince = 0;
 
-  private readonly subscribers: Subscriber[] = [];
+  private subscribers: Subscriber[] = [];
+  /** The last message, or reaction, that was passed on. */
+  private lastMessage: DeliverRecord | undefined;
   private pending: DeliverRecord[] = [];
   private watchers: Set<(record: DeliverRecord) => void> | undefined;
   /** Subscribers that have seen messages elsewhere that have not come here yet: the last one, by connection. */
@@ -71,6 +82,7 @@ export class Channel implements IntakeReader {
     this.flush();
     if (seen !== undefined && this.intake.isBehind(seen)) (this.ahead ??= new Map()).set(subscriber.connectionId, seen);
     subscriber.slot = this.subscribers.length;
+    subscriber.since = this.intake.last;
     this.subscribers.push(subscriber);
     this.host.metrics.subscriptions.add(1);
     welcome();
@@ -156,7 +168,23 @@ export class Channel implements IntakeReader {
     for (const subscriber of slow) subscriber.cutOff();
   }
 
+  miss(next: DeliverRecord): void {
+    this.flush();
+    const { subscribers, lastMessage } = this;
+    this.subscribers = [];
+    this.host.metrics.subscriptions.add(-subscribers.length);
+    for (const subscriber of subscribers) {
+      subscriber.slot = -1;
+      this.ahead?.delete(subscriber.connectionId);
+      const { since } = subscriber;
+      const wasSent =
+        lastMessage !== undefined && (since === undefined || comparePositions(lastMessage.position, since) > 0);
+      subscriber.miss(wasSent ? lastMessage.id : undefined, next);
+    }
+  }
+
   take(record: DeliverRecord): void {
+    if (record.notice === undefined) this.lastMessage = record;
     for (const watcher of this.watchers ?? []) watcher(record);
     if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
     if (this.subscribers.length === 0 || record.frame.length === 0) return;

@@ -33,6 +33,8 @@ export interface IntakeReader {
   readonly users: number;
   /** Takes the next message of the channel. */
   take(record: DeliverRecord): void;
+  /** What stood between the last message and this one cannot be had any more; it is taken next. */
+  miss(next: DeliverRecord): void;
 }
 
 /** A message of the channel that a subscriber has seen elsewhere. */
@@ -54,8 +56,8 @@ const RETRY_MS = 50;
 /** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
 const LOOKS_NEARBY = 3;
 /**
- * A gap that cannot be filled within this time, while NATS is there, does not stop the channel any longer. Longer than a
- * sequencer takes to send again what the stream did not confirm.
+ * A gap that a look at the whole stream, begun after this time, does not fill is a hole: it does not stop the channel any
+ * longer. Longer than a sequencer takes to send again what the stream did not confirm.
  */
 const GIVE_UP_MS = 3_000;
 
@@ -160,7 +162,7 @@ export class Intake {
           this.readAgain = true;
           return false;
         } else {
-          this.reportLoss('the deliver stream has lost messages');
+          this.miss(record);
           this.accept(record);
         }
       }
@@ -264,15 +266,16 @@ export class Intake {
     let giveUpAt = Date.now() + GIVE_UP_MS;
     for (let looks = 1; ; looks++) {
       this.readAgain = false;
-      const isLastLook = Date.now() > giveUpAt;
-      const complete = await this.readFrom(starts[0] ?? 1, isLastLook);
+      const isLastLook = starts.length === 1 && Date.now() > giveUpAt;
+      const look = await this.readFrom(starts[0] ?? 1, isLastLook);
       if (this.isClosed) return;
-      if (complete && !this.readAgain && !this.isGapAhead()) break;
-      if (isLastLook) {
-        this.reportLoss('the deliver stream does not have the missing messages');
+      if (look === 'whole' && !this.readAgain && !this.isGapAhead()) break;
+      // What could not be read is no proof of anything.
+      if (isLastLook && look !== 'failed') {
+        this.stepOver();
         break;
       }
-      if (starts.length > 1 && (!complete || looks >= LOOKS_NEARBY)) starts.shift();
+      if (starts.length > 1 && (look === 'broken' || looks >= LOOKS_NEARBY)) starts.shift();
       if (!this.host.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
       // Each look from the beginning reads the channel's last minutes again.
       await delay(starts.length > 1 ? RETRY_MS : 5 * RETRY_MS);
@@ -284,22 +287,34 @@ export class Intake {
 
   /**
    * @param atAnyRate deliver what is there even if a link of the chain is missing
-   * @returns false when it could not be read, or a link is missing
+   * @returns `failed` when it could not be read, `broken` when a link is missing
    */
-  private async readFrom(sequence: number, atAnyRate: boolean): Promise<boolean> {
+  private async readFrom(sequence: number, atAnyRate: boolean): Promise<'whole' | 'broken' | 'failed'> {
     const found: StoredDeliverRecord[] = [];
     try {
       await readDelivered(this.host.stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
     } catch (error) {
       this.host.logger.warn({ channel: this.name, err: error }, 'catching up failed, trying again');
-      return false;
+      return 'failed';
     }
-    return !this.isClosed && this.restore(found, atAnyRate);
+    return !this.isClosed && this.restore(found, atAnyRate) ? 'whole' : 'broken';
   }
 
-  private reportLoss(why: string): void {
+  /** The stream does not have what is missing before the live messages that are held: they go on without it. */
+  private stepOver(): void {
+    const next = this.held?.find((record) => !this.isRepeat(record));
+    if (next === undefined || this.continues(next)) return;
+    this.miss(next);
+    this.accept(next);
+  }
+
+  private miss(next: DeliverRecord): void {
     this.host.metrics.catchUpsFailed.inc();
-    this.host.logger.error({ channel: this.name, last: this.last }, `a gap in a channel could not be filled: ${why}`);
+    this.host.logger.error(
+      { channel: this.name, last: this.last, next: next.position },
+      'a gap in a channel could not be filled: the deliver stream does not have the missing messages any more',
+    );
+    this.reader.miss(next);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { DeliverRecord } from '@hearth/wire';
 import {
   ConnectResume,
   isPresenceChannel,
@@ -27,6 +28,7 @@ import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import type { Seen } from '../channel/intake';
 import { PagedReplay } from '../resume/paged-replay';
+import { planBehindHole } from '../resume/replay-plan';
 import { Replay } from '../resume/replay';
 import { Resume, type Missed } from '../resume/resume';
 import { Resumption, type Resumed } from '../resume/resumption';
@@ -47,6 +49,8 @@ export interface Joiner extends Requester {
   partitions: Set<number> | undefined;
   /** Called when it does not read what it is sent. */
   cutOff(): void;
+  /** Messages that it was to get cannot be had any more. */
+  missed(): void;
   /** Ends the connection from our side (websocket-protocol §8). */
   close(code: number, reason: string): void;
   answer(frame: string, answerId: number | undefined): void;
@@ -263,6 +267,9 @@ export class Joining {
       if (missed === undefined || missed.frames.length === 0) return;
       joiner.replayed = Replay.send(subscription, missed.frames, this.maxBacklogBytes);
     };
+    if (request.resumable !== undefined) {
+      subscription.onMissed = (lastId, next) => this.goOn(joiner, subscription, lastId, next);
+    }
     if (resumed === undefined) {
       joiner.subscriptions.add(subscription, welcome, missed?.seen);
       this.beginSnapshot(subscription);
@@ -307,6 +314,14 @@ export class Joining {
     void running.then(() => {
       if (joiner.replays === running) joiner.replays = undefined;
     });
+  }
+
+  /** Tells of a hole, and goes on behind it (resume §4). */
+  private goOn(joiner: Joiner, subscription: Subscription, lastId: string | undefined, next: DeliverRecord): void {
+    // Its storage snapshot is still on its way, and would be out of date.
+    if (subscription.socket !== joiner.socket) return joiner.missed();
+    const plan = planBehindHole(subscription.channel.intake.last, next);
+    this.replay(joiner, subscription, { plan, connectionIds: [] }, lastId);
   }
 
   private beginSnapshot(subscription: Subscription): void {

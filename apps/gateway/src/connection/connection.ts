@@ -36,6 +36,8 @@ export interface Opening {
 
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
 
+/** Time over which the connections that missed messages are closed. */
+const MISSED_SPREAD_MS = 5_000;
 /** Messages of one connection on their way to the stream; the next one waits until there is room. */
 const MAX_IN_FLIGHT = 256;
 
@@ -167,6 +169,11 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     // The client's part of the closing must be read.
     if (this.isPaused) this.socket.resumeReading();
     this.end();
+  }
+
+  /** A client that reloads is better off than one that shows a false picture, but not all of them at once (resume §4). */
+  missed(): void {
+    setTimeout(() => this.close(1013, 'Messages missed'), Math.random() * MISSED_SPREAD_MS);
   }
 
   /** It does not read what it is sent. */

@@ -1,5 +1,5 @@
 import { Claims, Grants, Identity } from '@hearth/claims';
-import { DeliverRecord, gatewayIdOf, Introduction } from '@hearth/wire';
+import { DeliverRecord, gatewayIdOf, Introduction, type Position } from '@hearth/wire';
 import { Channel, Outlet, Subscriber } from '../channel/channel';
 import { ClientSocket } from '../frames/client-socket';
 import type { StorageSnapshot } from '../channel/storage-snapshot';
@@ -17,6 +17,7 @@ export interface SubscriptionTerms {
 /** One connection's subscription to one channel. */
 export class Subscription implements Subscriber {
   slot = -1;
+  since: Position | undefined;
   /** The connection's, unless frames are held back; kept here because every message of the channel needs it. */
   socket: Outlet;
   /** False once it has ended. */
@@ -29,6 +30,8 @@ export class Subscription implements Subscriber {
   readonly grants: Grants;
   /** Whether it counts in `subscriptionsCount` (channels-presence-storage §2.1). */
   readonly counted: boolean;
+  /** Goes on after a hole, for one that asked for that (resume §4); any other has its connection ended. */
+  onMissed: ((lastId: string | undefined, next: DeliverRecord) => void) | undefined;
   /** Start of the window of history it may see, ms since 1970 (client-http-api §3.1). */
   readonly subscribedAtMs = Date.now();
 
@@ -38,6 +41,7 @@ export class Subscription implements Subscriber {
       readonly introduction: readonly Introduction[] | undefined;
       readonly socket: ClientSocket;
       cutOff(): void;
+      missed(): void;
     },
     readonly channel: Channel,
     terms: SubscriptionTerms,
@@ -73,6 +77,11 @@ export class Subscription implements Subscriber {
 
   cutOff(): void {
     this.connection.cutOff();
+  }
+
+  miss(lastId: string | undefined, next: DeliverRecord): void {
+    if (this.onMissed === undefined) this.connection.missed();
+    else this.onMissed(lastId, next);
   }
 }
 

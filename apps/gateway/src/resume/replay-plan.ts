@@ -1,5 +1,5 @@
 import { idTimeMs, partitionOfId, sequenceOfId } from '@hearth/protocol';
-import { comparePositions, Position } from '@hearth/wire';
+import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord, StreamExtent } from '@hearth/stream';
 import type { NotedEnd } from '@hearth/store';
 import { ResumeRight } from './resume-right';
@@ -20,6 +20,8 @@ export interface ReplayPlan {
   /** Stored messages that are to be read from the log first: those with ids between these. */
   readonly logged: { readonly after: string; readonly before: string | undefined } | undefined;
   readonly sees: (stored: StoredDeliverRecord) => boolean;
+  /** The replay begins behind a hole, with this message. */
+  readonly hole?: DeliverRecord;
   /** Where the next token's right begins; `undefined`: with this subscription. */
   readonly from: ResumeStart | undefined;
 }
@@ -67,6 +69,20 @@ const NOTHING = { through: undefined, startAt: undefined, logged: undefined, see
 
 /** The answer to one with a token that is unusable, or without any right: nothing old, and no promise. */
 export const NO_REPLAY: ReplayPlan = { ...NOTHING, complete: false };
+
+/** So far behind now a replay after a hole begins to read: longer than the search for what was missing took. */
+const HOLE_MS = 60_000;
+
+/**
+ * How a subscription goes on behind a hole of live traffic (resume §4).
+ *
+ * @param last place of the last message before it
+ * @param next first message that is there again
+ */
+export function planBehindHole(last: Position | undefined, next: DeliverRecord): ReplayPlan {
+  const startAt = { timeMs: Math.max(0, Date.now() - HOLE_MS) };
+  return { ...NOTHING, complete: false, through: last, startAt, sees: () => true, hole: next };
+}
 
 /** @throws Error when NATS or Postgres do not answer; nothing has happened then */
 export async function planReplay(question: ResumeQuestion, source: ReplaySource): Promise<ReplayPlan> {
