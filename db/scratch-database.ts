@@ -8,10 +8,14 @@ export interface ScratchDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database with a random name on the server at `serverUrl`, whose user must be allowed to. */
-export async function createScratchDatabase(serverUrl: string, prefix: string): Promise<ScratchDatabase> {
+/**
+ * Makes an empty database with a random name on the server at `serverUrl`, whose user must be allowed to.
+ *
+ * @param options of `create database`
+ */
+export async function createScratchDatabase(serverUrl: string, prefix: string, options = ''): Promise<ScratchDatabase> {
   const name = `${prefix}_${randomBytes(6).toString('hex')}`;
-  await onServer(serverUrl, `create database ${name}`);
+  await onServer(serverUrl, `create database ${name} ${options}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => onServer(serverUrl, `drop database if exists ${name} with (force)`) };

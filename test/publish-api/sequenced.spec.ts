@@ -153,4 +153,25 @@ describe('publish-api with a sequencer', () => {
       await patient.stop();
     }
   });
+
+  it('says no, where the commit is waited for, to what Postgres refuses, and yes to what comes with it', async () => {
+    const patient = await startPublishApi(nats, { HEARTH_PUBLISH_ACK: 'log' });
+    const sql = new Client(database.url);
+    await sql.connect();
+    try {
+      await sql.query(`alter table message_log add constraint refuses check (event <> 'refused')`);
+      const events = Array.from({ length: 20 }, (_, n) => (n % 5 === 0 ? 'refused' : 'e'));
+      const answers = await Promise.all(
+        events.map((event) => post(`${patient.httpUrl}/publish`, { channel: 'constraint', event, store: -1 })),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(events.map((event) => (event === 'e' ? 202 : 500)));
+      expect(errorOf(answers[0]!).code).toBe('INTERNAL_ERROR');
+      const { rowCount } = await sql.query("select 1 from message_log where channel = 'constraint'");
+      expect(rowCount).toBe(16);
+    } finally {
+      await sql.query('alter table message_log drop constraint if exists refuses');
+      await sql.end();
+      await patient.stop();
+    }
+  });
 });

@@ -36,6 +36,9 @@ export interface AppliedBatch {
   readonly changes: UnsavedChanges;
 }
 
+/** What has no effect: duplicates, and, with why, what Postgres refuses. */
+export type Dropped = ReadonlyMap<Sequenced, Outcome['refusal']>;
+
 /** To be given once the changes can be read from Postgres. */
 export interface Answer {
   readonly to: string;
@@ -133,10 +136,8 @@ export class ChannelOperations {
 
   /**
    * Applies a batch in its order; everything was loaded.
-   *
-   * @param dropped duplicates, which have no effect
    */
-  apply(batch: readonly Sequenced[], dropped: ReadonlySet<Sequenced>): AppliedBatch {
+  apply(batch: readonly Sequenced[], dropped: Dropped): AppliedBatch {
     const deliverables: Deliverable[] = [];
     const events: BackendEvent[] = [];
     const answers: Answer[] = [];
@@ -147,7 +148,7 @@ export class ChannelOperations {
         events.push(...eventsOfMessage(one));
         continue;
       }
-      const outcome = dropped.has(one) ? {} : (this.settled.get(one) ?? this.applyOne(one));
+      const outcome = dropped.has(one) ? { refusal: dropped.get(one) } : (this.settled.get(one) ?? this.applyOne(one));
       if (outcome.record !== undefined) {
         deliverables.push({ id: one.id, position: one.position, record: outcome.record });
       }

@@ -10,7 +10,7 @@ import { FencedError, loadDueSchedules, PartitionState, releasePartition } from 
 import type { BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
-import { ChannelOperations } from './channel-operations';
+import { Answer, ChannelOperations, Dropped } from './channel-operations';
 import { Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
@@ -24,7 +24,9 @@ const BATCH_BYTES = 256 * 1024;
 /** Batches that may be on their way to the deliver stream before the worker waits. */
 const UNDELIVERED_BATCHES = 32;
 const RETRY_MS = 250;
-const NO_DUPLICATES: ReadonlySet<Sequenced> = new Set();
+const NOTHING_DROPPED: Dropped = new Map();
+/** The door lets nothing through that Postgres refuses: a publisher did nothing wrong, and repeating it is no use. */
+const REFUSED = { code: 'INTERNAL_ERROR', message: 'the database refused the message' } as const;
 const NOTHING_REACHED: Reached = { answers: [] };
 
 /** What a batch became. */
@@ -32,6 +34,7 @@ interface Processed {
   readonly deliverables: readonly Deliverable[];
   readonly events: readonly BackendEvent[];
   readonly reached: Reached;
+  readonly dropped: Dropped;
 }
 
 /**
@@ -179,49 +182,46 @@ export class PartitionWorker {
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint: Checkpoint = { position: this.position, markMs: this.sequencing.markMs };
-    const { deliverables, events, reached } = sequenced.some(isOperation)
+    const { deliverables, events, reached, dropped } = sequenced.some(isOperation)
       ? await this.processOperations(sequenced)
       : await this.processMessages(sequenced as SequencedMessage[]);
     const { confirmed } = await this.untilDone(() => fanOut.send(deliverables));
-    this.acknowledge(sequenced);
+    this.acknowledge(sequenced, dropped);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
   }
 
   private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
-    const duplicates = await this.commit(messages);
-    const deliverables = duplicates.size === 0 ? messages : messages.filter((message) => !duplicates.has(message));
+    const dropped = await this.commit(messages);
+    const deliverables = dropped.size === 0 ? messages : messages.filter((message) => !dropped.has(message));
     const events = deliverables.flatMap(eventsOfMessage);
-    return { deliverables, events, reached: NOTHING_REACHED };
+    return { deliverables, events, reached: NOTHING_REACHED, dropped };
   }
 
   /** A batch with more in it than messages. */
   private async processOperations(sequenced: readonly Sequenced[]): Promise<Processed> {
     const batch = await this.untilDone(() => this.operations.settleSchedules(sequenced, this.sequencing));
-    const duplicates = await this.commit(batch);
+    const dropped = await this.commit(batch);
     await this.untilDone(() => this.operations.load(batch));
-    const { deliverables, events, answers, changes } = this.operations.apply(batch, duplicates);
-    return { deliverables, events, reached: { answers, changes: changes.isEmpty ? undefined : changes } };
+    const { deliverables, events, answers, changes } = this.operations.apply(batch, dropped);
+    return { deliverables, events, reached: { answers, changes: changes.isEmpty ? undefined : changes }, dropped };
   }
 
-  /**
-   * Commits what is durable; waits for Postgres for as long as it takes, because order must hold.
-   *
-   * @returns duplicates, and what Postgres refuses
-   */
-  private async commit(sequenced: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+  /** Commits what is durable; waits for Postgres for as long as it takes, because order must hold. */
+  private async commit(sequenced: readonly Sequenced[]): Promise<Dropped> {
     const durable = sequenced.filter(isDurable);
-    if (durable.length === 0) return NO_DUPLICATES;
-    const duplicates = await this.untilDone(() => this.commitOnce(durable));
-    this.parts.metrics.duplicatesDropped.inc(duplicates.size);
-    return duplicates;
+    return durable.length === 0 ? NOTHING_DROPPED : this.untilDone(() => this.commitOnce(durable));
   }
 
-  private async commitOnce(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+  private async commitOnce(durable: readonly Sequenced[]): Promise<Dropped> {
     try {
-      return await this.saved.write(durable);
+      const duplicates = await this.saved.write(durable);
+      this.parts.metrics.duplicatesDropped.inc(duplicates.size);
+      return duplicates.size === 0 ? NOTHING_DROPPED : new Map([...duplicates].map((one) => [one, undefined]));
     } catch (error) {
       if (!isDataError(error)) throw error;
+      // What is saved with the messages may be what is refused, and no message must be dropped for that.
+      await this.saved.write([]);
       const [only, ...others] = durable;
       if (only !== undefined && others.length === 0) {
         // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
@@ -229,11 +229,12 @@ export class PartitionWorker {
           { err: error, partition: this.partition, id: only.id },
           'a message was refused by Postgres',
         );
-        return new Set([only]);
+        return new Map([[only, REFUSED]]);
       }
     }
-    const dropped = new Set<Sequenced>();
-    for (const message of durable) for (const one of await this.commitOnce([message])) dropped.add(one);
+    const dropped = new Map<Sequenced, Answer['refusal']>();
+    for (const message of durable)
+      for (const [one, refusal] of await this.commitOnce([message])) dropped.set(one, refusal);
     return dropped;
   }
 
@@ -250,11 +251,11 @@ export class PartitionWorker {
     }
   }
 
-  /** Tells publishers that asked for it that their message is committed and on its way. */
-  private acknowledge(sequenced: readonly Sequenced[]): void {
+  /** Tells publishers that asked for it that their message is committed and on its way, or that it never will be. */
+  private acknowledge(sequenced: readonly Sequenced[], dropped: Dropped): void {
     for (const one of sequenced) {
       if (isOperation(one) || one.event.acknowledgeTo === undefined) continue;
-      this.parts.stream.tell(one.event.acknowledgeTo);
+      this.saved.answer({ to: one.event.acknowledgeTo, refusal: dropped.get(one), afterEvents: false });
     }
   }
 

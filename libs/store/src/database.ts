@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool, types } from 'pg';
 import type { Db } from './db';
-import { refuseUnlessWritable, Sessions } from './sessions';
+import { prepareSession, Sessions } from './sessions';
 import { CONNECT_TIMEOUT_MS } from './single-connection';
 import type { Tables } from './tables';
 
@@ -40,15 +40,17 @@ export class Database {
   }
 }
 
-/** Longer than any query of ours takes on a healthy server, shorter than a caller's patience. */
-const STATEMENT_TIMEOUT_MS = 15_000;
+const LIMITS = {
+  /** Longer than any query of ours takes on a healthy server, shorter than a caller's patience. */
+  statement_timeout: 15_000,
+  /** A process that stopped inside a transaction must not keep its rows locked for others. */
+  idle_in_transaction_session_timeout: 5_000,
+};
 /**
  * When the server is cut off, nothing ever answers: the client gives up by itself, after the server's own limit had
  * its chance to give a better reason.
  */
 const ANSWER_TIMEOUT_MS = 20_000;
-/** A process that stopped inside a transaction must not keep its rows locked for others. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 
 /** Opens nothing yet: the first query connects, so a server that is down fails queries, not this call. */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
@@ -57,12 +59,10 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
     types: { getTypeParser },
-    verify: (client, done) => void refuseUnlessWritable(client).then(() => done(), done),
+    verify: (client, done) => void prepareSession(client, LIMITS).then(() => done(), done),
   });
   surviveLostConnections(pool, options.log ?? (() => undefined));
   return new Database(pool);

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { withConnection } from './single-connection';
+import { withSession } from './single-connection';
 
 /**
  * Makes or drops the index for operators who query by channel, event and time
@@ -8,8 +8,7 @@ import { withConnection } from './single-connection';
  * without time limits. When another node is at it, this one leaves it to that.
  */
 export async function ensureEventIndex(url: string, enabled: boolean): Promise<void> {
-  await withConnection(url, 'hearth event index', async (client) => {
-    await client.query('set statement_timeout = 0');
+  await withSession(url, 'hearth event index', async (client) => {
     // Not waiting for the lock: "concurrently" waits for everybody who waits with a snapshot, so both would.
     const lock = await client.query<{ ours: boolean }>(
       `select pg_try_advisory_lock(hashtext('hearth event index')) as ours`,

@@ -18,6 +18,7 @@ export * from './migration-files';
 export * from './migrations';
 export * from './partitions';
 export { listReactions, type ListedReaction, type ReactionDetail } from './reactions';
+export * from './refusal';
 export * from './sequencer-lease';
 export * from './single-connection';
 export * from './single-use';

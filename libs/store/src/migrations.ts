@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import type { ClientBase } from 'pg';
 import { readMigrations, type Migration } from './migration-files';
-import { withConnection } from './single-connection';
+import { DatabaseRefusal } from './refusal';
+import { withSession } from './single-connection';
 import type { Db } from './db';
 
 /** The schema cannot be used by this version of the code. The message says why. */
-export class SchemaError extends Error {
+export class SchemaError extends DatabaseRefusal {
   override readonly name = 'SchemaError';
 }
 
@@ -29,12 +30,12 @@ const LOCK_KEY = '114784635876456';
  * of nodes may start at once: one works, the others wait and find nothing to do.
  *
  * @throws SchemaError when the schema is newer than this version, or is not one of its earlier states
+ * @throws as `prepareSession`
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<void> {
   const migrations = options.migrations ?? readMigrations();
-  const pending = await withConnection(url, 'hearth migrate', async (client) => {
-    // A migration may take long, and so may waiting for the node that works.
-    await client.query('begin; set local statement_timeout = 0; set local lock_timeout = 0');
+  const pending = await withSession(url, 'hearth migrate', async (client) => {
+    await client.query('begin');
     await client.query('select pg_advisory_xact_lock($1)', [LOCK_KEY]);
     const steps = pendingMigrations(await readApplied(client), migrations);
     for (const migration of steps) await apply(client, migration);

@@ -3,6 +3,7 @@ import { now } from './database-clock';
 import type { Db } from './db';
 import { appendStatement, appendValue, type LogRow } from './message-log';
 import { prepared } from './prepared';
+import { DatabaseRefusal } from './refusal';
 
 /** How far a partition has been processed. */
 export interface Position {
@@ -45,7 +46,7 @@ export class FencedError extends Error {
 }
 
 /** The installation has another number of partitions. */
-export class PartitionCountError extends Error {
+export class PartitionCountError extends DatabaseRefusal {
   override readonly name = 'PartitionCountError';
 }
 

@@ -2,13 +2,59 @@ import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kyse
 import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
 import { failAsOutage, isOutage, isReadOnly, isSessionLost } from './outage';
 import { preparedName } from './prepared';
+import { DatabaseRefusal } from './refusal';
 
-/** Refuses a session of a server that answers but takes nothing: a standby, or one that is fenced off. */
-export async function refuseUnlessWritable(client: ClientBase): Promise<void> {
-  const { rows } = await client.query<{ readOnly: boolean }>(
-    `select pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "readOnly"`,
+/**
+ * What a server, a database or a role may set otherwise, and what our statements or the reading of their answers depend
+ * on. Not among them are `search_path`, with which an operator chooses the schema, and how durable a commit is.
+ */
+const SETTINGS = {
+  client_encoding: 'UTF8',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  // Whoever has waited for a lock must see what its holder has committed.
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  lock_timeout: '0',
+  transaction_timeout: '0',
+};
+
+/** Settings that a session is to have besides, in ms. */
+export interface SessionLimits {
+  readonly statement_timeout: number;
+  readonly idle_in_transaction_session_timeout: number;
+}
+
+/**
+ * Makes a new session what all our statements expect.
+ *
+ * @throws DatabaseRefusal when the database cannot hold every character: it would refuse messages
+ * @throws Error when the server answers but takes nothing: a standby, or one that is fenced off
+ */
+export async function prepareSession(client: ClientBase, limits: SessionLimits): Promise<void> {
+  const { rows } = await client.query<{ readOnly: boolean; encoding: string; name: string }>(
+    `select pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "readOnly",
+            current_setting('server_encoding') as encoding, current_database() as name`,
   );
-  if (rows[0]?.readOnly !== false) throw new Error('the server only reads');
+  const [{ readOnly, encoding, name } = { readOnly: true, encoding: '', name: '' }] = rows;
+  if (encoding !== 'UTF8') {
+    throw new DatabaseRefusal(
+      `HEARTH_DATABASE_URL: the database ${name} has the encoding ${encoding}, in which not every message can be stored: ` +
+        `use one that was created with encoding 'UTF8'`,
+    );
+  }
+  if (readOnly) throw new Error('the server only reads');
+  // One that this version of Postgres does not have is left out.
+  await client.query(
+    `select set_config(name, setting, false) from json_each_text($1) as s (name, setting)
+      where current_setting(name, true) is not null`,
+    [JSON.stringify({ ...SETTINGS, ...limits })],
+  );
 }
 
 /**
@@ -23,7 +69,7 @@ export class Sessions implements PostgresPool {
 
   async connect(): Promise<Session> {
     for (;;) {
-      const client = await this.pool.connect().catch(failAsOutage);
+      const client = await this.pool.connect().catch(failUnlessRefused);
       const generation = this.generationOf.get(client) ?? this.generation;
       this.generationOf.set(client, generation);
       if (generation === this.generation) return new Session(client, () => this.throwAway(generation));
@@ -38,6 +84,11 @@ export class Sessions implements PostgresPool {
   private throwAway(generation: number): void {
     if (generation === this.generation) this.generation++;
   }
+}
+
+function failUnlessRefused(error: Error): never {
+  if (error instanceof DatabaseRefusal) throw error;
+  failAsOutage(error);
 }
 
 /** What Kysely needs of a pg client, plus prepared statements and two ways out of silent failure. */
