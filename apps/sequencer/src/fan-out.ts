@@ -14,7 +14,15 @@ export interface FannedOutcome {
 /** A message, or what became of an operation. */
 export type Deliverable = (SequencedMessage & { readonly record?: undefined }) | FannedOutcome;
 
-function channelOf(one: Deliverable): string {
+/** What came of a batch. */
+export interface FannedOut {
+  /** Resolves when the deliver stream holds all of it. */
+  readonly confirmed: Promise<void>;
+  /** What the deliver stream has or will have: all but what is too large. */
+  readonly fanned: readonly Deliverable[];
+}
+
+export function channelOf(one: Deliverable): string {
   return one.record === undefined ? one.event.channel : one.record.channel;
 }
 
@@ -60,18 +68,18 @@ export class FanOut {
     return new FanOut(connection, publisher, onTooLarge, isEmpty ? 0 : Date.now() + deliverMaxAgeMs);
   }
 
-  /**
-   * Sends the messages in their order.
-   *
-   * @returns `confirmed` resolves when the deliver stream holds all of them
-   */
-  async send(messages: readonly Deliverable[]): Promise<{ confirmed: Promise<void> }> {
+  /** Sends the messages in their order. */
+  async send(messages: readonly Deliverable[]): Promise<FannedOut> {
     if (Date.now() < this.recallUntilMs) await this.recall(messages);
     const outgoing: OutgoingMessage[] = [];
+    const fanned: Deliverable[] = [];
     for (const message of messages) {
       const channel = channelOf(message);
       const previous = this.last.get(channel);
-      if (previous !== undefined && comparePositions(previous, message.position) >= 0) continue;
+      if (previous !== undefined && comparePositions(previous, message.position) >= 0) {
+        fanned.push(message);
+        continue;
+      }
       const payload = payloadOf(message, previous);
       if (payload.length > this.connection.maxPayload) {
         // The doors let nothing in that would become so large; should the server's limit be lowered, the chain goes on.
@@ -79,9 +87,10 @@ export class FanOut {
         continue;
       }
       outgoing.push({ subject: deliverSubject(channel), payload });
+      fanned.push(message);
       this.remember(channel, message.position);
     }
-    return { confirmed: this.publisher.publishInOrder(outgoing) };
+    return { confirmed: this.publisher.publishInOrder(outgoing), fanned };
   }
 
   /** Learns the last positions of channels that this worker does not know from the deliver stream. */

@@ -10,8 +10,9 @@ import { FencedError, loadDueSchedules, PartitionState, releasePartition } from 
 import type { BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
+import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped } from './channel-operations';
-import { Deliverable, FanOut } from './fan-out';
+import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
@@ -59,6 +60,7 @@ export class PartitionWorker {
   /** Read so far. */
   private position: IngestPosition;
   private readonly saved: SavedPosition;
+  private readonly ends: ChannelEnds;
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
   private busy = false;
@@ -89,6 +91,8 @@ export class PartitionWorker {
     this.saved = new SavedPosition(parts, claim, this.operations, () => this.fence());
     this.position = this.saved.safe.position;
     this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
+    this.ends = new ChannelEnds(claim, () => this.deliveries);
+    parts.endNotes.follow(this.ends);
     this.timer.start();
     this.stopped = this.run();
   }
@@ -114,6 +118,7 @@ export class PartitionWorker {
     this.end();
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
+    await this.parts.endNotes.leave(this.ends);
     const { db } = this.parts.database;
     try {
       await this.saved.write([]);
@@ -185,7 +190,8 @@ export class PartitionWorker {
     const { deliverables, events, reached, dropped } = sequenced.some(isOperation)
       ? await this.processOperations(sequenced)
       : await this.processMessages(sequenced as SequencedMessage[]);
-    const { confirmed } = await this.untilDone(() => fanOut.send(deliverables));
+    const { confirmed, fanned } = await this.untilDone(() => fanOut.send(deliverables));
+    for (const one of fanned) this.ends.add(channelOf(one), one);
     this.acknowledge(sequenced, dropped);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
@@ -283,6 +289,7 @@ export class PartitionWorker {
   fence(): void {
     if (this.stopping) return;
     this.end();
+    this.parts.endNotes.drop(this.ends);
     this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
   }

@@ -2,6 +2,7 @@ import type { LiveSettings, Logger, Metrics } from '@hearth/runtime';
 import type { ChannelRules } from '@hearth/channels';
 import type { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection, StreamSettings } from '@hearth/stream';
 import type { Database } from '@hearth/store';
+import type { EndNotes } from './end-notes';
 import type { GroupCommit } from './group-commit';
 
 /** What every partition worker of a process shares. */
@@ -17,6 +18,7 @@ export interface SequencerParts {
   readonly channelRules: ChannelRules;
   readonly database: Database;
   readonly groupCommit: GroupCommit;
+  readonly endNotes: EndNotes;
   readonly live: Pick<LiveSettings, 'current'>;
   readonly metrics: Metrics;
   readonly logger: Logger;

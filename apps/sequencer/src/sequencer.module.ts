@@ -13,6 +13,7 @@ import {
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
+import { EndNotes } from './end-notes';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
@@ -30,6 +31,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly ownership: PartitionOwnership;
   private readonly storageExpiry: StorageExpiry;
   private readonly reaper: GatewayReaper;
+  private readonly endNotes: EndNotes;
   private expiry: Repeated | undefined;
   private preparation: NodeJS.Timeout | undefined;
 
@@ -45,6 +47,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     this.publisher = new AckedPublisher(stream);
     this.events = new EventPublisher(stream, config, VERSION, eventReport(metrics, logger));
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
+    this.endNotes = new EndNotes(stream, database, config, logger);
     const parts: SequencerParts = {
       nodeId: config.nodeId,
       stream,
@@ -54,6 +57,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
       ingest,
       channelRules: { presenceMaxBytes: Math.min(config.presenceMaxBytes, largestMemberList(stream.maxPayload)) },
       database,
+      endNotes: this.endNotes,
       groupCommit: new GroupCommit(database, deduplication, metrics),
       live,
       metrics,
@@ -73,6 +77,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     await this.ownership.start();
     this.storageExpiry.start();
     this.reaper.start();
+    this.endNotes.start();
     await this.prepare();
   }
 
@@ -82,6 +87,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     void this.expiry?.stop();
     this.storageExpiry.stop();
     await this.reaper.stop();
+    this.endNotes.stop();
     await this.ownership.stop();
     await this.events.settle();
     this.publisher.close();

@@ -1,4 +1,11 @@
-import { decodeDeliverRecord, DELIVER_STREAM, DELIVER_SUBJECTS, DeliverRecord, deliverSubject } from '@hearth/wire';
+import {
+  decodeDeliverRecord,
+  DELIVER_STREAM,
+  DELIVER_SUBJECTS,
+  deliveredChannel,
+  DeliverRecord,
+  deliverSubject,
+} from '@hearth/wire';
 import { every } from '@hearth/timing';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
@@ -87,6 +94,24 @@ export async function readDeliveredPage(
   }
 }
 
+/**
+ * Reads the newest record of each channel that the deliver stream holds at the moment.
+ *
+ * @param afterBatch waited for before more is read
+ */
+export async function readNewestDelivered(
+  connection: StreamConnection,
+  onRecord: (channel: string, stored: StoredDeliverRecord) => void,
+  afterBatch: () => Promise<unknown>,
+): Promise<void> {
+  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'newest of each', DELIVER_SUBJECTS);
+  try {
+    await readPending(consumer, Infinity, (subject, stored) => onRecord(deliveredChannel(subject), stored), afterBatch);
+  } finally {
+    consumer.close();
+  }
+}
+
 const BATCH_MESSAGES = 1_000;
 /** What was pending may be dropped by the stream before it is read; after this time without an answer that is looked up. */
 const LOOK_AGAIN_MS = 5_000;
@@ -101,6 +126,7 @@ async function readPending(
   consumer: PullConsumer,
   maxBytes: number,
   onRecord: (subject: string, stored: StoredDeliverRecord) => void,
+  afterBatch?: () => Promise<unknown>,
 ): Promise<boolean> {
   let pending = consumer.pendingAtStart;
   let bytes = 0;
@@ -118,6 +144,7 @@ async function readPending(
         bytes += payload.length;
         onRecord(subject, { sequence, record: decodeDeliverRecord(payload) });
       }
+      await afterBatch?.();
     }
     return pending <= 0;
   } finally {

@@ -20,7 +20,9 @@ export type StartAt =
   | { readonly sequence: number }
   /** Milliseconds since 1970: the first message stored at or after. */
   | { readonly timeMs: number }
-  | 'first';
+  | 'first'
+  /** Only the newest message of each subject, in the order of the stream; needs a filter. */
+  | 'newest of each';
 
 /**
  * One pull request asks for this much unless it is told otherwise, or for the largest message that there can be, because the server gives no message
@@ -218,6 +220,7 @@ export class PullConsumer {
 
 function deliverPolicy(start: StartAt): Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq' | 'opt_start_time'> {
   if (start === 'first') return { deliver_policy: DeliverPolicy.All };
+  if (start === 'newest of each') return { deliver_policy: DeliverPolicy.LastPerSubject };
   if ('sequence' in start) {
     return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, start.sequence) };
   }

@@ -19,14 +19,17 @@ export interface StreamExtent {
   readonly first: number;
   /** Sequence of the newest message that it ever had, 0 when it never had one. */
   readonly last: number;
+  /** Share of the bytes it may hold that is taken, 0 to 1; 0 without a limit. */
+  readonly fullness: number;
 }
 
 /** Asks for what a stream holds; it must exist. */
 export async function extentOf(connection: StreamConnection, stream: string): Promise<StreamExtent> {
-  const { created, state } = await (await connection.manager()).streams.info(stream);
+  const { created, state, config } = await (await connection.manager()).streams.info(stream);
   // Servers differ in what they call the first of an empty stream.
   const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
-  return { created: String(created), first, last: state.last_seq };
+  const fullness = config.max_bytes > 0 ? state.bytes / config.max_bytes : 0;
+  return { created: String(created), first, last: state.last_seq, fullness };
 }
 
 /** Where to go on reading. */

@@ -68,6 +68,8 @@ export const ingestStream = (partition: number): string => `HEARTH_INGEST_${part
 export const DELIVER_STREAM = 'HEARTH_DELIVER';
 export const DELIVER_SUBJECTS = 'hearth.deliver.>';
 export const deliverSubject = (channel: string): string => `hearth.deliver.${encodeToken(channel)}`;
+/** Reverse of `deliverSubject`. */
+export const deliveredChannel = (subject: string): string => decodeToken(subject.slice(deliverSubject('').length));
 
 /** Requests to the gateway that owns a connection. */
 export const gatewaySubject = (gatewayId: number): string => `hearth.gateway.${gatewayId}`;

@@ -89,9 +89,13 @@ export const VARIABLES = {
     maxConnections: variable('HEARTH_MAX_CONNECTIONS', integer(0, 10_000_000), '50000', {
       meaning: 'WebSocket connections one gateway accepts; more are refused with `503`. `0` = no limit.',
     }),
+  }),
+  ...readBy(['sequencer', 'gateway'], {
     connectionMaxSeconds: variable('HEARTH_CONNECTION_MAX_SECONDS', integer(1, 7 * DAY), '7200', {
       meaning: 'A connection is closed at this age.',
     }),
+  }),
+  ...readBy(['gateway'], {
     connectionIdleSeconds: variable('HEARTH_CONNECTION_IDLE_SECONDS', integer(1, 7 * DAY), '600', {
       meaning: 'A connection without traffic is closed after this time.',
     }),
