@@ -68,6 +68,8 @@ class Resumer {
 const publish = async (channel: string, ...data: unknown[]): Promise<string> => {
   let last = '';
   for (const each of data) last = await testbed.sequencer.publish(channel, each);
+  // By then it is no news to a gateway that has the channel open, however busy the machine is.
+  await Promise.all([testbed.gateway.stream.ping(), other.stream.ping()]);
   return last;
 };
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, n) => from + n);

@@ -9,6 +9,8 @@ import { join } from 'node:path';
  * and to whoever listens on port 0 (from 32,768).
  */
 const [LOWEST, HIGHEST] = [5_500, 10_000];
+/** `fetch` refuses to speak to these (Fetch Standard, "bad ports"), and so do browsers. */
+const REFUSED = new Set([6_000, 6_566, 6_665, 6_666, 6_667, 6_668, 6_669, 6_679, 6_697]);
 /** One file a port, with the process that has it. */
 const reservations = join(tmpdir(), `hearth-test-ports-${userInfo().username}`);
 
@@ -19,7 +21,7 @@ const reservations = join(tmpdir(), `hearth-test-ports-${userInfo().username}`);
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(LOWEST, HIGHEST);
-    if (reserve(port) && (await isFree(port))) return port;
+    if (!REFUSED.has(port) && reserve(port) && (await isFree(port))) return port;
   }
 }
 

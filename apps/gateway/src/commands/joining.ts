@@ -32,13 +32,13 @@ import { planBehindHole } from '../resume/replay-plan';
 import { Replay } from '../resume/replay';
 import { Resume, type Missed } from '../resume/resume';
 import { Resumption, type Resumed } from '../resume/resumption';
+import { holdThroughOutage, type Asker } from './held-request';
 import { StorageReader } from './storage-reader';
 
 /** A connection that may subscribe. */
-export interface Joiner extends Requester {
+export interface Joiner extends Requester, Asker {
   readonly socket: ClientSocket;
   readonly subscriptions: Subscriptions;
-  readonly hasEnded: boolean;
   /** Until what it missed of the channel that it joined last has been written. */
   replayed: Promise<void> | undefined;
   /** What it is still being sent of what it missed: one replay at a time, so that no client has more of them waiting. */
@@ -51,8 +51,6 @@ export interface Joiner extends Requester {
   cutOff(): void;
   /** Messages that it was to get cannot be had any more. */
   missed(): void;
-  /** Ends the connection from our side (websocket-protocol §8). */
-  close(code: number, reason: string): void;
   answer(frame: string, answerId: number | undefined): void;
   /** @param channel as the client sent it */
   refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void;
@@ -68,6 +66,8 @@ interface JoinRequest {
   /** The client wants a token, and goes on from there. */
   readonly resumable?: Resumable;
   readonly autoSubscribed?: boolean;
+  /** Its single-use token has been used up, though what came after that failed. */
+  hasUsedToken?: boolean;
 }
 
 /** What a client asks with that wants a token; without a point that could not be understood. */
@@ -114,27 +114,40 @@ export class Joining {
     { channel, token, after, resume }: SubscribeFrame,
     answerId: number | undefined,
   ): Promise<void> | undefined {
-    const request = { answerId, after, resumable: resume && { point: resume } };
-    if (token === undefined) return this.join(joiner, allowSubscription(channel, joiner, undefined), request);
-    return subscribeToken(token, joiner, this.tokens).then((claims) =>
-      this.join(joiner, allowSubscription(channel, joiner, claims), request),
-    );
+    const request: JoinRequest = { answerId, after, resumable: resume && { point: resume } };
+    const attempt = (): Promise<void> | undefined => {
+      if (token === undefined) return this.join(joiner, allowSubscription(channel, joiner, undefined), request);
+      return subscribeToken(token, joiner, this.tokens).then((claims) =>
+        this.join(joiner, allowSubscription(channel, joiner, claims), request),
+      );
+    };
+    const hold = (error: unknown): Promise<void> => holdThroughOutage(joiner, error, attempt);
+    try {
+      return attempt()?.catch(hold);
+    } catch (error) {
+      return hold(error);
+    }
   }
 
   /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
   async autoSubscribe(joiner: Joiner, channels: readonly string[], resume: ConnectResume | undefined): Promise<void> {
-    const opened = channels.map(async (channel) => {
+    const open = async (channel: string) => {
       const allowed = allowSubscription(channel, joiner, undefined);
       const request = { autoSubscribed: true, resumable: resume && { point: pointFor(resume, allowed) } };
       return { request, entrance: await this.open(joiner, allowed, request) };
-    });
-    await Promise.allSettled(opened);
-    for (const [index, one] of opened.entries()) {
+    };
+    const enter = async (opening: ReturnType<typeof open>): Promise<void> => {
+      const { request, entrance } = await opening;
+      await this.enter(joiner, entrance, request);
+    };
+    const openings = channels.map(open);
+    await Promise.allSettled(openings);
+    for (const [index, opening] of openings.entries()) {
+      const channel = channels[index] ?? '';
       try {
-        const { request, entrance } = await one;
-        await this.enter(joiner, entrance, request);
+        await enter(opening).catch((error) => holdThroughOutage(joiner, error, () => enter(open(channel))));
       } catch (error) {
-        joiner.refuse(error, channels[index], undefined);
+        joiner.refuse(error, channel, undefined);
       }
     }
   }
@@ -192,9 +205,10 @@ export class Joining {
       await channel.intake.opened;
       if (after !== undefined) takeMissed = await this.collectMissed(joiner, channel, allowed, after);
       if (resumable !== undefined && hasPast(request)) resumed = await this.resumed(channel, allowed, resumable);
-      if (allowed.token !== undefined && !(await this.tokens.consume(allowed.token))) {
+      if (allowed.token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(allowed.token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
+      request.hasUsedToken = true;
     } catch (error) {
       giveUp();
       throw error;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { firstIdOf, idTimeMs, ProtocolError, ResumePoint } from '@hearth/protocol';
+import { firstIdOf, idTimeMs, OutageError, ResumePoint } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Database, messagesBehind, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
@@ -49,9 +49,6 @@ export interface Resumed {
 const PAGE_BYTES = 256 * 1_024;
 /** Each may read a lot, and after a restart thousands of clients may resume at the same moment. */
 const READS_AT_ONCE = 16;
-/** So long a resume waits for NATS and Postgres (resume §3). */
-const HELD_MS = 15_000;
-const RETRY_MS = 250;
 /** A message that another gateway has shown arrives here within this time, if it exists. */
 const ON_ITS_WAY_MS = 500;
 const LOOK_MS = 50;
@@ -75,9 +72,9 @@ export class Resumption implements ReplaySource, PagedSource {
   ) {}
 
   /**
-   * How a resume is answered. Waits for NATS and Postgres if it must: a transient fault is no gap.
+   * How a resume is answered.
    *
-   * @throws ProtocolError `SERVICE_UNAVAILABLE` when they do not answer for long
+   * @throws OutageError when NATS or Postgres do not answer
    */
   async resume(attempt: ResumeAttempt): Promise<Resumed> {
     const { point, channel, uid } = attempt;
@@ -87,19 +84,10 @@ export class Resumption implements ReplaySource, PagedSource {
     if (point === undefined || (token !== undefined && grant === undefined)) return { plan: NO_REPLAY, connectionIds };
     const question = this.questionOf(attempt, after, grant?.from);
     if (after !== undefined) await this.untilHere(() => isUnheardOf(question), after);
-    const giveUpAt = Date.now() + HELD_MS;
-    for (;;) {
-      try {
-        return { plan: await planReplay(question, this), connectionIds };
-      } catch (error) {
-        if (Date.now() >= giveUpAt) {
-          throw new ProtocolError('SERVICE_UNAVAILABLE', 'channel: it cannot be resumed at the moment', {
-            cause: error,
-          });
-        }
-        this.logger.debug({ channel: channel.name, err: error }, 'a resume cannot be answered yet, trying again');
-        await delay(RETRY_MS);
-      }
+    try {
+      return { plan: await planReplay(question, this), connectionIds };
+    } catch (error) {
+      throw new OutageError('channel: it cannot be resumed at the moment', { cause: error });
     }
   }
 
