@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import {
   outputsOf,
-  requirePartitions,
+  requireMigrated,
   runService,
   startHttpApp,
   StoreModule,
@@ -12,7 +12,6 @@ import {
   type ServiceContext,
 } from '@hearth/runtime';
 import { prepareStreams } from '@hearth/stream';
-import { migrate } from '@hearth/store';
 import { attachGateway, GatewayModule } from '../../gateway/src/gateway.module';
 import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
@@ -52,10 +51,9 @@ async function startServices(
   { config, ...context }: ServiceContext,
   { databaseUrl, natsUrl }: EmbeddedServers,
 ): Promise<RunningService> {
-  await migrate(databaseUrl);
   const services = [SequencerModule, PublishApiModule, HistoryModule, GatewayModule];
   if (config.webhookUrls.length > 0) services.push(WebhooksModule);
-  const modules = [StoreModule.of(requirePartitions), StreamModule.of(prepareStreams), ...services];
+  const modules = [StoreModule.of(requireMigrated), StreamModule.of(prepareStreams), ...services];
   const start = startHttpApp(modules, attachGateway);
   return start({ ...context, config: { ...config, databaseUrl, natsUrls: natsUrl.split(',') } });
 }

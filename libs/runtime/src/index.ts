@@ -21,7 +21,7 @@ export { redactUrl } from './log/redaction';
 export { watchSecrets, type SecretsWatch } from './config/reloadable';
 export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-module';
 export { startApp, startHttpApp } from './start-app';
-export { requirePartitions, requireSchema, StoreModule } from './store.module';
+export { requireMigrated, requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';
 export { originReader, type ClientOrigin } from './http/client-origin';
 export { Span, traced, Tracing } from './log/tracing';

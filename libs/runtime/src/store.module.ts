@@ -1,47 +1,46 @@
-import { assertSchemaIsCurrent, Database, ensurePartitions, openDatabase } from '@hearth/store';
 import {
-  Global,
-  Inject,
-  Module,
-  type DynamicModule,
-  type OnApplicationShutdown,
-  type OnModuleInit,
-} from '@nestjs/common';
+  assertSchemaIsCurrent,
+  Database,
+  ensurePartitions,
+  migrate,
+  openDatabase,
+  untilReachable,
+} from '@hearth/store';
+import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import { required, type HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
-import { CONFIG, LOGGER } from './service-module';
+import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
 
-/** What must be so before anything uses the database; the process does not start when it rejects. */
+/** What must be so before anything uses the database. It is repeated while Postgres is away. */
 export type PrepareStore = (database: Database, config: HearthConfig, logger: Logger) => Promise<void>;
 
 /** The one pool of Postgres connections of a process, for all its modules. Closed last, when nobody uses it any more. */
 @Global()
 @Module({})
-export class StoreModule implements OnModuleInit, OnApplicationShutdown {
-  constructor(
-    private readonly database: Database,
-    private readonly admin: AdminServer,
-    @Inject(CONFIG) private readonly config: HearthConfig,
-  ) {}
+export class StoreModule implements OnApplicationShutdown {
+  constructor(private readonly database: Database) {}
 
   static of(prepare: PrepareStore): DynamicModule {
-    const open = async (config: HearthConfig, logger: Logger): Promise<Database> => {
+    const open = async (config: HearthConfig, logger: Logger, admin: AdminServer, interrupted: AbortSignal) => {
       const database = openDatabase(required(config, 'databaseUrl'), {
         applicationName: config.service === 'hearth' ? 'hearth' : `hearth-${config.service}`,
         max: config.databasePool,
         log: (line) => logger.warn(line),
       });
-      await prepare(database, config, logger);
+      // Messages are accepted while Postgres is away, which is therefore no reason to send none.
+      if (config.service !== 'publish-api') admin.addCheck('postgres', () => database.ping());
+      const onWaiting = (reason: string) => logger.warn(`Waiting for Postgres: ${reason}`);
+      try {
+        await untilReachable(() => prepare(database, config, logger), onWaiting, interrupted);
+      } catch (error) {
+        await database.close();
+        throw error;
+      }
       return database;
     };
-    const provider = { provide: Database, useFactory: open, inject: [CONFIG, LOGGER] };
+    const provider = { provide: Database, useFactory: open, inject: [CONFIG, LOGGER, AdminServer, INTERRUPTED] };
     return { module: StoreModule, providers: [provider], exports: [Database] };
-  }
-
-  onModuleInit(): void {
-    // Messages are accepted while Postgres is away, which is therefore no reason to send none.
-    if (this.config.service !== 'publish-api') this.admin.addCheck('postgres', () => this.database.ping());
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -52,6 +51,12 @@ export class StoreModule implements OnModuleInit, OnApplicationShutdown {
 /** For services that read. */
 export async function requireSchema({ db }: Database): Promise<void> {
   await assertSchemaIsCurrent(db);
+}
+
+/** For the all-in-one, which has no step before its start. */
+export async function requireMigrated(database: Database, config: HearthConfig): Promise<void> {
+  await migrate(required(config, 'databaseUrl'));
+  await requirePartitions(database, config);
 }
 
 /** For services that put messages into partitions, or process them. */

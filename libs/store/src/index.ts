@@ -23,6 +23,7 @@ export * from './sequencer-lease';
 export * from './single-connection';
 export * from './single-use';
 export * from './storage-entries';
+export * from './until-reachable';
 export * from './webhook-dead-letters';
 export * from './webhook-targets';
 export * from './webhook-waiting';

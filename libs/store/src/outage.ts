@@ -1,5 +1,6 @@
 import { OutageError } from '@hearth/protocol';
 import { DatabaseError } from 'pg';
+import { DatabaseRefusal } from './refusal';
 
 /** Postgres cannot be reached, or cannot work at the moment. The message is for the log: it may name the server. */
 class DatabaseUnavailableError extends OutageError {
@@ -39,5 +40,8 @@ export function isReadOnly(error: unknown): boolean {
  */
 export function isOutage(error: unknown): error is Error {
   if (error instanceof DatabaseError) return isSessionLost(error) || /^(40|53|57)/.test(error.code ?? '');
-  return error instanceof Error && !(error instanceof RangeError);
+  return error instanceof Error && !MISTAKES.some((type) => error instanceof type);
 }
+
+/** What no waiting changes: our mistakes, a URL that is none, and a database that is unfit. */
+const MISTAKES = [RangeError, TypeError, DatabaseRefusal];
