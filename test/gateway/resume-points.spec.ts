@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageId } from '@hearth/protocol';
 import { loadConfig } from '@hearth/runtime';
 import { DELIVER_STREAM } from '@hearth/wire';
 import { io } from 'socket.io-client';
+import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import { type Frame, WsClient } from '../support/ws-client';
 import { connectToken, GatewayUnderTest, SECRET } from './gateway-under-test';
@@ -453,4 +456,38 @@ it('resumes while the connection goes on with everything else', async () => {
   resumed.client.send({ event: 'hotsock.ping' });
   await resumed.client.next('hotsock.pong');
   expect(resumed.data).toEqual([0]);
+});
+
+it('works with the code of the README, on another gateway too', async () => {
+  const [, code = ''] =
+    /## From a browser\n[^]*?```js\n([^]*?)```/.exec(readFileSync(join(__dirname, '../../README.md'), 'utf8')) ?? [];
+  const shown: Frame[] = [];
+  let [end, gateway] = [() => {}, testbed.gateway];
+  const waiting: (() => void)[] = [];
+  class Ours extends WebSocket {
+    constructor(url: string) {
+      super(url.replace('ws://localhost:8080/v1', gateway.wsUrl));
+      end = () => this.terminate();
+    }
+  }
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- readers copy it, so it is run as it stands
+  const run = new Function('WebSocket', 'token', 'console', 'setTimeout', code) as (...globals: unknown[]) => void;
+  const token = connectToken({ uid: 'you', channels: { 'my-channel': { subscribe: true, autoSubscribe: true } } });
+  run(Ours, token, { log: (frame: Frame) => shown.push(frame) }, (again: () => void) => waiting.push(again));
+  const numbers = () => shown.filter(({ event }) => event === 'e').map(({ data }) => data as number);
+  await eventually(() => expect(shown.at(-1)?.event).toBe('hotsock.subscribed'));
+  await publish('my-channel', 0);
+  await eventually(() => expect(numbers()).toEqual([0]));
+  for (const next of [other, testbed.gateway]) {
+    end();
+    await eventually(() => expect(waiting).toHaveLength(1));
+    const n = numbers().length;
+    await publish('my-channel', n, n + 1);
+    gateway = next;
+    waiting.pop()?.();
+    await eventually(() => expect(numbers()).toEqual(upTo(n + 2)));
+  }
+  const answers = shown.filter(({ event }) => event === 'hotsock.subscribed').map(({ data }) => data.resume.complete);
+  expect(answers).toEqual([undefined, true, true]);
+  end();
 });
