@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, ServerReaction } from '@hearth/protocol';
 import { IngestEvent, OperationOrigin, ScheduleNaming, StorageOperation, Trigger } from '@hearth/wire';
-import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
+import { ClockWatch, CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, schedule, StreamUnavailableError } from '@hearth/stream';
 import { TimeoutError } from '@hearth/timing';
@@ -43,6 +43,7 @@ export class Publisher {
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: ScheduleNaming & Pick<HearthConfig, 'httpTimeoutMs'>,
     private readonly tracing: Tracing,
+    private readonly clock: ClockWatch,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -117,8 +118,14 @@ export class Publisher {
       store: request.store,
       emitPubSubEvent: request.emitPubSubEvent,
       deduplicationId: request.deduplicationId,
-      eagerId: request.eagerIdGeneration ? this.nextId() : undefined,
+      eagerId: request.eagerIdGeneration ? this.eagerId() : undefined,
     };
+  }
+
+  /** @throws OutageError when this clock is too far ahead for its ids to be among those of others */
+  private eagerId(): string {
+    this.clock.check();
+    return this.nextId();
   }
 
   /** For what is due later (publish-api §7). */

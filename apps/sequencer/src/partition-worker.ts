@@ -313,9 +313,19 @@ export class PartitionWorker {
   }
 
   private sequencingFrom(position: IngestPosition, markMs: number): Sequencing {
-    return new Sequencing(this.partition, position.epoch, markMs, ({ sequence }, error) => {
-      this.parts.logger.error({ partition: this.partition, sequence, err: error }, 'not a publish request: skipped');
-    });
+    const { logger, metrics, clockToleranceMs } = this.parts;
+    const { partition } = this;
+    return new Sequencing(
+      partition,
+      position.epoch,
+      markMs,
+      clockToleranceMs,
+      ({ sequence }, error) => logger.error({ partition, sequence, err: error }, 'not a publish request: skipped'),
+      (id) => {
+        metrics.eagerIdsRefused.inc();
+        logger.warn({ partition, id }, 'an eager id was not used: it was made by a clock that is too far ahead');
+      },
+    );
   }
 }
 

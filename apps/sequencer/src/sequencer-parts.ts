@@ -19,6 +19,7 @@ export interface SequencerParts {
   readonly database: Database;
   readonly groupCommit: GroupCommit;
   readonly endNotes: EndNotes;
+  readonly clockToleranceMs: number;
   readonly live: Pick<LiveSettings, 'current'>;
   readonly metrics: Metrics;
   readonly logger: Logger;

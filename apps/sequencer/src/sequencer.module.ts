@@ -50,6 +50,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     this.endNotes = new EndNotes(stream, database, config, logger);
     const parts: SequencerParts = {
       nodeId: config.nodeId,
+      clockToleranceMs: config.clockToleranceMs,
       stream,
       streamSettings: config,
       publisher: this.publisher,

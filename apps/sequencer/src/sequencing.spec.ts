@@ -2,9 +2,11 @@ import { idTimeMs } from '@hearth/protocol';
 import { encodeBundle, encodeIngestEvent, eventSequence, IngestEvent } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 import * as fc from 'fast-check';
+import { encodeTime } from 'ulid';
 import { Sequencing } from './sequencing';
 
 const NOW = Date.UTC(2026, 0, 1);
+const TOLERANCE_MS = 5_000;
 
 interface Stored {
   readonly sequence: number;
@@ -33,7 +35,7 @@ function bundled(sequence: number, timeMs: number, events: number): StreamMessag
 }
 
 function idsOf(messages: readonly StreamMessage[], markMs = 0): string[] {
-  return new Sequencing(3, 1, markMs, fail).sequence(messages).map(({ id }) => id);
+  return new Sequencing(3, 1, markMs, TOLERANCE_MS, fail).sequence(messages).map(({ id }) => id);
 }
 
 function fail(_message: StreamMessage, error: unknown): void {
@@ -50,6 +52,21 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
         expect(isRising(idsOf(list.map((timeMs, index) => stored({ sequence: index + 1, timeMs }))))).toBe(true);
       }),
     );
+  });
+
+  it('are not moved by an eager id of a clock that is too far ahead, which is not used', () => {
+    const [year, ahead] = [365 * 86_400_000, NOW + TOLERANCE_MS];
+    const refused: string[] = [];
+    const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, fail, (id) => refused.push(id));
+    const [right, wrong] = [encodeTime(ahead, 10), encodeTime(NOW + year, 10)].map(
+      (time) => `${time}${'0'.repeat(16)}`,
+    );
+    const messages = [wrong, right, undefined].map((eagerId, index) =>
+      stored({ sequence: index + 1, timeMs: NOW, eagerId }),
+    );
+    const [first, second, third] = sequencing.sequence(messages).map(({ id }) => id);
+    expect([second, refused]).toEqual([right, [wrong]]);
+    expect([idTimeMs(first ?? ''), idTimeMs(third ?? '')]).toEqual([NOW, ahead + 1]);
   });
 
   it('rise within a millisecond', () => {
@@ -77,7 +94,7 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
     );
     const whole = idsOf(messages);
     for (let cut = 0; cut <= messages.length; cut++) {
-      const before = new Sequencing(3, 1, 0, fail);
+      const before = new Sequencing(3, 1, 0, TOLERANCE_MS, fail);
       const first = before.sequence(messages.slice(0, cut)).map(({ id }) => id);
       expect([...first, ...idsOf(messages.slice(cut), before.markMs)]).toEqual(whole);
     }
@@ -115,7 +132,7 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
 
 it('leaves out what is no publish request, and says which', () => {
   const poison: number[] = [];
-  const sequencing = new Sequencing(3, 1, 0, ({ sequence }) => poison.push(sequence));
+  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, ({ sequence }) => poison.push(sequence));
   const broken = { ...stored({ sequence: 2, timeMs: NOW }), payload: Buffer.from('{"r":') };
   const all = [stored({ sequence: 1, timeMs: NOW }), broken, stored({ sequence: 3, timeMs: NOW })];
   const places = sequencing.sequence(all).map(({ position }) => position.sequence);
@@ -125,7 +142,7 @@ it('leaves out what is no publish request, and says which', () => {
 
 it('leaves out one of several that came together, and those whose sizes are wrong', () => {
   const poison: number[] = [];
-  const sequencing = new Sequencing(3, 1, 0, ({ sequence }) => poison.push(sequence));
+  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, ({ sequence }) => poison.push(sequence));
   const good = Buffer.from(stored({ sequence: 1, timeMs: NOW }).payload);
   const withBroken = encodeBundle([good, Buffer.from('{"r":'), good]);
   const all = [

@@ -33,7 +33,11 @@ export class Sequencing {
     readonly epoch: number,
     /** No id handed out from now on has a smaller time: the running maximum of the stream's timestamps, ms. */
     private mark: number,
+    /** An eager id may be so far ahead of the stream's clock. */
+    private readonly clockToleranceMs: number,
     private readonly onPoison: (message: StreamMessage, error: unknown) => void,
+    /** Told of an id that was made by a clock further ahead, and is not used. */
+    private readonly onWrongClock: (id: string) => void = () => undefined,
   ) {}
 
   get markMs(): number {
@@ -86,9 +90,20 @@ export class Sequencing {
     if (event === undefined) {
       return { id: messageId(this.mark, sequence, this.partition), position, acceptedMs, operation, data };
     }
-    const id = event.eagerId ?? messageId(this.mark, sequence, this.partition);
+    const eagerId = this.isTooFarAhead(event.eagerId, acceptedMs) ? undefined : event.eagerId;
+    const id = eagerId ?? messageId(this.mark, sequence, this.partition);
     // A later message must get a greater id than this one (publish-api §6).
-    if (event.eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(event.eagerId) + 1);
+    if (eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(eagerId) + 1);
     return { id, position, acceptedMs, event, data };
+  }
+
+  /**
+   * One clock that is a year ahead would move all ids after it a year ahead, those of other channels too, and what is
+   * visible to whom goes by them.
+   */
+  private isTooFarAhead(eagerId: string | undefined, acceptedMs: number): boolean {
+    if (eagerId === undefined || idTimeMs(eagerId) <= acceptedMs + this.clockToleranceMs) return false;
+    this.onWrongClock(eagerId);
+    return true;
   }
 }

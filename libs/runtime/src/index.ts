@@ -2,6 +2,7 @@ export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } f
 export { ApiKeys, bearerToken } from './http/api-keys';
 export { loadConfig, required, type HearthConfig } from './config/config';
 export { ConsoleRoutes } from './http/console-routes';
+export { ClockWatch } from './clock-watch';
 export { ConfigError } from './config/config-error';
 export { eventReport, type EventReport } from './log/event-report';
 export { VARIABLES } from './config/config-variables';

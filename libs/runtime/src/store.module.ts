@@ -8,6 +8,7 @@ import {
 } from '@hearth/store';
 import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
+import { ClockWatch } from './clock-watch';
 import { required, type HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
 import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
@@ -40,7 +41,7 @@ export class StoreModule implements OnApplicationShutdown {
       return database;
     };
     const provider = { provide: Database, useFactory: open, inject: [CONFIG, LOGGER, AdminServer, INTERRUPTED] };
-    return { module: StoreModule, providers: [provider], exports: [Database] };
+    return { module: StoreModule, providers: [provider, ClockWatch], exports: [Database, ClockWatch] };
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -52,6 +52,11 @@ export class Metrics {
   readonly slowConsumers = this.counter('hearth_slow_consumers_total', 'Connections closed at their backlog cap');
   readonly catchUps = this.counter('hearth_catch_ups_total', 'Gaps that gateways filled from the deliver stream');
   readonly catchUpsFailed = this.counter('hearth_catch_ups_failed_total', 'Gaps that gateways could not fill');
+  readonly clockAheadSeconds = this.gauge(
+    'hearth_clock_ahead_seconds',
+    'How far this clock is ahead of the database’s',
+  );
+  readonly eagerIdsRefused = this.counter('hearth_eager_ids_refused_total', 'Eager ids of clocks that are ahead');
   readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
   readonly eventsWaiting = this.gauge('hearth_events_waiting', 'Backend events that wait for the events stream');
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');

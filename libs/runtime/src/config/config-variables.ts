@@ -13,6 +13,7 @@ import {
   keyList,
   list,
   listOf,
+  originList,
   pattern,
   readableFile,
   text,
@@ -349,6 +350,9 @@ export const VARIABLES = {
       meaning:
         'Size of the ingest stream, all partitions together; when full, publishes are answered `503`. Can be raised, not lowered.',
     }),
+    clockToleranceMs: variable('HEARTH_CLOCK_TOLERANCE_MS', integer(0, 3_600_000), '5000', {
+      meaning: 'How far ahead a clock may be before its eager ids are refused; the same on every service.',
+    }),
     deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
       meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
     }),
@@ -393,11 +397,3 @@ export type LiveKey = {
       : never
     : never;
 }[VariableKey];
-
-/** `*`, or origins such as `https://example.com`. */
-function originList(): Kind<readonly string[]> {
-  return listOf(
-    (origin) => origin === '*' || (hasScheme(origin, ['http', 'https']) && new URL(origin).origin === origin),
-    'a comma-separated list of origins such as https://example.com, or * for all',
-  );
-}

@@ -149,6 +149,14 @@ export function keyList(): Kind<readonly Buffer[]> {
   return { schema: schema.transform((keys) => keys.map((key) => Buffer.from(key, 'base64'))), allowed };
 }
 
+/** `*`, or origins such as `https://example.com`. */
+export function originList(): Kind<readonly string[]> {
+  return listOf(
+    (origin) => origin === '*' || (hasScheme(origin, ['http', 'https']) && new URL(origin).origin === origin),
+    'a comma-separated list of origins such as https://example.com, or * for all',
+  );
+}
+
 /** The address ranges as one matcher. Input has passed `cidrList`. */
 export function blockList(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();

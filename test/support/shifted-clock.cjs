@@ -1,0 +1,11 @@
+// `node -r` this, and the process has a clock that is HEARTH_TEST_CLOCK_SHIFT_MS ahead, as a machine without NTP has.
+const shiftMs = Number(process.env.HEARTH_TEST_CLOCK_SHIFT_MS);
+const RealDate = Date;
+global.Date = class extends RealDate {
+  constructor(...parts) {
+    super(...(parts.length === 0 ? [RealDate.now() + shiftMs] : parts));
+  }
+  static now() {
+    return RealDate.now() + shiftMs;
+  }
+};
