@@ -1,6 +1,7 @@
 import { StreamConnection } from '@hearth/stream';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { createDatabase } from '../support/database';
@@ -88,6 +89,44 @@ describe('the first connection to NATS', () => {
     abort.abort(reason);
     await expect(open(nats.url)).rejects.toBe(reason);
     await nats.stop();
+  });
+});
+
+/** Debian 12's: a purge up to sequence 1 empties the stream there. */
+const OLD_SERVER = '/usr/sbin/nats-server';
+
+function hasOldServer(): boolean {
+  return existsSync(OLD_SERVER) && execFileSync(OLD_SERVER, ['--version'], { encoding: 'utf8' }).includes('v2.9.10');
+}
+
+// Left out where Debian's package is not installed; CI has it.
+const describeOld = hasOldServer() || process.env.CI !== undefined ? describe : describe.skip;
+
+describeOld('a server that is too old (Debian 12, 2.9.10)', () => {
+  const TOO_OLD =
+    /NATS at 127\.0\.0\.1:\d+ \(HEARTH_NATS_URL\) is version 2\.9\.10, and Hearth needs 2\.9\.24 or newer/;
+
+  it('is refused at the first connection, with its version and the oldest that will do', async () => {
+    const port = await freePort();
+    server = spawn(OLD_SERVER, ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+    await expect(open(`nats://127.0.0.1:${port}`)).rejects.toThrow(TOO_OLD);
+  });
+
+  it('ends the process that finds it after a reconnect', async () => {
+    const [nats, database] = await Promise.all([startNats(), createDatabase()]);
+    try {
+      const history = await startApp('history', {
+        HEARTH_NATS_URL: nats.url,
+        HEARTH_DATABASE_URL: database.url,
+        HEARTH_DRAIN_SECONDS: '0',
+      });
+      await nats.kill();
+      server = spawn(OLD_SERVER, ['-a', '127.0.0.1', '-p', String(nats.port)], { stdio: 'ignore' });
+      expect(await history.exited).toMatchObject({ code: 1 });
+      expect(history.lines.join('\n')).toMatch(TOO_OLD);
+    } finally {
+      await Promise.all([nats.stop(), database.drop()]);
+    }
   });
 });
 

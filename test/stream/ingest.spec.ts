@@ -248,6 +248,17 @@ describe('the ingest stream', () => {
   });
 });
 
+describe('purgeIngest', () => {
+  it('never asks for a purge up to sequence 1, which older servers take for the whole stream', async () => {
+    const asked: unknown[] = [];
+    const stop = connection.listen('$JS.API.STREAM.PURGE.>', (message) => asked.push(message.json()));
+    for (const sequence of [0, 1, 2]) await purgeIngest(connection, 0, sequence);
+    await connection.ping();
+    expect(asked).toEqual([{ seq: 2 }]);
+    stop();
+  });
+});
+
 describe('findIngestStart', () => {
   it('goes on behind the position while the stream is the same', async () => {
     for (let n = 0; n < 10; n++) await publish(n);

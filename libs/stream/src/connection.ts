@@ -11,6 +11,7 @@ import {
   NatsConnection,
 } from 'nats';
 import { firstConnection } from './first-connection';
+import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
 
 const PING_TIMEOUT_MS = 2_000;
 /** What a NATS server takes unless it is told otherwise. */
@@ -58,6 +59,8 @@ export class StreamConnection {
     /** For this library only: the others speak in its words. */
     readonly nats: NatsConnection,
     private readonly log: ConnectionLog,
+    /** As they are shown. */
+    private readonly servers: readonly string[],
   ) {
     void this.watchStatus();
     void this.watchEnd();
@@ -68,6 +71,7 @@ export class StreamConnection {
    *
    * @param service shown in NATS monitoring
    * @param starting gets the readiness check `nats` at once, and may end the wait: rejects with its reason then
+   * @throws Error that names `HEARTH_NATS_URL` when the server is too old, or does not take the credentials
    */
   static async open(
     options: StreamConnectionOptions,
@@ -96,7 +100,13 @@ export class StreamConnection {
     });
     const warn = (message: string): void => log.warn(message);
     const interrupted = starting?.interrupted ?? new AbortController().signal;
-    opened = new StreamConnection(await firstConnection(settings, servers, warn, interrupted), log);
+    const nats = await firstConnection(settings, servers, warn, interrupted);
+    const refusal = refusalOf(nats, servers);
+    if (refusal !== undefined) {
+      await nats.close();
+      throw new Error(refusal);
+    }
+    opened = new StreamConnection(nats, log, servers);
     return opened;
   }
 
@@ -162,12 +172,21 @@ export class StreamConnection {
         this.connected = false;
         this.log.warn('NATS disconnected');
       } else if (type === Events.Reconnect) {
+        const refusal = refusalOf(this.nats, this.servers);
+        // Nobody waits for this either. What was accepted is safe for as long as nothing works on an older server.
+        if (refusal !== undefined) throw new Error(refusal);
         this.connected = true;
         this.log.info('NATS reconnected');
         for (const listener of this.reconnectListeners) listener();
       }
     }
   }
+}
+
+/** Why the server that we are connected to must not be used; undefined when it may. */
+function refusalOf({ info }: NatsConnection, servers: readonly string[]): string | undefined {
+  if (info === undefined || isSupportedNats(info.version)) return undefined;
+  return `NATS at ${servers.join(', ')} (HEARTH_NATS_URL) is version ${info.version}, and Hearth needs ${SUPPORTED_NATS}`;
 }
 
 /** @throws Error that names the variable when the file's seed is none: the client library would try for ever */

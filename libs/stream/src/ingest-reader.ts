@@ -29,6 +29,8 @@ export function openIngestReader(
 
 /** Drops what has been applied and fanned out, but for its last message, which proves the position at the next start. */
 export async function purgeIngest(connection: StreamConnection, partition: number, sequence: number): Promise<void> {
+  // Nothing lies before the first message, and a server that is too old would take this for all of them.
+  if (sequence <= 1) return;
   const manager = await connection.manager();
   await manager.streams.purge(ingestStream(partition), { seq: sequence });
 }
