@@ -27,7 +27,7 @@ export class GatewayLease {
 
   private constructor(
     private readonly database: Pick<Database, 'db'>,
-    private readonly nodeId: string,
+    private readonly processId: string,
     private readonly logger: Logger,
     private current: number,
   ) {
@@ -39,12 +39,12 @@ export class GatewayLease {
   }
 
   /** Waits for as long as Postgres cannot be reached. */
-  static async claim(database: Pick<Database, 'db'>, nodeId: string, logger: Logger): Promise<GatewayLease> {
+  static async claim(database: Pick<Database, 'db'>, processId: string, logger: Logger): Promise<GatewayLease> {
     for (;;) {
       try {
-        const gatewayId = await claimGatewayId(database.db, nodeId, LEASE_MS);
+        const gatewayId = await claimGatewayId(database.db, processId, LEASE_MS);
         logger.info({ gatewayId }, 'gateway number claimed');
-        return new GatewayLease(database, nodeId, logger, gatewayId);
+        return new GatewayLease(database, processId, logger, gatewayId);
       } catch (error) {
         logger.warn({ err: error }, 'no gateway number yet, trying again');
         await delay(RETRY_MS);
@@ -64,16 +64,16 @@ export class GatewayLease {
   async release(): Promise<void> {
     void this.renewals.stop();
     try {
-      await releaseGatewayLease(this.database.db, this.current, this.nodeId);
+      await releaseGatewayLease(this.database.db, this.current, this.processId);
     } catch (error) {
       this.logger.warn({ err: error }, 'the gateway number could not be given back; its lease runs out by itself');
     }
   }
 
   private async renew(): Promise<void> {
-    if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.nodeId, LEASE_MS))) return;
+    if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.processId, LEASE_MS))) return;
     const lost = this.current;
-    this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.nodeId, LEASE_MS));
+    this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.processId, LEASE_MS));
     this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
     this.lostListener();
   }

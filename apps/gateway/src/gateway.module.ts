@@ -51,7 +51,7 @@ const SWEEP_MS = 500;
     {
       provide: GatewayLease,
       useFactory: (database: Database, config: HearthConfig, logger: Logger) =>
-        GatewayLease.claim(database, config.nodeId, logger),
+        GatewayLease.claim(database, config.processId, logger),
       inject: [Database, CONFIG, LOGGER],
     },
     {

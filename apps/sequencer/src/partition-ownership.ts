@@ -47,7 +47,7 @@ export class PartitionOwnership {
       if (result.status === 'rejected')
         this.parts.logger.warn({ err: result.reason as unknown }, 'partition not given back');
     }
-    await releaseSequencer(this.parts.database.db, this.parts.nodeId).catch(() => undefined);
+    await releaseSequencer(this.parts.database.db, this.parts.processId).catch(() => undefined);
   }
 
   private async tick(): Promise<void> {
@@ -61,16 +61,16 @@ export class PartitionOwnership {
   }
 
   private async balance(): Promise<void> {
-    const { database, nodeId } = this.parts;
-    const nodes = await renewSequencerLease(database.db, nodeId, LEASE_MS);
+    const { database, processId } = this.parts;
+    const living = await renewSequencerLease(database.db, processId, LEASE_MS);
     await this.dropLost();
-    const owners = sharePartitions(this.partitions, nodes);
+    const owners = sharePartitions(this.partitions, living);
     for (const partition of this.workers.keys()) {
-      if (owners[partition] !== nodeId) await this.release(partition);
+      if (owners[partition] !== processId) await this.release(partition);
     }
     for (const partition of owners.keys()) {
-      if (owners[partition] !== nodeId || this.workers.has(partition)) continue;
-      const claim = await claimPartition(database.db, partition, nodeId);
+      if (owners[partition] !== processId || this.workers.has(partition)) continue;
+      const claim = await claimPartition(database.db, partition, processId);
       if (claim === undefined) continue;
       this.parts.logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
       this.workers.set(partition, new PartitionWorker(this.parts, claim, () => this.workers.delete(partition)));
@@ -82,7 +82,7 @@ export class PartitionOwnership {
     if (this.workers.size === 0) return;
     for (const { partition, owner, epoch } of await listPartitions(this.parts.database.db)) {
       const worker = this.workers.get(partition);
-      if (worker !== undefined && (owner !== this.parts.nodeId || epoch !== worker.epoch)) worker.fence();
+      if (worker !== undefined && (owner !== this.parts.processId || epoch !== worker.epoch)) worker.fence();
     }
   }
 

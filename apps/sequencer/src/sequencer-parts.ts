@@ -7,7 +7,7 @@ import type { GroupCommit } from './group-commit';
 
 /** What every partition worker of a process shares. */
 export interface SequencerParts {
-  readonly nodeId: string;
+  readonly processId: string;
   readonly stream: StreamConnection;
   readonly streamSettings: StreamSettings;
   /** Fan-out to the gateways. */

@@ -49,7 +49,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
     this.endNotes = new EndNotes(stream, database, config, logger);
     const parts: SequencerParts = {
-      nodeId: config.nodeId,
+      processId: config.processId,
       clockToleranceMs: config.clockToleranceMs,
       stream,
       streamSettings: config,

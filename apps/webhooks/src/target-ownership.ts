@@ -69,7 +69,7 @@ export class TargetOwnership {
     const { database, config, logger } = this.parts;
     if (!this.known.has(target)) await this.makeKnown(target);
     const claimedAt = performance.now();
-    const claimed = await claimTarget(database.db, target, config.nodeId, LEASE_MS);
+    const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
     if (claimed === undefined) return;
     logger.info({ target }, 'sending webhooks');
     const metrics = targetMetrics(this.metrics, target);

@@ -12,11 +12,11 @@ const ATTEMPTS = 10;
  * connection id from before a restart does not name the gateway that came after. The id of a dead gateway is free once
  * `endExpiredLeases` has ended its lease.
  */
-export async function claimGatewayId(db: Db, nodeId: string, ttlMs: number): Promise<number> {
+export async function claimGatewayId(db: Db, processId: string, ttlMs: number): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const claimed = await db
       .insertInto('gateway_lease')
-      .values({ gateway_id: randomInt(GATEWAY_IDS), node_id: nodeId, expires_at: fromNow(ttlMs) })
+      .values({ gateway_id: randomInt(GATEWAY_IDS), node_id: processId, expires_at: fromNow(ttlMs) })
       .onConflict((conflict) => conflict.doNothing())
       .returning('gateway_id')
       .executeTakeFirst();
@@ -29,19 +29,19 @@ export async function claimGatewayId(db: Db, nodeId: string, ttlMs: number): Pro
  * Renews the lease, also one that has expired, as long as nobody ended it. False when it is lost: the gateway counts as
  * dead, its subscriptions are being removed, and it must take another id and end the connections that carry the old.
  */
-export async function renewGatewayLease(db: Db, gatewayId: number, nodeId: string, ttlMs: number): Promise<boolean> {
+export async function renewGatewayLease(db: Db, gatewayId: number, processId: string, ttlMs: number): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('gateway_lease')
     .set('expires_at', fromNow(ttlMs))
     .where('gateway_id', '=', gatewayId)
-    .where('node_id', '=', nodeId)
+    .where('node_id', '=', processId)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
 
 /** Gives the id back; does nothing when another node has it by now. */
-export async function releaseGatewayLease(db: Db, gatewayId: number, nodeId: string): Promise<void> {
-  await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', nodeId).execute();
+export async function releaseGatewayLease(db: Db, gatewayId: number, processId: string): Promise<void> {
+  await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', processId).execute();
 }
 
 /**

@@ -91,7 +91,11 @@ export function listPartitions(db: Db): Promise<PartitionState[]> {
  * fences the owner before. `undefined` when it has a living owner (the caller itself included) or the caller has no
  * living lease.
  */
-export async function claimPartition(db: Db, partition: number, nodeId: string): Promise<PartitionState | undefined> {
+export async function claimPartition(
+  db: Db,
+  partition: number,
+  processId: string,
+): Promise<PartitionState | undefined> {
   return db.transaction().execute(async (tx) => {
     // Locked first: an update that had to wait for the row looks again at that row, but not at the leases it compared
     // it with, and would take the partition from whoever claimed it meanwhile.
@@ -109,10 +113,10 @@ export async function claimPartition(db: Db, partition: number, nodeId: string):
       tx.selectFrom('sequencer_lease').select('node_id').where('node_id', '=', node).where('expires_at', '>', now);
     return tx
       .updateTable('partition_state')
-      .set(({ eb }) => ({ owner: nodeId, epoch: eb('epoch', '+', 1), updated_at: now }))
+      .set(({ eb }) => ({ owner: processId, epoch: eb('epoch', '+', 1), updated_at: now }))
       .where('partition', '=', partition)
       .where((eb) => eb.not(eb.exists(isAlive(locked.owner))))
-      .where((eb) => eb.exists(isAlive(nodeId)))
+      .where((eb) => eb.exists(isAlive(processId)))
       .returning(STATE)
       .executeTakeFirst();
   });

@@ -2,11 +2,11 @@ import { fromNow, now } from './database-clock';
 import type { Db } from './db';
 
 /**
- * Makes or renews the lease of a sequencer for `ttlMs` from now, by the database's clock. Returns the ids of all nodes
+ * Makes or renews the lease of a sequencer for `ttlMs` from now, by the database's clock. Returns the ids of all
  * with a living lease, sorted, this one included: what the partitions are shared among.
  */
-export async function renewSequencerLease(db: Db, nodeId: string, ttlMs: number): Promise<string[]> {
-  const lease = { node_id: nodeId, expires_at: fromNow(ttlMs) };
+export async function renewSequencerLease(db: Db, processId: string, ttlMs: number): Promise<string[]> {
+  const lease = { node_id: processId, expires_at: fromNow(ttlMs) };
   const living = await db
     .with('own', (query) =>
       query
@@ -23,9 +23,13 @@ export async function renewSequencerLease(db: Db, nodeId: string, ttlMs: number)
 }
 
 /** Ends the lease of a sequencer that stops in good order, and frees the partitions it still has. */
-export async function releaseSequencer(db: Db, nodeId: string): Promise<void> {
+export async function releaseSequencer(db: Db, processId: string): Promise<void> {
   await db.transaction().execute(async (tx) => {
-    await tx.updateTable('partition_state').set({ owner: null, updated_at: now }).where('owner', '=', nodeId).execute();
-    await tx.deleteFrom('sequencer_lease').where('node_id', '=', nodeId).execute();
+    await tx
+      .updateTable('partition_state')
+      .set({ owner: null, updated_at: now })
+      .where('owner', '=', processId)
+      .execute();
+    await tx.deleteFrom('sequencer_lease').where('node_id', '=', processId).execute();
   });
 }

@@ -45,13 +45,13 @@ export async function ensureTarget(db: Db, target: string, position: TargetPosit
 export async function claimTarget(
   db: Db,
   target: string,
-  nodeId: string,
+  processId: string,
   ttlMs: number,
 ): Promise<{ readonly claim: TargetClaim; readonly position: TargetPosition } | undefined> {
   const row = await db
     .updateTable('webhook_target')
     .set(({ eb }) => ({
-      owner: nodeId,
+      owner: processId,
       epoch: eb('epoch', '+', 1),
       lease_until: fromNow(ttlMs),
       updated_at: now,

@@ -239,7 +239,7 @@ export const VARIABLES = {
     }),
     nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {
       defaultNote: 'random',
-      meaning: 'Name of this process in the cluster; unique.',
+      meaning: 'Name of this process, for logs and `/info`.',
     }),
     compatVersion: variable('HEARTH_COMPAT_VERSION', pattern(/^\d+\.\d+\.\d+$/, 'a version such as 1.13.5'), '1.13.5', {
       meaning: 'Value of `metadata.hotsockVersion`.',

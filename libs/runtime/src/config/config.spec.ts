@@ -82,6 +82,11 @@ describe('defaults', () => {
     expect(names[0]).not.toBe(names[1]);
     expect(loadConfig({ HEARTH_NODE_ID: 'gateway-3' }, 'hearth').nodeId).toBe('gateway-3');
   });
+
+  it('give two processes of one name an identity each', () => {
+    const env = { HEARTH_NODE_ID: 'gateway-3' };
+    expect(loadConfig(env, 'hearth').processId).not.toBe(loadConfig(env, 'hearth').processId);
+  });
 });
 
 describe('a value', () => {

@@ -14,6 +14,8 @@ export interface HearthConfig extends Omit<FixedValues, 'nodeId'> {
   readonly service: ServiceName;
   /** `HEARTH_NODE_ID`, or random. */
   readonly nodeId: string;
+  /** What this process signs leases and claims with: no other has it, not even the next one of the same name. */
+  readonly processId: string;
   /** Keys, log level, events switch: whatever may change while the process runs. */
   readonly live: LiveSettings;
   /** What an operator should know but that does not stop the start, one line each. */
@@ -32,10 +34,12 @@ export function loadConfig(env: Environment, service: ServiceName): HearthConfig
   const live = readLive(env, problems);
   // A required variable may be missing because its name was misspelt.
   if (live === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);
+  const random = randomBytes(6).toString('hex');
   return Object.freeze({
     ...values,
     service,
-    nodeId: values.nodeId ?? randomBytes(6).toString('hex'),
+    nodeId: values.nodeId ?? random,
+    processId: values.nodeId === undefined ? random : `${values.nodeId}.${random}`,
     live,
     warnings: Object.freeze(warningsOf(env, service, live)),
   });
