@@ -10,7 +10,7 @@ export interface SubscriberOptions {
   readonly gateways: readonly string[];
   readonly token: string;
   readonly channels: readonly string[];
-  /** Goes on behind the last message it has seen whenever it subscribes again (websocket-protocol §12). */
+  /** Goes on behind the last message it has seen whenever it subscribes again (resume §6). */
   readonly resumes?: boolean;
   /** Breaks its connection by itself after so many messages; asked anew for each connection. Never, when absent. */
   readonly leavesAfter?: () => number;
@@ -36,6 +36,7 @@ export class Subscriber {
   private current = new Map<string, SubscriptionLog>();
   private readonly asked = new Map<string, { at: number; after: string | undefined }>();
   private readonly lastId = new Map<string, string>();
+  private readonly resumeToken = new Map<string, string>();
   private leavesAt = Infinity;
   /** Messages of the present connection. */
   private got = new Set<string>();
@@ -157,13 +158,16 @@ export class Subscriber {
   private subscribe(channel: string): void {
     const after = this.options.resumes === true ? this.lastId.get(channel) : undefined;
     this.asked.set(channel, { at: this.journal.now(), after });
-    this.send({ event: 'hotsock.subscribe', channel, ...(after === undefined ? {} : { data: { after } }) });
+    const resume = { after, token: this.resumeToken.get(channel) };
+    this.send({ event: 'hotsock.subscribe', channel, ...(this.options.resumes === true ? { data: { resume } } : {}) });
   }
 
   private onSubscribed({ channel, data }: Frame): void {
     const { at: askedAt = 0, after } = this.asked.get(channel) ?? {};
     const isComplete = data.resume?.complete as boolean | undefined;
     if (after !== undefined && isComplete !== true) this.incompleteResumes++;
+    const token = data.resume?.token as string | undefined;
+    if (token !== undefined) this.resumeToken.set(channel, token);
     const subscription: SubscriptionLog = {
       channel,
       askedAt,
