@@ -11,12 +11,12 @@ import {
   VERSION,
 } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
-import { Database, ensureEventIndex, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
-import { every, Repeated } from '@hearth/timing';
+import { Database, ensureEventIndex } from '@hearth/store';
 import { EndNotes } from './end-notes';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
 import { PartitionOwnership } from './partition-ownership';
+import { RowExpiry } from './row-expiry';
 import type { SequencerParts } from './sequencer-parts';
 import { StorageExpiry } from './storage-expiry';
 
@@ -32,13 +32,13 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly storageExpiry: StorageExpiry;
   private readonly reaper: GatewayReaper;
   private readonly endNotes: EndNotes;
-  private expiry: Repeated | undefined;
+  private readonly rowExpiry: RowExpiry;
   private preparation: NodeJS.Timeout | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-    private readonly database: Database,
+    database: Database,
     stream: StreamConnection,
     ingest: IngestPublisher,
     private readonly live: LiveSettings,
@@ -47,6 +47,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     this.publisher = new AckedPublisher(stream);
     this.events = new EventPublisher(stream, config, VERSION, eventReport(metrics, logger));
     const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
+    this.rowExpiry = new RowExpiry(database, logger, metrics);
     this.endNotes = new EndNotes(stream, database, config, logger);
     const parts: SequencerParts = {
       processId: config.processId,
@@ -85,7 +86,7 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
   /** Runs after the doors are closed, so that what they accepted last is still processed. */
   async onApplicationShutdown(): Promise<void> {
     clearTimeout(this.preparation);
-    void this.expiry?.stop();
+    this.rowExpiry.stop();
     this.storageExpiry.stop();
     await this.reaper.stop();
     this.endNotes.stop();
@@ -100,20 +101,11 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     try {
       if (this.live.current.eventsEnabled) await this.events.ensureStream();
       await ensureEventIndex(required(this.config, 'databaseUrl'), this.config.messageEventIndex);
-      if (!(await scheduleExpiryWithPgCron(this.database.db))) this.expireOnTimer();
+      await this.rowExpiry.start(this.config.expirySeconds * 1_000);
     } catch (error) {
       this.logger.warn({ err: error }, 'preparation failed, trying again');
       this.preparation = setTimeout(() => void this.prepare(), 2_000);
     }
-  }
-
-  /** Where pg_cron is not installed (the embedded default), the sequencer calls the same function. */
-  private expireOnTimer(): void {
-    this.expiry = every(
-      this.config.expirySeconds * 1_000,
-      () => expireRows(this.database.db),
-      (error) => this.logger.warn({ err: error }, 'expiry failed, next try on schedule'),
-    );
   }
 }
 

@@ -59,6 +59,10 @@ export class Metrics {
   readonly eagerIdsRefused = this.counter('hearth_eager_ids_refused_total', 'Eager ids of clocks that are ahead');
   readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
   readonly eventsWaiting = this.gauge('hearth_events_waiting', 'Backend events that wait for the events stream');
+  readonly expiryTakenOver = this.gauge(
+    'hearth_expiry_taken_over',
+    '1 when the sequencer deletes expired rows because pg_cron does not',
+  );
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
   readonly sequencerLag = this.gauges(

@@ -314,7 +314,7 @@ export const VARIABLES = {
       meaning: 'Whether a `deduplicationId` counts for the installation or for its channel.',
     }),
     expirySeconds: variable('HEARTH_EXPIRY_SECONDS', integer(1, DAY), '10', {
-      meaning: 'Interval of deleting expired rows where pg_cron does not do it.',
+      meaning: 'Interval of deleting expired rows where pg_cron does not do it, and of looking whether it does.',
     }),
   }),
   ...readBy(['history'], {
