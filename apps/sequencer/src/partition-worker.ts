@@ -18,6 +18,7 @@ import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
 import type { SequencerParts } from './sequencer-parts';
+import { Tails } from './tails';
 
 /** The stream's messages of one batch, and their bytes: some hundred events, 10 to 20 ms of Postgres work at most. */
 const BATCH_MESSAGES = 500;
@@ -61,6 +62,7 @@ export class PartitionWorker {
   private position: IngestPosition;
   private readonly saved: SavedPosition;
   private readonly ends: ChannelEnds;
+  private readonly tails: Tails;
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
   private busy = false;
@@ -92,6 +94,7 @@ export class PartitionWorker {
     this.position = this.saved.safe.position;
     this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
     this.ends = new ChannelEnds(claim, () => this.deliveries);
+    this.tails = new Tails(parts.stream, claim);
     parts.endNotes.follow(this.ends);
     this.timer.start();
     this.stopped = this.run();
@@ -118,6 +121,7 @@ export class PartitionWorker {
     this.end();
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
+    this.tails.leave();
     await this.parts.endNotes.leave(this.ends);
     const { db } = this.parts.database;
     try {
@@ -192,6 +196,10 @@ export class PartitionWorker {
       : await this.processMessages(sequenced as SequencedMessage[]);
     const { confirmed, fanned } = await this.untilDone(() => fanOut.send(deliverables));
     for (const one of fanned) this.ends.add(channelOf(one), one);
+    void confirmed.then(
+      () => this.tails.add(fanned),
+      () => undefined,
+    );
     this.acknowledge(sequenced, dropped);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
@@ -289,6 +297,7 @@ export class PartitionWorker {
   fence(): void {
     if (this.stopping) return;
     this.end();
+    this.tails.stop();
     this.parts.endNotes.drop(this.ends);
     this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();

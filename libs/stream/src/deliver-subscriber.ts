@@ -1,4 +1,11 @@
-import { DeliverRecord, decodeDeliverRecord, deliverSubject } from '@hearth/wire';
+import {
+  DeliverRecord,
+  decodeDeliverRecord,
+  decodeTailBeacon,
+  deliverSubject,
+  TAIL_SUBJECTS,
+  TailBeacon,
+} from '@hearth/wire';
 import { StreamConnection } from './connection';
 
 /** A gateway's live interest in one channel. */
@@ -20,6 +27,14 @@ export class DeliverSubscriber {
   subscribe(channel: string, onRecord: (record: DeliverRecord) => void): DeliverSubscription {
     const close = this.connection.listen(deliverSubject(channel), ({ data }) => onRecord(decodeDeliverRecord(data)));
     return { active: this.flush(), close };
+  }
+
+  /** Listens to the owners of all partitions; ends it. */
+  listenToTails(onBeacon: (partition: number, beacon: TailBeacon) => void): () => void {
+    return this.connection.listen(TAIL_SUBJECTS, (message) => {
+      const partition = Number(message.subject.slice(TAIL_SUBJECTS.length - 1));
+      onBeacon(partition, decodeTailBeacon(message.string()));
+    });
   }
 
   /** Subscriptions made in one turn of the event loop share one round trip. */

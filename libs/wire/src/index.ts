@@ -7,3 +7,4 @@ export * from './ingest-operation';
 export * from './schedule-id';
 export * from './schedule-operation';
 export * from './subjects';
+export * from './tail-beacon';

@@ -71,6 +71,10 @@ export const deliverSubject = (channel: string): string => `hearth.deliver.${enc
 /** Reverse of `deliverSubject`. */
 export const deliveredChannel = (subject: string): string => decodeToken(subject.slice(deliverSubject('').length));
 
+/** What a partition's owner tells all gateways of the ends of its channels. */
+export const TAIL_SUBJECTS = 'hearth.tails.*';
+export const tailSubject = (partition: number): string => `hearth.tails.${partition}`;
+
 /** Requests to the gateway that owns a connection. */
 export const gatewaySubject = (gatewayId: number): string => `hearth.gateway.${gatewayId}`;
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { deliverSubject } from '@hearth/wire';
+import { BEACON_EVERY_MS, deliverSubject, TailBeacon } from '@hearth/wire';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import {
   deliverExtent,
@@ -14,6 +14,7 @@ import { every, Repeated } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { ConnectionRegistry } from '../connection/connection-registry';
 import { Channel, ChannelHost } from './channel';
+import { TailWatch } from './tail-watch';
 
 /** A channel that nobody uses keeps its interest for a moment: whoever reloads a page is back at once. */
 const LINGER_MS = 2_000;
@@ -25,8 +26,9 @@ const GIVE_UP_MS = 10_000;
 
 /**
  * All channels of a gateway. Each channel sees to its own gaps; the hub sees to those that no later message would
- * reveal: after every reconnect to NATS it reads what the deliver stream has got meanwhile, in one pass for all
- * channels.
+ * reveal. The owners of partitions say where channels end, so one that is behind looks for what it lacks. After every
+ * reconnect to NATS, and when an owner's beacons were lost or came from another, the hub reads what the deliver stream has
+ * got meanwhile, in one pass for all channels.
  */
 @Injectable()
 export class Hub implements ChannelHost {
@@ -34,14 +36,17 @@ export class Hub implements ChannelHost {
   readonly maxBacklogBytes: number;
   private readonly channels = new Map<string, Channel>();
   private readonly checkpoints: Repeated;
-  private readonly stopListening: () => void;
+  private readonly tailWatch = new TailWatch(Date.now());
+  private readonly stopListening: readonly (() => void)[];
+  /** Set while a pass is about to begin because beacons were lost. */
+  private lookSoon: NodeJS.Timeout | undefined;
   private dirty: Channel[] = [];
   /** End of the deliver stream at the last checkpoint and at the one before. */
   streamEnd = 0;
   streamCreatedMs = 0;
   private earlierStreamEnd = 0;
-  /** Grows with every reconnect: what was learned from NATS before it proves nothing after it. */
-  private reconnects = 0;
+  /** Grows with every reconnect and loss of beacons: what was learned from NATS before it proves nothing after it. */
+  private breaks = 0;
   private catchingUp = false;
 
   constructor(
@@ -54,10 +59,14 @@ export class Hub implements ChannelHost {
     this.deliver = new DeliverSubscriber(stream);
     this.maxBacklogBytes = config.wsMaxBacklogBytes;
     this.checkpoints = every(CHECKPOINT_MS, () => this.noteStreamEnd());
-    this.stopListening = stream.onReconnect(() => {
-      this.reconnects++;
-      void this.catchUpAll();
-    });
+    this.stopListening = [
+      this.deliver.listenToTails((partition, beacon) => this.onBeacon(partition, beacon)),
+      stream.onReconnect(() => {
+        this.breaks++;
+        this.tailWatch.reset(Date.now());
+        void this.catchUpAll();
+      }),
+    ];
     void this.noteStreamEnd();
   }
 
@@ -95,7 +104,8 @@ export class Hub implements ChannelHost {
 
   stop(): void {
     void this.checkpoints.stop();
-    this.stopListening();
+    for (const stop of this.stopListening) stop();
+    clearTimeout(this.lookSoon);
     for (const channel of this.channels.values()) this.close(channel);
   }
 
@@ -117,16 +127,31 @@ export class Hub implements ChannelHost {
     if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name);
   }
 
+  private onBeacon(partition: number, beacon: TailBeacon): void {
+    if (this.tailWatch.hear(partition, beacon, Date.now())) this.catchUpSoon();
+    for (const [name, position] of beacon.tails) this.channels.get(name)?.intake.expect(position);
+  }
+
+  /** The beacons of other partitions may be found to be lost within an interval: one pass is enough for all. */
+  private catchUpSoon(): void {
+    this.breaks++;
+    this.lookSoon ??= setTimeout(() => {
+      this.lookSoon = undefined;
+      void this.catchUpAll();
+    }, BEACON_EVERY_MS);
+  }
+
   /**
    * Notes where the deliver stream ends. The note before the last is what a catch-up relies on: what had been stored
    * that long ago has certainly come through our unbroken connection.
    */
   private async noteStreamEnd(): Promise<void> {
-    const { reconnects } = this;
-    if (this.catchingUp || !this.stream.isConnected) return;
+    const { breaks } = this;
+    if (this.catchingUp || this.lookSoon !== undefined || !this.stream.isConnected) return;
+    if (!this.tailWatch.isHearing(Date.now())) return;
     try {
       const { created, last: end } = await deliverExtent(this.stream);
-      if (this.reconnects !== reconnects) return;
+      if (this.breaks !== breaks) return;
       this.streamCreatedMs = Date.parse(created);
       this.earlierStreamEnd = Math.min(this.streamEnd, end);
       this.streamEnd = end;
@@ -161,17 +186,17 @@ export class Hub implements ChannelHost {
   private async restoreAll(waiting: ReadonlyMap<string, Channel>): Promise<void> {
     let giveUpAt = Date.now() + GIVE_UP_MS;
     while (Date.now() < giveUpAt) {
-      const { reconnects } = this;
+      const { breaks } = this;
       try {
         await this.readInto(waiting);
-        if (this.reconnects === reconnects) return;
+        if (this.breaks === breaks) return;
       } catch (error) {
-        this.logger.warn({ err: error }, 'catching up after a reconnect failed, trying again');
+        this.logger.warn({ err: error }, 'catching up in all channels failed, trying again');
       }
       if (!this.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
       await delay(RETRY_MS);
     }
-    this.logger.error('the deliver stream cannot be read: messages may be missing since the last reconnect');
+    this.logger.error('the deliver stream cannot be read: messages may be missing');
   }
 
   private async readInto(waiting: ReadonlyMap<string, Channel>): Promise<void> {

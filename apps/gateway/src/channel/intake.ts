@@ -86,6 +86,8 @@ export class Intake {
   private catchingUp = false;
   /** The catch-up under way may have missed something and must read once more. */
   private readAgain = false;
+  /** The deliver stream holds a message at this place, as the partition's owner says. */
+  private expected: Position | undefined;
   /** The deliver stream's messages up to here have been taken into account. */
   private readSequence = 0;
   /** The deliver stream ended there before this channel was looked up in it. */
@@ -119,6 +121,14 @@ export class Intake {
       streamSequence: Math.max(host.safeSequence, openedBehind, readSequence),
       atMs: Date.now(),
     };
+  }
+
+  /** Looks for a message that the deliver stream holds, as the partition's owner says, unless it has come here by now. */
+  expect(position: Position): void {
+    if (this.isClosed || !isBefore(this.last, position) || !isBefore(this.expected, position)) return;
+    this.expected = position;
+    // One that opens or catches up looks for it by itself.
+    if (this.isOpen && !this.catchingUp) void this.catchUp();
   }
 
   /** Whether a message that was seen elsewhere may not have come here yet. */
@@ -197,7 +207,7 @@ export class Intake {
       throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
     }
     this.isOpen = true;
-    if (this.readAgain) void this.catchUp();
+    if (this.readAgain || this.isBehindOwner()) void this.catchUp();
     else this.deliverHeld();
   }
 
@@ -244,7 +254,11 @@ export class Intake {
 
   private isGapAhead(): boolean {
     const next = this.held?.find((record) => !this.isRepeat(record));
-    return next !== undefined && !this.continues(next);
+    return next === undefined ? this.isBehindOwner() : !this.continues(next);
+  }
+
+  private isBehindOwner(): boolean {
+    return this.expected !== undefined && isBefore(this.last, this.expected);
   }
 
   private deliverHeld(): void {
@@ -272,6 +286,7 @@ export class Intake {
       if (look === 'whole' && !this.readAgain && !this.isGapAhead()) break;
       // What could not be read is no proof of anything.
       if (isLastLook && look !== 'failed') {
+        this.expected = undefined;
         this.stepOver();
         break;
       }
@@ -316,6 +331,10 @@ export class Intake {
     );
     this.reader.miss(next);
   }
+}
+
+function isBefore(one: Position | undefined, other: Position): boolean {
+  return one === undefined || comparePositions(one, other) < 0;
 }
 
 function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {

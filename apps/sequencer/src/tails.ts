@@ -1,0 +1,41 @@
+import type { StreamConnection } from '@hearth/stream';
+import { every, type Repeated } from '@hearth/timing';
+import { BEACON_EVERY_MS, encodeTailBeacons, type Position, tailSubject } from '@hearth/wire';
+import { channelOf, type Deliverable } from './fan-out';
+
+/** Tells gateways where the channels of one partition end (`TailBeacon`). Idle channels cost nothing. */
+export class Tails {
+  private changed = new Map<string, Position>();
+  private next = 1;
+  private readonly beacons: Repeated;
+
+  constructor(
+    private readonly stream: Pick<StreamConnection, 'tell'>,
+    private readonly claim: { readonly partition: number; readonly epoch: number },
+  ) {
+    this.beacons = every(BEACON_EVERY_MS, () => this.tell());
+  }
+
+  /** What the deliver stream holds, in order. */
+  add(fanned: readonly Deliverable[]): void {
+    for (const one of fanned) this.changed.set(channelOf(one), one.position);
+  }
+
+  /** Says a last time what there is to say; another owner may begin then. */
+  leave(): void {
+    this.stop();
+    this.tell(true);
+  }
+
+  stop(): void {
+    void this.beacons.stop();
+  }
+
+  private tell(isLast = false): void {
+    const { partition, epoch } = this.claim;
+    const beacons = encodeTailBeacons(epoch, this.next, this.changed, isLast);
+    this.changed = new Map();
+    this.next += beacons.length;
+    for (const beacon of beacons) this.stream.tell(tailSubject(partition), beacon);
+  }
+}

@@ -1,0 +1,16 @@
+import { decodeTailBeacon, encodeTailBeacons } from './tail-beacon';
+
+it('says nothing of idle channels, and that it is there', () => {
+  expect(encodeTailBeacons(3, 7, []).map(decodeTailBeacon)).toEqual([{ epoch: 3, n: 7, tails: [], isLast: false }]);
+});
+
+it('keeps every tail, in as many beacons as it takes, each of which fits into a message', () => {
+  const tails = Array.from({ length: 20_000 }, (_, n) => [`canal-é"${n}`, { epoch: 2, sequence: n }] as const);
+  const beacons = encodeTailBeacons(3, 7, tails, true);
+  expect(beacons.length).toBeGreaterThan(1);
+  expect(Math.max(...beacons.map((beacon) => Buffer.byteLength(beacon)))).toBeLessThan(300_000);
+  const decoded = beacons.map(decodeTailBeacon);
+  expect(decoded.map(({ n }) => n)).toEqual(beacons.map((_, index) => 7 + index));
+  expect(decoded.map(({ isLast }) => isLast)).toEqual(beacons.map((_, index) => index === beacons.length - 1));
+  expect(decoded.flatMap((beacon) => beacon.tails)).toEqual(tails);
+});
