@@ -33,6 +33,7 @@ import { ConnectionRegistry } from './connection/connection-registry';
 import { Tokens } from './connection/tokens';
 import { GatewayLease } from './gateway-lease';
 import { MissedLog } from './resume/missed-log';
+import { ReadTurns } from './resume/read-turns';
 import { Resume } from './resume/resume';
 import { ResumeKeys } from './resume/resume-keys';
 import { Resumption } from './resume/resumption';
@@ -71,6 +72,7 @@ const SWEEP_MS = 500;
     Tokens,
     Hub,
     Joining,
+    ReadTurns,
     Resume,
     Resumption,
     {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { NatsServerSource } from './find-nats-server';
@@ -51,10 +51,25 @@ async function privateLists(folder: string, release: string | undefined): Promis
   };
   if (release !== undefined) {
     const keys = '[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]';
-    await writeFile(sources, `deb ${keys} http://deb.debian.org/debian ${release} main\n`);
+    await writeFile(sources, `deb ${keys} ${await systemsMirror()} ${release} main\n`);
     Object.assign(settings, { 'Dir::Etc::SourceList': sources, 'Dir::Etc::SourceParts': '-' });
   }
   return ['-q', ...Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])];
+}
+
+/** Where this Debian gets its own packages from: the same mirror has those of its other releases. */
+async function systemsMirror(): Promise<string> {
+  const system = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  if (!/^ID="?debian"?$/m.test(system)) throw new Error('this is not Debian');
+  const [, codename = ''] = /^VERSION_CODENAME="?(\w+)"?$/m.exec(system) ?? [];
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(RELEASE) $(COMPONENT)']);
+  const sources = stdout.split('\n').map((line) => line.split(' '));
+  const [mirror] =
+    sources.find(([, release, component]) => release === codename && component === 'main') ??
+    sources.find(([, release, component]) => release === 'stable' && component === 'main') ??
+    [];
+  if (mirror === undefined) throw new Error(`apt has no source for ${codename} main`);
+  return mirror;
 }
 
 async function findProgram(unpacked: string): Promise<string> {

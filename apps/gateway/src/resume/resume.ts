@@ -9,6 +9,7 @@ import type { Channel } from '../channel/channel';
 import type { Seen } from '../channel/intake';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
+import { ReadTurns } from './read-turns';
 import { ResumeRights } from './resume-rights';
 
 /** Messages are stored a little after the instant in their id, never before, but clocks of eager ids may be ahead. */
@@ -18,8 +19,6 @@ const LATEST_MS = 10_000;
 /** The stream stores a message a moment after its live copy is sent. */
 const RETRY_MS = 50;
 const GIVE_UP_MS = 500;
-/** Each may read a lot, and after a restart thousands of clients may resume at the same moment. */
-const READS_AT_ONCE = 16;
 
 export interface ResumeRequest {
   readonly channel: Channel;
@@ -51,12 +50,10 @@ export class Resume {
   readonly rights: ResumeRights;
   /** How long the deliver stream keeps a message. */
   private readonly reachMs: number;
-  private reading = 0;
-  private readonly waiting: (() => void)[] = [];
-
   constructor(
     private readonly stream: StreamConnection,
     private readonly log: MissedLog,
+    private readonly turns: ReadTurns,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
   ) {
@@ -109,7 +106,7 @@ export class Resume {
     const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
     if (sinceMs === undefined || through <= after) return [];
     const range = { channel: channel.name, sinceMs, after, through, ...messages.room };
-    const logged = await this.turn(() => this.log.read(range));
+    const logged = await this.turns.take(() => this.log.read(range));
     return logged.filter((message) => message.connectionId !== connectionId || echoes(message.event));
   }
 
@@ -120,7 +117,7 @@ export class Resume {
   private async readStream({ channel, after }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
     const until = channel.intake.last;
     const readFrom = (start: { timeMs: number } | 'first') =>
-      this.turn(() => {
+      this.turns.take(() => {
         messages.beginReading();
         return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
       });
@@ -140,18 +137,6 @@ export class Resume {
       if (Date.now() >= giveUpAt) return isRead;
       await delay(RETRY_MS);
       await readFrom(start);
-    }
-  }
-
-  /** Does something that reads a lot; not more of that at once than is good for everybody. */
-  private async turn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.reading >= READS_AT_ONCE) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    this.reading++;
-    try {
-      return await work();
-    } finally {
-      this.reading--;
-      this.waiting.shift()?.();
     }
   }
 }

@@ -16,6 +16,7 @@ import type { Channel } from '../channel/channel';
 import type { PagedSource } from './paged-replay';
 import { isUnheardOf, NO_REPLAY, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
 import { ResumeRight } from './resume-right';
+import { ReadTurns } from './read-turns';
 import { Resume } from './resume';
 import { ResumeKeys } from './resume-keys';
 import {
@@ -47,8 +48,6 @@ export interface Resumed {
 
 /** Of frames that are read at once. */
 const PAGE_BYTES = 256 * 1_024;
-/** Each may read a lot, and after a restart thousands of clients may resume at the same moment. */
-const READS_AT_ONCE = 16;
 /** A message that another gateway has shown arrives here within this time, if it exists. */
 const ON_ITS_WAY_MS = 500;
 const LOOK_MS = 50;
@@ -58,15 +57,13 @@ const SETTLED_MS = 10_000;
 /** Tokens, and what is read for clients that come back with one (resume). */
 @Injectable()
 export class Resumption implements ReplaySource, PagedSource {
-  private reading = 0;
-  private readonly waiting: (() => void)[] = [];
-
   constructor(
     private readonly stream: StreamConnection,
     private readonly database: Database,
     private readonly ingest: IngestPublisher,
     private readonly old: Resume,
     private readonly keys: ResumeKeys,
+    private readonly turns: ReadTurns,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -113,7 +110,7 @@ export class Resumption implements ReplaySource, PagedSource {
   }
 
   page(channel: string, startAt: StartAt): Promise<DeliveredPage> {
-    return this.inTurn(() => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
+    return this.turns.take(() => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
   }
 
   extent(): Promise<StreamExtent> {
@@ -126,7 +123,7 @@ export class Resumption implements ReplaySource, PagedSource {
 
   log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]> {
     const settled = firstIdOf(Date.now() - SETTLED_MS);
-    return this.inTurn(() => messagesBehind(this.database.db, channel, after, before ?? settled, maxBytes));
+    return this.turns.take(() => messagesBehind(this.database.db, channel, after, before ?? settled, maxBytes));
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {
@@ -149,17 +146,5 @@ export class Resumption implements ReplaySource, PagedSource {
     const isFresh = Math.abs(Date.now() - idTimeMs(id)) < SETTLED_MS;
     for (let waitedMs = 0; isFresh && isMissing() && waitedMs < ON_ITS_WAY_MS; waitedMs += LOOK_MS)
       await delay(LOOK_MS);
-  }
-
-  /** Does something that reads a lot; not more of that at once than is good for everybody. */
-  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.reading >= READS_AT_ONCE) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    this.reading++;
-    try {
-      return await work();
-    } finally {
-      this.reading--;
-      this.waiting.shift()?.();
-    }
   }
 }
