@@ -108,6 +108,22 @@ describe('a hole in live traffic that nothing can fill (resume §4)', () => {
     expect(story(client)).toEqual([0]);
   });
 
+  it('is noticed without another message, when the newest ones are lost', async () => {
+    const { sequencer, gateway } = testbed;
+    const [asked, plain] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
+    await subscribe(asked, 'tail', { resume: true });
+    await subscribe(plain, 'tail');
+    const before = await sequencer.publish('tail', 0);
+    await eventually(() => expect([story(asked), story(plain)]).toEqual([[0], [0]]));
+    sequencer.next('tail', 1);
+    sequencer.tellTails();
+    await eventually(() => expect(story(asked)).toEqual([0, { after: before, before: null }]));
+    expect(await plain.closed).toEqual({ code: 1013, reason: 'Messages missed' });
+    await sequencer.publish('tail', 2);
+    await eventually(() => expect(story(asked)).toContain(2));
+    expect(story(asked)).toEqual([0, { after: before, before: null }, 2]);
+  });
+
   it('does not stop the channel when the stream has been wiped', async () => {
     const { sequencer, gateway } = testbed;
     const client = await gateway.connect(EVERYTHING);

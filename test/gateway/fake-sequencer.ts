@@ -5,9 +5,11 @@ import {
   decodeIngest,
   deliverSubject,
   encodeDeliverRecord,
+  encodeTailBeacons,
   ingestStream,
   type OperationOf,
   type Position,
+  tailSubject,
 } from '@hearth/wire';
 import { AckedPublisher, PullConsumer, StreamConnection } from '@hearth/stream';
 
@@ -18,6 +20,7 @@ export class FakeSequencer {
   private readonly last = new Map<string, Position>();
   private readonly publisher: AckedPublisher;
   private isClosed = false;
+  private beacons = 0;
 
   private constructor(private readonly stream: StreamConnection) {
     this.publisher = new AckedPublisher(stream);
@@ -78,6 +81,12 @@ export class FakeSequencer {
     const message = this.next(channel, data, options);
     await this.send(message);
     return message.id;
+  }
+
+  /** Says where all its channels end, as the owner of a partition does every so often. */
+  tellTails(): void {
+    const [beacon = ''] = encodeTailBeacons(1, ++this.beacons, this.last);
+    this.stream.tell(tailSubject(0), beacon);
   }
 
   /** From now on every message that a client publishes is delivered, as a real sequencer would. */

@@ -1,7 +1,7 @@
 import { comparePositions, type DeliverRecord, type JoinedNotice, type Position } from '@hearth/wire';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
-import { Intake, type IntakeHost, type IntakeReader, type Seen } from './intake';
+import { Intake, type Hole, type IntakeHost, type IntakeReader, type Seen } from './intake';
 
 /** Where the frames of a subscriber go. */
 export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
@@ -22,9 +22,8 @@ export interface Subscriber {
    * Called when messages cannot be had any more. It is no subscriber any longer, though it still uses the channel.
    *
    * @param lastId id of the last message that it was sent here
-   * @param next first message that is there again
    */
-  miss(lastId: string | undefined, next: DeliverRecord): void;
+  miss(lastId: string | undefined, hole: Hole): void;
 }
 
 /** A connection that waits for the record of its joining. */
@@ -168,7 +167,7 @@ export class Channel implements IntakeReader {
     for (const subscriber of slow) subscriber.cutOff();
   }
 
-  miss(next: DeliverRecord): void {
+  miss(hole: Hole): void {
     this.flush();
     const { subscribers, lastMessage } = this;
     this.subscribers = [];
@@ -179,7 +178,7 @@ export class Channel implements IntakeReader {
       const { since } = subscriber;
       const wasSent =
         lastMessage !== undefined && (since === undefined || comparePositions(lastMessage.position, since) > 0);
-      subscriber.miss(wasSent ? lastMessage.id : undefined, next);
+      subscriber.miss(wasSent ? lastMessage.id : undefined, hole);
     }
   }
 

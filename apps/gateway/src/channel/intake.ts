@@ -33,8 +33,16 @@ export interface IntakeReader {
   readonly users: number;
   /** Takes the next message of the channel. */
   take(record: DeliverRecord): void;
-  /** What stood between the last message and this one cannot be had any more; it is taken next. */
-  miss(next: DeliverRecord): void;
+  /** Messages cannot be had any more; what is behind the hole is taken next. */
+  miss(hole: Hole): void;
+}
+
+/** A place in a channel where messages are missing that nobody has any more. */
+export interface Hole {
+  /** The first message behind it; `undefined` when the newest ones are missing. */
+  readonly next: DeliverRecord | undefined;
+  /** Where the hole ends, without a next message. */
+  readonly end: Position;
 }
 
 /** A message of the channel that a subscriber has seen elsewhere. */
@@ -172,7 +180,7 @@ export class Intake {
           this.readAgain = true;
           return false;
         } else {
-          this.miss(record);
+          this.miss({ next: record, end: record.position });
           this.accept(record);
         }
       }
@@ -286,7 +294,6 @@ export class Intake {
       if (look === 'whole' && !this.readAgain && !this.isGapAhead()) break;
       // What could not be read is no proof of anything.
       if (isLastLook && look !== 'failed') {
-        this.expected = undefined;
         this.stepOver();
         break;
       }
@@ -315,21 +322,28 @@ export class Intake {
     return !this.isClosed && this.restore(found, atAnyRate) ? 'whole' : 'broken';
   }
 
-  /** The stream does not have what is missing before the live messages that are held: they go on without it. */
+  /** The stream does not have what is missing: the channel goes on without it. */
   private stepOver(): void {
+    const { expected } = this;
+    this.expected = undefined;
     const next = this.held?.find((record) => !this.isRepeat(record));
-    if (next === undefined || this.continues(next)) return;
-    this.miss(next);
-    this.accept(next);
+    if (next !== undefined) {
+      if (this.continues(next)) return;
+      this.miss({ next, end: next.position });
+      this.accept(next);
+    } else if (expected !== undefined && isBefore(this.last, expected)) {
+      this.miss({ next, end: expected });
+      this.last = expected;
+    }
   }
 
-  private miss(next: DeliverRecord): void {
+  private miss(hole: Hole): void {
     this.host.metrics.catchUpsFailed.inc();
     this.host.logger.error(
-      { channel: this.name, last: this.last, next: next.position },
+      { channel: this.name, last: this.last, end: hole.end },
       'a gap in a channel could not be filled: the deliver stream does not have the missing messages any more',
     );
-    this.reader.miss(next);
+    this.reader.miss(hole);
   }
 }
 

@@ -1,4 +1,3 @@
-import type { DeliverRecord } from '@hearth/wire';
 import {
   ConnectResume,
   isPresenceChannel,
@@ -26,7 +25,7 @@ import type { Subscriptions } from '../connection/subscriptions';
 import { Tokens } from '../connection/tokens';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
-import type { Seen } from '../channel/intake';
+import type { Hole, Seen } from '../channel/intake';
 import { PagedReplay } from '../resume/paged-replay';
 import { planBehindHole } from '../resume/replay-plan';
 import { Replay } from '../resume/replay';
@@ -282,7 +281,7 @@ export class Joining {
       joiner.replayed = Replay.send(subscription, missed.frames, this.maxBacklogBytes);
     };
     if (request.resumable !== undefined) {
-      subscription.onMissed = (lastId, next) => this.goOn(joiner, subscription, lastId, next);
+      subscription.onMissed = (lastId, hole) => this.goOn(joiner, subscription, lastId, hole);
     }
     if (resumed === undefined) {
       joiner.subscriptions.add(subscription, welcome, missed?.seen);
@@ -331,10 +330,10 @@ export class Joining {
   }
 
   /** Tells of a hole, and goes on behind it (resume §4). */
-  private goOn(joiner: Joiner, subscription: Subscription, lastId: string | undefined, next: DeliverRecord): void {
+  private goOn(joiner: Joiner, subscription: Subscription, lastId: string | undefined, hole: Hole): void {
     // Its storage snapshot is still on its way, and would be out of date.
     if (subscription.socket !== joiner.socket) return joiner.missed();
-    const plan = planBehindHole(subscription.channel.intake.last, next);
+    const plan = planBehindHole(subscription.channel.intake.last, hole);
     this.replay(joiner, subscription, { plan, connectionIds: [] }, lastId);
   }
 

@@ -1,6 +1,7 @@
 import { Claims, Grants, Identity } from '@hearth/claims';
 import { DeliverRecord, gatewayIdOf, Introduction, type Position } from '@hearth/wire';
 import { Channel, Outlet, Subscriber } from '../channel/channel';
+import type { Hole } from '../channel/intake';
 import { ClientSocket } from '../frames/client-socket';
 import type { StorageSnapshot } from '../channel/storage-snapshot';
 
@@ -31,7 +32,7 @@ export class Subscription implements Subscriber {
   /** Whether it counts in `subscriptionsCount` (channels-presence-storage §2.1). */
   readonly counted: boolean;
   /** Goes on after a hole, for one that asked for that (resume §4); any other has its connection ended. */
-  onMissed: ((lastId: string | undefined, next: DeliverRecord) => void) | undefined;
+  onMissed: ((lastId: string | undefined, hole: Hole) => void) | undefined;
   /** Start of the window of history it may see, ms since 1970 (client-http-api §3.1). */
   readonly subscribedAtMs = Date.now();
 
@@ -79,9 +80,9 @@ export class Subscription implements Subscriber {
     this.connection.cutOff();
   }
 
-  miss(lastId: string | undefined, next: DeliverRecord): void {
+  miss(lastId: string | undefined, hole: Hole): void {
     if (this.onMissed === undefined) this.connection.missed();
-    else this.onMissed(lastId, next);
+    else this.onMissed(lastId, hole);
   }
 }
 

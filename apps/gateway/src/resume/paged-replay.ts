@@ -83,7 +83,7 @@ export class PagedReplay {
   /** Resolves when the client is a subscriber, or its subscription has ended. */
   async run(): Promise<void> {
     const { logged, hole } = this.plan;
-    if (hole !== undefined) await this.stepOver(hole);
+    if (hole !== undefined) await this.stepOver(hole.next, hole.next === undefined ? hole.end : undefined);
     if (logged !== undefined) await this.sendLogged(logged.after, logged.before);
     if (this.isAt(this.reader.channel.intake.last)) return this.finish([]);
     let { startAt } = this;
@@ -192,7 +192,7 @@ export class PagedReplay {
     const after = this.lastId ?? null;
     this.write([Buffer.from(messagesMissedFrame(channel.name, after, next?.id ?? null), 'utf8')]);
     await this.sendLogged(this.lastId ?? '', next?.id);
-    if (next !== undefined && this.plan.hole === next) this.early.push({ sequence: 0, record: next });
+    if (next !== undefined && this.plan.hole?.next === next) this.early.push({ sequence: 0, record: next });
     this.at = next?.previous ?? place ?? this.at;
   }
 

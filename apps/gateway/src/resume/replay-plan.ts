@@ -1,7 +1,8 @@
 import { idTimeMs, partitionOfId, sequenceOfId } from '@hearth/protocol';
-import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
+import { comparePositions, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord, StreamExtent } from '@hearth/stream';
 import type { NotedEnd } from '@hearth/store';
+import type { Hole } from '../channel/intake';
 import { ResumeRight } from './resume-right';
 import type { ResumeStart } from './resume-token';
 
@@ -20,8 +21,8 @@ export interface ReplayPlan {
   /** Stored messages that are to be read from the log first: those with ids between these. */
   readonly logged: { readonly after: string; readonly before: string | undefined } | undefined;
   readonly sees: (stored: StoredDeliverRecord) => boolean;
-  /** The replay begins behind a hole, with this message. */
-  readonly hole?: DeliverRecord;
+  /** The replay begins behind a hole of live traffic. */
+  readonly hole?: Hole;
   /** Where the next token's right begins; `undefined`: with this subscription. */
   readonly from: ResumeStart | undefined;
 }
@@ -77,11 +78,10 @@ const HOLE_MS = 60_000;
  * How a subscription goes on behind a hole of live traffic (resume §4).
  *
  * @param last place of the last message before it
- * @param next first message that is there again
  */
-export function planBehindHole(last: Position | undefined, next: DeliverRecord): ReplayPlan {
+export function planBehindHole(last: Position | undefined, hole: Hole): ReplayPlan {
   const startAt = { timeMs: Math.max(0, Date.now() - HOLE_MS) };
-  return { ...NOTHING, complete: false, through: last, startAt, sees: () => true, hole: next };
+  return { ...NOTHING, complete: false, through: last, startAt, sees: () => true, hole };
 }
 
 /** @throws Error when NATS or Postgres do not answer; nothing has happened then */
