@@ -67,7 +67,7 @@ describe('a database with settings of its own', () => {
       database.db,
     );
     expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
-      datestyle: 'ISO, YMD',
+      datestyle: 'ISO, MDY',
       intervalstyle: 'postgres',
       timezone: 'UTC',
       bytea_output: 'hex',

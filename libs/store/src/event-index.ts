@@ -9,22 +9,24 @@ import { withSession } from './single-connection';
  */
 export async function ensureEventIndex(url: string, enabled: boolean): Promise<void> {
   await withSession(url, 'hearth event index', async (client) => {
+    const wanted = enabled ? 'whole' : 'none';
+    if ((await stateOfIndex(client)) === wanted) return;
     // Not waiting for the lock: "concurrently" waits for everybody who waits with a snapshot, so both would.
     const lock = await client.query<{ ours: boolean }>(
       `select pg_try_advisory_lock(hashtext('hearth event index')) as ours`,
     );
-    if (lock.rows[0]?.ours === true) await buildOrDrop(client, enabled);
+    if (lock.rows[0]?.ours !== true || (await stateOfIndex(client)) === wanted) return;
+    await client.query('drop index concurrently if exists message_log_event_idx');
+    if (!enabled) return;
+    await client.query('create index concurrently message_log_event_idx on message_log (channel, event, id)');
   });
 }
 
-async function buildOrDrop(client: ClientBase, enabled: boolean): Promise<void> {
+/** An interrupted build leaves an index that costs and serves nothing: a broken one. */
+async function stateOfIndex(client: ClientBase): Promise<'none' | 'broken' | 'whole'> {
   const { rows } = await client.query<{ valid: boolean }>(
     `select indisvalid as valid from pg_index where indexrelid = to_regclass('message_log_event_idx')`,
   );
-  const built = rows[0]?.valid === true;
-  // An interrupted build leaves an index that costs and serves nothing.
-  if (!enabled || !built) await client.query('drop index concurrently if exists message_log_event_idx');
-  if (enabled && !built) {
-    await client.query('create index concurrently message_log_event_idx on message_log (channel, event, id)');
-  }
+  const [index] = rows;
+  return index === undefined ? 'none' : index.valid ? 'whole' : 'broken';
 }

@@ -10,7 +10,7 @@ import { DatabaseRefusal } from './refusal';
  */
 const SETTINGS = {
   client_encoding: 'UTF8',
-  DateStyle: 'ISO, YMD',
+  DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
   TimeZone: 'UTC',
   bytea_output: 'hex',
@@ -24,6 +24,15 @@ const SETTINGS = {
   transaction_timeout: '0',
 };
 
+/** Those on which correctness depends; the others merely change how something is shown. */
+const NEEDED = [
+  'DateStyle',
+  'bytea_output',
+  'standard_conforming_strings',
+  'array_nulls',
+  'default_transaction_isolation',
+];
+
 /** Settings that a session is to have besides, in ms. */
 export interface SessionLimits {
   readonly statement_timeout: number;
@@ -31,17 +40,30 @@ export interface SessionLimits {
 }
 
 /**
+ * Connections to a pooler such as PgBouncer: each transaction may run in another session of the server. So a statement
+ * cannot be prepared for the next, and what is set stays with whoever comes later.
+ */
+const pooled = new WeakSet<ClientBase>();
+
+/** Whether `client` is connected to a pooler and not to the server itself. */
+export function isPooled(client: ClientBase): boolean {
+  return pooled.has(client);
+}
+
+/**
  * Makes a new session what all our statements expect.
  *
- * @throws DatabaseRefusal when the database cannot hold every character: it would refuse messages
+ * @throws DatabaseRefusal when the database cannot hold every character: it would refuse messages; or when a pooler is in
+ *   the way and the session is not what it has to be
  * @throws Error when the server answers but takes nothing: a standby, or one that is fenced off
  */
 export async function prepareSession(client: ClientBase, limits: SessionLimits): Promise<void> {
-  const { rows } = await client.query<{ readOnly: boolean; encoding: string; name: string }>(
+  const { rows } = await client.query<{ readOnly: boolean; encoding: string; name: string; pid: number }>(
     `select pg_is_in_recovery() or current_setting('transaction_read_only')::bool as "readOnly",
-            current_setting('server_encoding') as encoding, current_database() as name`,
+            current_setting('server_encoding') as encoding, current_database() as name,
+            pg_backend_pid() as pid`,
   );
-  const [{ readOnly, encoding, name } = { readOnly: true, encoding: '', name: '' }] = rows;
+  const [{ readOnly, encoding, name, pid } = { readOnly: true, encoding: '', name: '', pid: 0 }] = rows;
   if (encoding !== 'UTF8') {
     throw new DatabaseRefusal(
       `HEARTH_DATABASE_URL: the database ${name} has the encoding ${encoding}, in which not every message can be stored: ` +
@@ -49,11 +71,31 @@ export async function prepareSession(client: ClientBase, limits: SessionLimits):
     );
   }
   if (readOnly) throw new Error('the server only reads');
+  // A pooler tells every client a number of its own.
+  if (pid !== (client as { processID?: number }).processID) {
+    pooled.add(client);
+    return refuseUnlessSet(client);
+  }
   // One that this version of Postgres does not have is left out.
   await client.query(
     `select set_config(name, setting, false) from json_each_text($1) as s (name, setting)
       where current_setting(name, true) is not null`,
     [JSON.stringify({ ...SETTINGS, ...limits })],
+  );
+}
+
+/** Through a pooler nothing can be set for a session, so the role or the database must have it. */
+async function refuseUnlessSet(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ name: string; expected: string; found: string }>(
+    `select name, expected, current_setting(name, true) as found from json_each_text($1) as s (name, expected)
+      where current_setting(name, true) <> expected and name = any ($2)`,
+    [JSON.stringify(SETTINGS), NEEDED],
+  );
+  const [wrong] = rows;
+  if (wrong === undefined) return;
+  throw new DatabaseRefusal(
+    `HEARTH_DATABASE_URL leads to a pooler, through which ${wrong.name} is ${wrong.found}, not ${wrong.expected}: ` +
+      `say alter role … set ${wrong.name} to '${wrong.expected}'`,
   );
 }
 
@@ -112,7 +154,7 @@ class Session implements PostgresPoolClient {
   }
 
   private async send(text: string, parameters: readonly unknown[]): Promise<QueryResult> {
-    const name = preparedName(text);
+    const name = isPooled(this.client) ? undefined : preparedName(text);
     try {
       return await this.client.query({ text, values: [...parameters], ...(name === undefined ? {} : { name }) });
     } catch (error) {
