@@ -156,7 +156,11 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
       message: `No connection to NATS at ${nats} (HEARTH_NATS_URL) yet: CONNECTION_REFUSED. Trying again`,
     });
     const { checks } = (await (await fetch(`${await installation.adminUrl()}/readyz`)).json()) as { checks: object };
-    expect(checks).toEqual({ started: 'still starting', nats: `no connection to ${nats} yet` });
+    expect(checks).toEqual({
+      started: 'still starting',
+      postgres: 'ok',
+      nats: `no connection to ${nats} yet`,
+    });
     const started = await descendantsOf(hearth.pid);
     expect(started.map(({ command }) => command).join('\n')).toContain('postgres');
     expect(await hearth.end('SIGTERM')).toBe(0);
