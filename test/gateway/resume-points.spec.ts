@@ -450,6 +450,7 @@ it('resumes while the connection goes on with everything else', async () => {
   const resumed = await Resumer.subscribe(testbed.gateway, 'p23', point);
   resumed.client.send({ event: 'hotsock.subscribe', channel: 'p23', data: { resume: true } });
   expect((await resumed.client.next('hotsock.error')).error.code).toBe('ALREADY_SUBSCRIBED');
+  await eventually(() => expect(resumed.data).toEqual([0]));
   resumed.client.send({ event: 'hotsock.unsubscribe', channel: 'p23' });
   await resumed.client.next('hotsock.unsubscribed');
   await publish('p23', 1);
