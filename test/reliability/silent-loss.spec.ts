@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GatewayUnderTest, subscribe } from '../gateway/gateway-under-test';
 import { PARTITIONS, Testbed } from '../sequencer/testbed';
+import { DELIVER_STREAM } from '@hearth/wire';
 import { eventually } from '../support/eventually';
 import { LossyNats, type PassingMessage } from '../support/lossy-nats';
 import type { WsClient } from '../support/ws-client';
@@ -64,3 +65,22 @@ it.each<[string, number, (message: PassingMessage) => boolean]>([
   },
   60_000,
 );
+
+it('by a gateway that knows a deliver stream which has been made anew since: clients get them', async () => {
+  const channel = 'made-anew';
+  for (let n = 0; n < 50; n++) await publish(channel, `early ${n}`);
+  const early = await gateway.connect({ channels: { '*': { subscribe: true } } });
+  await subscribe(early, channel);
+  await publish(channel, 'before');
+  await eventually(() => expect(dataOf(early)).toContain('before'));
+
+  const { streams } = await testbed.connection.manager();
+  await streams.delete(DELIVER_STREAM);
+  await eventually(() => streams.info(DELIVER_STREAM));
+  lossy.lose(isLive);
+  lossy.lost = 0;
+  await publish(channel, 'lost');
+  await eventually(() => expect(lossy.lost).toBeGreaterThan(0));
+  lossy.lose(() => false);
+  await eventually(() => expect(dataOf(early).at(-1)).toBe('lost'));
+}, 60_000);

@@ -1,3 +1,4 @@
+import { warnSeldom } from '@hearth/runtime';
 import { claimPartition, listPartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
 import { sharePartitions } from './partition-shares';
@@ -56,7 +57,7 @@ export class PartitionOwnership {
       await Promise.all([...this.workers.values()].map((worker) => worker.save()));
       await this.report();
     } catch (error) {
-      this.parts.logger.warn({ err: error }, 'sequencer lease, positions or streams could not be updated');
+      warnSeldom(this.parts.logger, { err: error }, 'sequencer lease, positions or streams could not be updated');
     }
   }
 

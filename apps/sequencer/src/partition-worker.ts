@@ -6,6 +6,7 @@ import {
   PullConsumer,
   StreamMessage,
 } from '@hearth/stream';
+import { warnSeldom } from '@hearth/runtime';
 import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
 import type { BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -145,8 +146,9 @@ export class PartitionWorker {
         await this.readOn();
       } catch (error) {
         if (error instanceof FencedError) return this.fence();
-        const expected = error instanceof ConsumerLostError;
-        this.parts.logger[expected ? 'debug' : 'warn']({ partition: this.partition, err: error }, 'reading again');
+        const about = { partition: this.partition, err: error };
+        if (error instanceof ConsumerLostError) this.parts.logger.debug(about, 'reading again');
+        else warnSeldom(this.parts.logger, about, 'reading again');
         if (!this.stopping) await delay(RETRY_MS);
       } finally {
         this.reader?.close();
@@ -259,7 +261,7 @@ export class PartitionWorker {
         return await step();
       } catch (error) {
         if (error instanceof FencedError || this.stopping) throw error;
-        this.parts.logger.warn({ partition: this.partition, err: error }, 'trying again');
+        warnSeldom(this.parts.logger, { partition: this.partition, err: error }, 'trying again');
         await delay(RETRY_MS);
       }
     }

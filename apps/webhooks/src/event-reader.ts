@@ -1,4 +1,4 @@
-import type { HearthConfig, Logger } from '@hearth/runtime';
+import { warnSeldom, type HearthConfig, type Logger } from '@hearth/runtime';
 import type { TargetPosition, WebhookEvent } from '@hearth/store';
 import {
   ConsumerLostError,
@@ -69,7 +69,8 @@ export class EventReader {
       try {
         await this.readOn();
       } catch (error) {
-        logger[error instanceof ConsumerLostError ? 'debug' : 'warn']({ target, err: error }, 'reading again');
+        if (error instanceof ConsumerLostError) logger.debug({ target, err: error }, 'reading again');
+        else warnSeldom(logger, { target, err: error }, 'reading again');
         if (!this.stopping) await delay(RETRY_MS);
       } finally {
         this.consumer?.close();

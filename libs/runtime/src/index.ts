@@ -19,6 +19,7 @@ export { Count, Labelled, Level, Metrics } from './admin/metrics';
 export { outputsOf, VERSION, type Outputs } from './config/outputs';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';
 export { redactUrl } from './log/redaction';
+export { warnSeldom } from './log/warn-seldom';
 export { watchSecrets, type SecretsWatch } from './config/reloadable';
 export { CONFIG, LOGGER, ServiceModule, type ServiceContext } from './service-module';
 export { startApp, startHttpApp } from './start-app';

@@ -1,13 +1,13 @@
 import { Database } from '@hearth/store';
-import { IngestPublisher, StreamConnection } from '@hearth/stream';
+import { ensureStreams, IngestPublisher, StreamConnection, untilAnswering } from '@hearth/stream';
 import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import type { HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
 import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
 
-/** What must be so before anything is sent; the process does not start when it rejects. */
-export type PrepareStreams = (stream: StreamConnection, config: HearthConfig, logger: Logger) => Promise<void>;
+/** What must be so before anything is sent. It is repeated while JetStream does not answer. */
+export type PrepareStreams = (stream: StreamConnection, config: HearthConfig, logger: Logger) => Promise<unknown>;
 
 /**
  * The one NATS connection of a process and its way to the sequencers, for all its modules. Global modules are the last to
@@ -21,11 +21,21 @@ export class StreamModule implements OnApplicationShutdown {
     private readonly ingest: IngestPublisher,
   ) {}
 
+  /** @param prepare for services that need the streams: they are kept from then on, and are part of `/readyz` */
   static of(prepare?: PrepareStreams): DynamicModule {
     const open = async (config: HearthConfig, logger: Logger, admin: AdminServer, interrupted: AbortSignal) => {
       const name = config.service === 'hearth' ? 'all-in-one' : config.service;
       const stream = await StreamConnection.open(config, name, logger, { admin, interrupted });
-      await prepare?.(stream, config, logger);
+      if (prepare === undefined) return stream;
+      const upkeep = stream.keepStreams(() => ensureStreams(stream, config));
+      admin.addCheck('streams', () => upkeep.check());
+      const onWaiting = (reason: string) => logger.warn(`Waiting for NATS: ${reason}`);
+      try {
+        await untilAnswering(() => prepare(stream, config, logger), onWaiting, interrupted);
+      } catch (error) {
+        await stream.close();
+        throw error;
+      }
       return stream;
     };
     return {

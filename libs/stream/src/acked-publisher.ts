@@ -130,6 +130,7 @@ export class AckedPublisher {
     if (pending === undefined) return;
     // An empty answer is the server's "no responders": no stream takes this subject at the moment.
     if (message.data.length === 0) {
+      this.connection.missStream();
       return this.refuse(token, pending, new StreamUnavailableError('no stream takes the message'));
     }
     const text = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength).toString('latin1');

@@ -12,6 +12,7 @@ import {
 } from 'nats';
 import { firstConnection } from './first-connection';
 import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
+import { StreamUpkeep } from './stream-upkeep';
 
 const PING_TIMEOUT_MS = 2_000;
 /** What a NATS server takes unless it is told otherwise. */
@@ -54,6 +55,7 @@ export class StreamFullError extends StreamUnavailableError {
 export class StreamConnection {
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
+  private upkeep: StreamUpkeep | undefined;
 
   private constructor(
     /** For this library only: the others speak in its words. */
@@ -147,6 +149,21 @@ export class StreamConnection {
     return this.nats.jetstreamManager({ checkAPI: false });
   }
 
+  /**
+   * Has streams made again whenever they are missing, from now on.
+   *
+   * @param ensure makes those that are missing; resolves with their names when all exist and answer
+   */
+  keepStreams(ensure: () => Promise<readonly string[]>): StreamUpkeep {
+    this.upkeep = new StreamUpkeep(ensure, (message) => this.log.warn(message));
+    return this.upkeep;
+  }
+
+  /** A message has found no stream. */
+  missStream(): void {
+    this.upkeep?.lookSoon();
+  }
+
   /** Rejects unless the server answers soon. */
   async ping(): Promise<void> {
     if (!this.isConnected) throw new StreamUnavailableError('NATS is not connected');
@@ -155,6 +172,7 @@ export class StreamConnection {
 
   async close(): Promise<void> {
     this.reconnectListeners.clear();
+    this.upkeep?.stop();
     await this.nats.close();
   }
 
@@ -177,6 +195,7 @@ export class StreamConnection {
         if (refusal !== undefined) throw new Error(refusal);
         this.connected = true;
         this.log.info('NATS reconnected');
+        void this.upkeep?.look();
         for (const listener of this.reconnectListeners) listener();
       }
     }

@@ -12,3 +12,5 @@ export * from './jetstream-check';
 export * from './nats-version';
 export * from './storage-rpc';
 export * from './streams';
+export * from './stream-upkeep';
+export * from './until-answering';

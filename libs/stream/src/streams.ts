@@ -37,18 +37,28 @@ const isMissing = (error: unknown): boolean =>
   error instanceof NatsError && (error.api_error?.err_code === 10059 || error.api_error?.code === 404);
 const alreadyExists = (error: unknown): boolean => error instanceof NatsError && error.api_error?.err_code === 10058;
 
-async function ensure(manager: JetStreamManager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
-  try {
-    await manager.streams.info(config.name);
-    return;
-  } catch (error) {
-    if (!isMissing(error)) throw error;
+type NamedConfig = Partial<StreamConfig> & { readonly name: string };
+
+/** Makes those that are missing. @returns their names, when all of them exist and answer */
+async function ensure(manager: JetStreamManager, configs: readonly NamedConfig[]): Promise<string[]> {
+  const exist = await Promise.all(configs.map(({ name }) => exists(manager, name)));
+  const missing = configs.filter((_, index) => exist[index] !== true);
+  for (const config of missing) {
+    await manager.streams.add(config).catch((error: unknown) => {
+      // Another node created it in the same moment.
+      if (!alreadyExists(error)) throw error;
+    });
   }
+  return missing.map(({ name }) => name);
+}
+
+async function exists(manager: JetStreamManager, name: string): Promise<boolean> {
   try {
-    await manager.streams.add(config);
+    await manager.streams.info(name);
+    return true;
   } catch (error) {
-    // Another node created it in the same moment.
-    if (!alreadyExists(error)) throw error;
+    if (isMissing(error)) return false;
+    throw error;
   }
 }
 
@@ -56,12 +66,8 @@ async function ensure(manager: JetStreamManager, config: Partial<StreamConfig> &
  * One stream per partition: its sequence is the partition's order, and what has been sequenced can be dropped from its
  * head in one step. A full stream refuses new messages; it never drops accepted ones.
  */
-export async function ensureIngestStream(
-  manager: JetStreamManager,
-  partition: number,
-  settings: StreamSettings,
-): Promise<void> {
-  await ensure(manager, {
+function ingestConfig(partition: number, settings: StreamSettings): NamedConfig {
+  return {
     name: ingestStream(partition),
     subjects: [ingestSubject(partition)],
     retention: RetentionPolicy.Limits,
@@ -69,7 +75,15 @@ export async function ensureIngestStream(
     discard: DiscardPolicy.New,
     ...ingestTuning(settings),
     duplicate_window: nanos(REPEAT_WINDOW_MS),
-  });
+  };
+}
+
+export async function ensureIngestStream(
+  manager: JetStreamManager,
+  partition: number,
+  settings: StreamSettings,
+): Promise<void> {
+  await ensure(manager, [ingestConfig(partition, settings)]);
 }
 
 function ingestTuning({ ingestMaxBytes, partitions, streamReplicas }: StreamSettings) {
@@ -80,8 +94,8 @@ function ingestTuning({ ingestMaxBytes, partitions, streamReplicas }: StreamSett
  * The last minutes of all channels, for gateways that missed something. On disk, so that a restart of the server
  * does not open a gap under the gateways.
  */
-export async function ensureDeliverStream(manager: JetStreamManager, settings: StreamSettings): Promise<void> {
-  await ensure(manager, {
+function deliverConfig(settings: StreamSettings): NamedConfig {
+  return {
     name: DELIVER_STREAM,
     subjects: [DELIVER_SUBJECTS],
     retention: RetentionPolicy.Limits,
@@ -89,7 +103,7 @@ export async function ensureDeliverStream(manager: JetStreamManager, settings: S
     discard: DiscardPolicy.Old,
     ...deliverTuning(settings),
     allow_direct: true,
-  });
+  };
 }
 
 function deliverTuning({ deliverMaxAgeSeconds, deliverMaxBytes, streamReplicas }: StreamSettings) {
@@ -101,13 +115,14 @@ function deliverTuning({ deliverMaxAgeSeconds, deliverMaxBytes, streamReplicas }
   };
 }
 
-/** All streams of an installation but the backend events; safe to call from every node at every start. */
-export async function ensureStreams(connection: StreamConnection, settings: StreamSettings): Promise<void> {
-  const manager = await connection.manager();
-  await ensureDeliverStream(manager, settings);
-  for (let partition = 0; partition < settings.partitions; partition++) {
-    await ensureIngestStream(manager, partition, settings);
-  }
+/**
+ * All streams of an installation but the backend events; safe to call from every node at any time.
+ *
+ * @returns the names of those that were missing and have been made
+ */
+export async function ensureStreams(connection: StreamConnection, settings: StreamSettings): Promise<string[]> {
+  const partitions = Array.from({ length: settings.partitions }, (_, partition) => ingestConfig(partition, settings));
+  return ensure(await connection.manager(), [deliverConfig(settings), ...partitions]);
 }
 
 /**
@@ -152,7 +167,7 @@ async function update(
 
 /** The stream of backend events (pubsub-events §4.1); one that exists is used as it is. */
 export async function ensureEventStream(manager: JetStreamManager, settings: EventStreamSettings): Promise<void> {
-  await ensure(manager, {
+  const config = {
     name: settings.eventsStream,
     subjects: [`${settings.eventsSubjectPrefix}.>`],
     retention: RetentionPolicy.Limits,
@@ -163,5 +178,6 @@ export async function ensureEventStream(manager: JetStreamManager, settings: Eve
     max_msg_size: 1_048_576,
     duplicate_window: nanos(120_000),
     num_replicas: settings.eventsReplicas,
-  });
+  };
+  await ensure(manager, [config]);
 }

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BEACON_EVERY_MS, deliverSubject, TailBeacon } from '@hearth/wire';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
   deliverExtent,
-  deliverStreamEnd,
   DeliverSubscriber,
   readDelivered,
   StoredDeliverRecord,
@@ -21,8 +20,6 @@ const LINGER_MS = 2_000;
 /** How often the end of the deliver stream is noted, so that a catch-up of all channels need not read all of it. */
 const CHECKPOINT_MS = 5_000;
 const RETRY_MS = 250;
-/** After a restart a NATS server needs some seconds until its streams answer. */
-const GIVE_UP_MS = 10_000;
 
 /**
  * All channels of a gateway. Each channel sees to its own gaps; the hub sees to those that no later message would
@@ -152,8 +149,10 @@ export class Hub implements ChannelHost {
     try {
       const { created, last: end } = await deliverExtent(this.stream);
       if (this.breaks !== breaks) return;
-      this.streamCreatedMs = Date.parse(created);
-      this.earlierStreamEnd = Math.min(this.streamEnd, end);
+      const createdMs = Date.parse(created);
+      // One that was created anew counts from 1 again.
+      this.earlierStreamEnd = createdMs === this.streamCreatedMs ? Math.min(this.streamEnd, end) : 0;
+      this.streamCreatedMs = createdMs;
       this.streamEnd = end;
     } catch (error) {
       // Without a fresh note a catch-up reads more than it would have to, nothing else.
@@ -183,26 +182,28 @@ export class Hub implements ChannelHost {
     }
   }
 
+  /**
+   * Goes on until the deliver stream could be read: it may be away, or be made anew. Its channels stand still until then,
+   * because to go on could skip messages in silence.
+   */
   private async restoreAll(waiting: ReadonlyMap<string, Channel>): Promise<void> {
-    let giveUpAt = Date.now() + GIVE_UP_MS;
-    while (Date.now() < giveUpAt) {
+    while ([...waiting.values()].some(({ intake }) => !intake.isClosed)) {
       const { breaks } = this;
       try {
         await this.readInto(waiting);
         if (this.breaks === breaks) return;
       } catch (error) {
-        this.logger.warn({ err: error }, 'catching up in all channels failed, trying again');
+        warnSeldom(this.logger, { err: error }, 'catching up in all channels failed, trying again');
       }
-      if (!this.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
       await delay(RETRY_MS);
     }
-    this.logger.error('the deliver stream cannot be read: messages may be missing');
   }
 
   private async readInto(waiting: ReadonlyMap<string, Channel>): Promise<void> {
-    const end = await deliverStreamEnd(this.stream);
-    // A stream that ends before our note was created anew.
-    const start = end < this.earlierStreamEnd ? 0 : this.earlierStreamEnd;
+    const { created, last: end } = await deliverExtent(this.stream);
+    const createdMs = Date.parse(created);
+    const isSame = createdMs === this.streamCreatedMs && end >= this.earlierStreamEnd;
+    const start = isSame ? this.earlierStreamEnd : 0;
     if (end <= start) return;
     const found = new Map<Channel, StoredDeliverRecord[]>();
     await readDelivered(this.stream, { sequence: start + 1 }, undefined, (subject, stored) => {
@@ -213,6 +214,6 @@ export class Hub implements ChannelHost {
       else own.push(stored);
     });
     // One that lacks a link goes on looking by itself when it is resumed.
-    for (const [channel, stored] of found) if (!channel.intake.isClosed) channel.intake.restore(stored);
+    for (const [channel, stored] of found) if (!channel.intake.isClosed) channel.intake.restore(stored, createdMs);
   }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, type DeliverRecord, type Position } from '@hearth/wire';
-import type { Logger, Metrics } from '@hearth/runtime';
+import { warnSeldom, type Logger, type Metrics } from '@hearth/runtime';
 import {
+  deliverExtent,
   lastDelivered,
   readDelivered,
   StreamUnavailableError,
@@ -61,6 +62,8 @@ const OPEN_TIMEOUT_MS = 5_000;
 const MAX_HELD_BYTES = 8 * 1_048_576;
 /** The stream stores a message a moment after its live copy is sent, so the first look can come too early. */
 const RETRY_MS = 50;
+/** While the stream cannot be read, no channel asks for it more often. */
+const FAILED_RETRY_MS = 500;
 /** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
 const LOOKS_NEARBY = 3;
 /**
@@ -102,6 +105,8 @@ export class Intake {
   private openedBehind = 0;
   /** The deliver stream's newest message of this channel when it was opened: nobody here waits for an older one. */
   private openSequence = 0;
+  /** When the deliver stream was created that these sequences are of, ms since 1970; 0 while that is not known. */
+  private createdMs = 0;
 
   constructor(
     readonly name: string,
@@ -121,12 +126,13 @@ export class Intake {
 
   /** Where the right of a subscriber begins that comes now (resume §2, `from`). */
   end(): ResumeStart {
-    const { last, lastId, host, openedBehind, readSequence } = this;
+    const { last, lastId, host } = this;
+    const ownSequence = this.createdMs === host.streamCreatedMs ? Math.max(this.openedBehind, this.readSequence) : 0;
     return {
       position: last,
       id: lastId,
       streamCreatedMs: host.streamCreatedMs,
-      streamSequence: Math.max(host.safeSequence, openedBehind, readSequence),
+      streamSequence: Math.max(host.safeSequence, ownSequence),
       atMs: Date.now(),
     };
   }
@@ -166,10 +172,12 @@ export class Intake {
    * that the stream did not confirm is sent again, behind those that came after it, and so is what a sequencer sends that
    * lost its partition.
    *
+   * @param createdMs when the stream was created that it was read from, ms since 1970
    * @param atAnyRate do not stop at a missing link
    * @returns whether there was none
    */
-  restore(found: readonly StoredDeliverRecord[], atAnyRate = false): boolean {
+  restore(found: readonly StoredDeliverRecord[], createdMs: number, atAnyRate = false): boolean {
+    this.noteCreation(createdMs);
     for (const { record, sequence } of inOrder(found)) {
       if (!this.isRepeat(record)) {
         // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
@@ -203,13 +211,14 @@ export class Intake {
   private async open(): Promise<void> {
     try {
       await within(OPEN_TIMEOUT_MS, this.interest.active);
-      const { streamEnd } = this.host;
+      const { streamEnd, streamCreatedMs } = this.host;
       const stored = await lastDelivered(this.host.stream, this.name);
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;
       this.readSequence = stored?.sequence ?? 0;
       this.openSequence = this.readSequence;
       this.openedBehind = streamEnd;
+      this.createdMs = streamCreatedMs;
     } catch (error) {
       this.close();
       throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
@@ -217,6 +226,14 @@ export class Intake {
     this.isOpen = true;
     if (this.readAgain || this.isBehindOwner()) void this.catchUp();
     else this.deliverHeld();
+  }
+
+  /** A stream that was created anew counts from 1 again: what is known of the old one says nothing about it. */
+  private noteCreation(createdMs: number): void {
+    if (this.createdMs !== 0 && createdMs !== this.createdMs) {
+      this.openSequence = this.openedBehind = this.readSequence = 0;
+    }
+    this.createdMs = createdMs;
   }
 
   /** A live message. */
@@ -298,9 +315,11 @@ export class Intake {
         break;
       }
       if (starts.length > 1 && (look === 'broken' || looks >= LOOKS_NEARBY)) starts.shift();
-      if (!this.host.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      // What could not be stored meanwhile is sent again when the stream is back.
+      if (look === 'failed' || !this.host.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
       // Each look from the beginning reads the channel's last minutes again.
-      await delay(starts.length > 1 ? RETRY_MS : 5 * RETRY_MS);
+      const pause = starts.length > 1 ? RETRY_MS : 5 * RETRY_MS;
+      await delay(look === 'failed' ? FAILED_RETRY_MS : pause);
     }
     this.host.metrics.catchUps.inc();
     this.catchingUp = false;
@@ -313,13 +332,15 @@ export class Intake {
    */
   private async readFrom(sequence: number, atAnyRate: boolean): Promise<'whole' | 'broken' | 'failed'> {
     const found: StoredDeliverRecord[] = [];
+    let createdMs: number;
     try {
       await readDelivered(this.host.stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
+      createdMs = Date.parse((await deliverExtent(this.host.stream)).created);
     } catch (error) {
-      this.host.logger.warn({ channel: this.name, err: error }, 'catching up failed, trying again');
+      warnSeldom(this.host.logger, { channel: this.name, err: error }, 'catching up failed, trying again');
       return 'failed';
     }
-    return !this.isClosed && this.restore(found, atAnyRate) ? 'whole' : 'broken';
+    return !this.isClosed && this.restore(found, createdMs, atAnyRate) ? 'whole' : 'broken';
   }
 
   /** The stream does not have what is missing: the channel goes on without it. */
