@@ -40,6 +40,9 @@ async function get(ws: WsClient, channel: string, key: string): Promise<Frame> {
 const updates = (ws: WsClient): Frame[] => ws.frames.filter(({ event }) => event === 'hotsock.channelStorageUpdated');
 /** Everything that was sent before has come when the answer to this is there. */
 async function settled(ws: WsClient, channel: string): Promise<void> {
+  // What is published over HTTP may overtake what its gateway has not read yet.
+  ws.send({ event: 'hotsock.ping' });
+  await ws.next('hotsock.pong');
   await testbed.publish({ channel, event: 'settled' });
   await ws.next('settled');
 }
