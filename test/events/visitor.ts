@@ -4,8 +4,8 @@ import type { Frame } from '../support/ws-client';
 import { Actor } from './actor';
 import { ConnectionEntry, Journal } from './journal';
 
-/** Longer than the service takes to give up (5 s). */
-const ANSWER_MS = 15_000;
+/** Longer than the service takes to give up (15 s, and the attempt that is under way then). */
+const ANSWER_MS = 60_000;
 
 export interface VisitorOptions {
   readonly name: string;
@@ -14,6 +14,9 @@ export interface VisitorOptions {
   readonly standardChannels: readonly string[];
   readonly presenceChannels: readonly string[];
 }
+
+/** `HEARTH_HTTP_TIMEOUT_MS`, less what a timer may be early: so long an attempt to enter a presence channel takes. */
+const ATTEMPT_MS = 4_500;
 
 /** A client that comes, changes its metadata, subscribes here and there, and goes, again and again. */
 export class Visitor extends Actor {
@@ -32,26 +35,35 @@ export class Visitor extends Actor {
     const entry = this.journal.opened(client.id, uid, umd);
     const pick = (from: readonly string[], turn: number) => from[turn % from.length] ?? '';
     const [standard, presence] = [pick(standardChannels, n), pick(presenceChannels, n)];
-    await this.subscribe(client, entry, standard);
-    await this.subscribe(client, entry, presence);
+    if (!(await this.subscribe(client, entry, standard))) return;
+    if (!(await this.subscribe(client, entry, presence))) return;
     await this.updateUmd(client, entry, { ...umd, update: 1 }, n % 2 === 0);
     if (n % 3 === 0) await this.unsubscribe(client, standard);
-    await this.subscribe(client, entry, pick(standardChannels, n + 1));
-    if (n % 3 === 0) await this.subscribe(client, entry, standard);
+    if (!(await this.subscribe(client, entry, pick(standardChannels, n + 1)))) return;
+    if (n % 3 === 0 && !(await this.subscribe(client, entry, standard))) return;
     await this.updateUmd(client, entry, { ...umd, update: 2 }, false);
     if (n % 2 === 0) client.ws.socket.terminate();
     else client.ws.socket.close();
     await client.ws.closed;
   }
 
-  private async subscribe({ ws }: Client, entry: ConnectionEntry, channel: string): Promise<void> {
+  /** @returns false when an outage took so long that the connection was closed */
+  private async subscribe({ ws }: Client, entry: ConnectionEntry, channel: string): Promise<boolean> {
+    const askedAt = Date.now();
     ws.send({ event: 'hotsock.subscribe', channel });
     const isAnswer = (frame: Frame) =>
       frame.channel === channel && (frame.event === 'hotsock.subscribed' || frame.event === 'hotsock.error');
-    const { event, meta, error } = await ws.next(isAnswer, ANSWER_MS);
-    if (event === 'hotsock.subscribed') entry.subscriptions.push({ channel, fate: 'accepted', meta });
-    else if (error.code === 'SERVICE_UNAVAILABLE') entry.subscriptions.push({ channel, fate: 'unknown' });
-    else throw new Error(`${this.name}: ${error.code} for ${channel}`);
+    const closed = ws.closed.then((): Frame => undefined);
+    const answer: Frame = await Promise.race([ws.next(isAnswer, ANSWER_MS), closed]);
+    // An attempt that is not answered in time is undone, and another is made: each may have been seen by the backend.
+    for (let ms = Date.now() - askedAt; ms >= ATTEMPT_MS; ms -= ATTEMPT_MS) {
+      entry.subscriptions.push({ channel, fate: 'unknown' });
+    }
+    if (answer === undefined) entry.subscriptions.push({ channel, fate: 'unknown' });
+    else if (answer.event === 'hotsock.subscribed') {
+      entry.subscriptions.push({ channel, fate: 'accepted', meta: answer.meta });
+    } else throw new Error(`${this.name}: ${answer.error.code} for ${channel}`);
+    return answer !== undefined;
   }
 
   private async unsubscribe({ ws }: Client, channel: string): Promise<void> {
