@@ -4,6 +4,7 @@ import { processIdentity } from '@hearth/embedded';
 import { commandsNaming, descendantsOf, Installation, type HearthRun } from '../start/hearth-process';
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from '../start/printed-commands';
 import { eventually } from '../support/eventually';
+import { pauseProcess } from '../support/pause-process';
 import type { WsClient } from '../support/ws-client';
 
 let installation: Installation;
@@ -175,7 +176,7 @@ describe('Hearth that is told to end', () => {
     const hearth = await installation.start();
     await connectedClient(hearth);
     const [, nats = 0] = installation.serverPids();
-    kill([nats], 'SIGSTOP');
+    await pauseProcess(nats);
 
     expect(await hearth.end('SIGTERM')).toBe(1);
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { connectToken } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
 import { WsClient } from '../support/ws-client';
@@ -85,7 +86,7 @@ it('keeps a client whose heartbeats stand behind slow frames, as long as they co
     for (let n = 0; n < count; n++) client.send({ event: 'hotsock.subscribe', channel: `slow.${n}` });
   };
   const beats = setInterval(() => [queued, unread].forEach((each) => each.send({ event: 'hotsock.heartbeat' })), 500);
-  process.kill(testbed.nats.pid, 'SIGSTOP');
+  await pauseProcess(testbed.nats.pid);
   try {
     askFor(queued, 2);
     // More than the gateway takes: it stops to read, pongs and heartbeats too.
@@ -93,11 +94,11 @@ it('keeps a client whose heartbeats stand behind slow frames, as long as they co
     // Longer than heartbeats may be away, and shorter than a subscribe is held.
     await delay(8_000);
     expect([queued.socket.readyState, unread.socket.readyState]).toEqual([1, 1]);
-    process.kill(testbed.nats.pid, 'SIGCONT');
+    resumeProcess(testbed.nats.pid);
     await eventually(() => expect(unread.frames).toHaveLength(101));
     expect([queued.socket.readyState, unread.socket.readyState]).toEqual([1, 1]);
   } finally {
-    process.kill(testbed.nats.pid, 'SIGCONT');
+    resumeProcess(testbed.nats.pid);
     clearInterval(beats);
   }
   const ended = { code: 1001, reason: 'Heartbeat timeout' };

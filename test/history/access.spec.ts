@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
 import { Answer, Client, connectToken, post, Testbed } from '../support/installation';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 
 /** Who is let in, what browsers are told, and what happens when something is away (client-http-api §1, §9.1, §9.2). */
 let testbed: Testbed;
@@ -177,11 +178,11 @@ describe('when something is away', () => {
     const gateway = await testbed.add('gateway');
     const lost = await testbed.connect({ channels: { '*': { historyStart: 0 } } }, gateway);
     expect((await lost.call('listMessages', body)).status).toBe(200);
-    process.kill(gateway.pid, 'SIGSTOP');
+    await pauseProcess(gateway.pid);
     const hanging = await lost.call('listMessages', body);
     expect([hanging.status, hanging.json.error.code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
     expect(hanging.headers.get('access-control-allow-origin')).toBe('*');
-    process.kill(gateway.pid, 'SIGCONT');
+    resumeProcess(gateway.pid);
     await eventually(async () => expect((await lost.call('listMessages', body)).status).toBe(200));
     await gateway.kill('SIGKILL');
     await eventually(async () => expectUnauthorized(await lost.call('listMessages', body)));

@@ -4,6 +4,7 @@ import { sharePartitions } from '../../apps/sequencer/src/partition-shares';
 import { Client, Testbed } from '../support/installation';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { TestPostgres } from '../support/postgres';
 import type { Frame } from '../support/ws-client';
 
@@ -61,9 +62,6 @@ const connect = (uid: string, gateway: number): Promise<Client> => {
   return testbed.connect({ uid, channels }, testbed.gateways[gateway]);
 };
 const uidsOf = (members: readonly Frame[]): string[] => members.map(({ uid }) => uid as string);
-const signalGateways = (signal: NodeJS.Signals): void => {
-  for (const { pid } of testbed.gateways) process.kill(pid, signal);
-};
 
 /** Changes of members that a client was told of, each checked to fit the one before. */
 function changes({ ws }: Client, event: string, self: string): string[] {
@@ -141,10 +139,10 @@ it.each<[string, (server: TestPostgres) => Promise<void>, (server: TestPostgres)
     expect((await testbed.get(`/channels/${ROOM}`)).status).toBe(503);
     expect(observers[0]!.ws.frames.map(({ event }) => event)).not.toContain('note');
 
-    signalGateways('SIGSTOP');
+    for (const { pid } of testbed.gateways) await pauseProcess(pid);
     await end(postgres);
     await delay(LATE_MS);
-    signalGateways('SIGCONT');
+    for (const { pid } of testbed.gateways) resumeProcess(pid);
 
     const expectTheTruth = async (): Promise<void> => {
       const members = ['observer0', 'observer1', 'late'];

@@ -1,6 +1,7 @@
 import { Client, Testbed } from '../support/installation';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Frame } from '../support/ws-client';
 import { about, EventLog } from './event-log';
 
@@ -70,10 +71,10 @@ describe('presence and counts', () => {
   it('have nobody in a channel that could not be entered in time, and go on with the next attempt', async () => {
     const client = await connect('a', 0);
     const sequencer = testbed.apps.find(({ name }) => name === 'sequencer')?.pid ?? 0;
-    process.kill(sequencer, 'SIGSTOP');
+    await pauseProcess(sequencer);
     client.ws.send({ event: 'hotsock.subscribe', channel: 'presence.s' });
     expect(await client.ws.closed).toEqual({ code: 1013, reason: 'Try again later' });
-    process.kill(sequencer, 'SIGCONT');
+    resumeProcess(sequencer);
     await eventually(async () => {
       expect(await testbed.channel('presence.s')).toMatchObject({ subscriptionsCount: 0, members: [] });
     });

@@ -1,5 +1,6 @@
 import { Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Frame } from '../support/ws-client';
 
 const MIB = 1_048_576;
@@ -81,10 +82,10 @@ it('refuses what a client sends over HTTP and no gateway can be asked', async ()
 it('knows the limit of a NATS server that takes less, and goes on past a message from before', async () => {
   const sequencer = testbed.app('sequencer');
   const client = await subscriber('less');
-  process.kill(sequencer.pid, 'SIGSTOP');
+  await pauseProcess(sequencer.pid);
   expect((await testbed.publishOne(documentOf('less', dataOf(2 * MIB), { store: 60 }))).status).toBe(202);
   await testbed.nats.restart({ maxPayload: '1MB' });
-  process.kill(sequencer.pid, 'SIGCONT');
+  resumeProcess(sequencer.pid);
   await natsIsBack('back1');
 
   await expectToGoOn('less');

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { startNats, TestNats } from '../support/nats';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { AppProcess, startApp } from '../support/process';
 import { errorOf, PARTITIONS, post, postAll, startPublishApi } from './publish-api';
 
@@ -142,13 +143,13 @@ describe('publish-api with a sequencer', () => {
       for (const url of [`${patient.httpUrl}/publish`, `${patient.httpUrl}/publish`]) {
         expect((await post(url, duplicate)).status).toBe(202);
       }
-      process.kill(apps[2]!.pid, 'SIGSTOP');
+      await pauseProcess(apps[2]!.pid);
       const unanswered = await post(url, { channel: 'log', event: 'e' });
       expect([unanswered.status, errorOf(unanswered).code]).toEqual([503, 'SERVICE_UNAVAILABLE']);
-      process.kill(apps[2]!.pid, 'SIGCONT');
+      resumeProcess(apps[2]!.pid);
       expect((await post(url, { channel: 'log', event: 'e' })).status).toBe(202);
     } finally {
-      process.kill(apps[2]!.pid, 'SIGCONT');
+      resumeProcess(apps[2]!.pid);
       await sql.end();
       await patient.stop();
     }

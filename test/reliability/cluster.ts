@@ -3,6 +3,7 @@ import { Client } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 import { startNats, TestNats } from '../support/nats';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { AppName, AppProcess, startApp } from '../support/process';
 import { signToken } from '../support/tokens';
 import { freePort } from '../support/free-port';
@@ -54,9 +55,13 @@ export class Node {
     await this.process?.stop();
   }
 
-  /** Sends a signal that does not end it. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    process.kill(this.app.pid, signal);
+  /** Makes it stand still until `resume`. */
+  async pause(): Promise<void> {
+    await pauseProcess(this.app.pid);
+  }
+
+  resume(): void {
+    resumeProcess(this.app.pid);
   }
 }
 

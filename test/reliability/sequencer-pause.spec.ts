@@ -41,13 +41,13 @@ describe('a sequencer that stops and wakes up after another has taken its partit
     await eventually(async () => expect((await owners()).size).toBe(2));
     await load.progress(100);
     const [stale] = cluster.sequencers;
-    stale?.signal('SIGSTOP');
+    await stale?.pause();
     try {
       await eventually(async () => expect((await owners()).size).toBe(1));
       await leaseEndedAgo(4);
       await load.progress(100);
     } finally {
-      stale?.signal('SIGCONT');
+      stale?.resume();
     }
     // It has noticed by the time it is given its share again.
     await eventually(async () => expect((await owners()).size).toBe(2));

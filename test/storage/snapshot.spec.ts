@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Frame } from '../support/ws-client';
 
 /** What an observer gets at the beginning of its subscription, and from then on (websocket-protocol §9.2). */
@@ -105,14 +106,14 @@ describe('a new observer', () => {
     const keys = Array.from({ length: 400 }, (_, i) => `k${i + 100}`);
     const one = await client(channel, { '*': { observe: true } });
     const sequencer = testbed.app('sequencer');
-    process.kill(sequencer.pid, 'SIGSTOP');
+    await pauseProcess(sequencer.pid);
     try {
       for (let from = 0; from < keys.length; from += 100) {
         await testbed.publish(...keys.slice(from, from + 100).map((key) => document(channel, key, 'x'.repeat(32_000))));
       }
       await one.subscribe(channel);
     } finally {
-      process.kill(sequencer.pid, 'SIGCONT');
+      resumeProcess(sequencer.pid);
     }
     await testbed.publish(document(channel, 'last', 1));
     await one.ws.next(({ key }) => key === 'last');

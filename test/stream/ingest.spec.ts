@@ -16,6 +16,7 @@ import {
 } from '@hearth/stream';
 import { eventually } from '../support/eventually';
 import { startNats, TestNats } from '../support/nats';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 
 const SETTINGS: StreamSettings = {
   partitions: 1,
@@ -213,11 +214,11 @@ describe('the ingest stream', () => {
       store: 0,
       emitPubSubEvent: false,
     } as const;
-    process.kill(nats.pid, 'SIGSTOP');
+    await pauseProcess(nats.pid);
     try {
       await expect(patient.publish(event, '1')).rejects.toThrow('did not confirm in time');
     } finally {
-      process.kill(nats.pid, 'SIGCONT');
+      resumeProcess(nats.pid);
     }
     patient.close();
   });

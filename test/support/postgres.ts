@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import { lockDataDir, openDataDir } from '../../libs/embedded/src/data-dir';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/embedded-postgres';
 import { freePort } from './free-port';
+import { pauseProcess, resumeProcess } from './pause-process';
 
 /** Of the data folders, by which the next test run clears away what a killed one left. */
 export const runPrefix = 'hearth-test-run-';
@@ -46,12 +47,12 @@ export class TestPostgres {
   /** It neither answers nor closes a connection any more, as if its machine had been paused. */
   async freeze(): Promise<void> {
     this.frozen = await this.processes();
-    for (const pid of this.frozen) process.kill(pid, 'SIGSTOP');
+    for (const pid of this.frozen) await pauseProcess(pid);
   }
 
   /** Goes on after `freeze`, with what has been sent to it meanwhile. */
   thaw(): void {
-    for (const pid of this.frozen) process.kill(pid, 'SIGCONT');
+    for (const pid of this.frozen) resumeProcess(pid);
     this.frozen = [];
   }
 

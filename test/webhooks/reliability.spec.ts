@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { AppProcess } from '../support/process';
 import type { Receiver } from './receiver';
 import { metricOf, range, Testbed } from './testbed';
@@ -146,9 +147,9 @@ describe('no event is lost and none overtakes another of its channel', () => {
     const second = await testbed.start(receiver.url);
     const load = new Load();
     await untilAccepted(100);
-    process.kill(first.pid, 'SIGSTOP');
+    await pauseProcess(first.pid);
     await eventually(async () => expect(await metricOf(second, 'delivered_total')).toBeGreaterThan(100));
-    process.kill(first.pid, 'SIGCONT');
+    resumeProcess(first.pid);
     await eventually(() => expect(first.lines.join('\n')).toContain('another process sends webhooks'));
     await untilAccepted(100);
     await load.stop();
