@@ -1,17 +1,8 @@
 import { type BeforeApplicationShutdown, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import {
-  CONFIG,
-  ConsoleRoutes,
-  eventReport,
-  LOGGER,
-  Metrics,
-  VERSION,
-  type HearthConfig,
-  type Logger,
-} from '@hearth/runtime';
+import { CONFIG, ConsoleRoutes, eventPublisher, LOGGER, type HearthConfig, type Logger } from '@hearth/runtime';
 import { Database } from '@hearth/store';
-import { EventPublisher, StreamConnection } from '@hearth/stream';
+import { EventPublisher } from '@hearth/stream';
 import { every, type Repeated } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
@@ -55,12 +46,7 @@ const SWEEP_MS = 500;
         GatewayLease.claim(database, config.processId, logger),
       inject: [Database, CONFIG, LOGGER],
     },
-    {
-      provide: EventPublisher,
-      useFactory: (stream: StreamConnection, config: HearthConfig, metrics: Metrics, logger: Logger) =>
-        new EventPublisher(stream, config, VERSION, eventReport(metrics, logger)),
-      inject: [StreamConnection, CONFIG, Metrics, LOGGER],
-    },
+    eventPublisher,
     ClientGateway,
     Handshake,
     GatewayRpcStrategy,

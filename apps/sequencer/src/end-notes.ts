@@ -1,8 +1,9 @@
-import type { HearthConfig, Logger } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
 import { channelEndNote, type ChannelEndNote, Database, forgetChannelEnds, noteChannelEnds } from '@hearth/store';
-import { deliverExtent, readNewestDelivered, type StreamConnection, type StreamExtent } from '@hearth/stream';
+import { deliverExtent, readNewestDelivered, StreamConnection, type StreamExtent } from '@hearth/stream';
 import { every, type Repeated, within } from '@hearth/timing';
 import { partitionOf } from '@hearth/wire';
+import { Inject, Injectable } from '@nestjs/common';
 import { ChannelEnds, firstNote, isNoteDue, nextNote, rowsOf } from './channel-ends';
 
 /** Notes in the time for which the deliver stream keeps a message: several may fail. */
@@ -22,6 +23,7 @@ const DAY_SECONDS = 86_400;
  * keeps a message (resume §3). Messages never wait for this: whoever takes a partition over reads from the deliver stream
  * what the owner before had not noted.
  */
+@Injectable()
 export class EndNotes {
   private readonly followed = new Set<ChannelEnds>();
   private readonly intervalMs: number;
@@ -32,9 +34,9 @@ export class EndNotes {
 
   constructor(
     private readonly stream: StreamConnection,
-    private readonly database: Pick<Database, 'db'>,
-    private readonly config: Pick<HearthConfig, 'connectionMaxSeconds' | 'deliverMaxAgeSeconds' | 'partitions'>,
-    private readonly logger: Logger,
+    private readonly database: Database,
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {
     const { connectionMaxSeconds, deliverMaxAgeSeconds } = config;
     this.intervalMs = Math.min(LONGEST_INTERVAL_MS, (deliverMaxAgeSeconds * 1_000) / NOTES_IN_A_WINDOW);

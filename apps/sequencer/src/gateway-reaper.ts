@@ -1,6 +1,17 @@
-import { DeadGateway, deadGateways, endExpiredLeases, leftConnections, leftCounts, readClock } from '@hearth/store';
+import { LiveSettings, Logger, LOGGER } from '@hearth/runtime';
+import {
+  Database,
+  DeadGateway,
+  deadGateways,
+  endExpiredLeases,
+  leftConnections,
+  leftCounts,
+  readClock,
+} from '@hearth/store';
+import { IngestPublisher } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
-import type { SequencerParts } from './sequencer-parts';
+import { Inject, Injectable } from '@nestjs/common';
+import { PartitionOwnership } from './partition-ownership';
 
 const ROUND_MS = 2_000;
 /** After its lease has expired, a gateway has this long to come back. */
@@ -18,6 +29,7 @@ const COUNTS_AT_ONCE = 200;
  * and takes another number. While Postgres is away no gateway can renew its lease, so nobody is declared dead before
  * Postgres has been answering for longer than a living gateway needs.
  */
+@Injectable()
 export class GatewayReaper {
   private rounds: Repeated | undefined;
   /** Since when Postgres has answered whenever it was asked. */
@@ -25,8 +37,11 @@ export class GatewayReaper {
   private answeredMs = 0;
 
   constructor(
-    private readonly parts: Pick<SequencerParts, 'database' | 'ingest' | 'live' | 'logger'>,
-    private readonly ownedPartitions: () => readonly number[],
+    private readonly database: Database,
+    private readonly ingest: IngestPublisher,
+    private readonly ownership: PartitionOwnership,
+    private readonly live: LiveSettings,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   start(): void {
@@ -35,7 +50,7 @@ export class GatewayReaper {
       () => this.reap(),
       (error) => {
         this.answeringSinceMs = undefined;
-        this.parts.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
+        this.logger.warn({ err: error }, 'what dead gateways left could not be removed, trying again');
       },
     );
   }
@@ -45,13 +60,13 @@ export class GatewayReaper {
   }
 
   private async reap(): Promise<void> {
-    const { db } = this.parts.database;
-    const partitions = this.ownedPartitions();
+    const { db } = this.database;
+    const { owned: partitions } = this.ownership;
     // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
     const clockMs = await readClock(db);
     if (this.answeredFor(Date.now()) > GRACE_MS) {
       const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
-      if (ended.length > 0) this.parts.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
+      if (ended.length > 0) this.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
     }
     const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
     await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
@@ -67,7 +82,7 @@ export class GatewayReaper {
   }
 
   private async removeLeftBy(dead: DeadGateway): Promise<void> {
-    const { database, ingest, live } = this.parts;
+    const { database, ingest, live } = this;
     const { partition, gatewayId } = dead;
     // What an earlier round removed is still found until it is saved; that round may have failed and the stream have it.
     await ingest.perform({ kind: 'barrier', partition });

@@ -9,14 +9,10 @@ import {
   LogRow,
   writeStateChanges,
 } from '@hearth/store';
-import type { Metrics } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
+import { Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isOperation, Sequenced, SequencedMessage } from './sequencing';
-
-export interface DeduplicationSettings {
-  readonly windowMs: number;
-  readonly scope: 'global' | 'channel';
-}
 
 /** What one partition wants committed. */
 interface Request {
@@ -48,14 +44,15 @@ function deduplicationIdOf(one: Sequenced): string | undefined {
  * while the one before was under way. A commit costs a sync of the disk however much is in it, so sixteen partitions
  * that each commit a handful of messages would cost sixteen times as much.
  */
+@Injectable()
 export class GroupCommit {
   private waiting: Request[] = [];
   private isRunning = false;
 
   constructor(
     private readonly database: Database,
-    private readonly deduplication: DeduplicationSettings,
     private readonly metrics: Metrics,
+    @Inject(CONFIG) private readonly config: HearthConfig,
   ) {}
 
   /**
@@ -129,7 +126,7 @@ export class GroupCommit {
         if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);
       }
       if (messages.length === 0) return new Set();
-      const isFirst = await claimDeduplicationIds(tx, entries, this.deduplication.windowMs);
+      const isFirst = await claimDeduplicationIds(tx, entries, this.config.deduplicationSeconds * 1_000);
       const duplicates = new Set(entries.filter((_, index) => isFirst[index] !== true).map(({ message }) => message));
       const rows = logRows(messages.filter((message) => !duplicates.has(message)));
       await appendMessages(tx, rows);
@@ -154,7 +151,7 @@ export class GroupCommit {
   /** No channel name contains a comma, so the two parts cannot be confused. */
   private deduplicationKey(message: Sequenced): string {
     const id = deduplicationIdOf(message) ?? '';
-    return this.deduplication.scope === 'channel' ? `${channelOf(message)},${id}` : id;
+    return this.config.deduplicationScope === 'channel' ? `${channelOf(message)},${id}` : id;
   }
 
   private count(rows: number): void {

@@ -1,9 +1,10 @@
 import { warnSeldom } from '@hearth/runtime';
 import { claimPartition, listPartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
+import { Injectable } from '@nestjs/common';
+import { PartitionHost } from './partition-host';
 import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
-import type { SequencerParts } from './sequencer-parts';
 
 /** A sequencer that has not renewed its lease for this long is taken for dead and its partitions are claimed. */
 const LEASE_MS = 4_000;
@@ -19,15 +20,13 @@ const CLOCK_MARGIN_MS = 10_000;
  * When Postgres is away nobody can claim anything, and the owners go on: what they send without Postgres is a function
  * of the stream alone, and what needs Postgres waits.
  */
+@Injectable()
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
   private ticks: Repeated | undefined;
   private reportedAt = 0;
 
-  constructor(
-    private readonly parts: SequencerParts,
-    private readonly partitions: number,
-  ) {}
+  constructor(private readonly host: PartitionHost) {}
 
   /** Begins to claim partitions; returns after the first attempt. */
   async start(): Promise<void> {
@@ -46,9 +45,9 @@ export class PartitionOwnership {
     const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
     for (const result of results) {
       if (result.status === 'rejected')
-        this.parts.logger.warn({ err: result.reason as unknown }, 'partition not given back');
+        this.host.logger.warn({ err: result.reason as unknown }, 'partition not given back');
     }
-    await releaseSequencer(this.parts.database.db, this.parts.processId).catch(() => undefined);
+    await releaseSequencer(this.host.database.db, this.host.config.processId).catch(() => undefined);
   }
 
   private async tick(): Promise<void> {
@@ -57,15 +56,16 @@ export class PartitionOwnership {
       await Promise.all([...this.workers.values()].map((worker) => worker.save()));
       await this.report();
     } catch (error) {
-      warnSeldom(this.parts.logger, { err: error }, 'sequencer lease, positions or streams could not be updated');
+      warnSeldom(this.host.logger, { err: error }, 'sequencer lease, positions or streams could not be updated');
     }
   }
 
   private async balance(): Promise<void> {
-    const { database, processId } = this.parts;
+    const { database, config, logger } = this.host;
+    const { partitions, processId } = config;
     const living = await renewSequencerLease(database.db, processId, LEASE_MS);
     await this.dropLost();
-    const owners = sharePartitions(this.partitions, living);
+    const owners = sharePartitions(partitions, living);
     for (const partition of this.workers.keys()) {
       if (owners[partition] !== processId) await this.release(partition);
     }
@@ -73,17 +73,17 @@ export class PartitionOwnership {
       if (owners[partition] !== processId || this.workers.has(partition)) continue;
       const claim = await claimPartition(database.db, partition, processId);
       if (claim === undefined) continue;
-      this.parts.logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
-      this.workers.set(partition, new PartitionWorker(this.parts, claim, () => this.workers.delete(partition)));
+      logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
+      this.workers.set(partition, new PartitionWorker(this.host, claim, () => this.workers.delete(partition)));
     }
   }
 
   /** A process that was paused for longer than its lease still has workers for partitions that others own by now. */
   private async dropLost(): Promise<void> {
     if (this.workers.size === 0) return;
-    for (const { partition, owner, epoch } of await listPartitions(this.parts.database.db)) {
+    for (const { partition, owner, epoch } of await listPartitions(this.host.database.db)) {
       const worker = this.workers.get(partition);
-      if (worker !== undefined && (owner !== this.parts.processId || epoch !== worker.epoch)) worker.fence();
+      if (worker !== undefined && (owner !== this.host.config.processId || epoch !== worker.epoch)) worker.fence();
     }
   }
 
@@ -104,6 +104,6 @@ export class PartitionOwnership {
       epoch: worker.epoch,
       timeMs: worker.isIdle ? Math.max(worker.processedMs, now - CLOCK_MARGIN_MS) : worker.processedMs,
     }));
-    await reportCaughtUp(this.parts.database.db, entries);
+    await reportCaughtUp(this.host.database.db, entries);
   }
 }

@@ -15,10 +15,10 @@ import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped } from './channel-operations';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
+import type { PartitionHost } from './partition-host';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
-import type { SequencerParts } from './sequencer-parts';
 import { Tails } from './tails';
 
 /** The stream's messages of one batch, and their bytes: some hundred events, 10 to 20 ms of Postgres work at most. */
@@ -75,7 +75,7 @@ export class PartitionWorker {
   private confirmations: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly parts: SequencerParts,
+    private readonly host: PartitionHost,
     private readonly claim: PartitionState,
     /** Called when another worker has taken the partition. */
     private readonly onFenced: () => void,
@@ -84,19 +84,19 @@ export class PartitionWorker {
     this.timer = this.scheduleTimer();
     this.operations = new ChannelOperations(
       this.partition,
-      parts.database,
-      parts.channelRules,
+      host.database,
+      host.channelRules,
       this.timer,
       ({ id, operation }, error) => {
-        parts.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
+        host.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
       },
     );
-    this.saved = new SavedPosition(parts, claim, this.operations, () => this.fence());
+    this.saved = new SavedPosition(host, claim, this.operations, () => this.fence());
     this.position = this.saved.safe.position;
     this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
     this.ends = new ChannelEnds(claim, () => this.deliveries);
-    this.tails = new Tails(parts.stream, claim);
-    parts.endNotes.follow(this.ends);
+    this.tails = new Tails(host.stream, claim);
+    host.endNotes.follow(this.ends);
     this.timer.start();
     this.stopped = this.run();
   }
@@ -123,8 +123,8 @@ export class PartitionWorker {
     await this.stopped;
     await Promise.race([this.confirmations, delay(3_000)]);
     this.tails.leave();
-    await this.parts.endNotes.leave(this.ends);
-    const { db } = this.parts.database;
+    await this.host.endNotes.leave(this.ends);
+    const { db } = this.host.database;
     try {
       await this.saved.write([]);
     } catch (error) {
@@ -147,8 +147,8 @@ export class PartitionWorker {
       } catch (error) {
         if (error instanceof FencedError) return this.fence();
         const about = { partition: this.partition, err: error };
-        if (error instanceof ConsumerLostError) this.parts.logger.debug(about, 'reading again');
-        else warnSeldom(this.parts.logger, about, 'reading again');
+        if (error instanceof ConsumerLostError) this.host.logger.debug(about, 'reading again');
+        else warnSeldom(this.host.logger, about, 'reading again');
         if (!this.stopping) await delay(RETRY_MS);
       } finally {
         this.reader?.close();
@@ -158,17 +158,17 @@ export class PartitionWorker {
   }
 
   private async readOn(): Promise<void> {
-    const { stream, streamSettings, publisher, logger } = this.parts;
+    const { stream, config, publisher, logger } = this.host;
     // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
     await this.operations.open();
-    const start = await findIngestStart(stream, this.partition, streamSettings, this.position);
+    const start = await findIngestStart(stream, this.partition, config, this.position);
     if (start.epochReason !== undefined) {
       logger.warn({ partition: this.partition, epoch: start.position.epoch }, `new epoch: ${start.epochReason}`);
       // Ids of the new epoch must be greater than all before, although sequences begin again.
       this.sequencing = this.sequencingFrom(start.position, this.sequencing.markMs + 1);
     }
     this.position = start.position;
-    const deliverMaxAgeMs = streamSettings.deliverMaxAgeSeconds * 1_000;
+    const deliverMaxAgeMs = config.deliverMaxAgeSeconds * 1_000;
     const fanOut = await FanOut.open(stream, publisher, deliverMaxAgeMs, (id, bytes) => {
       logger.error({ partition: this.partition, id, bytes }, 'not delivered: NATS takes no message of this size');
     });
@@ -189,7 +189,7 @@ export class PartitionWorker {
   private async process(messages: readonly StreamMessage[], fanOut: FanOut): Promise<void> {
     const last = messages.at(-1);
     if (last === undefined) return;
-    this.parts.metrics.sequencerLag.of(String(this.partition)).set(last.pending);
+    this.host.metrics.sequencerLag.of(String(this.partition)).set(last.pending);
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint: Checkpoint = { position: this.position, markMs: this.sequencing.markMs };
@@ -232,7 +232,7 @@ export class PartitionWorker {
   private async commitOnce(durable: readonly Sequenced[]): Promise<Dropped> {
     try {
       const duplicates = await this.saved.write(durable);
-      this.parts.metrics.duplicatesDropped.inc(duplicates.size);
+      this.host.metrics.duplicatesDropped.inc(duplicates.size);
       return duplicates.size === 0 ? NOTHING_DROPPED : new Map([...duplicates].map((one) => [one, undefined]));
     } catch (error) {
       if (!isDataError(error)) throw error;
@@ -241,7 +241,7 @@ export class PartitionWorker {
       const [only, ...others] = durable;
       if (only !== undefined && others.length === 0) {
         // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
-        this.parts.logger.error(
+        this.host.logger.error(
           { err: error, partition: this.partition, id: only.id },
           'a message was refused by Postgres',
         );
@@ -261,7 +261,7 @@ export class PartitionWorker {
         return await step();
       } catch (error) {
         if (error instanceof FencedError || this.stopping) throw error;
-        warnSeldom(this.parts.logger, { partition: this.partition, err: error }, 'trying again');
+        warnSeldom(this.host.logger, { partition: this.partition, err: error }, 'trying again');
         await delay(RETRY_MS);
       }
     }
@@ -276,8 +276,8 @@ export class PartitionWorker {
   }
 
   private async emitEvents(events: readonly BackendEvent[]): Promise<void> {
-    if (events.length === 0 || !this.parts.live.current.eventsEnabled) return;
-    await Promise.all(events.map((event) => this.parts.events.publish(event)));
+    if (events.length === 0 || !this.host.live.current.eventsEnabled) return;
+    await Promise.all(events.map((event) => this.host.events.publish(event)));
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
@@ -300,8 +300,8 @@ export class PartitionWorker {
     if (this.stopping) return;
     this.end();
     this.tails.stop();
-    this.parts.endNotes.drop(this.ends);
-    this.parts.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
+    this.host.endNotes.drop(this.ends);
+    this.host.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
   }
 
@@ -314,7 +314,7 @@ export class PartitionWorker {
 
   private scheduleTimer(): ScheduleTimer {
     const { partition } = this;
-    const { database, ingest, logger } = this.parts;
+    const { database, ingest, logger } = this.host;
     return new ScheduleTimer({
       unsaved: () => this.operations.unsavedSchedules(),
       load: (untilMs, after, limit) => loadDueSchedules(database.db, partition, untilMs, after, limit),
@@ -324,13 +324,13 @@ export class PartitionWorker {
   }
 
   private sequencingFrom(position: IngestPosition, markMs: number): Sequencing {
-    const { logger, metrics, clockToleranceMs } = this.parts;
+    const { logger, metrics, config } = this.host;
     const { partition } = this;
     return new Sequencing(
       partition,
       position.epoch,
       markMs,
-      clockToleranceMs,
+      config.clockToleranceMs,
       ({ sequence }, error) => logger.error({ partition, sequence, err: error }, 'not a publish request: skipped'),
       (id) => {
         metrics.eagerIdsRefused.inc();

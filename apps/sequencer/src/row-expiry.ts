@@ -1,6 +1,7 @@
-import type { Logger, Metrics } from '@hearth/runtime';
+import { Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Database, describePgCronJob, expiredForMs, expireRows, scheduleExpiryWithPgCron } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
+import { Inject, Injectable } from '@nestjs/common';
 
 /** pg_cron comes by each minute, and a burst may take it several. What stands longer has been left. */
 const LEFT_AFTER_MS = 300_000;
@@ -9,14 +10,15 @@ const LEFT_AFTER_MS = 300_000;
  * Has expired rows deleted: by pg_cron where there is one, else, and when that leaves them, on a timer of its own. A job
  * can be there and not run: switched off, refused the connection it makes, of another schema.
  */
+@Injectable()
 export class RowExpiry {
   private rounds: Repeated | undefined;
   private isDelegated = false;
 
   constructor(
-    private readonly database: Pick<Database, 'db'>,
-    private readonly logger: Logger,
+    private readonly database: Database,
     private readonly metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** @throws Error when the database cannot be asked whether it has pg_cron; nothing was started then */

@@ -4,7 +4,7 @@ import { IngestPosition, purgeIngest } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, ChannelOperations } from './channel-operations';
-import type { SequencerParts } from './sequencer-parts';
+import type { PartitionHost } from './partition-host';
 import type { Sequenced } from './sequencing';
 
 /** A point from which the partition can be processed again with the same outcome. */
@@ -45,7 +45,7 @@ export class SavedPosition {
   private purgedAt = Date.now();
 
   constructor(
-    private readonly parts: Pick<SequencerParts, 'events' | 'groupCommit' | 'logger' | 'stream'>,
+    private readonly host: PartitionHost,
     private readonly claim: PartitionState,
     private readonly operations: Pick<ChannelOperations, 'saved'>,
     /** Called when another worker has taken the partition. */
@@ -108,7 +108,7 @@ export class SavedPosition {
     }
     if (this.savedSequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
       this.purgedAt = Date.now();
-      await purgeIngest(this.parts.stream, this.claim.partition, this.savedSequence);
+      await purgeIngest(this.host.stream, this.claim.partition, this.savedSequence);
       this.purgedSequence = this.savedSequence;
     }
   }
@@ -121,8 +121,8 @@ export class SavedPosition {
   /** Tells who asked what became of it. */
   answer({ to, refusal, afterEvents }: Answer): void {
     const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
-    const send = (): void => this.parts.stream.tell(to, JSON.stringify(reply));
-    if (afterEvents) void this.parts.events.told().then(send);
+    const send = (): void => this.host.stream.tell(to, JSON.stringify(reply));
+    if (afterEvents) void this.host.events.told().then(send);
     else send();
   }
 
@@ -131,7 +131,7 @@ export class SavedPosition {
     this.unsaved = undefined;
     this.answers = [];
     try {
-      const duplicates = await this.parts.groupCommit.commit(durable, fenced, unsaved?.toRows());
+      const duplicates = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows());
       if (unsaved !== undefined) this.operations.saved(unsaved);
       this.savedSequence = fenced.seq;
       for (const answer of answers) this.answer(answer);
@@ -167,7 +167,7 @@ export class SavedPosition {
         await this.saveNow();
       } catch (error) {
         const { partition } = this.claim;
-        this.parts.logger.warn({ partition, err: error }, 'channel state not saved, trying again');
+        this.host.logger.warn({ partition, err: error }, 'channel state not saved, trying again');
         await delay(RETRY_MS);
       }
     }

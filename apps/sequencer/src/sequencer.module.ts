@@ -1,79 +1,48 @@
-import { Inject, Injectable, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import {
-  CONFIG,
-  eventReport,
-  HearthConfig,
-  LiveSettings,
-  Logger,
-  LOGGER,
-  Metrics,
-  required,
-  VERSION,
-} from '@hearth/runtime';
-import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
-import { Database, ensureEventIndex } from '@hearth/store';
+import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { CONFIG, eventPublisher, HearthConfig, LiveSettings, Logger, LOGGER, required } from '@hearth/runtime';
+import { AckedPublisher, EventPublisher, StreamConnection } from '@hearth/stream';
+import { ensureEventIndex } from '@hearth/store';
 import { EndNotes } from './end-notes';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
+import { PartitionHost } from './partition-host';
 import { PartitionOwnership } from './partition-ownership';
 import { RowExpiry } from './row-expiry';
-import type { SequencerParts } from './sequencer-parts';
 import { StorageExpiry } from './storage-expiry';
 
-/** What surrounds the lists in what tells of a join. */
-const JOIN_BYTES = 65_536;
-
 /** Order → id → dedup → log → fan-out, and the expiry job. */
-@Injectable()
-export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly publisher: AckedPublisher;
-  private readonly events: EventPublisher;
-  private readonly ownership: PartitionOwnership;
-  private readonly storageExpiry: StorageExpiry;
-  private readonly reaper: GatewayReaper;
-  private readonly endNotes: EndNotes;
-  private readonly rowExpiry: RowExpiry;
+@Module({
+  providers: [
+    eventPublisher,
+    {
+      provide: AckedPublisher,
+      useFactory: (stream: StreamConnection) => new AckedPublisher(stream),
+      inject: [StreamConnection],
+    },
+    EndNotes,
+    GatewayReaper,
+    GroupCommit,
+    PartitionHost,
+    PartitionOwnership,
+    RowExpiry,
+    StorageExpiry,
+  ],
+})
+export class SequencerModule implements OnApplicationBootstrap, OnApplicationShutdown {
   private preparation: NodeJS.Timeout | undefined;
 
   constructor(
+    private readonly ownership: PartitionOwnership,
+    private readonly storageExpiry: StorageExpiry,
+    private readonly reaper: GatewayReaper,
+    private readonly endNotes: EndNotes,
+    private readonly rowExpiry: RowExpiry,
+    private readonly publisher: AckedPublisher,
+    private readonly events: EventPublisher,
+    private readonly live: LiveSettings,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
-    database: Database,
-    stream: StreamConnection,
-    ingest: IngestPublisher,
-    private readonly live: LiveSettings,
-    metrics: Metrics,
-  ) {
-    this.publisher = new AckedPublisher(stream);
-    this.events = new EventPublisher(stream, config, VERSION, eventReport(metrics, logger));
-    const deduplication = { windowMs: config.deduplicationSeconds * 1_000, scope: config.deduplicationScope };
-    this.rowExpiry = new RowExpiry(database, logger, metrics);
-    this.endNotes = new EndNotes(stream, database, config, logger);
-    const parts: SequencerParts = {
-      processId: config.processId,
-      clockToleranceMs: config.clockToleranceMs,
-      stream,
-      streamSettings: config,
-      publisher: this.publisher,
-      events: this.events,
-      ingest,
-      channelRules: { presenceMaxBytes: Math.min(config.presenceMaxBytes, largestMemberList(stream.maxPayload)) },
-      database,
-      endNotes: this.endNotes,
-      groupCommit: new GroupCommit(database, deduplication, metrics),
-      live,
-      metrics,
-      logger,
-    };
-    this.ownership = new PartitionOwnership(parts, config.partitions);
-    this.reaper = new GatewayReaper(parts, () => this.ownership.owned);
-    this.storageExpiry = new StorageExpiry({
-      database,
-      ingest,
-      logger,
-      ownedPartitions: () => this.ownership.owned,
-    });
-  }
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     await this.ownership.start();
@@ -108,11 +77,3 @@ export class Sequencer implements OnApplicationBootstrap, OnApplicationShutdown 
     }
   }
 }
-
-/** What tells of a join has the list twice, for who joins and for the others, and must be one message. */
-function largestMemberList(maxPayload: number): number {
-  return Math.floor((maxPayload - JOIN_BYTES) / 2);
-}
-
-@Module({ providers: [Sequencer] })
-export class SequencerModule {}

@@ -1,7 +1,9 @@
-import type { Logger } from '@hearth/runtime';
+import { Logger, LOGGER } from '@hearth/runtime';
 import { Database, endedStorageEntries } from '@hearth/store';
-import type { IngestPublisher } from '@hearth/stream';
+import { IngestPublisher } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
+import { Inject, Injectable } from '@nestjs/common';
+import { PartitionOwnership } from './partition-ownership';
 
 /** Readers do not see an entry that has ended; this is how long its event may be late. */
 const LOOK_EVERY_MS = 2_000;
@@ -10,29 +12,27 @@ const ENTRIES_AT_ONCE = 200;
 /** Rounds without a pause; the stream's clock, which decides, may be behind the database's. */
 const ROUNDS = 20;
 
-export interface StorageExpiryParts {
-  readonly database: Pick<Database, 'db'>;
-  readonly ingest: Pick<IngestPublisher, 'perform'>;
-  readonly logger: Logger;
-  /** Partitions that this process works on at the moment. */
-  readonly ownedPartitions: () => readonly number[];
-}
-
 /**
  * Finds storage entries whose time has passed, and asks for their removal in the order of their channels
  * (channels-presence-storage §5.2). Whether they still are what they were is decided there; so two that ask for the same
  * do no harm.
  */
+@Injectable()
 export class StorageExpiry {
   private looks: Repeated | undefined;
 
-  constructor(private readonly parts: StorageExpiryParts) {}
+  constructor(
+    private readonly database: Database,
+    private readonly ingest: IngestPublisher,
+    private readonly ownership: PartitionOwnership,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
 
   start(): void {
     this.looks = every(
       LOOK_EVERY_MS,
       () => this.look(),
-      (error) => this.parts.logger.warn({ err: error }, 'storage entries that have ended stay a little longer'),
+      (error) => this.logger.warn({ err: error }, 'storage entries that have ended stay a little longer'),
     );
   }
 
@@ -47,11 +47,10 @@ export class StorageExpiry {
 
   /** @returns whether there may be more */
   private async endSome(): Promise<boolean> {
-    const { database, ingest, ownedPartitions } = this.parts;
-    const partitions = ownedPartitions();
+    const { owned: partitions } = this.ownership;
     if (partitions.length === 0) return false;
-    const ended = await endedStorageEntries(database.db, partitions, ENTRIES_AT_ONCE);
-    await Promise.all(ended.map((entry) => ingest.perform({ kind: 'storageExpiry', ...entry })));
+    const ended = await endedStorageEntries(this.database.db, partitions, ENTRIES_AT_ONCE);
+    await Promise.all(ended.map((entry) => this.ingest.perform({ kind: 'storageExpiry', ...entry })));
     return ended.length >= ENTRIES_AT_ONCE;
   }
 }

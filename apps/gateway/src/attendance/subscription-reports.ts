@@ -1,6 +1,6 @@
 import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
 import { IngestPublisher } from '@hearth/stream';
-import { eventReport, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { LiveSettings, Logger, LOGGER, Metrics, reportDroppedEvents } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';
@@ -155,7 +155,7 @@ export class SubscriptionReports {
 
   private forgetDetails(waiting: Waiting): void {
     const events = waiting.changes.filter(({ subscription }) => subscription !== undefined).length;
-    eventReport(this.metrics, this.logger).dropped(events);
+    reportDroppedEvents(events, this.metrics, this.logger);
     waiting.changes = lastOfEachChannel(waiting.changes).map(({ channel, count, number }) => ({
       channel,
       count,
