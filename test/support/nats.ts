@@ -11,6 +11,16 @@ export interface NatsSettings {
   readonly maxPayload?: string;
   /** What clients must show; nothing if not given. */
   readonly token?: string;
+  /** Makes it a member of a cluster. It is ready when it takes connections, for JetStream needs the other members too. */
+  readonly membership?: ClusterMembership;
+}
+
+export interface ClusterMembership {
+  readonly name: string;
+  /** Where other members find it. */
+  readonly routePort: number;
+  /** Ports at which it looks for the others. */
+  readonly routes: readonly number[];
 }
 
 /** A nats-server of one spec file's own, JetStream on, without a password. */
@@ -34,7 +44,8 @@ export async function startNats(first: NatsSettings = {}): Promise<TestNats> {
   if (program === undefined) throw new Error('HEARTH_TEST_NATS_SERVER is not set: the jest global set-up sets it');
   const [port, storeDir] = [await freePort(), await mkdtemp(join(tmpdir(), 'hearth-test-nats-'))];
   const configuration = join(storeDir, 'nats-server.conf');
-  const start = async ({ maxPayload = '8MB', token }: NatsSettings) => {
+  const start = async (settings: NatsSettings) => {
+    const { maxPayload = '8MB', token, membership } = settings;
     await writeFile(
       configuration,
       `listen: "127.0.0.1:${port}"
@@ -42,9 +53,10 @@ jetstream { store_dir: ${JSON.stringify(storeDir)} }
 max_payload: ${maxPayload}
 max_control_line: 8192
 ${token === undefined ? '' : `authorization { token: ${JSON.stringify(token)} }`}
+${membership === undefined ? '' : clusterBlock(membership)}
 `,
     );
-    return startProcess(program, configuration, port, token);
+    return startProcess(program, configuration, port, settings);
   };
   let child = await start(first);
   return {
@@ -66,11 +78,23 @@ ${token === undefined ? '' : `authorization { token: ${JSON.stringify(token)} }`
   };
 }
 
+function clusterBlock({ name, routePort, routes }: ClusterMembership): string {
+  // What members tell each other leads nowhere, so that they meet on the given routes only.
+  return `server_name: ${name}
+cluster {
+  name: test
+  listen: "127.0.0.1:${routePort}"
+  advertise: "127.0.0.1:1"
+  no_advertise: true
+  routes: [${routes.map((route) => `"nats://127.0.0.1:${route}"`).join()}]
+}`;
+}
+
 async function startProcess(
   program: string,
   configuration: string,
   port: number,
-  token?: string,
+  { token, membership }: NatsSettings,
 ): Promise<ChildProcess> {
   const child = spawn(program, ['-c', configuration], { stdio: ['ignore', 'ignore', 'pipe'] });
   let output = '';
@@ -84,7 +108,8 @@ async function startProcess(
   await eventually(async () => {
     if (ended) return;
     const connection = await connect({ servers: `127.0.0.1:${port}`, reconnect: false, token });
-    await connection.jetstreamManager().finally(() => connection.close());
+    const manager = { checkAPI: membership === undefined };
+    await connection.jetstreamManager(manager).finally(() => connection.close());
   });
   if (ended) throw new Error(`nats-server did not start:\n${output}`);
   return child;

@@ -6,7 +6,10 @@ export class TcpProxy {
   private readonly sockets = new Set<Socket>();
   /** Those of them that lead to the target. */
   private readonly targets = new Set<Socket>();
+  /** Let what waits on a road arrive. */
+  private readonly arrivals = new Set<() => void>();
   private isLosing = false;
+  private isHalted = false;
   private delayMs = 0;
 
   private constructor(
@@ -47,6 +50,17 @@ export class TcpProxy {
     this.isLosing = false;
   }
 
+  /** From now on everything waits on its way, until `goOn`: nothing is lost, as while TCP repeats what does not arrive. */
+  halt(): void {
+    this.isHalted = true;
+  }
+
+  /** What waited arrives. */
+  goOn(): void {
+    this.isHalted = false;
+    for (const arrive of this.arrivals) arrive();
+  }
+
   /** New connections lead to another port; those there are stay where they are. */
   lead(targetPort: number): void {
     this.targetPort = targetPort;
@@ -76,7 +90,7 @@ export class TcpProxy {
     const onTheWay: { readonly dueMs: number; readonly chunk: unknown }[] = [];
     let lastMs = 0;
     const arrive = (): void => {
-      for (let next = onTheWay[0]; next !== undefined; next = onTheWay[0]) {
+      for (let next = onTheWay[0]; next !== undefined && !this.isHalted; next = onTheWay[0]) {
         if (next.dueMs > Date.now()) return void setTimeout(arrive, next.dueMs - Date.now());
         onTheWay.shift();
         road.push(next.chunk);
@@ -86,11 +100,13 @@ export class TcpProxy {
       lastMs = Math.max(lastMs, Date.now() + this.delayMs);
       if (onTheWay.push({ dueMs: lastMs, chunk }) === 1) arrive();
     };
+    this.arrivals.add(arrive);
     const road = new Transform({
       transform: (chunk, _encoding, done) => done(void send(chunk)),
       // Its end takes the same way.
       flush: () => send(null),
     });
+    road.on('close', () => this.arrivals.delete(arrive));
     return road;
   }
 

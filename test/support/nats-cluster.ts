@@ -1,0 +1,150 @@
+import { connect, type NatsConnection } from 'nats';
+import { eventually } from './eventually';
+import { freePort } from './free-port';
+import { startNats, type ClusterMembership, type TestNats } from './nats';
+import { TcpProxy } from './tcp-proxy';
+
+const SIZE = 3;
+
+/** One of three nats-servers. */
+export interface ClusterMember {
+  readonly name: string;
+  readonly url: string;
+  /** Changes with every restart. */
+  readonly pid: number;
+  /** `kill -9`; what it stored stays for `restart`. */
+  kill(): Promise<void>;
+  /** Ends it in good order if it runs, and starts it again. */
+  restart(): Promise<void>;
+  /**
+   * From now on nothing comes to it from the other members, and nothing from it to them; clients reach it as before. Only of
+   * a cluster that was started for that.
+   */
+  isolate(): void;
+  /** Ends that: what was on its way arrives, as when a network is mended. */
+  rejoin(): void;
+}
+
+/** Three nats-servers of one spec file's own that are one JetStream, without a password. */
+export interface TestNatsCluster {
+  readonly members: readonly ClusterMember[];
+  /** As `HEARTH_NATS_URL` takes it. */
+  readonly url: string;
+  /** Who leads a stream at the moment. @throws Error while nobody does */
+  leaderOf(stream: string): Promise<ClusterMember>;
+  /** Makes another member the leader of a stream, in good order; returns when one leads. */
+  stepDown(stream: string): Promise<void>;
+  /** Returns when JetStream has a leader and every member is up to date with it. */
+  untilWhole(): Promise<void>;
+  /** Ends them and deletes their stores. */
+  stop(): Promise<void>;
+}
+
+interface Member extends ClusterMember {
+  readonly server: TestNats;
+}
+
+/**
+ * Starts three nats-servers on free ports with empty stores; returns when they have a leader.
+ *
+ * @param canBeIsolated their ways to each other lead through this process, which makes every message some ms slower
+ */
+export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsCluster> {
+  const indexes = Array.from({ length: SIZE }, (_, index) => index);
+  const ports = await Promise.all(indexes.map(() => freePort()));
+  /** `roads[from][to]`: each member reaches each other by a road of its own, so that one can be cut off. */
+  const roads = canBeIsolated
+    ? await Promise.all(indexes.map(() => Promise.all(ports.map((port) => TcpProxy.start(port)))))
+    : [];
+  const start = async (index: number): Promise<Member> => {
+    const wayTo = (other: number): number => roads[index]?.[other]?.port ?? ports[other] ?? 0;
+    const routes = indexes.filter((other) => other !== index).map(wayTo);
+    const membership: ClusterMembership = { name: `nats-${index}`, routePort: ports[index] ?? 0, routes };
+    const server = await startNats({ membership });
+    const around = roads.flatMap((row, from) => row.filter((_, to) => (from === index) !== (to === index)));
+    return {
+      server,
+      name: membership.name,
+      url: server.url,
+      get pid() {
+        return server.pid;
+      },
+      kill: () => server.kill(),
+      restart: () => server.restart({ membership }),
+      isolate: () => {
+        if (!canBeIsolated) throw new Error('this cluster was not started for that');
+        for (const road of around) road.halt();
+      },
+      rejoin: () => around.forEach((road) => road.goOn()),
+    };
+  };
+  const members = await Promise.all(indexes.map(start));
+  const cluster = new Cluster(members, roads.flat());
+  try {
+    await cluster.untilWhole();
+    return cluster;
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
+class Cluster implements TestNatsCluster {
+  constructor(
+    readonly members: readonly Member[],
+    private readonly roads: readonly TcpProxy[],
+  ) {}
+
+  get url(): string {
+    return this.members.map(({ url }) => url).join(',');
+  }
+
+  async leaderOf(stream: string): Promise<ClusterMember> {
+    const name = await this.ask(async (connection) => {
+      const manager = await connection.jetstreamManager({ checkAPI: false });
+      return (await manager.streams.info(stream)).cluster?.leader;
+    });
+    const leader = this.members.find((member) => member.name === name);
+    if (leader === undefined) throw new Error(`${stream} has no leader`);
+    return leader;
+  }
+
+  async stepDown(stream: string): Promise<void> {
+    await this.ask((connection) => connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`));
+    await eventually(() => this.leaderOf(stream));
+  }
+
+  async untilWhole(): Promise<void> {
+    for (const { url } of this.members) {
+      await eventually(async () => {
+        const connection = await connect({ servers: url, reconnect: false });
+        await connection.jetstreamManager().finally(() => connection.close());
+      });
+    }
+    await eventually(() => this.everyStreamIsWhole());
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.members.map(({ server }) => server.stop()));
+    await Promise.all(this.roads.map((road) => road.stop()));
+  }
+
+  private everyStreamIsWhole(): Promise<void> {
+    return this.ask(async (connection) => {
+      const manager = await connection.jetstreamManager({ checkAPI: false });
+      for await (const { config, cluster } of manager.streams.list()) {
+        const isWhole = cluster?.leader !== undefined && (cluster.replicas ?? []).every(({ current }) => current);
+        if (!isWhole) throw new Error(`${config.name} is not whole: ${JSON.stringify(cluster)}`);
+      }
+    });
+  }
+
+  private async ask<T>(question: (connection: NatsConnection) => Promise<T>): Promise<T> {
+    const connection = await connect({ servers: this.members.map(({ url }) => url), reconnect: false });
+    try {
+      return await question(connection);
+    } finally {
+      await connection.close();
+    }
+  }
+}
