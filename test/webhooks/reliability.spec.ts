@@ -3,7 +3,7 @@ import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { AppProcess } from '../support/process';
 import type { Receiver } from './receiver';
-import { metricOf, range, Testbed } from './testbed';
+import { gaugesOf, metricOf, range, Testbed } from './testbed';
 
 const CHANNELS = range(8).map((c) => `c${c}`);
 
@@ -151,6 +151,7 @@ describe('no event is lost and none overtakes another of its channel', () => {
     await eventually(async () => expect(await metricOf(second, 'delivered_total')).toBeGreaterThan(100));
     resumeProcess(first.pid);
     await eventually(() => expect(first.lines.join('\n')).toContain('another process sends webhooks'));
+    expect([await gaugesOf(first), await gaugesOf(second)]).toEqual([[], ['lag', 'paused', 'waiting']]);
     await untilAccepted(100);
     await load.stop();
     await load.expectDelivered();

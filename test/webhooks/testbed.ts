@@ -126,6 +126,13 @@ export async function metricOf(process: AppProcess, name: string): Promise<numbe
   return Number(value ?? 0);
 }
 
+/** Names of the gauges that a webhooks process shows. */
+export async function gaugesOf(process: AppProcess): Promise<(string | undefined)[]> {
+  const response = await fetch(`http://127.0.0.1:${process.adminPort}/metrics`);
+  const shown = (await response.text()).matchAll(/^hearth_webhooks_(waiting|lag|paused){/gm);
+  return [...shown].map(([, name]) => name).sort();
+}
+
 /** Asks the admin port. */
 export async function admin(
   process: AppProcess,

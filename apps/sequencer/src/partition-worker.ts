@@ -1,5 +1,6 @@
 import {
   ConsumerLostError,
+  extentOf,
   findIngestStart,
   IngestPosition,
   openIngestReader,
@@ -8,7 +9,7 @@ import {
 } from '@hearth/stream';
 import { warnSeldom } from '@hearth/runtime';
 import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
-import type { BackendEvent } from '@hearth/wire';
+import { ingestStream, type BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
@@ -66,6 +67,7 @@ export class PartitionWorker {
   private readonly tails: Tails;
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
+  private readonly hideLag: () => void;
   private busy = false;
   /** Batches that the deliver stream is not known to hold. */
   private undelivered = 0;
@@ -97,6 +99,7 @@ export class PartitionWorker {
     this.ends = new ChannelEnds(claim, () => this.deliveries);
     this.tails = new Tails(host.stream, claim);
     host.endNotes.follow(this.ends);
+    this.hideLag = host.metrics.sequencerLag.add(String(this.partition), () => this.lag());
     this.timer.start();
     this.stopped = this.run();
   }
@@ -138,6 +141,13 @@ export class PartitionWorker {
   /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
   save(): Promise<void> {
     return this.saved.save();
+  }
+
+  /** Messages of the stream behind the safe position, whatever they wait for; unknown before the first of an epoch. */
+  private async lag(): Promise<number | undefined> {
+    const { last } = await extentOf(this.host.stream, ingestStream(this.partition));
+    const { epoch, sequence } = this.saved.safe.position;
+    return epoch === this.position.epoch ? Math.max(0, last - sequence) : undefined;
   }
 
   private async run(): Promise<void> {
@@ -189,7 +199,6 @@ export class PartitionWorker {
   private async process(messages: readonly StreamMessage[], fanOut: FanOut): Promise<void> {
     const last = messages.at(-1);
     if (last === undefined) return;
-    this.host.metrics.sequencerLag.of(String(this.partition)).set(last.pending);
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint: Checkpoint = { position: this.position, markMs: this.sequencing.markMs };
@@ -307,6 +316,7 @@ export class PartitionWorker {
 
   private end(): void {
     this.stopping = true;
+    this.hideLag();
     this.saved.stop();
     this.timer.stop();
     this.reader?.close();

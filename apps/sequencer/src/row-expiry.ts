@@ -24,6 +24,7 @@ export class RowExpiry {
   /** @throws Error when the database cannot be asked whether it has pg_cron; nothing was started then */
   async start(everyMs: number): Promise<void> {
     this.isDelegated = await scheduleExpiryWithPgCron(this.database.db);
+    this.metrics.expiryTakenOver.set(0);
     this.rounds = every(
       everyMs,
       () => this.expire(),

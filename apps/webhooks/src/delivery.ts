@@ -81,13 +81,19 @@ export class Delivery {
   private warnedAt: number | undefined;
   private pause: NodeJS.Timeout | undefined;
   private pausedUntil = 0;
+  private started = false;
   private stopped = false;
 
   constructor(private readonly parts: DeliveryParts) {}
 
-  /** Events that wait. */
-  get waiting(): number {
-    return this.inPostgres.events;
+  /** Events that wait; undefined until Postgres has been asked. */
+  get waiting(): number | undefined {
+    return this.started ? this.inPostgres.events : undefined;
+  }
+
+  /** Whether the URL has asked not to be called for a while. */
+  get isPaused(): boolean {
+    return this.pause !== undefined;
   }
 
   /** Takes over what waits in Postgres; all of it is due at once. */
@@ -96,6 +102,7 @@ export class Delivery {
     return this.orLost(async () => {
       const summaries = await this.written(() => summarizeWaiting(database.db, claim.target));
       for (const summary of summaries) this.addUnloaded(summary);
+      this.started = true;
     });
   }
 
@@ -332,12 +339,10 @@ export class Delivery {
     if (this.stopped || until <= this.pausedUntil) return;
     this.pausedUntil = until;
     clearTimeout(this.pause);
-    const { metrics, logger, claim } = this.parts;
-    metrics.paused.set(1);
+    const { logger, claim } = this.parts;
     logger.warn({ target: claim.target, reason, seconds: Math.ceil(ms / 1_000) }, 'nothing is sent for a while');
     this.pause = setTimeout(() => {
       this.pause = undefined;
-      metrics.paused.set(0);
       this.pump();
     }, ms);
   }

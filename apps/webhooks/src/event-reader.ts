@@ -53,14 +53,10 @@ export class EventReader {
     await this.running;
   }
 
-  /** Events that the stream holds behind what was read; undefined while NATS is away. */
-  async behind(): Promise<number | undefined> {
+  /** Events that the stream holds behind what was read. @throws Error while NATS cannot be asked */
+  async behind(): Promise<number> {
     const { stream, config } = this.parts;
-    try {
-      return Math.max(0, (await extentOf(stream, config.eventsStream)).last - this.read.sequence);
-    } catch {
-      return undefined;
-    }
+    return Math.max(0, (await extentOf(stream, config.eventsStream)).last - this.read.sequence);
   }
 
   private async run(): Promise<void> {

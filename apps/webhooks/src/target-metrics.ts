@@ -1,14 +1,11 @@
-import type { Count, Level, Metrics } from '@hearth/runtime';
+import type { Count, Metrics } from '@hearth/runtime';
 
-/** The metrics of one target. */
+/** What is counted for one target. */
 export interface TargetMetrics {
   readonly delivered: Count;
   readonly failed: Count;
   readonly dead: Count;
   readonly missed: Count;
-  readonly waiting: Level;
-  readonly lag: Level;
-  readonly paused: Level;
 }
 
 export function targetMetrics(metrics: Metrics, target: string): TargetMetrics {
@@ -17,8 +14,5 @@ export function targetMetrics(metrics: Metrics, target: string): TargetMetrics {
     failed: metrics.webhooksFailed.of(target),
     dead: metrics.webhooksDead.of(target),
     missed: metrics.webhooksMissed.of(target),
-    waiting: metrics.webhooksWaiting.of(target),
-    lag: metrics.webhooksLag.of(target),
-    paused: metrics.webhooksPaused.of(target),
   };
 }

@@ -2,7 +2,6 @@ import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
 import { ensureEventStream, extentOf } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
 import { targetName } from './rules/target-name';
-import { targetMetrics } from './target-metrics';
 import { LEASE_MS, TargetWorker, type WorkerParts } from './target-worker';
 import type { Metrics } from '@hearth/runtime';
 
@@ -72,10 +71,9 @@ export class TargetOwnership {
     const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
     if (claimed === undefined) return;
     logger.info({ target }, 'sending webhooks');
-    const metrics = targetMetrics(this.metrics, target);
     const onLost = (): void => void this.drop(target);
     const { claim, position } = claimed;
-    this.workers.set(target, new TargetWorker(this.parts, url, claim, position, claimedAt, metrics, onLost));
+    this.workers.set(target, new TargetWorker(this.parts, url, claim, position, claimedAt, this.metrics, onLost));
   }
 
   /** A new target gets what is published from now on. */

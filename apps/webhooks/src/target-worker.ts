@@ -1,4 +1,4 @@
-import type { HearthConfig, LiveSettings, Logger } from '@hearth/runtime';
+import type { HearthConfig, LiveSettings, Logger, Metrics } from '@hearth/runtime';
 import {
   releaseTarget,
   renewTarget,
@@ -10,7 +10,7 @@ import {
 import type { StreamConnection } from '@hearth/stream';
 import { CONCURRENCY, Delivery } from './delivery';
 import { EventReader } from './event-reader';
-import type { TargetMetrics } from './target-metrics';
+import { targetMetrics } from './target-metrics';
 import { WebhookSender } from './webhook-sender';
 
 /** What the workers of a process share. */
@@ -33,6 +33,7 @@ const REVIVED_AT_ONCE = 100;
 export class TargetWorker {
   private readonly delivery: Delivery;
   private readonly reader: EventReader;
+  private readonly hideGauges: readonly (() => void)[];
   private validUntil: number;
   private ended = false;
 
@@ -46,25 +47,38 @@ export class TargetWorker {
     private readonly claim: TargetClaim,
     position: TargetPosition,
     claimedAt: number,
-    private readonly metrics: TargetMetrics,
+    metrics: Metrics,
     onLost: () => void,
   ) {
     const { config, live, logger, database, stream } = parts;
     this.validUntil = claimedAt + LEASE_MS - LEASE_MARGIN_MS;
+    const counts = targetMetrics(metrics, claim.target);
     this.delivery = new Delivery({
       claim,
       database,
       sender: new WebhookSender(url, config, CONCURRENCY, () => live.current.webhookSecrets),
       maxAttempts: config.webhookMaxAttempts,
-      metrics,
+      metrics: counts,
       logger,
       maySend: () => performance.now() < this.validUntil,
       onLost,
     });
     this.reader = new EventReader(
-      { target: claim.target, stream, config, metrics, logger, onEvents: (...read) => this.delivery.add(...read) },
+      {
+        target: claim.target,
+        stream,
+        config,
+        metrics: counts,
+        logger,
+        onEvents: (...read) => this.delivery.add(...read),
+      },
       position,
     );
+    this.hideGauges = [
+      metrics.webhooksWaiting.add(claim.target, () => this.delivery.waiting),
+      metrics.webhooksLag.add(claim.target, () => this.lag()),
+      metrics.webhooksPaused.add(claim.target, () => Number(this.delivery.isPaused)),
+    ];
     void this.delivery.start().then(() => this.reader.start());
   }
 
@@ -80,7 +94,6 @@ export class TargetWorker {
     this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
     this.delivery.revive(await reviveDeadLetters(database.db, this.claim, REVIVED_AT_ONCE));
     this.delivery.pump();
-    await this.report();
   }
 
   /** Ends what is under way, within `patienceMs`, and gives the target back. */
@@ -97,15 +110,13 @@ export class TargetWorker {
   private async end(patienceMs: number): Promise<void> {
     if (this.ended) return;
     this.ended = true;
+    for (const hide of this.hideGauges) hide();
     await Promise.all([this.reader.stop(), this.delivery.stop(patienceMs)]);
-    for (const level of [this.metrics.waiting, this.metrics.lag, this.metrics.paused]) level.set(0);
   }
 
-  private async report(): Promise<void> {
-    const { waiting } = this.delivery;
+  private async lag(): Promise<number | undefined> {
     const behind = await this.reader.behind();
-    if (this.ended) return;
-    this.metrics.waiting.set(waiting);
-    if (behind !== undefined) this.metrics.lag.set(behind + waiting);
+    const { waiting } = this.delivery;
+    return waiting === undefined ? undefined : behind + waiting;
   }
 }

@@ -9,12 +9,14 @@ import { CONFIG, LOGGER } from './service-module';
 /** The publisher of backend events of a module, which closes it: what publishes last differs from one to the other. */
 export const eventPublisher: FactoryProvider<EventPublisher> = {
   provide: EventPublisher,
-  useFactory: (stream: StreamConnection, config: HearthConfig, metrics: Metrics, logger: Logger) =>
-    new EventPublisher(stream, config, VERSION, {
+  useFactory: (stream: StreamConnection, config: HearthConfig, metrics: Metrics, logger: Logger) => {
+    metrics.eventsWaiting.add(0);
+    return new EventPublisher(stream, config, VERSION, {
       log: logger,
       dropped: (events) => reportDroppedEvents(events, metrics, logger),
       waiting: (change) => metrics.eventsWaiting.add(change),
-    }),
+    });
+  },
   inject: [StreamConnection, CONFIG, Metrics, LOGGER],
 };
 

@@ -29,7 +29,10 @@ export class ConnectionRegistry {
   constructor(
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'maxConnections' | 'drainSeconds'>,
-  ) {}
+  ) {
+    metrics.subscriptions.add(0);
+    for (const transport of ['websocket', 'socket.io'] as const) metrics.connections.of(transport).add(0);
+  }
 
   /** Closing every connection, for good: nobody is let in any more. */
   get isDraining(): boolean {

@@ -1,3 +1,4 @@
+import { within } from '@hearth/timing';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** A number that only grows. Counting is one addition: the Prometheus object is filled when somebody asks. */
@@ -9,12 +10,12 @@ export class Count {
   }
 }
 
-/** A number that goes up and down. */
+/** A number that goes up and down; `/metrics` is without it until it is known. */
 export class Level {
-  value = 0;
+  value: number | undefined;
 
   add(by: number): void {
-    this.value += by;
+    this.value = (this.value ?? 0) + by;
   }
 
   set(value: number): void {
@@ -35,6 +36,41 @@ export class Labelled<T extends Count | Level> {
       this.all.set(label, child);
     }
     return child;
+  }
+}
+
+/** Looks a number up; `undefined` or a failure when it cannot be known at the moment. */
+export type Reading = () => number | undefined | Promise<number | undefined>;
+
+/** Longest that `/metrics` waits for what another server has to be asked for; Prometheus gives up after 10 s. */
+const READING_TIMEOUT_MS = 1_000;
+
+/** One number per label value that is looked up when somebody asks, so that it is true, or absent. */
+export class Readings {
+  private readonly all = new Map<string, Reading>();
+
+  /** @returns ends it: the number is absent from then on, unless somebody else tells it by now */
+  add(label: string, reading: Reading): () => void {
+    this.all.set(label, reading);
+    return () => {
+      if (this.all.get(label) === reading) this.all.delete(label);
+    };
+  }
+
+  /** What is known at the moment, by label value. */
+  async read(): Promise<(readonly [label: string, value: number])[]> {
+    const values = await Promise.all(
+      [...this.all].map(async ([label, reading]) => [label, await valueOf(reading)] as const),
+    );
+    return values.flatMap(([label, value]) => (value === undefined ? [] : [[label, value] as const]));
+  }
+}
+
+async function valueOf(reading: Reading): Promise<number | undefined> {
+  try {
+    return await within(READING_TIMEOUT_MS, Promise.resolve(reading()));
+  } catch {
+    return undefined;
   }
 }
 
@@ -65,7 +101,7 @@ export class Metrics {
   );
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
-  readonly sequencerLag = this.gauges(
+  readonly sequencerLag = this.readings(
     'hearth_sequencer_lag',
     'Messages of the ingest stream that wait, 1 to 64 events each',
     'partition',
@@ -78,9 +114,13 @@ export class Metrics {
     'Events that left the events stream before they were read',
     'target',
   );
-  readonly webhooksWaiting = this.gauges('hearth_webhooks_waiting', 'Events written down, not yet delivered', 'target');
-  readonly webhooksLag = this.gauges('hearth_webhooks_lag', 'Events of the stream not yet delivered', 'target');
-  readonly webhooksPaused = this.gauges('hearth_webhooks_paused', 'Whether the URL asked not to be called', 'target');
+  readonly webhooksWaiting = this.readings(
+    'hearth_webhooks_waiting',
+    'Events written down, not yet delivered',
+    'target',
+  );
+  readonly webhooksLag = this.readings('hearth_webhooks_lag', 'Events of the stream not yet delivered', 'target');
+  readonly webhooksPaused = this.readings('hearth_webhooks_paused', 'Whether the URL asked not to be called', 'target');
   readonly appendBatchSeconds = new Histogram({
     name: 'hearth_append_batch_seconds',
     help: 'Time to commit one batch',
@@ -114,7 +154,7 @@ export class Metrics {
   private gauge(name: string, help: string): Level {
     const level = new Level();
     const registers = [this.registry];
-    new Gauge({ name, help, registers, collect: refill(() => [[{}, level.value]]) });
+    new Gauge({ name, help, registers, collect: refill(() => (level.value === undefined ? [] : [[{}, level.value]])) });
     return level;
   }
 
@@ -124,18 +164,31 @@ export class Metrics {
     new Gauge({ name, help, labelNames: [label], registers, collect: refill(() => samples(levels, label)) });
     return levels;
   }
+
+  private readings(name: string, help: string, label: string): Readings {
+    const readings = new Readings();
+    const registers = [this.registry];
+    const read = async (): Promise<Sample[]> =>
+      (await readings.read()).map(([value, number]) => [{ [label]: value }, number]);
+    new Gauge({ name, help, labelNames: [label], registers, collect: refill(read) });
+    return readings;
+  }
 }
 
 type Sample = readonly [labels: Record<string, string>, value: number];
 
 /** A `collect` function that replaces what the Prometheus metric holds by our numbers. */
-function refill(read: () => readonly Sample[]) {
-  return function (this: Counter | Gauge): void {
+function refill(read: () => readonly Sample[] | Promise<readonly Sample[]>) {
+  return async function (this: Counter | Gauge): Promise<void> {
+    const samples = await read();
+    // In one go: two that ask at the same time must not add up.
     this.reset();
-    for (const [labels, value] of read()) this.inc(labels, value);
+    // Without labels a reset is a zero, which is a number like any other.
+    this.remove({});
+    for (const [labels, value] of samples) this.inc(labels, value);
   };
 }
 
 function samples(metrics: Labelled<Count | Level>, label: string): readonly Sample[] {
-  return [...metrics.all].map(([value, metric]) => [{ [label]: value }, metric.value]);
+  return [...metrics.all].map(([value, metric]) => [{ [label]: value }, metric.value ?? 0]);
 }
