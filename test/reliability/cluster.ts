@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Pool } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 import { startNats, TestNats } from '../support/nats';
+import { TestPostgres } from '../support/postgres';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { AppName, AppProcess, startApp } from '../support/process';
 import { signToken } from '../support/tokens';
 import { freePort } from '../support/free-port';
 import { CLIENT_MESSAGE_CLAIMS } from './publishers';
 
-const PARTITIONS = 4;
+export const PARTITIONS = 4;
 /** Seven processes start at once, on a machine that runs other tests as well. */
 const READY_WITHIN_MS = 60_000;
 
@@ -65,6 +66,13 @@ export class Node {
   }
 }
 
+export interface ClusterSettings {
+  /** Of all processes, beside what a cluster has anyway. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** With a Postgres server of its own, which may be killed. */
+  readonly ownPostgres?: boolean;
+}
+
 /** Two publish-apis, two sequencers, two gateways and a history, each a process, on a NATS and a database of their own. */
 export class Cluster {
   readonly apiKey = 'the key of this cluster';
@@ -73,7 +81,9 @@ export class Cluster {
   private constructor(
     readonly nats: TestNats,
     private readonly database: ScratchDatabase,
-    readonly sql: Client,
+    readonly sql: Pool,
+    private readonly env: Readonly<Record<string, string>>,
+    private readonly server: TestPostgres | undefined,
   ) {}
 
   readonly publishApis: Node[] = [];
@@ -81,11 +91,13 @@ export class Cluster {
   readonly gateways: Node[] = [];
   readonly histories: Node[] = [];
 
-  static async start(): Promise<Cluster> {
-    const [nats, database] = await Promise.all([startNats(), createDatabase()]);
-    const sql = new Client(database.url);
-    await sql.connect();
-    const cluster = new Cluster(nats, database, sql);
+  static async start({ env = {}, ownPostgres = false }: ClusterSettings = {}): Promise<Cluster> {
+    const server = ownPostgres ? await TestPostgres.start() : undefined;
+    const [nats, database] = await Promise.all([startNats(), createDatabase(server?.url)]);
+    const sql = new Pool({ connectionString: database.url, max: 1 });
+    // The next query makes another session.
+    sql.on('error', () => undefined);
+    const cluster = new Cluster(nats, database, sql, env, server);
     cluster.publishApis.push(cluster.node('publish-api'), cluster.node('publish-api'));
     cluster.sequencers.push(cluster.node('sequencer'), cluster.node('sequencer'));
     cluster.gateways.push(cluster.node('gateway'), cluster.node('gateway'));
@@ -97,6 +109,12 @@ export class Cluster {
       await cluster.stop();
       throw error;
     }
+  }
+
+  /** The Postgres server, where it is the cluster's own. */
+  get postgres(): TestPostgres {
+    if (this.server === undefined) throw new Error('the cluster shares its Postgres with others');
+    return this.server;
   }
 
   get nodes(): readonly Node[] {
@@ -138,7 +156,7 @@ export class Cluster {
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
     await this.sql.end();
-    await Promise.all([this.nats.stop(), this.database.drop()]);
+    await Promise.all([this.nats.stop(), this.server?.stop() ?? this.database.drop()]);
   }
 
   private node(name: AppName): Node {
@@ -149,6 +167,7 @@ export class Cluster {
       HEARTH_SIGNING_KEY_1_ENCODED: this.secret.toString('base64'),
       HEARTH_HTTP_API_KEY_1: this.apiKey,
       HEARTH_DRAIN_SECONDS: '0',
+      ...this.env,
     });
   }
 }

@@ -102,6 +102,11 @@ export class Load {
     }, withinMs);
   }
 
+  /** Waits until whoever stays connected has one more message of every channel, and all others are subscribed again. */
+  async heal(): Promise<void> {
+    await Promise.all([this.reach([...this.steady, ...this.socketPublishers]), this.everybodySubscribed()]);
+  }
+
   /** Resumes that said they could not be sure: a true answer (R5), so it is told, not judged; what is hidden is judged. */
   get incompleteResumes(): number {
     return this.clients.reduce((sum, client) => sum + client.incompleteResumes, 0);
@@ -168,6 +173,13 @@ export class Load {
 
   /** A last message for every channel: who has it has got everything before, or never will. */
   private async everybodyUpToDate(): Promise<ReadonlyMap<string, string>> {
+    const keys = await this.reach(this.clients);
+    const rows = await readTable(this.cluster, this.channels);
+    return new Map(rows.filter(({ message }) => keys.includes(message)).map(({ channel, id }) => [channel, id]));
+  }
+
+  /** Publishes one more message into every channel and waits until the clients have all of them. @returns their keys */
+  private async reach(clients: readonly Subscriber[]): Promise<readonly string[]> {
     const markers = this.channels.map((channel) => {
       const n = this.markers++;
       return this.journal.intend({
@@ -178,14 +190,13 @@ export class Load {
         deduplicationId: `${channel} ${n}`,
       });
     });
-    for (const marker of markers) await this.publishSurely(marker);
+    await Promise.all(markers.map((marker) => this.publishSurely(marker)));
     const keys = markers.map(({ publisher, n }) => messageKey(publisher, n));
     await eventually(() => {
-      const late = this.clients.filter((client) => !keys.every((key) => client.hasGot(key)));
+      const late = clients.filter((client) => !keys.every((key) => client.hasGot(key)));
       if (late.length > 0) throw new Error(`not up to date: ${late.map(({ name }) => name).join(', ')}`);
     }, HEALS_WITHIN_MS);
-    const rows = await readTable(this.cluster, this.channels);
-    return new Map(rows.filter(({ message }) => keys.includes(message)).map(({ channel, id }) => [channel, id]));
+    return keys;
   }
 
   private async publishSurely(intent: Intent): Promise<void> {

@@ -1,4 +1,3 @@
-import { eventually } from '../support/eventually';
 import { Cluster } from './cluster';
 import { Load } from './load';
 import { judge, NO_OFFENCE } from './oracle';
@@ -28,17 +27,6 @@ async function expectNoHarm(): Promise<void> {
 }
 
 describe('a cluster under load', () => {
-  it('refuses publishes while NATS is dead and then catches up, with all sockets open', async () => {
-    await startLoad('nats-killed', 1);
-    await cluster.nats.kill();
-    load.shake();
-    // Answered while there is no NATS, so nobody waited for it.
-    await eventually(() => expect(load.refusals.get(503)).toBeGreaterThan(150));
-    await cluster.nats.restart();
-    await expectNoHarm();
-    expect([...load.refusals.keys()]).toEqual([503]);
-  });
-
   it('catches up after NATS was restarted in good order', async () => {
     await startLoad('nats-restarted', 2);
     await cluster.nats.restart();
