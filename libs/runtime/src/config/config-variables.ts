@@ -1,5 +1,6 @@
 import { SIGNING_METHODS } from '@hearth/claims';
 import { BACKEND_EVENT_TYPES } from '@hearth/wire';
+import { MANAGEMENT_VARIABLES } from './management-variables';
 import { optional, readBy, SINGLE_SERVICES, variable, type Variable } from './variable';
 import {
   accessKeys,
@@ -150,6 +151,7 @@ export const VARIABLES = {
       meaning: 'How far the date of a signed request may be from the clock here.',
     }),
   }),
+  ...MANAGEMENT_VARIABLES,
   ...readBy(HTTP, {
     publicWsUrl: optional('HEARTH_PUBLIC_WS_URL', url('ws', 'wss'), {
       defaultNote: 'derived',

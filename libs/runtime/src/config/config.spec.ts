@@ -363,6 +363,17 @@ describe('keys', () => {
     expect(loadConfig(env, 'hearth').live.current.apiKeys).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  it('of the HTTP API are not the admin token, which has 16 characters at least', () => {
+    const token = 'not-an-api-key-1';
+    expect(loadConfig({ HEARTH_ADMIN_TOKEN: token }, 'hearth').live.current.adminToken).toBe(token);
+    expect(problemsOf({ HEARTH_ADMIN_TOKEN: token, HEARTH_HTTP_API_KEYS: `a,${token}` })).toEqual([
+      'HEARTH_ADMIN_TOKEN: must not be one of the API keys',
+    ]);
+    expect(problemsOf({ HEARTH_ADMIN_TOKEN: token.slice(1) })).toEqual([
+      'HEARTH_ADMIN_TOKEN: must be at least 16 characters of ASCII, but is something else (not shown)',
+    ]);
+  });
+
   it('of the Lambda-compatible endpoint are pairs, none at all, or the word off', () => {
     const keysOf = (value: string) =>
       loadConfig({ HEARTH_AWS_ACCESS_KEYS: value }, 'hearth').live.current.awsAccessKeys;
@@ -381,7 +392,7 @@ describe('keys', () => {
         ...['signingKey1Method', 'signingKey1Id', 'signingKey1Encoded'],
         ...['signingKey2Method', 'signingKey2Id', 'signingKey2Encoded'],
         ...['tokenAudience', 'tokenIssuer', 'apiKey1', 'apiKey2', 'moreApiKeys', 'awsAccessKeys'],
-        ...['logLevel', 'tracesSampleRate', 'eventsEnabled', 'webhookSecrets', 'resumeKeys'],
+        ...['logLevel', 'tracesSampleRate', 'eventsEnabled', 'webhookSecrets', 'resumeKeys', 'adminToken'],
       ].sort(),
     );
   });

@@ -58,8 +58,11 @@ function readLiveValues(env: Environment): LiveValues {
   if (rest.webhookSecrets?.length === 0 && isGiven(env, VARIABLES.webhookUrls)) {
     problems.push(`${VARIABLES.webhookSecrets.name}: is required with ${VARIABLES.webhookUrls.name}`);
   }
-  if (problems.length > 0) throw new ConfigError(problems);
   const apiKeys = [apiKey1, apiKey2, ...moreApiKeys].filter((key) => key !== undefined);
+  if (rest.adminToken !== undefined && apiKeys.includes(rest.adminToken)) {
+    problems.push(`${VARIABLES.adminToken.name}: must not be one of the API keys`);
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({
     ...rest,
     signingKeys: Object.freeze(signingKeys.filter((key) => key !== undefined)),
