@@ -52,8 +52,8 @@ async function startServices(
   { databaseUrl, natsUrl }: EmbeddedServers,
 ): Promise<RunningService> {
   const services = [SequencerModule, PublishApiModule, HistoryModule, GatewayModule];
-  if (config.webhookUrls.length > 0) services.push(WebhooksModule);
-  const modules = [StoreModule.of(requireMigrated), StreamModule.of(prepareStreams), ...services];
+  const webhooks = config.webhookUrls.length > 0 ? [WebhooksModule] : [];
+  const modules = [StoreModule.of(requireMigrated), StreamModule.of(prepareStreams), ...services, ...webhooks];
   const start = startHttpApp(modules, attachGateway);
   return start({ ...context, config: { ...config, databaseUrl, natsUrls: natsUrl.split(',') } });
 }

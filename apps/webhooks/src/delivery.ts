@@ -1,4 +1,3 @@
-import type { Logger } from '@hearth/runtime';
 import {
   addWaiting,
   endWaiting,
@@ -7,7 +6,7 @@ import {
   noteAttempt,
   summarizeWaiting,
   TargetLostError,
-  type Database,
+  type Db,
   type TargetClaim,
   type TargetPosition,
   type WaitingEvent,
@@ -20,11 +19,12 @@ import { type Verdict } from './rules/answer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { EventQueue } from './event-queue';
+import type { TargetHost } from './target-host';
 import type { TargetMetrics } from './target-metrics';
-import type { WebhookSender } from './webhook-sender';
+import { WebhookSender } from './webhook-sender';
 
 /** Requests to one URL at a time. A queue has one at most, so this is how many channels make progress at once. */
-export const CONCURRENCY = 32;
+const CONCURRENCY = 32;
 /** Queues that have failed get this many of them, so that those that hang do not stop the others. */
 const RETRY_CONCURRENCY = CONCURRENCY / 2;
 /** What may wait in Postgres for one target; when it is full, the stream is not read on. */
@@ -45,19 +45,6 @@ const REMOVE_AFTER_MS = 100;
 const DATABASE_RETRY_MS = 1_000;
 const WARN_EVERY_MS = 60_000;
 
-export interface DeliveryParts {
-  readonly claim: TargetClaim;
-  readonly database: Database;
-  readonly sender: WebhookSender;
-  readonly maxAttempts: number;
-  readonly metrics: TargetMetrics;
-  readonly logger: Logger;
-  /** Whether the right to send is certain at this moment. */
-  readonly maySend: () => boolean;
-  /** Another process has the target. */
-  readonly onLost: () => void;
-}
-
 /** The process no longer delivers; whatever was under way is left to the next one. */
 class StoppedError extends Error {}
 
@@ -66,6 +53,7 @@ class StoppedError extends Error {}
  * delivered or given up. In order within a queue, queues independently of each other.
  */
 export class Delivery {
+  private readonly sender: WebhookSender;
   private readonly queues = new Map<string, EventQueue>();
   /** Queues with something to send, first come, first served: those in good order, and those that have failed. */
   private readonly fresh = new Set<EventQueue>();
@@ -84,7 +72,18 @@ export class Delivery {
   private started = false;
   private stopped = false;
 
-  constructor(private readonly parts: DeliveryParts) {}
+  constructor(
+    private readonly host: TargetHost,
+    url: string,
+    private readonly claim: TargetClaim,
+    private readonly metrics: TargetMetrics,
+    /** Whether the right to send is certain at this moment. */
+    private readonly maySend: () => boolean,
+    /** Another process has the target. */
+    private readonly onLost: () => void,
+  ) {
+    this.sender = new WebhookSender(url, host.config, CONCURRENCY, () => host.live.current.webhookSecrets);
+  }
 
   /** Events that wait; undefined until Postgres has been asked. */
   get waiting(): number | undefined {
@@ -98,9 +97,8 @@ export class Delivery {
 
   /** Takes over what waits in Postgres; all of it is due at once. */
   start(): Promise<void> {
-    const { database, claim } = this.parts;
     return this.orLost(async () => {
-      const summaries = await this.written(() => summarizeWaiting(database.db, claim.target));
+      const summaries = await this.written((db) => summarizeWaiting(db, this.claim.target));
       for (const summary of summaries) this.addUnloaded(summary);
       this.started = true;
     });
@@ -123,9 +121,8 @@ export class Delivery {
    * @param position up to where the stream was read with them
    */
   add(events: readonly WebhookEvent[], position: TargetPosition): Promise<void> {
-    const { database, claim } = this.parts;
     return this.orLost(async () => {
-      await this.written(() => addWaiting(database.db, claim, events, position));
+      await this.written((db) => addWaiting(db, this.claim, events, position));
       const waitingSince = performance.now();
       for (const event of events) this.addWritten({ ...event, attempts: 0, waitingSince });
       await this.room();
@@ -134,7 +131,7 @@ export class Delivery {
 
   /** Sends what may be sent now. */
   pump(): void {
-    while (!this.stopped && this.sending.size < CONCURRENCY && this.pause === undefined && this.parts.maySend()) {
+    while (!this.stopped && this.sending.size < CONCURRENCY && this.pause === undefined && this.maySend()) {
       const [retry] = this.sendingFailed < RETRY_CONCURRENCY ? this.failed : [];
       const [queue = retry] = retry === undefined ? this.fresh : [];
       if (queue === undefined) return;
@@ -155,7 +152,7 @@ export class Delivery {
     for (const queue of this.queues.values()) clearTimeout(queue.retryTimer);
     const ended = Promise.all(this.sending).then(() => this.removeDelivered());
     await within(patienceMs, ended).catch(() => undefined);
-    this.parts.sender.close();
+    this.sender.close();
   }
 
   private queueOf(orderingKey: string): EventQueue {
@@ -239,11 +236,10 @@ export class Delivery {
 
   /** Has the first events of a queue in memory, as they are in Postgres now. */
   private async load(queue: EventQueue): Promise<void> {
-    const { database, claim } = this.parts;
     await this.removeDelivered();
     const expected = queue.unloaded;
-    const events = await this.written(() =>
-      firstWaiting(database.db, claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
+    const events = await this.written((db) =>
+      firstWaiting(db, this.claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
     );
     this.keep(queue, events);
     queue.unloaded -= events.length;
@@ -273,8 +269,7 @@ export class Delivery {
     clearTimeout(this.removal);
     this.removal = undefined;
     const events = this.delivered.splice(0);
-    const { database, claim } = this.parts;
-    const end = (): Promise<void> => this.written(() => endWaiting(database.db, claim, events));
+    const end = (): Promise<void> => this.written((db) => endWaiting(db, this.claim, events));
     if (events.length > 0) this.removing = this.removing.then(() => this.orLost(end));
     return this.removing;
   }
@@ -285,14 +280,14 @@ export class Delivery {
    * after the other.
    */
   private isSpent({ deliveredAt }: EventQueue, { attempts, waitingSince }: WaitingEvent): boolean {
-    const { maxAttempts } = this.parts;
+    const { webhookMaxAttempts: maxAttempts } = this.host.config;
     const failingMs = performance.now() - Math.max(waitingSince, deliveredAt);
     return attempts + 1 >= maxAttempts || failingMs >= scheduleMs(maxAttempts);
   }
 
   private async attempt(event: WebhookEvent, attempt: number): Promise<Verdict> {
-    const { sender, metrics, logger, claim } = this.parts;
-    const verdict = await sender.send(event);
+    const { metrics, claim } = this;
+    const verdict = await this.sender.send(event);
     if (this.stopped && !verdict.delivered) throw new StoppedError();
     const about = { target: claim.target, eventId: event.id, type: event.type, channel: event.channel, attempt };
     if (verdict.delivered) {
@@ -303,25 +298,26 @@ export class Delivery {
     // All of them would fill the log for as long as a receiver is away.
     const isNews = this.warnedAt === undefined || performance.now() - this.warnedAt > WARN_EVERY_MS;
     if (isNews) this.warnedAt = performance.now();
-    logger[isNews ? 'warn' : 'debug']({ ...about, reason: verdict.reason }, 'a webhook could not be delivered');
+    this.host.logger[isNews ? 'warn' : 'debug'](
+      { ...about, reason: verdict.reason },
+      'a webhook could not be delivered',
+    );
     if (verdict.pauseMs !== undefined) this.pauseFor(verdict.pauseMs, verdict.reason);
     return verdict;
   }
 
   private async giveUp(event: WebhookEvent, attempts: number, reason: string): Promise<void> {
-    const { database, claim, metrics, logger } = this.parts;
     const id = ulid();
-    await this.written(() => giveUp(database.db, claim, id, event, attempts, reason));
-    metrics.dead.inc();
+    await this.written((db) => giveUp(db, this.claim, id, event, attempts, reason));
+    this.metrics.dead.inc();
     const { id: eventId, type, channel } = event;
-    const about = { target: claim.target, deadLetter: id, eventId, type, channel, attempts, reason };
-    logger.error(about, 'an event was given up: it is a dead letter');
+    const about = { target: this.claim.target, deadLetter: id, eventId, type, channel, attempts, reason };
+    this.host.logger.error(about, 'an event was given up: it is a dead letter');
   }
 
   /** The queue's turn comes again later; until then its events are no longer in memory. */
   private async keepTrying(queue: EventQueue, event: WaitingEvent, attempts: number, reason: string): Promise<void> {
-    const { database, claim } = this.parts;
-    await this.written(() => noteAttempt(database.db, claim, event, attempts, reason));
+    await this.written((db) => noteAttempt(db, this.claim, event, attempts, reason));
     queue.failures = Math.max(queue.failures, event.attempts) + 1;
     queue.unloaded += queue.loaded.length;
     this.forget(queue, queue.loaded.length);
@@ -339,8 +335,8 @@ export class Delivery {
     if (this.stopped || until <= this.pausedUntil) return;
     this.pausedUntil = until;
     clearTimeout(this.pause);
-    const { logger, claim } = this.parts;
-    logger.warn({ target: claim.target, reason, seconds: Math.ceil(ms / 1_000) }, 'nothing is sent for a while');
+    const about = { target: this.claim.target, reason, seconds: Math.ceil(ms / 1_000) };
+    this.host.logger.warn(about, 'nothing is sent for a while');
     this.pause = setTimeout(() => {
       this.pause = undefined;
       this.pump();
@@ -348,14 +344,14 @@ export class Delivery {
   }
 
   /** Asks Postgres until it answers: nothing may be forgotten, and nothing may overtake what is not written down. */
-  private async written<T>(work: () => Promise<T>): Promise<T> {
+  private async written<T>(work: (db: Db) => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await work();
+        return await work(this.host.database.db);
       } catch (error) {
         if (error instanceof TargetLostError) throw error;
         if (this.stopped) throw new StoppedError();
-        this.parts.logger.warn({ err: error, target: this.parts.claim.target }, 'Postgres is needed, trying again');
+        this.host.logger.warn({ err: error, target: this.claim.target }, 'Postgres is needed, trying again');
         await delay(DATABASE_RETRY_MS);
       }
     }
@@ -366,7 +362,7 @@ export class Delivery {
     try {
       await work();
     } catch (error) {
-      if (error instanceof TargetLostError) this.parts.onLost();
+      if (error instanceof TargetLostError) this.onLost();
       else if (!(error instanceof StoppedError)) throw error;
     }
   }

@@ -1,16 +1,16 @@
-import { warnSeldom, type HearthConfig, type Logger } from '@hearth/runtime';
-import type { TargetPosition, WebhookEvent } from '@hearth/store';
+import { warnSeldom } from '@hearth/runtime';
+import type { WebhookEvent } from '@hearth/store';
 import {
   ConsumerLostError,
   ensureEventStream,
   extentOf,
   findStart,
   PullConsumer,
-  type StreamConnection,
   type StreamMessage,
   type StreamPosition,
 } from '@hearth/stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TargetHost } from './target-host';
 import type { TargetMetrics } from './target-metrics';
 import { webhookEventOf } from './webhook-event';
 
@@ -19,29 +19,21 @@ const MAX_EVENTS = 1_000;
 const MAX_BYTES = 2 * 1_048_576;
 const RETRY_MS = 500;
 
-export interface EventReaderParts {
-  readonly target: string;
-  readonly stream: StreamConnection;
-  readonly config: HearthConfig;
-  readonly metrics: TargetMetrics;
-  readonly logger: Logger;
-  /** Called with the events that are wanted, and up to where they were read; reading goes on when it resolves. */
-  readonly onEvents: (events: readonly WebhookEvent[], position: StreamPosition) => Promise<void>;
-}
-
 /** Reads the events stream for one target, in order. */
 export class EventReader {
-  private read: StreamPosition;
   private consumer: PullConsumer | undefined;
   private stopping = false;
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly parts: EventReaderParts,
-    position: TargetPosition,
-  ) {
-    this.read = position;
-  }
+    private readonly host: TargetHost,
+    private readonly target: string,
+    private readonly metrics: TargetMetrics,
+    /** Read so far. */
+    private read: StreamPosition,
+    /** Called with the events that are wanted, and up to where they were read; reading goes on when it resolves. */
+    private readonly onEvents: (events: readonly WebhookEvent[], position: StreamPosition) => Promise<void>,
+  ) {}
 
   start(): void {
     this.running = this.run();
@@ -55,18 +47,18 @@ export class EventReader {
 
   /** Events that the stream holds behind what was read. @throws Error while NATS cannot be asked */
   async behind(): Promise<number> {
-    const { stream, config } = this.parts;
+    const { stream, config } = this.host;
     return Math.max(0, (await extentOf(stream, config.eventsStream)).last - this.read.sequence);
   }
 
   private async run(): Promise<void> {
-    const { logger, target } = this.parts;
+    const { host, target } = this;
     while (!this.stopping) {
       try {
         await this.readOn();
       } catch (error) {
-        if (error instanceof ConsumerLostError) logger.debug({ target, err: error }, 'reading again');
-        else warnSeldom(logger, { target, err: error }, 'reading again');
+        if (error instanceof ConsumerLostError) host.logger.debug({ target, err: error }, 'reading again');
+        else warnSeldom(host.logger, { target, err: error }, 'reading again');
         if (!this.stopping) await delay(RETRY_MS);
       } finally {
         this.consumer?.close();
@@ -76,7 +68,8 @@ export class EventReader {
   }
 
   private async readOn(): Promise<void> {
-    const { stream, config, logger, target, onEvents } = this.parts;
+    const { target } = this;
+    const { stream, config, logger } = this.host;
     await ensureEventStream(await stream.manager(), config);
     const { position, startAt, epochReason } = await findStart(stream, config.eventsStream, this.read);
     if (epochReason !== undefined) logger.error({ target }, `events may be missing: ${epochReason}`);
@@ -95,7 +88,7 @@ export class EventReader {
         const event = webhookEventOf(message, this.read.epoch);
         if (config.webhookTypes.length === 0 || config.webhookTypes.includes(event.type)) events.push(event);
       }
-      await onEvents(events, this.read);
+      await this.onEvents(events, this.read);
     }
   }
 
@@ -103,8 +96,7 @@ export class EventReader {
   private countMissed({ sequence }: StreamMessage): void {
     const missed = sequence - this.read.sequence - 1;
     if (missed <= 0) return;
-    const { metrics, logger, target } = this.parts;
-    metrics.missed.inc(missed);
-    logger.error({ target, missed }, 'events left the stream before they could be read');
+    this.metrics.missed.inc(missed);
+    this.host.logger.error({ target: this.target, missed }, 'events left the stream before they could be read');
   }
 }

@@ -1,14 +1,9 @@
-import type { Count, Metrics } from '@hearth/runtime';
+import type { Metrics } from '@hearth/runtime';
 
 /** What is counted for one target. */
-export interface TargetMetrics {
-  readonly delivered: Count;
-  readonly failed: Count;
-  readonly dead: Count;
-  readonly missed: Count;
-}
+export type TargetMetrics = ReturnType<typeof targetMetrics>;
 
-export function targetMetrics(metrics: Metrics, target: string): TargetMetrics {
+export function targetMetrics(metrics: Metrics, target: string) {
   return {
     delivered: metrics.webhooksDelivered.of(target),
     failed: metrics.webhooksFailed.of(target),

@@ -1,9 +1,10 @@
 import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
 import { ensureEventStream, extentOf } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
+import { Injectable } from '@nestjs/common';
 import { targetName } from './rules/target-name';
-import { LEASE_MS, TargetWorker, type WorkerParts } from './target-worker';
-import type { Metrics } from '@hearth/runtime';
+import { TargetHost } from './target-host';
+import { LEASE_MS, TargetWorker } from './target-worker';
 
 const RENEW_EVERY_MS = LEASE_MS / 5;
 
@@ -13,6 +14,7 @@ const RENEW_EVERY_MS = LEASE_MS / 5;
  *
  * While Postgres is away nobody sends: the owner cannot know whether it still is the owner.
  */
+@Injectable()
 export class TargetOwnership {
   /** URLs by the names of their targets. */
   private readonly urls: ReadonlyMap<string, string>;
@@ -20,11 +22,8 @@ export class TargetOwnership {
   private readonly workers = new Map<string, TargetWorker>();
   private ticks: Repeated | undefined;
 
-  constructor(
-    private readonly parts: WorkerParts,
-    private readonly metrics: Metrics,
-  ) {
-    this.urls = new Map(parts.config.webhookUrls.map((url) => [targetName(url), url]));
+  constructor(private readonly host: TargetHost) {
+    this.urls = new Map(host.config.webhookUrls.map((url) => [targetName(url), url]));
   }
 
   /** Names of the targets, in the order of the configuration. */
@@ -44,7 +43,7 @@ export class TargetOwnership {
     const stopped = await Promise.allSettled([...this.workers.values()].map((worker) => worker.stop(patienceMs)));
     for (const result of stopped) {
       if (result.status === 'rejected') {
-        this.parts.logger.warn({ err: result.reason as unknown }, 'a webhook target was not given back');
+        this.host.logger.warn({ err: result.reason as unknown }, 'a webhook target was not given back');
       }
     }
   }
@@ -60,12 +59,12 @@ export class TargetOwnership {
       else await worker.renew();
     } catch (error) {
       if (error instanceof TargetLostError) await this.drop(target);
-      else this.parts.logger.warn({ err: error, target }, 'a webhook target could not be claimed or kept');
+      else this.host.logger.warn({ err: error, target }, 'a webhook target could not be claimed or kept');
     }
   }
 
   private async claim(target: string, url: string): Promise<void> {
-    const { database, config, logger } = this.parts;
+    const { database, config, logger } = this.host;
     if (!this.known.has(target)) await this.makeKnown(target);
     const claimedAt = performance.now();
     const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
@@ -73,12 +72,12 @@ export class TargetOwnership {
     logger.info({ target }, 'sending webhooks');
     const onLost = (): void => void this.drop(target);
     const { claim, position } = claimed;
-    this.workers.set(target, new TargetWorker(this.parts, url, claim, position, claimedAt, this.metrics, onLost));
+    this.workers.set(target, new TargetWorker(this.host, url, claim, position, claimedAt, onLost));
   }
 
   /** A new target gets what is published from now on. */
   private async makeKnown(target: string): Promise<void> {
-    const { database, stream, config } = this.parts;
+    const { database, stream, config } = this.host;
     await ensureEventStream(await stream.manager(), config);
     const { created, last } = await extentOf(stream, config.eventsStream);
     const position = { epoch: 0, sequence: last, timeNs: '', streamCreated: created };
@@ -90,7 +89,7 @@ export class TargetOwnership {
     const worker = this.workers.get(target);
     if (worker === undefined) return;
     this.workers.delete(target);
-    this.parts.logger.warn({ target }, 'another process sends webhooks to this target now');
+    this.host.logger.warn({ target }, 'another process sends webhooks to this target now');
     await worker.fence();
   }
 }

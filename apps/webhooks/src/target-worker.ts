@@ -1,26 +1,8 @@
-import type { HearthConfig, LiveSettings, Logger, Metrics } from '@hearth/runtime';
-import {
-  releaseTarget,
-  renewTarget,
-  reviveDeadLetters,
-  type Database,
-  type TargetClaim,
-  type TargetPosition,
-} from '@hearth/store';
-import type { StreamConnection } from '@hearth/stream';
-import { CONCURRENCY, Delivery } from './delivery';
+import { releaseTarget, renewTarget, reviveDeadLetters, type TargetClaim, type TargetPosition } from '@hearth/store';
+import { Delivery } from './delivery';
 import { EventReader } from './event-reader';
+import type { TargetHost } from './target-host';
 import { targetMetrics } from './target-metrics';
-import { WebhookSender } from './webhook-sender';
-
-/** What the workers of a process share. */
-export interface WorkerParts {
-  readonly stream: StreamConnection;
-  readonly database: Database;
-  readonly config: HearthConfig;
-  readonly live: Pick<LiveSettings, 'current'>;
-  readonly logger: Logger;
-}
 
 /** A process that has not renewed its claim for so long counts as gone. */
 export const LEASE_MS = 5_000;
@@ -42,38 +24,19 @@ export class TargetWorker {
    * @param onLost another process has the target
    */
   constructor(
-    private readonly parts: WorkerParts,
+    private readonly host: TargetHost,
     url: string,
     private readonly claim: TargetClaim,
     position: TargetPosition,
     claimedAt: number,
-    metrics: Metrics,
     onLost: () => void,
   ) {
-    const { config, live, logger, database, stream } = parts;
     this.validUntil = claimedAt + LEASE_MS - LEASE_MARGIN_MS;
+    const { metrics } = host;
     const counts = targetMetrics(metrics, claim.target);
-    this.delivery = new Delivery({
-      claim,
-      database,
-      sender: new WebhookSender(url, config, CONCURRENCY, () => live.current.webhookSecrets),
-      maxAttempts: config.webhookMaxAttempts,
-      metrics: counts,
-      logger,
-      maySend: () => performance.now() < this.validUntil,
-      onLost,
-    });
-    this.reader = new EventReader(
-      {
-        target: claim.target,
-        stream,
-        config,
-        metrics: counts,
-        logger,
-        onEvents: (...read) => this.delivery.add(...read),
-      },
-      position,
-    );
+    const maySend = (): boolean => performance.now() < this.validUntil;
+    this.delivery = new Delivery(host, url, claim, counts, maySend, onLost);
+    this.reader = new EventReader(host, claim.target, counts, position, (...read) => this.delivery.add(...read));
     this.hideGauges = [
       metrics.webhooksWaiting.add(claim.target, () => this.delivery.waiting),
       metrics.webhooksLag.add(claim.target, () => this.lag()),
@@ -88,18 +51,18 @@ export class TargetWorker {
    * @throws TargetLostError when another process has the target
    */
   async renew(): Promise<void> {
-    const { database } = this.parts;
+    const { db } = this.host.database;
     const askedAt = performance.now();
-    await renewTarget(database.db, this.claim, LEASE_MS);
+    await renewTarget(db, this.claim, LEASE_MS);
     this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
-    this.delivery.revive(await reviveDeadLetters(database.db, this.claim, REVIVED_AT_ONCE));
+    this.delivery.revive(await reviveDeadLetters(db, this.claim, REVIVED_AT_ONCE));
     this.delivery.pump();
   }
 
   /** Ends what is under way, within `patienceMs`, and gives the target back. */
   async stop(patienceMs: number): Promise<void> {
     await this.end(patienceMs);
-    await releaseTarget(this.parts.database.db, this.claim);
+    await releaseTarget(this.host.database.db, this.claim);
   }
 
   /** Stops at once: the target is somebody else's. */

@@ -1,10 +1,10 @@
-import { Inject, Injectable, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { AdminServer, CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
-import { StreamConnection } from '@hearth/stream';
+import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { AdminServer, CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
 import { encodeTime } from 'ulid';
 import { addDeadLetterRoutes } from './dead-letter.routes';
+import { TargetHost } from './target-host';
 import { TargetOwnership } from './target-ownership';
 
 /** At shutdown. An attempt that is broken off is made again by the next process, so there is no need to wait longer. */
@@ -18,22 +18,17 @@ const MAX_DEAD_LETTERS = 100_000;
 const EXPIRE_AT_ONCE = 10_000;
 
 /** Sends the backend events to the configured URLs, and keeps those that could not be delivered. */
-@Injectable()
-export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly ownership: TargetOwnership;
+@Module({ providers: [TargetHost, TargetOwnership] })
+export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShutdown {
   private cleaning: Repeated | undefined;
 
   constructor(
-    @Inject(CONFIG) private readonly config: HearthConfig,
-    @Inject(LOGGER) private readonly logger: Logger,
+    private readonly ownership: TargetOwnership,
     private readonly database: Database,
     private readonly admin: AdminServer,
-    stream: StreamConnection,
-    live: LiveSettings,
-    metrics: Metrics,
-  ) {
-    this.ownership = new TargetOwnership({ stream, database, config, live, logger }, metrics);
-  }
+    @Inject(CONFIG) private readonly config: HearthConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     addDeadLetterRoutes(this.admin, this.database);
@@ -61,6 +56,3 @@ export class Webhooks implements OnApplicationBootstrap, OnApplicationShutdown {
     }
   }
 }
-
-@Module({ providers: [Webhooks] })
-export class WebhooksModule {}

@@ -4,7 +4,7 @@ export { loadConfig, required, type HearthConfig } from './config/config';
 export { ConsoleRoutes } from './http/console-routes';
 export { ClockWatch } from './clock-watch';
 export { ConfigError } from './config/config-error';
-export { eventPublisher, reportDroppedEvents } from './event-publisher';
+export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';
 export { VARIABLES } from './config/config-variables';
 export { SINGLE_SERVICES, type ServiceName, type Variable } from './config/variable';
 export type { Environment } from './config/environment';
