@@ -170,10 +170,11 @@ describe('hearth token', () => {
     expect(outcome.stderr).not.toContain('PLANTED');
   });
 
-  it('is used wrongly with claims that are no object', async () => {
-    expect(await hearth(['token', '--claims', '-'], { env, input: '[]' })).toEqual(
-      failure(2, 'error: --claims must be a JSON object'),
-    );
+  it.each([
+    ['[]', 'error: --claims must be a JSON object'],
+    ['{"channels":{"a":{"historyStart":1e400}}}', 'error: --claims: historyStart is too large a number'],
+  ])('is used wrongly with the claims %s', async (input, problem) => {
+    expect(await hearth(['token', '--claims', '-'], { env, input })).toEqual(failure(2, problem));
   });
 });
 

@@ -1,3 +1,4 @@
+import { firstIdOf, idTimeMs } from '@hearth/protocol';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
 import { Client, secondsOf, Testbed } from '../support/installation';
@@ -183,6 +184,26 @@ describe('the visibility window (client-http-api §3.1, tokens-and-claims §7 H1
     await client.unsubscribe('future');
     expect(await client.list({ channel: 'future' })).toEqual([]);
   });
+
+  it.each([1e12, 1.8e305, Number.MAX_VALUE])(
+    'shows nothing of before when historyStart is %d',
+    async (historyStart) => {
+      const channel = `never-${historyStart}`;
+      const [before] = await testbed.store(channel, 'before');
+      const client = await testbed.connect({ channels: channels(channel, { historyStart }) });
+      expect(await client.list({ channel })).toEqual([]);
+      client.ws.send({
+        event: 'hotsock.subscribe',
+        channel,
+        data: { resume: { after: firstIdOf(idTimeMs(before!) - 1) } },
+      });
+      expect((await client.ws.next(({ channel: named }) => named === channel)).event).toBe('hotsock.subscribed');
+      await testbed.store(channel, 'after');
+      await client.ws.next('settled');
+      expect(await client.list({ channel })).toMatchObject([{ data: 'after' }]);
+      expect(client.ws.frames.filter(({ event }) => event === 'e')).toMatchObject([{ data: 'after' }]);
+    },
+  );
 
   it('needs a subscription or historyStart (H4, H5)', async () => {
     await testbed.store('closed', 1);

@@ -106,8 +106,15 @@ export function sign(payload: string, { algorithm, key, kid }: Signer): Promise<
 
 function baseClaims(text: string): ClaimsObject {
   const base = parseJson(text, '--claims', '\'{"uid":"you"}\'');
-  if (typeof base === 'object' && base !== null && !Array.isArray(base)) return base as ClaimsObject;
-  throw new UsageError('--claims must be a JSON object');
+  if (typeof base !== 'object' || base === null || Array.isArray(base)) {
+    throw new UsageError('--claims must be a JSON object');
+  }
+  // Written again it would be null, and the claim would not be there.
+  JSON.stringify(base, (name, value: unknown) => {
+    if (value === Infinity || value === -Infinity) throw new UsageError(`--claims: ${name} is too large a number`);
+    return value;
+  });
+  return base as ClaimsObject;
 }
 
 function claimFlags(options: TokenOptions): ClaimFlags {

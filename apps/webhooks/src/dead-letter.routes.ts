@@ -17,8 +17,9 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
     method: 'GET',
     path: /^\/webhooks\/dead-letters$/,
     answer: async (_, query) => {
-      const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
-      if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) return INVALID_LIMIT;
+      const wanted = query.get('limit') ?? String(DEFAULT_LIMIT);
+      const limit = Number(wanted);
+      if (!/^\d+$/.test(wanted) || limit < 1 || limit > MAX_LIMIT) return INVALID_LIMIT;
       const before = query.get('before') ?? undefined;
       if (before !== undefined && !isValid(before)) return INVALID_BEFORE;
       const target = query.get('target') ?? undefined;

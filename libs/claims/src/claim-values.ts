@@ -65,11 +65,19 @@ export function stringClaim(object: JsonObject, name: string, path: ClaimPath): 
   return refuse(path.member(name), 'must be a string');
 }
 
-/** NumericDate: Unix seconds, fractions allowed. `1e400` is parsed as infinity and refused. */
+/**
+ * 9999-12-31T23:59:59Z: the last instant that RFC 3339 can write, in which NATS is asked, and less than ids and the
+ * database hold. Backends write the largest number they have for "never", and its milliseconds would be infinity.
+ */
+const LATEST_SECONDS = 253_402_300_799;
+
+/** NumericDate: Unix seconds, fractions allowed, cut to 1970 … 9999. `1e400` is parsed as infinity and refused. */
 export function dateClaim(object: JsonObject, name: string, path: ClaimPath): number | undefined {
   const value = claim(object, name);
   if (value === undefined) return undefined;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    return Math.min(Math.max(value, 0), LATEST_SECONDS);
+  }
   return refuse(path.member(name), 'must be a finite number of seconds');
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { isValid } from 'ulid';
-import { firstIdOf, idTimeMs, isUlid, messageId } from './message-id';
+import { firstIdOf, idTimeMs, isUlid, LATEST_ID_MS, messageId } from './message-id';
 
 const times = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const sequences = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -27,6 +27,12 @@ describe('message ids', () => {
         expect(messageId(t1, s1, partition) < messageId(t2, s2, partition)).toBe(before);
       }),
     );
+  });
+
+  it('begin somewhere for every instant, and for nothing else', () => {
+    expect(firstIdOf(-1)).toBe('0'.repeat(26));
+    expect(firstIdOf(1e300)).toBe(firstIdOf(LATEST_ID_MS));
+    for (const none of [NaN, Infinity, null as never]) expect(() => firstIdOf(none)).toThrow(RangeError);
   });
 
   it('differ between partitions that share a millisecond and a sequence', () => {

@@ -60,9 +60,17 @@ export function idTimeMs(id: string): number {
   return decodeTime(id);
 }
 
-/** The smallest id of a millisecond: every id of that moment or later is greater or equal (client-http-api §3.1). */
+/** The last instant that an id can carry, ms since 1970: in the year 10889. */
+export const LATEST_ID_MS = 2 ** 48 - 1;
+
+/**
+ * The smallest id of a millisecond: every id of that moment or later is greater or equal (client-http-api §3.1).
+ *
+ * @throws RangeError for what is no instant: 0 in its place would mean "everything"
+ */
 export function firstIdOf(timeMs: number): string {
-  return timeText(Math.max(0, Math.floor(timeMs))) + '0'.repeat(16);
+  if (!Number.isFinite(timeMs)) throw new RangeError(`${timeMs} is no instant`);
+  return timeText(Math.min(Math.max(0, Math.floor(timeMs)), LATEST_ID_MS)) + '0'.repeat(16);
 }
 
 /** The partition in the tail of an upper-case id of ours. */

@@ -62,6 +62,8 @@ describe('the bytes of a message (server-sdk §3)', () => {
     ['event must be a string', { channel: 'c', event: Symbol('e') }],
     ['the message must be an object', undefined],
     ['the message must be an object', 'c'],
+    ['store is NaN', { channel: 'c', event: 'e', store: NaN }],
+    ['store is Infinity', { channel: 'c', event: 'e', store: Infinity }],
     ['the message cannot be written as JSON', { channel: 'c', event: 'e', data: 1n }],
   ])('cannot be made: %s', (problem, input) => {
     expect(() => encodeMessage(input as PublishInput)).toThrow(

@@ -63,6 +63,10 @@ export function encodeMessage(input: PublishInput): Uint8Array {
   for (const [name, value] of Object.entries({ channel, event })) {
     if (typeof value !== 'string') throw new ArgumentError(`${name} must be a string`);
   }
+  for (const [name, value] of Object.entries(rest)) {
+    // JSON would say null, and a `store` of null is one of 0.
+    if (typeof value === 'number' && !Number.isFinite(value)) throw new ArgumentError(`${name} is ${value}`);
+  }
   try {
     return new TextEncoder().encode(JSON.stringify({ event, channel, ...rest }));
   } catch (cause) {

@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
-import { encodeTime } from 'ulid';
-import { HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
+import { firstIdOf, HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
 import { reactionsOfCandidate, type ReactionDetail } from './reactions';
 import type { Db } from './db';
 
@@ -34,8 +33,6 @@ export interface StoredMessage {
   readonly reactions: string | null;
 }
 
-/** The largest time a ULID can carry. */
-const LATEST_ULID_MS = 2 ** 48 - 1;
 const ULID_CHARACTERS = 26;
 /** Of a serialised message, what is the same for all, and the comma to the next. */
 const FRAME_BYTES = '{"id":"","event":"","channel":"","data":,"meta":},'.length + ULID_CHARACTERS;
@@ -148,9 +145,4 @@ export async function messagesBehind(
 function beyondCursor(page: HistoryPage) {
   if (page.reverse === true) return page.before === undefined ? sql`true` : sql`id < ${page.before}`;
   return page.after === undefined ? sql`true` : sql`id > ${page.after}`;
-}
-
-/** The smallest ULID of an instant: no message at or after it has a smaller one. */
-function firstIdOf(ms: number): string {
-  return encodeTime(Math.min(Math.max(Math.ceil(ms), 0), LATEST_ULID_MS)) + '0'.repeat(16);
 }

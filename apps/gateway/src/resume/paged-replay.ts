@@ -153,17 +153,22 @@ export class PagedReplay {
   }
 
   private isFor(stored: StoredDeliverRecord): boolean {
-    return this.isForIt(stored.record) && this.plan.sees(stored);
+    return this.isForIt(stored.record) && (this.isNews(stored.record) || this.plan.sees(stored));
   }
 
-  /** Changes of members that came since the subscription began are news; storage is told by its snapshot. */
-  private isForIt({ notice, frame, exceptConnectionId, position }: DeliverRecord): boolean {
+  /** Whether it came since the subscription began: what the client may see of the past does not matter. */
+  private isNews({ position }: DeliverRecord): boolean {
+    return this.startedAt === undefined || comparePositions(position, this.startedAt) > 0;
+  }
+
+  /** Changes of members are told when they are news; storage is told by its snapshot. */
+  private isForIt(record: DeliverRecord): boolean {
+    const { notice, frame, exceptConnectionId } = record;
     if (frame.length === 0 || (exceptConnectionId !== undefined && this.reader.chain.includes(exceptConnectionId))) {
       return false;
     }
     if (notice === undefined) return true;
-    if (notice.kind === 'storage') return false;
-    return this.startedAt === undefined || comparePositions(position, this.startedAt) > 0;
+    return notice.kind !== 'storage' && this.isNews(record);
   }
 
   private frameOf({ id, notice, frame }: DeliverRecord): Uint8Array {

@@ -262,7 +262,7 @@ async function createdMs(source: ReplaySource): Promise<number> {
 }
 
 function beginOf(after: string | undefined, from: ResumeStart | undefined): number {
-  return Math.max(from?.atMs ?? 0, after === undefined ? 0 : idTimeMs(after));
+  return Math.max(from?.atMs ?? 0, after === undefined ? 0 : Math.min(idTimeMs(after), Date.now()));
 }
 
 /** The place right before a record. */

@@ -33,6 +33,6 @@ export function judgeAnswer(status: number, retryAfter: string | undefined, nowM
 function pauseOf(retryAfter: string | undefined, nowMs: number): number | undefined {
   if (retryAfter === undefined) return undefined;
   const text = retryAfter.trim();
-  const pauseMs = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
+  const pauseMs = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
   return pauseMs > 0 ? Math.min(pauseMs, LONGEST_PAUSE_MS) : undefined;
 }
