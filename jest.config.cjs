@@ -10,7 +10,7 @@ const common = {
 };
 
 /** Those of `test/` that need nothing but their own process. */
-const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliability/oracle'];
+const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliability/{fault-plan,oracle}'];
 /** Those that start programs or stand-ins, and no servers. */
 const PROGRAMS = ['cli/keys', 'cli/token', 'lint/*', 'server-sdk/{assumed-role,failures,package}'];
 

@@ -1,29 +1,67 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { Pool } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
-import { startNats, TestNats } from '../support/nats';
-import { TestPostgres } from '../support/postgres';
-import { pauseProcess, resumeProcess } from '../support/pause-process';
-import { AppName, AppProcess, startApp } from '../support/process';
-import { signToken } from '../support/tokens';
 import { freePort } from '../support/free-port';
+import { startNats } from '../support/nats';
+import { type ClusterMember, startNatsCluster, type TestNatsCluster } from '../support/nats-cluster';
+import { pauseProcess, resumeProcess } from '../support/pause-process';
+import { TestPostgres } from '../support/postgres';
+import { AppName, AppProcess, startApp } from '../support/process';
+import { Direction, TcpProxy } from '../support/tcp-proxy';
+import { signToken } from '../support/tokens';
 import { CLIENT_MESSAGE_CLAIMS } from './publishers';
 
 export const PARTITIONS = 4;
-/** Seven processes start at once, on a machine that runs other tests as well. */
+/** Nine processes start at once, on a machine that runs other tests as well. */
 const READY_WITHIN_MS = 60_000;
+/** Of processes that have been started anew since. */
+const KEPT_LINES = 2_000;
+/** A node whose clock is a year ahead takes the tokens of our clients, too. */
+const TOKEN_SECONDS = 2 * 366 * 86_400;
+const shiftedClock = join(__dirname, '../support/shifted-clock.cjs');
+
+/** How many nats-servers work as one. */
+export type NatsSize = 1 | 3;
+
+export type NatsServer = Pick<ClusterMember, 'url' | 'pid' | 'kill' | 'restart'>;
+
+export interface ClusterSettings {
+  /** Of all processes, beside what a cluster has anyway. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** With a Postgres server of its own, which may be killed. */
+  readonly ownPostgres?: boolean;
+  /** One, if not given. Three can be cut off from each other. */
+  readonly nats?: NatsSize;
+  /** Gateways and sequencers reach NATS through proxies, so that they can be cut off. */
+  readonly hasProxies?: boolean;
+  /** Backend events are on, and go to this URL; webhooks is one more process then. */
+  readonly webhookUrl?: string;
+}
 
 /** A process of the cluster that keeps its ports when it is started again, as behind a load balancer. */
 export class Node {
   private process: AppProcess | undefined;
   private hasEnded = false;
+  private isMeantToEnd = false;
   private ports: readonly [number, number] | undefined;
+  /** Ends that nobody asked for. */
+  readonly ends: string[] = [];
+  /** The last ones that its earlier processes wrote. */
+  private earlierLines: string[] = [];
 
+  /** @param proxies on its way to each nats-server; none when it goes there straight */
   constructor(
     readonly name: AppName,
+    readonly number: number,
     private readonly env: Readonly<Record<string, string>>,
+    private readonly proxies: readonly TcpProxy[] = [],
   ) {}
+
+  get label(): string {
+    return `${this.name} ${this.number}`;
+  }
 
   get app(): AppProcess {
     if (this.process === undefined) throw new Error(`${this.name} is not running`);
@@ -35,24 +73,44 @@ export class Node {
     return this.process !== undefined && !this.hasEnded;
   }
 
-  async start(): Promise<void> {
+  /** Lines of its log that call for somebody. */
+  get errors(): readonly string[] {
+    return this.lines.filter((line) => /"level":"(ERROR|FATAL)"/.test(line)).map((line) => `${this.label}: ${line}`);
+  }
+
+  /** The last ones that it wrote, its earlier processes included. */
+  get lines(): readonly string[] {
+    return [...this.earlierLines, ...(this.process?.lines ?? [])];
+  }
+
+  /** @param clockShiftMs how far its clock is ahead */
+  async start(clockShiftMs = 0): Promise<void> {
     this.ports ??= await Promise.all([freePort(), freePort()]);
     const [port, adminPort] = this.ports.map(String);
-    const env = { ...this.env, HEARTH_PORT: port ?? '', HEARTH_ADMIN_PORT: adminPort ?? '' };
+    const shift = { NODE_OPTIONS: `--require=${shiftedClock}`, HEARTH_TEST_CLOCK_SHIFT_MS: String(clockShiftMs) };
+    const clock: Record<string, string> = clockShiftMs === 0 ? {} : shift;
+    const env = { ...this.env, ...clock, HEARTH_PORT: port ?? '', HEARTH_ADMIN_PORT: adminPort ?? '' };
+    this.earlierLines = this.lines.slice(-KEPT_LINES);
+    this.process = undefined;
     const app = await startApp(this.name, env, { readyWithinMs: READY_WITHIN_MS });
     this.process = app;
     this.hasEnded = false;
-    void app.exited.then(() => {
-      if (this.process === app) this.hasEnded = true;
+    this.isMeantToEnd = false;
+    void app.exited.then((exit) => {
+      if (this.process !== app) return;
+      this.hasEnded = true;
+      if (!this.isMeantToEnd) this.ends.push(`${this.label} ended by itself: ${JSON.stringify(exit)}`);
     });
   }
 
   /** `kill -9` */
   async kill(): Promise<void> {
+    this.isMeantToEnd = true;
     await this.app.kill('SIGKILL');
   }
 
   async stop(): Promise<void> {
+    this.isMeantToEnd = true;
     await this.process?.stop();
   }
 
@@ -64,45 +122,68 @@ export class Node {
   resume(): void {
     resumeProcess(this.app.pid);
   }
+
+  /** From now on nothing goes these ways between it and NATS, until `reconnect`. */
+  disconnect(...directions: readonly Direction[]): void {
+    for (const proxy of this.proxies) proxy.halt(...directions);
+  }
+
+  reconnect(): void {
+    for (const proxy of this.proxies) proxy.goOn();
+  }
+
+  /** From now on everything between it and NATS takes so long, each way. */
+  slowDown(ms: number): void {
+    for (const proxy of this.proxies) proxy.slowDown(ms);
+  }
 }
 
-export interface ClusterSettings {
-  /** Of all processes, beside what a cluster has anyway. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** With a Postgres server of its own, which may be killed. */
-  readonly ownPostgres?: boolean;
-}
-
-/** Two publish-apis, two sequencers, two gateways and a history, each a process, on a NATS and a database of their own. */
+/**
+ * Two publish-apis, two sequencers, two gateways and a history, and webhooks where they are wanted, each a process, on a
+ * NATS and a database of their own.
+ */
 export class Cluster {
   readonly apiKey = 'the key of this cluster';
-  private readonly secret = randomBytes(32);
-
-  private constructor(
-    readonly nats: TestNats,
-    private readonly database: ScratchDatabase,
-    readonly sql: Pool,
-    private readonly env: Readonly<Record<string, string>>,
-    private readonly server: TestPostgres | undefined,
-  ) {}
-
+  readonly awsKey = { id: 'AKIACHAOS', secret: randomBytes(20).toString('hex') };
   readonly publishApis: Node[] = [];
   readonly sequencers: Node[] = [];
   readonly gateways: Node[] = [];
   readonly histories: Node[] = [];
+  readonly webhooks: Node[] = [];
+  private readonly secret = randomBytes(32);
+  private readonly proxies: TcpProxy[] = [];
 
-  static async start({ env = {}, ownPostgres = false }: ClusterSettings = {}): Promise<Cluster> {
+  private constructor(
+    readonly natsServers: readonly NatsServer[],
+    private readonly threeNats: TestNatsCluster | undefined,
+    private readonly stopNats: () => Promise<void>,
+    private readonly database: ScratchDatabase,
+    readonly sql: Pool,
+    private readonly server: TestPostgres | undefined,
+    private readonly settings: ClusterSettings,
+  ) {}
+
+  static async start(settings: ClusterSettings = {}): Promise<Cluster> {
+    const { nats: size = 1, ownPostgres = false, webhookUrl } = settings;
     const server = ownPostgres ? await TestPostgres.start() : undefined;
-    const [nats, database] = await Promise.all([startNats(), createDatabase(server?.url)]);
+    const [nats, database] = await Promise.all([
+      size === 3 ? startNatsCluster(true) : startNats(),
+      createDatabase(server?.url),
+    ]);
     const sql = new Pool({ connectionString: database.url, max: 1 });
     // The next query makes another session.
     sql.on('error', () => undefined);
-    const cluster = new Cluster(nats, database, sql, env, server);
-    cluster.publishApis.push(cluster.node('publish-api'), cluster.node('publish-api'));
-    cluster.sequencers.push(cluster.node('sequencer'), cluster.node('sequencer'));
-    cluster.gateways.push(cluster.node('gateway'), cluster.node('gateway'));
-    cluster.histories.push(cluster.node('history'));
+    const three = 'members' in nats ? nats : undefined;
+    const servers = 'members' in nats ? nats.members : [nats];
+    const cluster = new Cluster(servers, three, () => nats.stop(), database, sql, server, settings);
     try {
+      for (const number of [1, 2]) {
+        cluster.publishApis.push(await cluster.node('publish-api', number));
+        cluster.sequencers.push(await cluster.node('sequencer', number));
+        cluster.gateways.push(await cluster.node('gateway', number));
+      }
+      cluster.histories.push(await cluster.node('history', 1));
+      if (webhookUrl !== undefined) cluster.webhooks.push(await cluster.node('webhooks', 1));
       await Promise.all(cluster.nodes.map((node) => node.start()));
       return cluster;
     } catch (error) {
@@ -111,14 +192,8 @@ export class Cluster {
     }
   }
 
-  /** The Postgres server, where it is the cluster's own. */
-  get postgres(): TestPostgres {
-    if (this.server === undefined) throw new Error('the cluster shares its Postgres with others');
-    return this.server;
-  }
-
   get nodes(): readonly Node[] {
-    return [...this.publishApis, ...this.sequencers, ...this.gateways, ...this.histories];
+    return [...this.publishApis, ...this.sequencers, ...this.gateways, ...this.histories, ...this.webhooks];
   }
 
   get publishUrls(): readonly string[] {
@@ -133,41 +208,89 @@ export class Cluster {
     return this.histories[0]?.app.httpUrl ?? '';
   }
 
+  /** The Postgres server, where it is the cluster's own. */
+  get postgres(): TestPostgres {
+    if (this.server === undefined) throw new Error('the cluster shares its Postgres with others');
+    return this.server;
+  }
+
+  /** The nats-server; the first of three. */
+  get nats(): NatsServer {
+    const [first] = this.natsServers;
+    if (first === undefined) throw new Error('there is no nats-server');
+    return first;
+  }
+
+  /** The three nats-servers, where there are so many. */
+  get natsCluster(): TestNatsCluster {
+    if (this.threeNats === undefined) throw new Error('there is one nats-server only');
+    return this.threeNats;
+  }
+
   /** Lets a client do everything the tests do, in any channel. */
   token(uid: string): string {
-    return signToken(
-      {
-        scope: 'connect',
-        uid,
-        channels: { '*': { subscribe: true, historyStart: 0, messages: CLIENT_MESSAGE_CLAIMS } },
-      },
-      { secret: this.secret },
+    return this.tokenFor(uid, { '*': { subscribe: true, historyStart: 0, messages: CLIENT_MESSAGE_CLAIMS } });
+  }
+
+  /** @param channels the claim of that name */
+  tokenFor(uid: string, channels: object): string {
+    const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS;
+    return signToken({ scope: 'connect', uid, channels, exp }, { secret: this.secret });
+  }
+
+  /** Ends every connection to the database but the one that asks. @returns how many there were */
+  async cutDatabaseConnections(): Promise<number> {
+    const { rowCount } = await this.sql.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`,
     );
+    return rowCount ?? 0;
   }
 
   /** Names of processes that should run and do not, or that wrote an ERROR line: what to look at first. */
   get troubles(): readonly string[] {
-    return this.nodes.flatMap((node) => [
-      ...(node.isRunning ? [] : [`${node.name} has ended`]),
-      ...node.app.lines.filter((line) => /"level":"(ERROR|FATAL)"/.test(line)).map((line) => `${node.name}: ${line}`),
-    ]);
+    return this.nodes.flatMap((node) => [...(node.isRunning ? [] : [`${node.name} has ended`]), ...node.errors]);
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.stop()));
     await this.sql.end();
-    await Promise.all([this.nats.stop(), this.server?.stop() ?? this.database.drop()]);
+    await Promise.all([this.stopNats(), this.server?.stop() ?? this.database.drop()]);
+    await Promise.all(this.proxies.map((proxy) => proxy.stop()));
   }
 
-  private node(name: AppName): Node {
-    return new Node(name, {
-      HEARTH_NATS_URL: this.nats.url,
+  private async node(name: AppName, number: number): Promise<Node> {
+    const { env: more, webhookUrl, hasProxies = false } = this.settings;
+    const ports = this.natsServers.map(({ url }) => Number(new URL(url).port));
+    const size = ports.length;
+    const isProxied = hasProxies && (name === 'gateway' || name === 'sequencer');
+    const proxies = isProxied ? await Promise.all(ports.map((port) => TcpProxy.start(port))) : [];
+    this.proxies.push(...proxies);
+    const natsPorts = isProxied ? proxies.map(({ port }) => port) : ports;
+    // Each begins with another server, as clients that choose at random would.
+    const first = number % size;
+    const env: Record<string, string> = {
+      HEARTH_NATS_URL: [...natsPorts.slice(first), ...natsPorts.slice(0, first)]
+        .map((port) => `nats://127.0.0.1:${port}`)
+        .join(','),
       HEARTH_DATABASE_URL: this.database.url,
       HEARTH_PARTITIONS: String(PARTITIONS),
       HEARTH_SIGNING_KEY_1_ENCODED: this.secret.toString('base64'),
       HEARTH_HTTP_API_KEY_1: this.apiKey,
+      HEARTH_AWS_ACCESS_KEYS: `${this.awsKey.id}:${this.awsKey.secret}`,
       HEARTH_DRAIN_SECONDS: '0',
-      ...this.env,
-    });
+      HEARTH_STREAM_REPLICAS: String(size),
+      HEARTH_EVENTS_REPLICAS: String(size),
+    };
+    if (webhookUrl !== undefined) {
+      Object.assign(env, {
+        HEARTH_EVENTS_ENABLED: 'true',
+        HEARTH_WEBHOOK_URLS: webhookUrl,
+        HEARTH_WEBHOOK_SECRETS: `whsec_${this.secret.toString('base64')}`,
+        HEARTH_WEBHOOK_ALLOW_PRIVATE: 'true',
+      });
+    }
+    Object.assign(env, more);
+    return new Node(name, number, env, proxies);
   }
 }

@@ -1,3 +1,5 @@
+import { idTimeMs } from '@hearth/protocol';
+
 /**
  * What publishers and subscribers write down while they work, for the oracle to compare afterwards. All of them live in
  * one process, so one counter orders everything they saw: no clock can be wrong about what came first.
@@ -22,6 +24,10 @@ export interface Intent {
   readonly line?: string;
   /** Published while perhaps nobody was subscribed, and not kept: then nobody can have it. */
   readonly mayGoUnseen?: boolean;
+  /** When it is scheduled for, by the clock of this machine: it takes its place then, wherever it was published. */
+  readonly dueMs?: number;
+  /** Published with `emitPubSubEvent`. */
+  readonly hasEvent?: boolean;
   /** Label of the connection that published it without `echo`, and so must not get it. */
   readonly exceptConnection?: string;
   /** Before the first attempt. */
@@ -51,8 +57,16 @@ export interface SubscriptionLog {
   /** Before it was asked for. */
   readonly askedAt: number;
   readonly confirmedAt: number;
-  /** Where it was to go on, and whether it was told that nothing is missing (websocket-protocol §12). */
-  readonly resume?: { readonly after: string; readonly complete: boolean };
+  /** Where it was to go on, and whether it was told that nothing is missing (resume §1). */
+  readonly resume?: {
+    /** Id of the last message it had seen, if it had seen one. */
+    readonly after: string | undefined;
+    /** From when on its token shows the channel. */
+    readonly since: number;
+    readonly complete: boolean;
+  };
+  /** What it was told that it misses (resume §4): between two ids, the latter unknown where nothing has come since. */
+  readonly holes: { readonly after: string; readonly before: string | undefined }[];
   /** When it was given up, or the connection ended; `Infinity` while it lasts. */
   endedAt: number;
 }
@@ -63,16 +77,27 @@ export interface ConnectionLog {
   readonly label: string;
   /** URL of the gateway it was opened to. */
   readonly gateway: string;
+  /** As backends know it. */
+  readonly id: string;
   readonly subscriptions: SubscriptionLog[];
   readonly arrivals: Arrival[];
 }
 
 export const messageKey = (publisher: string, n: number): string => `${publisher}/${n}`;
 
+/** Of messages that are scheduled, so that whoever gets one can note the time. */
+export const SCHEDULED_EVENT = 'scheduled';
+
+const KEPT_COMPLAINTS = 100;
+
 /** The log book of one test. */
 export class Journal {
   readonly intents: Intent[] = [];
   readonly connections: ConnectionLog[] = [];
+  /** When each scheduled message was first seen, by the clock of this machine, and when it took its place, by its id. */
+  readonly fired = new Map<string, { readonly seenMs: number; readonly idMs: number }>();
+  /** Answers and frames that nothing explains, in words; of many the first. */
+  readonly complaints: string[] = [];
   private clock = 0;
 
   /** The next moment; every call gives a later one. */
@@ -92,10 +117,18 @@ export class Journal {
     if (fate === 'acked') intent.ackedAt = this.now();
   }
 
-  openConnection(label: string, gateway: string): ConnectionLog {
-    const log: ConnectionLog = { label, gateway, subscriptions: [], arrivals: [] };
+  openConnection(label: string, gateway: string, id: string): ConnectionLog {
+    const log: ConnectionLog = { label, gateway, id, subscriptions: [], arrivals: [] };
     this.connections.push(log);
     return log;
+  }
+
+  noteFired({ message, id }: Sighting): void {
+    if (!this.fired.has(message)) this.fired.set(message, { seenMs: Date.now(), idMs: idTimeMs(id) });
+  }
+
+  complain(what: string): void {
+    if (this.complaints.length < KEPT_COMPLAINTS) this.complaints.push(what);
   }
 
   count(fate: Fate): number {

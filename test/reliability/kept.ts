@@ -6,8 +6,8 @@ import { sightingOf } from './subscriber';
 const PAGE = 100;
 
 /** All rows of the log table, of the given channels if any are given. */
-export async function readTable({ sql }: Cluster, channels?: readonly string[]): Promise<Sighting[]> {
-  const { rows } = await sql.query(
+export async function readTable(cluster: Cluster, channels?: readonly string[]): Promise<Sighting[]> {
+  const { rows } = await cluster.sql.query(
     'select channel, id, event, data, meta from message_log where $1::text[] is null or channel = any ($1)',
     [channels ?? null],
   );

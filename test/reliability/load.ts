@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
+import type { Frame } from '../support/ws-client';
 import { Cluster } from './cluster';
+import { Intruder } from './intruder';
 import { Intent, Journal, messageKey } from './journal';
 import { readHistory, readTable } from './kept';
 import { Evidence } from './oracle';
 import { documentOf, HttpPublisher, post, SocketPublisher } from './publishers';
+import { generator } from './random';
 import { Subscriber } from './subscriber';
 
 export interface LoadOptions {
@@ -15,9 +18,15 @@ export interface LoadOptions {
   readonly seed?: number;
   /** Pause of each publisher after each message, ms. */
   readonly paceMs?: number;
+  /** Adds a presence channel, Socket.IO clients, a publisher that signs as AWS SDKs do, schedules, and an intruder. */
+  readonly isVaried?: boolean;
 }
 
-const HEALS_WITHIN_MS = LONGEST_WAIT_MS;
+/** A channel that is only there in a varied load. */
+const PRESENCE = 'members';
+/** Of the messages that are published by HTTP in a varied load, one of so many has an event for backends. */
+const EVENT_EVERY = 6;
+const AHEAD_MS = [1_000, 5_000] as const;
 
 /**
  * Publishers by every route and subscribers of every kind on a cluster, and everything they saw.
@@ -29,10 +38,13 @@ export class Load {
   readonly journal = new Journal();
   /** One per gateway, connected first to the gateway of the same index. */
   readonly steady: readonly Subscriber[];
+  readonly socketPublishers: readonly SocketPublisher[];
+  /** What it waited for in vain, in words: a cluster that does not heal. */
+  readonly stuck: string[] = [];
+  readonly intruder: Intruder | undefined;
+  readonly channels: readonly string[];
   private readonly restless: readonly Subscriber[];
   private readonly httpPublishers: readonly HttpPublisher[];
-  readonly socketPublishers: readonly SocketPublisher[];
-  private readonly channels: readonly string[];
   private markers = 0;
   private isAbandoned = false;
 
@@ -40,49 +52,72 @@ export class Load {
     private readonly cluster: Cluster,
     readonly options: LoadOptions,
   ) {
-    const { seed = 1, paceMs = 8 } = options;
-    const channels = options.channels.map((channel) => `${options.name}.${channel}`);
+    const { name, seed = 1, paceMs = 8, isVaried = false } = options;
+    const channels = options.channels.map((channel) => `${name}.${channel}`);
+    if (isVaried) channels.push(`presence.${name}.${PRESENCE}`);
     this.channels = channels;
     const random = generator(seed);
-    const client = (name: string, first: number) => ({
-      name: `${options.name} ${name}`,
+    const client = (own: string, first: number) => ({
+      name: `${name} ${own}`,
+      uid: own,
       channels,
-      token: cluster.token(name),
+      token: cluster.token(own),
       gateways: [...cluster.gatewayUrls.slice(first), ...cluster.gatewayUrls.slice(0, first)],
     });
     const leavesAfter = () => 50 + Math.floor(random() * 500);
     this.steady = [0, 1].map(
       (gateway) => new Subscriber(this.journal, { ...client(`steady-${gateway}`, gateway), resumes: true }),
     );
-    this.restless = [0, 1].map(
-      (gateway) =>
+    const transports = isVaried
+      ? (['websocket', 'websocket', 'socket.io'] as const)
+      : (['websocket', 'websocket'] as const);
+    this.restless = transports.map(
+      (transport, index) =>
         new Subscriber(this.journal, {
-          ...client(`restless-${gateway}`, gateway),
+          ...client(`restless-${index}`, index % 2),
+          transport,
           leavesAfter,
-          resumes: gateway === 0,
+          resumes: index !== 1,
         }),
     );
-    this.socketPublishers = [0, 1].map(
-      (gateway) => new SocketPublisher(this.journal, client(`socket-${gateway}`, gateway), paceMs),
-    );
-    this.httpPublishers = [1, 1, 1, 10].map(
-      (batch, index) =>
-        new HttpPublisher(
+    this.socketPublishers = transports.map(
+      (transport, index) =>
+        new SocketPublisher(
           this.journal,
-          {
-            name: `${options.name} http-${index}`,
-            nodes: cluster.publishUrls,
-            apiKey: cluster.apiKey,
-            channels,
-            paceMs: paceMs * batch,
-          },
-          batch,
+          { ...client(`socket-${index}`, index % 2), transport, resumes: isVaried },
+          paceMs,
+          isVaried ? 8 : 1,
         ),
     );
+    const publisher = {
+      nodes: cluster.publishUrls,
+      apiKey: cluster.apiKey,
+      channels,
+      ...(isVaried ? { eventEvery: EVENT_EVERY } : {}),
+    };
+    const http = (own: string, more: { batch?: number; paceMs?: number; aheadMs?: typeof AHEAD_MS; aws?: boolean }) =>
+      new HttpPublisher(this.journal, {
+        ...publisher,
+        paceMs: paceMs * (more.batch ?? 1),
+        name: `${name} ${own}`,
+        ...more,
+        awsKey: more.aws === true ? cluster.awsKey : undefined,
+      });
+    this.httpPublishers = [
+      ...[1, 1, 1, 10].map((batch, index) => http(`http-${index}`, { batch })),
+      ...(isVaried
+        ? [http('lambda', { aws: true }), http('scheduler', { aheadMs: AHEAD_MS, paceMs: 4 * paceMs })]
+        : []),
+    ];
+    if (isVaried) this.intruder = new Intruder(cluster, this.journal, `${name} intruder`.replace(' ', '-'), channels);
   }
 
   private get clients(): readonly Subscriber[] {
     return [...this.steady, ...this.restless, ...this.socketPublishers];
+  }
+
+  private get publishers(): readonly (HttpPublisher | SocketPublisher)[] {
+    return [...this.httpPublishers, ...this.socketPublishers];
   }
 
   /** Begins once everybody is subscribed. */
@@ -90,11 +125,12 @@ export class Load {
     for (const client of this.clients) client.start();
     await this.everybodySubscribed();
     for (const publisher of this.httpPublishers) publisher.start();
+    this.intruder?.start();
   }
 
   /** Waits until every publisher got `messages` further ones accepted. */
-  async progress(messages: number, withinMs = HEALS_WITHIN_MS): Promise<void> {
-    const publishers = [...this.httpPublishers, ...this.socketPublishers];
+  async progress(messages: number, withinMs = LONGEST_WAIT_MS): Promise<void> {
+    const { publishers } = this;
     const goals = publishers.map((publisher) => publisher.acked + messages);
     await eventually(() => {
       const late = publishers.filter(({ acked }, index) => acked < (goals[index] ?? 0));
@@ -109,12 +145,34 @@ export class Load {
 
   /** Resumes that said they could not be sure: a true answer (R5), so it is told, not judged; what is hidden is judged. */
   get incompleteResumes(): number {
-    return this.clients.reduce((sum, client) => sum + client.incompleteResumes, 0);
+    return this.clients.reduce((sum, { resumes }) => sum + resumes.incomplete, 0);
+  }
+
+  get completeResumes(): number {
+    return this.clients.reduce((sum, { resumes }) => sum + resumes.complete, 0);
+  }
+
+  /** Holes that clients were told of (R17). */
+  get toldHoles(): number {
+    return this.clients.reduce((sum, { toldHoles }) => sum + toldHoles, 0);
   }
 
   /** Breaks the connections of the restless clients now; they come back by themselves. */
   shake(): void {
     for (const client of this.restless) client.drop();
+  }
+
+  /** Breaks every connection at once. */
+  dropEverybody(): void {
+    for (const client of this.clients) client.drop();
+  }
+
+  /** Half of the subscribers read nothing for a while. */
+  async pauseReaders(ms: number): Promise<void> {
+    const readers = [this.steady[0], ...this.restless];
+    for (const reader of readers) reader?.pauseReading();
+    await delay(ms);
+    for (const reader of readers) reader?.resumeReading();
   }
 
   /** Answers of the HTTP publishers other than 202, by status. */
@@ -126,24 +184,38 @@ export class Load {
     return all;
   }
 
-  /** Ends the load, waits until the last message of every channel is everywhere, and gathers what there is to compare. */
+  /**
+   * Ends the load, waits until the last message of every channel is everywhere, and gathers what there is to compare. What
+   * was waited for in vain is in `stuck`.
+   */
   async finish(): Promise<Evidence> {
     await Promise.all([
       ...this.httpPublishers.map((publisher) => publisher.stop()),
       ...this.socketPublishers.map((publisher) => publisher.fallSilent()),
+      this.intruder?.stop(),
     ]);
     for (const client of this.clients) client.settleDown();
-    await this.everybodySubscribed();
-    const until = await this.everybodyUpToDate();
-    const table = await readTable(this.cluster, this.channels);
+    await this.orStuck(this.everybodySubscribed());
+    await this.orStuck(this.everythingFired());
+    const until = (await this.orStuck(this.everybodyUpToDate())) ?? new Map<string, string>();
     const { channels } = this;
+    const table = await readTable(this.cluster, channels);
     const histories = [
-      await readHistory(this.cluster, 0, channels, false),
-      await readHistory(this.cluster, 1, channels, true),
+      await eventually(() => readHistory(this.cluster, 0, channels, false)),
+      await eventually(() => readHistory(this.cluster, 1, channels, true)),
     ];
-    for (const client of this.clients) client.stop();
     const { intents, connections } = this.journal;
     return { intents, connections, table, histories, until };
+  }
+
+  /** Where counts and lists of members are not what they are, once everybody is there and stays: in words. */
+  async ghosts(): Promise<string[]> {
+    let found: string[] = [];
+    await eventually(async () => {
+      found = (await Promise.all(this.channels.map((channel) => this.ghostsOf(channel)))).flat();
+      if (found.length > 0) throw new Error('there are ghosts');
+    }).catch(() => undefined);
+    return found;
   }
 
   /** Ends everything at once, whatever its state: for after the test, which may have failed. */
@@ -152,6 +224,7 @@ export class Load {
     for (const client of this.clients) client.stop();
     for (const publisher of this.httpPublishers) publisher.abandon();
     for (const publisher of this.socketPublishers) void publisher.fallSilent();
+    void this.intruder?.stop();
   }
 
   /** What was compared, in one line. */
@@ -164,11 +237,29 @@ export class Load {
     );
   }
 
+  private async orStuck<T>(waiting: Promise<T>): Promise<T | undefined> {
+    try {
+      return await waiting;
+    } catch (error) {
+      this.stuck.push((error as Error).message);
+      return undefined;
+    }
+  }
+
   private async everybodySubscribed(): Promise<void> {
     await eventually(() => {
       const missing = this.clients.filter(({ isComplete }) => !isComplete);
       if (missing.length > 0) throw new Error(`not subscribed: ${missing.map(({ name }) => name).join(', ')}`);
-    }, HEALS_WITHIN_MS);
+    });
+  }
+
+  private async everythingFired(): Promise<void> {
+    const { intents, fired } = this.journal;
+    const waiting = intents.filter(({ dueMs, fate }) => dueMs !== undefined && fate === 'acked');
+    await eventually(() => {
+      const missing = waiting.filter(({ publisher, n }) => !fired.has(messageKey(publisher, n)));
+      if (missing.length > 0) throw new Error(`not fired: ${missing.length} schedules`);
+    });
   }
 
   /** A last message for every channel: who has it has got everything before, or never will. */
@@ -195,12 +286,13 @@ export class Load {
     await eventually(() => {
       const late = clients.filter((client) => !keys.every((key) => client.hasGot(key)));
       if (late.length > 0) throw new Error(`not up to date: ${late.map(({ name }) => name).join(', ')}`);
-    }, HEALS_WITHIN_MS);
+    });
     return keys;
   }
 
   private async publishSurely(intent: Intent): Promise<void> {
     const { publishUrls, apiKey } = this.cluster;
+    const giveUpAt = Date.now() + LONGEST_WAIT_MS;
     for (let attempt = 0; !this.isAbandoned; attempt++) {
       const answer = await post(
         publishUrls[attempt % publishUrls.length] ?? '',
@@ -209,18 +301,36 @@ export class Load {
         documentOf(intent),
       );
       if (typeof answer === 'object' && answer.status === 202) return this.journal.settle(intent, 'acked');
+      if (Date.now() > giveUpAt) throw new Error(`a message is not accepted: ${JSON.stringify(answer)}`);
       await delay(50);
     }
   }
+
+  private async ghostsOf(channel: string): Promise<string[]> {
+    const { publishUrls, apiKey } = this.cluster;
+    const answer = await fetch(`${publishUrls[0]}/channels/${encodeURIComponent(channel)}`, {
+      headers: { authorization: `Bearer ${apiKey}` },
+    }).catch((error: Error) => error);
+    if (answer instanceof Error || !answer.ok)
+      return [`${channel}: ${answer instanceof Error ? answer.message : answer.status}`];
+    const info = (await answer.json()) as { subscriptionsCount: number; members?: readonly Frame[] };
+    const { clients } = this;
+    const found: string[] = [];
+    if (info.subscriptionsCount !== clients.length) {
+      found.push(`${channel} counts ${info.subscriptionsCount} of ${clients.length} subscriptions`);
+    }
+    if (info.members === undefined) return found;
+    const expected = uidsOf(clients.map(({ options }) => ({ uid: options.uid })));
+    const lists = new Map(clients.map((client) => [client.name, client.members.get(channel) ?? []]));
+    for (const [who, members] of [['the database', info.members] as const, ...lists]) {
+      if (uidsOf(members) !== expected) found.push(`${channel} has for ${who} the members ${uidsOf(members)}`);
+    }
+    return found;
+  }
 }
 
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+const uidsOf = (members: readonly Frame[]): string =>
+  members
+    .map(({ uid }) => uid as string)
+    .sort()
+    .join(' ');

@@ -39,11 +39,13 @@ function flawless(): Case {
   const connection = (label: string, from: number, to: number): Case['connections'][number] => ({
     label,
     gateway: label.startsWith('s2') ? 'two' : 'one',
+    id: label,
     subscriptions: [
       {
         channel: 'c',
         askedAt: 97 + from * 10,
         confirmedAt: 99 + from * 10,
+        holes: [],
         endedAt: to === MESSAGES ? Infinity : 100 + to * 10 + 8,
       },
     ],
@@ -219,7 +221,8 @@ describe('the oracle', () => {
     const outsider: ConnectionLog = {
       label: 'outsider#1',
       gateway: 'one',
-      subscriptions: [{ channel: 'other', askedAt: 0, confirmedAt: 1, endedAt: Infinity }],
+      id: 'outsider',
+      subscriptions: [{ channel: 'other', askedAt: 0, confirmedAt: 1, holes: [], endedAt: Infinity }],
       arrivals: [spoiled.connections[2]!.arrivals[MIDDLE]!],
     };
     expect(found({ ...spoiled, connections: [...spoiled.connections, outsider] })).toEqual({ leaked: 1 });
@@ -252,13 +255,49 @@ describe('the oracle', () => {
     const resumedAfter = (place: number, complete: boolean): Case => {
       const spoiled = flawless();
       const { subscriptions } = spoiled.connections[1]!;
-      subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[place]!.id, complete } };
+      subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[place]!.id, since: 0, complete } };
       return spoiled;
     };
     expect(judge(resumedAfter(6_049, true))).toEqual(NO_OFFENCE);
     expect(found(resumedAfter(6_048, true))).toEqual({ lost: 1 });
-    expect(found(resumedAfter(6_050, true))).toEqual({ duplicate: 1 });
+    expect(found(resumedAfter(6_050, true))).toEqual({ repeated: 1 });
     expect(judge(resumedAfter(6_000, false))).toEqual(NO_OFFENCE);
+  });
+
+  it('notices that a resume of somebody who had seen nothing left something out, or showed too much', () => {
+    const resumedSince = (since: number): Case => {
+      const spoiled = flawless();
+      const { subscriptions } = spoiled.connections[1]!;
+      subscriptions[0] = { ...subscriptions[0]!, resume: { after: undefined, since, complete: true } };
+      return spoiled;
+    };
+    const { intendedAt } = flawless().intents[6_050]!;
+    expect(judge(resumedSince(intendedAt - 1))).toEqual(NO_OFFENCE);
+    expect(found(resumedSince(intendedAt - 11))).toEqual({ lost: 1 });
+    // Others had got it 8 after it was published.
+    expect(found(resumedSince(intendedAt + 9))).toEqual({ leaked: 1 });
+  });
+
+  it('accepts that a resume leaves out what its client sent without echo on the connection before', () => {
+    const spoiled = flawless();
+    const { subscriptions, arrivals } = spoiled.connections[1]!;
+    subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[6_048]!.id, since: 0, complete: true } };
+    Object.assign(spoiled.intents[6_049]!, { exceptConnection: 's0#1' });
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+    arrivals.splice(0, 1);
+    expect(found(spoiled)).toEqual({ lost: 1 });
+  });
+
+  it('accepts that a subscriber misses what it was told about, but for what is stored', () => {
+    const spoiled = flawless();
+    spoiled.connections[2]!.subscriptions[0]!.holes.push({ after: all[4_319]!.id, before: all[4_324]!.id });
+    // Those with odd numbers are not stored.
+    spoiled.connections[2]!.arrivals = spoiled.connections[2]!.arrivals.filter(
+      ({ id }) => ![4_321, 4_323].some((n) => all[n]!.id === id),
+    );
+    expect(judge(spoiled)).toEqual(NO_OFFENCE);
+    spoiled.connections[2]!.arrivals.splice(4_320, 1);
+    expect(found(spoiled)).toEqual({ lost: 1 });
   });
 
   it('notices a sender that got the copy it did not want', () => {

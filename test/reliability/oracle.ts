@@ -6,8 +6,8 @@ import { ConnectionLog, Intent, messageKey, Sighting, SubscriptionLog } from './
  *
  * - lost: accepted and nowhere; or missing in a subscription, the table or history although others have it.
  * - phantom: nobody published it, or its publisher was refused, or it is kept although nobody asked for that.
- * - duplicate: one message with two ids, twice on one connection or across a resume, twice in history; a second one with a
- *   `deduplicationId`.
+ * - duplicate: one message with two ids, twice on one connection, twice in history; a second one with a `deduplicationId`.
+ * - repeated: again across a resume.
  * - inverted: against the order of ids, against the order in which publishers got their answers, or of one line.
  * - disagreeing: the same id stands for different things in different places.
  * - leaked: on a connection that was not subscribed, or to a sender who wanted no copy, or from before it subscribed.
@@ -16,6 +16,7 @@ export interface Verdict {
   readonly lost: number;
   readonly phantom: number;
   readonly duplicate: number;
+  readonly repeated: number;
   readonly inverted: number;
   readonly disagreeing: number;
   readonly leaked: number;
@@ -40,6 +41,7 @@ export const NO_OFFENCE: Verdict = {
   lost: 0,
   phantom: 0,
   duplicate: 0,
+  repeated: 0,
   inverted: 0,
   disagreeing: 0,
   leaked: 0,
@@ -64,6 +66,7 @@ class Trial {
     lost: 0,
     phantom: 0,
     duplicate: 0,
+    repeated: 0,
     inverted: 0,
     disagreeing: 0,
     leaked: 0,
@@ -165,6 +168,8 @@ class Trial {
     const lastOfLine = new Map<string, number>();
     for (const { id, intent } of entries) {
       const name = () => `${messageKey(intent.publisher, intent.n)} (${id})`;
+      // Its place is that of the moment it is due.
+      if (intent.dueMs !== undefined) continue;
       if (latestIntent > intent.ackedAt) this.report('inverted', `${name()} comes after one that was published later`);
       latestIntent = Math.max(latestIntent, intent.intendedAt);
       if (intent.line === undefined) continue;
@@ -204,8 +209,13 @@ class Trial {
       }
       received.get(subscription)?.push(id);
       const { askedAt, resume } = subscription;
-      if (resume !== undefined && id <= resume.after) this.report('duplicate', `${where()}, seen before its resume`);
-      else if (resume === undefined && (deliveredAt.get(deliveryKey(connection, id)) ?? at) < askedAt) {
+      if (resume?.after !== undefined && id <= resume.after) {
+        this.report('repeated', `${where()}, seen before its resume`);
+      }
+      if (
+        resume?.after === undefined &&
+        (deliveredAt.get(deliveryKey(connection, id)) ?? at) < (resume?.since ?? askedAt)
+      ) {
         this.report('leaked', `${where()}, which its gateway had delivered before it asked for anything`);
       }
     }
@@ -219,9 +229,10 @@ class Trial {
   private judgeSubscription(label: string, subscription: SubscriptionLog, got: string[], order: ChannelOrder): void {
     const { entries, placeOf } = order;
     const places = new Set(got.flatMap((id) => placeOf.get(id) ?? []));
-    const { resume } = subscription;
+    const { resume, holes } = subscription;
+    const begins = resume?.complete === true ? resume.since : subscription.confirmedAt;
     const firstDue = entries.findIndex(({ id, intent }) =>
-      resume?.complete === true ? id > resume.after : intent.intendedAt > subscription.confirmedAt,
+      resume?.complete === true && resume.after !== undefined ? id > resume.after : intent.intendedAt > begins,
     );
     const due = firstDue < 0 ? entries.length : firstDue;
     // An incomplete resume may bring some of what came before, with gaps.
@@ -230,6 +241,11 @@ class Trial {
     for (let place = from; place <= to; place++) {
       const entry = entries[place];
       if (entry === undefined || places.has(place) || entry.intent.exceptConnection === label) continue;
+      // What is stored comes even so.
+      const isTold = holes.some(({ after, before = '~' }) => after < entry.id && entry.id < before);
+      if (isTold && !entry.intent.isKept) continue;
+      // Its own without `echo`, from a connection before this one, does not come again (resume §3).
+      if (resume !== undefined && clientOf(entry.intent.exceptConnection) === clientOf(label)) continue;
       const name = messageKey(entry.intent.publisher, entry.intent.n);
       this.report('lost', `${label} did not get ${name} (${entry.id}) of ${subscription.channel}`);
     }
@@ -259,6 +275,9 @@ class Trial {
     }
   }
 }
+
+/** Whose connection a label is of. */
+const clientOf = (label: string | undefined): string | undefined => label?.split('#')[0];
 
 const deliveryKey = ({ gateway }: ConnectionLog, id: string): string => `${gateway} ${id}`;
 

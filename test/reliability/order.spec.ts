@@ -24,7 +24,7 @@ async function subscribe(channels: readonly string[]): Promise<void> {
   subscribers = [0, 1, 2, 3].map((index) => {
     const name = `subscriber-${index}`;
     const gateways = [cluster.gatewayUrls[index % 2] ?? ''];
-    return new Subscriber(journal, { name, gateways, token: cluster.token(name), channels });
+    return new Subscriber(journal, { name, uid: name, gateways, token: cluster.token(name), channels });
   });
   for (const subscriber of subscribers) subscriber.start();
   await eventually(() => expect(subscribers.every(({ isComplete }) => isComplete)).toBe(true));

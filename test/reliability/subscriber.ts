@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { WebSocket } from 'ws';
 import { Frame } from '../support/ws-client';
-import { Arrival, ConnectionLog, Journal, messageKey, SubscriptionLog } from './journal';
+import { ClientSocket, openSocket, Transport } from './client-socket';
+import { Arrival, ConnectionLog, Journal, messageKey, SCHEDULED_EVENT, SubscriptionLog } from './journal';
 
 export interface SubscriberOptions {
   /** Names it in the journal. */
   readonly name: string;
+  /** `uid` of its token. */
+  readonly uid: string;
   /** WebSocket URLs of gateways; the next one is taken for each connection. */
   readonly gateways: readonly string[];
   readonly token: string;
   readonly channels: readonly string[];
+  /** WebSocket, if not given. */
+  readonly transport?: Transport;
   /** Goes on behind the last message it has seen whenever it subscribes again (resume §6). */
   readonly resumes?: boolean;
   /** Breaks its connection by itself after so many messages; asked anew for each connection. Never, when absent. */
@@ -19,6 +23,15 @@ export interface SubscriberOptions {
 /** Between two attempts at something that a dead or starting service refuses. */
 const RETRY_MS = 50;
 
+/** Where it would go on in a channel. */
+interface Point {
+  /** Id of the last message it has seen. */
+  after?: string;
+  token?: string;
+  /** From when on the token shows the channel: the confirmation of the subscription that it goes back to. */
+  since: number;
+}
+
 /**
  * A client that subscribes to some channels and writes down whatever comes. Like the official one, it connects and
  * subscribes again whenever its connection breaks.
@@ -26,17 +39,20 @@ const RETRY_MS = 50;
 export class Subscriber {
   /** Connections that were opened; 1 for a client that was never disconnected. */
   connectionCount = 0;
-  /** Resumes that were answered with `"complete":false`. */
-  incompleteResumes = 0;
+  /** Resumes that were answered with `"complete":true`, and with `false`. */
+  readonly resumes = { complete: 0, incomplete: 0 };
+  /** Holes it was told of, by a frame or by the end of its connection (resume §4). */
+  toldHoles = 0;
   /** How its connections were closed, by itself included. */
   readonly closes: number[] = [];
+  /** The members of each presence channel, as it was told last. */
+  readonly members = new Map<string, readonly Frame[]>();
   private attempts = 0;
-  private socket: WebSocket | undefined;
+  private socket: ClientSocket | undefined;
   private log: ConnectionLog | undefined;
   private current = new Map<string, SubscriptionLog>();
-  private readonly asked = new Map<string, { at: number; after: string | undefined }>();
-  private readonly lastId = new Map<string, string>();
-  private readonly resumeToken = new Map<string, string>();
+  private readonly asked = new Map<string, { at: number; point: Point | undefined }>();
+  private readonly points = new Map<string, Point>();
   private leavesAt = Infinity;
   /** Messages of the present connection. */
   private got = new Set<string>();
@@ -45,7 +61,7 @@ export class Subscriber {
 
   constructor(
     protected readonly journal: Journal,
-    protected readonly options: SubscriberOptions,
+    readonly options: SubscriberOptions,
   ) {}
 
   get name(): string {
@@ -74,6 +90,7 @@ export class Subscriber {
   /** Stays where it is from now on. */
   settleDown(): void {
     this.isSettled = true;
+    this.resumeReading();
   }
 
   /** Leaves for good. */
@@ -93,8 +110,16 @@ export class Subscriber {
     this.socket?.terminate();
   }
 
-  send(frame: object): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame));
+  pauseReading(): void {
+    this.socket?.pauseReading();
+  }
+
+  resumeReading(): void {
+    this.socket?.resumeReading();
+  }
+
+  send(frame: { readonly event: string; readonly [member: string]: unknown }): void {
+    this.socket?.send(frame);
   }
 
   /** For subclasses: a message came. */
@@ -108,22 +133,21 @@ export class Subscriber {
 
   private connect(): void {
     if (this.isStopping) return;
-    const { gateways, token, leavesAfter } = this.options;
+    const { gateways, token, leavesAfter, transport = 'websocket' } = this.options;
     const url = gateways[this.attempts++ % gateways.length] ?? '';
-    const socket = new WebSocket(`${url}?token=${token}`);
-    this.socket = socket;
     this.leavesAt = leavesAfter?.() ?? Infinity;
-    socket.on('message', (data) => {
-      if (!this.isStopping) this.onFrame(JSON.parse((data as Buffer).toString('utf8')));
+    this.socket = openSocket(transport, url, token, {
+      onFrame: (frame) => {
+        if (!this.isStopping) this.onFrame(frame, url);
+      },
+      onClose: (code, reason) => this.onClose(code, reason),
     });
-    // The close that follows is what counts.
-    socket.on('error', () => undefined);
-    socket.on('close', (code) => this.onClose(code));
   }
 
-  private onClose(code: number): void {
+  private onClose(code: number, reason: string): void {
     if (this.isStopping) return;
     if (this.log !== undefined) this.closes.push(code);
+    if (reason === 'Messages missed') this.toldHoles++;
     this.endSubscriptions();
     this.log = undefined;
     this.got = new Set();
@@ -137,12 +161,13 @@ export class Subscriber {
     this.current = new Map();
   }
 
-  private onFrame(frame: Frame): void {
+  private onFrame(frame: Frame, url: string): void {
     switch (frame.event) {
       case 'hotsock.connected':
         this.log = this.journal.openConnection(
           `${this.name}#${++this.connectionCount}`,
-          this.socket?.url.split('?')[0] ?? '',
+          url,
+          frame.data.connectionId as string,
         );
         for (const channel of this.options.channels) this.subscribe(channel);
         return;
@@ -150,29 +175,45 @@ export class Subscriber {
         return this.onSubscribed(frame);
       case 'hotsock.error':
         return this.onError(frame);
+      case 'hotsock.messagesMissed':
+        return this.onMissed(frame);
+      case 'hotsock.memberAdded':
+      case 'hotsock.memberUpdated':
+      case 'hotsock.memberRemoved':
+        return void this.members.set(frame.channel, frame.data.members);
       default:
         return this.onMessage(frame);
     }
   }
 
   private subscribe(channel: string): void {
-    const after = this.options.resumes === true ? this.lastId.get(channel) : undefined;
-    this.asked.set(channel, { at: this.journal.now(), after });
-    const resume = { after, token: this.resumeToken.get(channel) };
-    this.send({ event: 'hotsock.subscribe', channel, ...(this.options.resumes === true ? { data: { resume } } : {}) });
+    const { resumes = false } = this.options;
+    const point = resumes ? this.points.get(channel) : undefined;
+    this.asked.set(channel, { at: this.journal.now(), point: point && { ...point } });
+    const resume = point === undefined ? true : { after: point.after, token: point.token };
+    this.send({ event: 'hotsock.subscribe', channel, ...(resumes ? { data: { resume } } : {}) });
   }
 
   private onSubscribed({ channel, data }: Frame): void {
-    const { at: askedAt = 0, after } = this.asked.get(channel) ?? {};
-    const isComplete = data.resume?.complete as boolean | undefined;
-    if (after !== undefined && isComplete !== true) this.incompleteResumes++;
-    const token = data.resume?.token as string | undefined;
-    if (token !== undefined) this.resumeToken.set(channel, token);
+    const { at: askedAt = 0, point } = this.asked.get(channel) ?? {};
+    const confirmedAt = this.journal.now();
+    const complete = data.resume?.complete as boolean | undefined;
+    if (point !== undefined) this.resumes[complete === true ? 'complete' : 'incomplete']++;
+    if (data.members !== undefined) this.members.set(channel, data.members);
+    if (data.resume !== undefined) {
+      const since = complete === true && point !== undefined ? point.since : confirmedAt;
+      // What is missing is missing: it goes on with what comes now (resume §6).
+      const after = complete === true ? point?.after : undefined;
+      this.points.set(channel, { after, token: data.resume.token, since });
+    }
     const subscription: SubscriptionLog = {
       channel,
       askedAt,
-      confirmedAt: this.journal.now(),
-      ...(after === undefined ? {} : { resume: { after, complete: isComplete === true } }),
+      confirmedAt,
+      ...(point === undefined
+        ? {}
+        : { resume: { after: point.after, since: point.since, complete: complete === true } }),
+      holes: [],
       endedAt: Infinity,
     };
     this.log?.subscriptions.push(subscription);
@@ -181,22 +222,33 @@ export class Subscriber {
 
   private onError(frame: Frame): void {
     const { socket } = this;
-    const { channel, error } = frame as { channel?: string; error: { code: string } };
-    if (error.code !== 'SERVICE_UNAVAILABLE' || channel === undefined) throw new Error(`${this.name}: ${error.code}`);
+    const { channel, error } = frame as { channel?: string; error: { code: string; message: string } };
+    if (error.code !== 'SERVICE_UNAVAILABLE' || channel === undefined) {
+      return this.journal.complain(`${this.name} was told ${JSON.stringify(frame)}`);
+    }
     if (this.current.has(channel)) return this.onRefusal();
     void delay(RETRY_MS).then(() => {
       if (this.socket === socket) this.subscribe(channel);
     });
   }
 
+  private onMissed({ channel, data }: Frame): void {
+    this.toldHoles++;
+    this.current.get(channel)?.holes.push({ after: data.after ?? '', before: data.before ?? undefined });
+  }
+
   private onMessage(frame: Frame): void {
     const { log } = this;
-    if (log === undefined) throw new Error(`${this.name}: a message came before hotsock.connected`);
+    if (log === undefined || frame.id === undefined) {
+      return this.journal.complain(`${this.name} got ${JSON.stringify(frame)} ${log === undefined ? 'too early' : ''}`);
+    }
     const arrival = { ...sightingOf(frame), at: this.journal.now() };
+    if (frame.event === SCHEDULED_EVENT) this.journal.noteFired(arrival);
     log.arrivals.push(arrival);
     this.onArrival(arrival);
     this.got.add(arrival.message);
-    this.lastId.set(arrival.channel, arrival.id);
+    const point = this.points.get(arrival.channel);
+    if (point !== undefined) point.after = arrival.id;
     if (log.arrivals.length >= this.leavesAt && !this.isSettled) this.socket?.terminate();
   }
 }

@@ -21,6 +21,8 @@ export interface ClusterMember {
    * a cluster that was started for that.
    */
   isolate(): void;
+  /** The same for what it sends alone. */
+  silence(): void;
   /** Ends that: what was on its way arrives, as when a network is mended. */
   rejoin(): void;
 }
@@ -61,7 +63,8 @@ export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsC
     const routes = indexes.filter((other) => other !== index).map(wayTo);
     const membership: ClusterMembership = { name: `nats-${index}`, routePort: ports[index] ?? 0, routes };
     const server = await startNats({ membership });
-    const around = roads.flatMap((row, from) => row.filter((_, to) => (from === index) !== (to === index)));
+    const outwards = (roads[index] ?? []).filter((_, to) => to !== index);
+    const inwards = roads.flatMap((row, from) => (from === index ? [] : (row[index] ?? [])));
     return {
       server,
       name: membership.name,
@@ -73,9 +76,14 @@ export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsC
       restart: () => server.restart({ membership }),
       isolate: () => {
         if (!canBeIsolated) throw new Error('this cluster was not started for that');
-        for (const road of around) road.halt();
+        for (const road of [...outwards, ...inwards]) road.halt();
       },
-      rejoin: () => around.forEach((road) => road.goOn()),
+      silence: () => {
+        if (!canBeIsolated) throw new Error('this cluster was not started for that');
+        for (const road of outwards) road.halt('there');
+        for (const road of inwards) road.halt('back');
+      },
+      rejoin: () => [...outwards, ...inwards].forEach((road) => road.goOn()),
     };
   };
   const members = await Promise.all(indexes.map(start));

@@ -1,6 +1,9 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
 
+/** Which way: from clients to the target, or back. */
+export type Direction = 'there' | 'back';
+
 /** Passes connections on to a port of this machine, and can be slow or lose them without a word, as a network can. */
 export class TcpProxy {
   private readonly sockets = new Set<Socket>();
@@ -9,7 +12,7 @@ export class TcpProxy {
   /** Let what waits on a road arrive. */
   private readonly arrivals = new Set<() => void>();
   private isLosing = false;
-  private isHalted = false;
+  private readonly halted = new Set<Direction>();
   private delayMs = 0;
 
   private constructor(
@@ -50,15 +53,21 @@ export class TcpProxy {
     this.isLosing = false;
   }
 
-  /** From now on everything waits on its way, until `goOn`: nothing is lost, as while TCP repeats what does not arrive. */
-  halt(): void {
-    this.isHalted = true;
+  /**
+   * From now on everything waits on its way, ends included, until `goOn`: nothing is lost, as while TCP repeats what does not
+   * arrive.
+   *
+   * @param directions which ways; both, if none are given
+   */
+  halt(...directions: readonly Direction[]): void {
+    for (const direction of directions.length > 0 ? directions : (['there', 'back'] as const))
+      this.halted.add(direction);
   }
 
   /** What waited arrives. */
   goOn(): void {
-    this.isHalted = false;
-    for (const arrive of this.arrivals) arrive();
+    this.halted.clear();
+    for (const arrive of [...this.arrivals]) arrive();
   }
 
   /** New connections lead to another port; those there are stay where they are. */
@@ -77,21 +86,37 @@ export class TcpProxy {
     const target = connect(this.targetPort, '127.0.0.1');
     this.keep(target);
     this.targets.add(target);
+    const [there, back] = [this.road('there'), this.road('back')];
     // Nothing else tells the client of the end once answers are swallowed.
     target.on('close', () => {
       this.targets.delete(target);
-      client.destroy();
+      this.whenOpen('back', () => {
+        for (const end of [client, there, back]) end.destroy();
+      });
     });
-    client.pipe(this.road()).pipe(target).pipe(this.road()).pipe(client);
+    // Nor the target of a client that was killed: a connection that breaks has no end.
+    client.on('close', () => this.whenOpen('there', () => target.destroySoon()));
+    client.pipe(there).pipe(target).pipe(back).pipe(client);
+  }
+
+  private whenOpen(direction: Direction, act: () => void): void {
+    if (!this.halted.has(direction)) return act();
+    const once = (): void => {
+      this.arrivals.delete(once);
+      act();
+    };
+    this.arrivals.add(once);
   }
 
   /** One direction: what goes in comes out in the same order, however the delay changes. */
-  private road(): Transform {
+  private road(direction: Direction): Transform {
     const onTheWay: { readonly dueMs: number; readonly chunk: unknown }[] = [];
     let lastMs = 0;
+    let timer: NodeJS.Timeout | undefined;
     const arrive = (): void => {
-      for (let next = onTheWay[0]; next !== undefined && !this.isHalted; next = onTheWay[0]) {
-        if (next.dueMs > Date.now()) return void setTimeout(arrive, next.dueMs - Date.now());
+      clearTimeout(timer);
+      for (let next = onTheWay[0]; next !== undefined && !this.halted.has(direction); next = onTheWay[0]) {
+        if (next.dueMs > Date.now()) return void (timer = setTimeout(arrive, next.dueMs - Date.now()));
         onTheWay.shift();
         road.push(next.chunk);
       }

@@ -42,7 +42,13 @@ async function runRace(cluster: Cluster, journal: Journal, race: number): Promis
   const channel = race % 2 === 0 ? `race-${race}` : `race-busy-${race % BUSY_CHANNELS}`;
   const name = `subscriber-${race}`;
   const gateways = [cluster.gatewayUrls[(race >> 2) % 2] ?? ''];
-  const subscriber = new Subscriber(journal, { name, gateways, token: cluster.token(name), channels: [channel] });
+  const subscriber = new Subscriber(journal, {
+    name,
+    uid: name,
+    gateways,
+    token: cluster.token(name),
+    channels: [channel],
+  });
   const isKept = race % 4 < 2;
   let n = 0;
   const publish = async (): Promise<void> => {
