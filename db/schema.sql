@@ -142,6 +142,8 @@ create table schedule (
   constraint schedule_pkey PRIMARY KEY (schedule_id)
 );
 
+CREATE INDEX schedule_channel_idx ON public.schedule USING btree (schedule_channel(payload), schedule_id);
+
 CREATE INDEX schedule_due_ms_idx ON public.schedule USING btree (partition, due_ms);
 
 create table schema_migration (
@@ -315,4 +317,16 @@ begin
   select total + count(*) into total from gone;
   return total;
 end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.schedule_channel(payload text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select ('"' || coalesce(
+    -- A message; then an operation. A quote inside a JSON string is escaped, so neither is found in a value.
+    substring(split_part(payload, e'\n', 1) from '^\{"r":"[^"]*","c":"((?:[^"\\]|\\.)*)"'),
+    substring(split_part(payload, e'\n', 1) from '"channel":"((?:[^"\\]|\\.)*)"')
+  ) || '"')::json #>> '{}'
 $function$;

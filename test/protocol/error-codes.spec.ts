@@ -152,6 +152,12 @@ describe('errors of the HTTP surfaces come with the status of the table', () => 
     expect([answer.status, answer.json.error.code]).toEqual([ERROR_STATUS[code], code]);
   });
 
+  it('UNKNOWN_FIELD', async () => {
+    const { status, json } = await testbed.get('/connections?user=x');
+    seen.add(json.error.code);
+    expect([status, json.error.code]).toEqual([400, 'UNKNOWN_FIELD']);
+  });
+
   it('INVALID_CONNECT_TOKEN and UPGRADE_REQUIRED', async () => {
     const refused = await WsClient.open(client.gateway.wsUrl, connectToken({ exp: 1 })).catch(
       (error: unknown) => error,

@@ -23,6 +23,8 @@ import { ConnectionHost } from './connection/connection-host';
 import { ConnectionRegistry } from './connection/connection-registry';
 import { Tokens } from './connection/tokens';
 import { GatewayLease } from './gateway-lease';
+import { Listing } from './management/listing';
+import { Management } from './management/management';
 import { MissedLog } from './resume/missed-log';
 import { ReadTurns } from './resume/read-turns';
 import { Resume } from './resume/resume';
@@ -56,6 +58,8 @@ const SWEEP_MS = 500;
     ConnectionHost,
     ConnectionEvents,
     Tokens,
+    Listing,
+    Management,
     Hub,
     Joining,
     ReadTurns,
@@ -91,10 +95,13 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     private readonly lease: GatewayLease,
     private readonly resume: Resume,
     rpc: GatewayRpcStrategy,
+    management: Management,
   ) {
     this.sweeper = every(SWEEP_MS, () => this.sweep(Date.now()));
+    management.listen();
     lease.onReplaced(() => {
       rpc.listen(() => undefined);
+      management.listen();
       registry.closeAll();
     });
   }

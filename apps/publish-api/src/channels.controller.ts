@@ -8,11 +8,11 @@ import {
 import { Database, listStorageEntries, readChannelInfo, StoragePageRequest } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
-import { ApiKeyGuard } from './api-key.guard';
+import { ReaderGuard } from './callers';
 
 /** What backends may ask about channels (publish-api §11). Names are real names; aliases do not exist here. */
 @Controller('channels')
-@UseGuards(ApiKeyGuard)
+@UseGuards(ReaderGuard)
 export class ChannelsController {
   constructor(
     private readonly ingest: IngestPublisher,

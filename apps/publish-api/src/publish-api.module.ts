@@ -1,15 +1,17 @@
 import { Module } from '@nestjs/common';
-import { ApiKeyGuard } from './api-key.guard';
 import { AwsSignatures } from './aws-signatures';
+import { Callers } from './callers';
 import { ChannelsController } from './channels.controller';
 import { LambdaRoutes } from './lambda.routes';
+import { Gateways } from './management/gateways';
+import { ListsController } from './management/lists.controller';
 import { Publisher } from './publisher';
 import { PublishRoutes } from './publish.routes';
 import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
 @Module({
-  controllers: [ChannelsController, SchedulesController],
-  providers: [ApiKeyGuard, AwsSignatures, Publisher, PublishRoutes, LambdaRoutes],
+  controllers: [ChannelsController, SchedulesController, ListsController],
+  providers: [AwsSignatures, Callers, Gateways, Publisher, PublishRoutes, LambdaRoutes],
 })
 export class PublishApiModule {}

@@ -11,7 +11,7 @@ import {
 import { CONFIG, HearthConfig, Metrics, originReader, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { ApiKeyGuard } from './api-key.guard';
+import { Callers } from './callers';
 import { Publisher, PublishSource } from './publisher';
 
 /**
@@ -26,7 +26,7 @@ export class PublishRoutes implements OnModuleInit {
 
   constructor(
     private readonly host: HttpAdapterHost,
-    private readonly apiKeys: ApiKeyGuard,
+    private readonly callers: Callers,
     private readonly publisher: Publisher,
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
@@ -60,7 +60,7 @@ export class PublishRoutes implements OnModuleInit {
     publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
   ): Promise<FastifyReply> {
     try {
-      this.apiKeys.admit(request.raw);
+      this.callers.publisher(request.raw);
       const accepted = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {

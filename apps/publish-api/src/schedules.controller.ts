@@ -6,8 +6,8 @@ import { IngestPublisher } from '@hearth/stream';
 import { partitionOfSchedule, scheduleIdOf } from '@hearth/wire';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { ApiKeyGuard } from './api-key.guard';
 import { AwsSignatures } from './aws-signatures';
+import { Callers } from './callers';
 
 /**
  * `DELETE /schedules/{name}`: cancels what was scheduled, with an API key, or signed as a `DeleteSchedule` of AWS's
@@ -16,7 +16,7 @@ import { AwsSignatures } from './aws-signatures';
 @Controller('schedules')
 export class SchedulesController {
   constructor(
-    private readonly apiKeys: ApiKeyGuard,
+    private readonly callers: Callers,
     private readonly signatures: AwsSignatures,
     private readonly ingest: IngestPublisher,
     @Inject(CONFIG) private readonly config: HearthConfig,
@@ -33,7 +33,7 @@ export class SchedulesController {
   ): Promise<string | undefined> {
     const isSigned = request.headers.authorization?.startsWith('AWS4-') === true;
     if (isSigned && this.signatures.areTaken) return this.deleteForAws(name, groupName, request, reply);
-    this.apiKeys.admit(request.raw);
+    this.callers.reader(request.raw);
     await this.cancel(name);
     void reply.code(204);
     return undefined;

@@ -46,6 +46,10 @@ export interface ChannelEntry {
 export interface Claims {
   /** Unix seconds, possibly fractional. */
   readonly exp: number;
+  /** Unix seconds, possibly fractional; absent too when the claim is no date. */
+  readonly iat?: number;
+  /** Of the signing key that verified it; the token's own `kid` where that key has none. */
+  readonly keyId?: string;
   readonly scopes: ReadonlySet<string>;
   /** `null` when the claim is missing, `null` or empty. */
   readonly uid: string | null;

@@ -29,6 +29,7 @@ const ROOT = ClaimPath.root;
 export interface RegisteredClaims {
   readonly exp: number;
   readonly nbf?: number;
+  readonly iat?: number;
   readonly audiences: readonly string[];
   readonly issuer?: string;
 }
@@ -50,9 +51,16 @@ export function parseRegisteredClaims(payload: JsonObject): RegisteredClaims {
   return {
     exp,
     nbf: dateClaim(payload, 'nbf', ROOT),
+    iat: issuedAt(payload),
     audiences: parseAudiences(payload),
     issuer: stringClaim(payload, 'iss', ROOT),
   };
+}
+
+/** Decides nothing but which tokens a revocation concerns, so one that is no date is none. */
+function issuedAt(payload: JsonObject): number | undefined {
+  const value = claim(payload, 'iat');
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
 function parseAudiences(payload: JsonObject): readonly string[] {
@@ -68,8 +76,14 @@ function parseAudiences(payload: JsonObject): readonly string[] {
  * and directives are ignored.
  *
  * @param text the payload as written: `umd` is passed on in the issuer's spelling (a 20-digit number stays one).
+ * @param keyId of the key that verified it, or its `kid`
  */
-export function parseClaims(payload: JsonObject, text: string, exp: number): Claims {
+export function parseClaims(
+  payload: JsonObject,
+  text: string,
+  { exp, iat }: RegisteredClaims,
+  keyId: string | undefined,
+): Claims {
   const channels = parseChannels(payload, ROOT);
   const umdJson = parseUmd(payload, text);
   const jti = stringClaim(payload, 'jti', ROOT);
@@ -77,6 +91,8 @@ export function parseClaims(payload: JsonObject, text: string, exp: number): Cla
   if (singleUse && !jti) refuse(ROOT.member('jti'), 'must be a non-empty string in a singleUse token');
   return {
     exp,
+    iat,
+    keyId,
     scopes: parseScopes(payload),
     uid: parseUid(payload),
     umdJson: umdJson ?? 'null',

@@ -333,3 +333,20 @@ describe('the binding of a token', () => {
     expect(await present({ claims: { ...VALID, uid: 'u1' }, use: 'umd' })).toBe('403 scope');
   });
 });
+
+describe('what revocations go by', () => {
+  it.each([
+    ['the ID of the key that verified it', undefined, [slot(1, 'a', 'one'), slot(2, 'b', 'two')], 'b'],
+    ['that ID, beside its own kid', 'b', [slot(1, 'a', 'one'), slot(2, 'b', 'two')], 'b'],
+    ['its own kid where the key has no ID', 'mine', [slot(1, undefined, 'two')], 'mine'],
+    ['nothing where there is neither', undefined, [slot(1, undefined, 'two')], undefined],
+  ])('is %s', async (_what, kid, keys, keyId) => {
+    const token = signHs256(VALID, kid === undefined ? {} : { kid }, TWO);
+    expect((await verifyToken(token, 'connect', { ...SETTINGS, keys }, NOW_MS)).keyId).toBe(keyId);
+  });
+
+  it('is iat, unless that is no date, which refuses no token', async () => {
+    expect((await compiled({ iat: NOW - 0.5 })).iat).toBe(NOW - 0.5);
+    for (const iat of [undefined, null, 'now', {}, true]) expect((await compiled({ iat })).iat).toBeUndefined();
+  });
+});

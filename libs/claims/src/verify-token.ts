@@ -39,12 +39,13 @@ export async function verifyToken(
 ): Promise<Claims> {
   if (settings.keys.length === 0) throw new TokenError('no_keys', 'no signing key is configured');
   const [headerText, payloadText] = decodeToken(token);
-  await checkSignature(token, parseHeader(headerText), settings);
+  const header = parseHeader(headerText);
+  const key = await verifyingKey(token, header, settings);
   const payload = parsePayload(payloadText);
   const registered = parseRegisteredClaims(payload);
   checkTimes(registered, settings.leewaySeconds, nowMs / 1_000);
   checkParties(registered, settings);
-  const claims = parseClaims(payload, payloadText, registered.exp);
+  const claims = parseClaims(payload, payloadText, registered, key.id ?? header.kid);
   if (!claims.scopes.has(use)) throw new TokenError('scope', `scope must include ${use}`);
   return claims;
 }
@@ -100,7 +101,8 @@ function parseHeaderObject(text: string): JsonObject {
   return header;
 }
 
-async function checkSignature(token: string, { alg, kid }: TokenHeader, settings: TokenSettings): Promise<void> {
+/** The key that signed the token. */
+async function verifyingKey(token: string, { alg, kid }: TokenHeader, settings: TokenSettings): Promise<SigningKey> {
   const candidates = settings.keys.filter(
     (key) => key.id === undefined || (kid === undefined ? !settings.requireKid : kid === key.id),
   );
@@ -109,7 +111,7 @@ async function checkSignature(token: string, { alg, kid }: TokenHeader, settings
   if (keys.length === 0) {
     throw new TokenError('algorithm', 'token header alg is not the method of a signing key it may use');
   }
-  for (const key of keys) if (await isSignedBy(key, token)) return;
+  for (const key of keys) if (await isSignedBy(key, token)) return key;
   throw new TokenError('signature', 'token signature is not valid');
 }
 

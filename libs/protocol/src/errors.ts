@@ -15,6 +15,8 @@ export const ERROR_STATUS = {
   MISSING_FIELD: 400,
   INVALID_TYPE: 400,
   UNKNOWN_EVENT: 400,
+  /** A member or parameter that the management API does not know: a typing mistake must not widen a selector. */
+  UNKNOWN_FIELD: 400,
   INVALID_EVENT: 400,
   INVALID_CHANNEL: 400,
   INVALID_STORAGE_KEY: 400,

@@ -1,11 +1,12 @@
 export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } from './admin/admin-server';
-export { ApiKeys, bearerToken } from './http/api-keys';
+export { ApiKeys, bearerToken, isSecret } from './http/api-keys';
 export { loadConfig, required, type HearthConfig } from './config/config';
 export { ConsoleRoutes } from './http/console-routes';
 export { ClockWatch } from './clock-watch';
 export { ConfigError } from './config/config-error';
 export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';
 export { VARIABLES } from './config/config-variables';
+export { blockList, isCidr } from './config/variable-kinds';
 export { SINGLE_SERVICES, type ServiceName, type Variable } from './config/variable';
 export type { Environment } from './config/environment';
 export { withInstallationKeys, type GeneratedKeys } from './config/installation-keys';

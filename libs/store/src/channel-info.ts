@@ -22,6 +22,19 @@ const membersOf = prepared<{ uidJson: string; umdJson: string; count: number }>(
      from presence_connection where channel = $1 group by member_order, uid, umd order by member_order`,
 );
 
+const memberCounts = prepared<{ channel: string; members: number }>(
+  'member_counts',
+  `select channel, count(distinct uid) as members from presence_connection
+    where channel = any ($1::text[]) group by channel`,
+);
+
+/** Members of presence channels, as of what the sequencers have saved. Those without any are not there. */
+export async function countMembers(db: Db, channels: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  if (channels.length === 0) return new Map();
+  const rows = await memberCounts(db, [channels]);
+  return new Map(rows.map(({ channel, members }) => [channel, members]));
+}
+
 /** As of what the sequencers have saved; an unknown channel is an empty one. */
 export async function readChannelInfo(db: Db, channel: string): Promise<ChannelInfo> {
   if (!isPresenceChannel(channel)) return { subscriptionsCount: (await countOf(db, [channel]))[0]?.count ?? 0 };

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { fromNow } from './database-clock';
 import type { Db } from './db';
+import { prepared } from './prepared';
 
 /** The part of a connection id that names its gateway. */
 const GATEWAY_IDS = 2 ** 24;
@@ -37,6 +38,16 @@ export async function renewGatewayLease(db: Db, gatewayId: number, processId: st
     .where('node_id', '=', processId)
     .executeTakeFirst();
   return numUpdatedRows > 0n;
+}
+
+const live = prepared<{ gatewayId: number }>(
+  'live_gateways',
+  'select gateway_id as "gatewayId" from gateway_lease where expires_at > now()',
+);
+
+/** The ids of the gateways whose lease runs. */
+export async function liveGateways(db: Db): Promise<number[]> {
+  return (await live(db, [])).map(({ gatewayId }) => gatewayId);
 }
 
 /** Gives the id back; does nothing when another node has it by now. */

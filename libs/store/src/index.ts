@@ -19,6 +19,7 @@ export * from './migrations';
 export * from './partitions';
 export { listReactions, type ListedReaction, type ReactionDetail } from './reactions';
 export * from './refusal';
+export * from './schedules';
 export * from './sequencer-lease';
 export * from './single-connection';
 export * from './single-use';

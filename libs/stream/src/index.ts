@@ -6,6 +6,7 @@ export * from './event-publisher';
 export * from './gateway-rpc';
 export * from './ingest-publisher';
 export * from './ingest-reader';
+export * from './management-rpc';
 export * from './scheduling';
 export * from './stream-position';
 export * from './jetstream-check';

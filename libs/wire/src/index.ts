@@ -4,6 +4,7 @@ export * from './deliver-record';
 export * from './ingest-bundle';
 export * from './ingest-event';
 export * from './ingest-operation';
+export * from './pages';
 export * from './schedule-id';
 export * from './schedule-operation';
 export * from './subjects';

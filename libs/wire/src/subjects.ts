@@ -78,6 +78,10 @@ export const tailSubject = (partition: number): string => `hearth.tails.${partit
 /** Requests to the gateway that owns a connection. */
 export const gatewaySubject = (gatewayId: number): string => `hearth.gateway.${gatewayId}`;
 
+/** Questions and orders of the management API to all gateways, or to one (management-api). */
+export const MANAGEMENT_SUBJECT = 'hearth.management';
+export const managementSubject = (gatewayId: number): string => `${MANAGEMENT_SUBJECT}.${gatewayId}`;
+
 /** Backend events (pubsub-events §4.2): always six tokens with the default prefix. */
 export const eventSubject = (prefix: string, dataType: string, typeName: string, channel: string | undefined): string =>
   `${prefix}.${dataType}.${typeName}.${channel === undefined ? '~' : encodeToken(channel)}`;

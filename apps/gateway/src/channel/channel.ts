@@ -32,6 +32,18 @@ interface ExpectedJoin {
   readonly enter: (membersJson: string) => void;
 }
 
+/** Subscriptions of one channel here. */
+class SubscriptionCount {
+  all = 0;
+  /** Without those of claim `omitFromSubCount`. */
+  counted = 0;
+
+  change(isCounted: boolean, by: 1 | -1): void {
+    this.all += by;
+    if (isCounted) this.counted += by;
+  }
+}
+
 /** What the channels of a gateway share. */
 export interface ChannelHost extends IntakeHost {
   readonly maxBacklogBytes: number;
@@ -49,6 +61,8 @@ export interface ChannelHost extends IntakeHost {
  */
 export class Channel implements IntakeReader {
   readonly intake: Intake;
+  /** Also those that are still being sent what they missed, and are no subscribers yet. */
+  readonly subscriptions = new SubscriptionCount();
   /** Subscribers, and connections that are about to become one. */
   users = 0;
   /** When the last user left, ms; only meaningful without users. */

@@ -83,6 +83,10 @@ export class Hub implements ChannelHost {
     return channel;
   }
 
+  all(): IterableIterator<Channel> {
+    return this.channels.values();
+  }
+
   flushSoon(channel: Channel): void {
     if (this.dirty.push(channel) > 1) return;
     setImmediate(() => {

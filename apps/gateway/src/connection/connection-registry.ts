@@ -10,6 +10,12 @@ import { isSameSecret } from './credentials';
 export interface OpenConnection extends UmdHolder {
   readonly secret: string;
   readonly socket: ClientSocket;
+  readonly sourceIp: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly connectedAtMs: number;
+  /** When it ends at the latest, ms since 1970. */
+  readonly expiresAtMs: number;
+  readonly subscriptionsCount: number;
   /** What time demands; called about twice a second. */
   sweep(nowMs: number): void;
   close(code: number, reason: string): void;
@@ -43,6 +49,15 @@ export class ConnectionRegistry {
   get room(): number {
     const { maxConnections } = this.config;
     return maxConnections === 0 ? Infinity : maxConnections - this.byId.size - this.arriving;
+  }
+
+  get(connectionId: string): OpenConnection | undefined {
+    return this.byId.get(connectionId);
+  }
+
+  /** Those that come or go meanwhile may be among them or not. */
+  all(): IterableIterator<OpenConnection> {
+    return this.byId.values();
   }
 
   has(connectionId: string): boolean {

@@ -117,6 +117,10 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     return this.subscriptions.get(channel);
   }
 
+  get subscriptionsCount(): number {
+    return this.subscriptions.count;
+  }
+
   get allSubscriptions(): readonly Subscription[] {
     return this.subscriptions.all;
   }

@@ -19,6 +19,10 @@ export class Subscriptions {
     return [...(this.byChannel?.values() ?? [])];
   }
 
+  get count(): number {
+    return this.byChannel?.size ?? 0;
+  }
+
   /** Aliases of the subscriptions, to their real names; of several with one alias, that of the newest. */
   get aliases(): ReadonlyMap<string, string> {
     return this.realNames ?? NO_ALIASES;
@@ -43,6 +47,7 @@ export class Subscriptions {
   /** Begins a subscription that becomes a subscriber of its channel when it has got what it missed. */
   register(subscription: Subscription): void {
     const { channel, alias, identity, subscribedAtMs } = subscription;
+    channel.subscriptions.change(subscription.counted, 1);
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
     this.rights.entered(identity.uid, channel.intake, subscribedAtMs);
@@ -53,6 +58,7 @@ export class Subscriptions {
   remove(subscription: Subscription): void {
     const { channel, alias, identity } = subscription;
     subscription.isActive = false;
+    channel.subscriptions.change(subscription.counted, -1);
     this.byChannel?.delete(channel.name);
     if (alias !== undefined && this.realNames?.get(alias) === channel.name) this.passOn(alias);
     this.rights.left(identity.uid, channel.intake);

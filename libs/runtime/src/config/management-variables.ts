@@ -1,5 +1,5 @@
-import { optional, readBy } from './variable';
-import { pattern } from './variable-kinds';
+import { optional, readBy, variable } from './variable';
+import { choice, pattern } from './variable-kinds';
 
 /** Variables of the management API (management-api §1) and of what its token guards besides. */
 export const MANAGEMENT_VARIABLES = {
@@ -7,6 +7,11 @@ export const MANAGEMENT_VARIABLES = {
     adminToken: optional('HEARTH_ADMIN_TOKEN', pattern(/^[\x21-\x7e]{16,}$/, 'at least 16 characters of ASCII'), {
       meaning: 'Token of operators, never good for publishing; must not be an API key.',
       marks: ['secret', 'reload'],
+    }),
+  }),
+  ...readBy(['publish-api'], {
+    managementAuth: variable('HEARTH_MANAGEMENT_AUTH', choice('api-key', 'admin', 'off'), 'api-key', {
+      meaning: 'Who may use the management API: API keys and the admin token, the token alone, or nobody (`404`).',
     }),
   }),
 };

@@ -185,7 +185,8 @@ function split(value: string): readonly string[] {
     .filter((member) => member !== '');
 }
 
-function isCidr(range: string): boolean {
+/** Whether a text is an IP address, or a range of them with its length. */
+export function isCidr(range: string): boolean {
   const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(range);
   const family = match?.[1] === undefined ? 0 : isIP(match[1]);
   if (match === null || family === 0) return false;

@@ -13,6 +13,12 @@ describe('API keys', () => {
     for (const key of ['', 'First', 'first ', 'firs', 'fourth', 'first,second']) expect(keys.accepts(key)).toBe(false);
   });
 
+  it('have numbers, in the order in which they are configured', () => {
+    const { keys } = keysOf('first', 'sécond');
+    const utf8 = Buffer.from('sécond', 'utf8').toString('latin1');
+    expect(['first', utf8, 'third', ''].map((key) => keys.numberOf(key))).toEqual([1, 2, 0, 0]);
+  });
+
   it('accept nothing when none is configured', () => {
     expect(keysOf().keys.accepts('')).toBe(false);
   });

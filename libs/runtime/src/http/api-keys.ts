@@ -17,17 +17,21 @@ export class ApiKeys {
    * ASCII in UTF-8 or, fewer, in ISO 8859-1: both readings count.
    */
   accepts(key: string): boolean {
-    let matches = this.matches(sha256(key));
-    const isAscii = Buffer.byteLength(key) === key.length;
-    if (!isAscii) matches |= this.matches(sha256(Buffer.from(key, 'latin1')));
-    return matches === 1;
+    return this.numberOf(key) > 0;
   }
 
-  /** 1 when one of the keys in force has this digest, else 0. */
-  private matches(candidate: Buffer): number {
-    let matches = 0;
-    for (const digest of this.digests()) matches |= Number(timingSafeEqual(digest, candidate));
-    return matches;
+  /** Which of the keys in force it is, from 1; 0 for none. As `accepts`. */
+  numberOf(key: string): number {
+    const number = this.matching(sha256(key));
+    const isAscii = Buffer.byteLength(key) === key.length;
+    return isAscii ? number : number + this.matching(sha256(Buffer.from(key, 'latin1')));
+  }
+
+  /** Number of the key with this digest, else 0. No two keys are the same. */
+  private matching(candidate: Buffer): number {
+    let number = 0;
+    this.digests().forEach((digest, index) => (number += Number(timingSafeEqual(digest, candidate)) * (index + 1)));
+    return number;
   }
 
   /** Hashed once per set of keys; a reload brings a new array. */
@@ -39,6 +43,11 @@ export class ApiKeys {
     }
     return this.#digests;
   }
+}
+
+/** Whether a text is the secret. The time it takes tells nothing about either. */
+export function isSecret(text: string, secret: string): boolean {
+  return timingSafeEqual(sha256(text), sha256(secret));
 }
 
 /**

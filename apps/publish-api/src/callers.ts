@@ -1,0 +1,102 @@
+import { ProtocolError } from '@hearth/protocol';
+import { ApiKeys, bearerToken, CONFIG, HearthConfig, isSecret } from '@hearth/runtime';
+import { CanActivate, createParamDecorator, ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+
+/** Who calls: an API key by its number, or the admin token. */
+export type Caller = `api-key:${number}` | 'admin';
+
+type Request = Pick<IncomingMessage, 'headers'>;
+
+/** Tells callers of the server-side HTTP API by their credentials (publish-api §2, management-api §1). */
+@Injectable()
+export class Callers {
+  constructor(
+    private readonly keys: ApiKeys,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'managementAuth'>,
+  ) {}
+
+  /**
+   * Whoever has an API key.
+   *
+   * @throws ProtocolError `UNAUTHORIZED`
+   */
+  publisher(request: Request): Caller {
+    return this.keyOf(request) ?? refuse(request, 'API key');
+  }
+
+  /**
+   * Whoever has an API key or the admin token, for what is older than the management API.
+   *
+   * @throws ProtocolError `UNAUTHORIZED`
+   */
+  reader(request: Request): Caller {
+    const isAdmin = this.config.managementAuth !== 'off' && this.isAdmin(request);
+    return isAdmin ? 'admin' : this.publisher(request);
+  }
+
+  /**
+   * Whoever may use the management API.
+   *
+   * @throws ProtocolError `UNAUTHORIZED`; `NOT_FOUND` where it is switched off
+   */
+  manager(request: Request): Caller {
+    const { managementAuth } = this.config;
+    if (managementAuth === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
+    if (this.isAdmin(request)) return 'admin';
+    const key = managementAuth === 'admin' ? undefined : this.keyOf(request);
+    return key ?? refuse(request, managementAuth === 'admin' ? 'admin token' : 'API key or admin token');
+  }
+
+  private keyOf({ headers }: Request): Caller | undefined {
+    const number = this.keys.numberOf(bearerToken(headers) ?? '');
+    return number === 0 ? undefined : `api-key:${number}`;
+  }
+
+  private isAdmin({ headers }: Request): boolean {
+    const { adminToken } = this.config.live.current;
+    const given = bearerToken(headers);
+    return adminToken !== undefined && given !== undefined && isSecret(given, adminToken);
+  }
+}
+
+function refuse({ headers }: Request, credential: string): never {
+  const isMissing = bearerToken(headers) === undefined;
+  throw new ProtocolError(
+    'UNAUTHORIZED',
+    isMissing ? `the Authorization header must be "Bearer <${credential}>"` : `the ${credential} is not valid`,
+  );
+}
+
+type KnownRequest = FastifyRequest & { caller?: Caller };
+
+/** Parameter of a controller's method: who calls, once a guard of this file has let it in. */
+export const CalledBy = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Caller | undefined =>
+    context.switchToHttp().getRequest<KnownRequest>().caller,
+);
+
+/** Lets in whoever may read (`Callers.reader`). */
+@Injectable()
+export class ReaderGuard implements CanActivate {
+  constructor(private readonly callers: Callers) {}
+
+  canActivate(context: ExecutionContext): true {
+    const request = context.switchToHttp().getRequest<KnownRequest>();
+    request.caller = this.callers.reader(request.raw);
+    return true;
+  }
+}
+
+/** Lets in whoever may use the management API (`Callers.manager`). */
+@Injectable()
+export class ManagerGuard implements CanActivate {
+  constructor(private readonly callers: Callers) {}
+
+  canActivate(context: ExecutionContext): true {
+    const request = context.switchToHttp().getRequest<KnownRequest>();
+    request.caller = this.callers.manager(request.raw);
+    return true;
+  }
+}

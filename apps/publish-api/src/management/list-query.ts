@@ -1,0 +1,82 @@
+import { channelNameProblem, ProtocolError } from '@hearth/protocol';
+import { isCidr } from '@hearth/runtime';
+import type { ConnectionFilter, PageQuery } from '@hearth/stream';
+
+/** Queries of the management API (management-api §1, §2): what they mean, or which parameter is wrong. */
+
+type Query = Readonly<Record<string, unknown>>;
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1_000;
+
+/** @throws ProtocolError naming the first offending parameter */
+export function connectionsQuery(query: Query): PageQuery & { readonly filter: ConnectionFilter } {
+  const text = reader(query, ['uid', 'channel', 'address', 'jti']);
+  const address = text('address');
+  if (address !== undefined && !isCidr(address)) {
+    throw new ProtocolError('INVALID_TYPE', 'address must be an IP address or a CIDR range such as 10.0.0.0/8');
+  }
+  const filter = { uid: text('uid'), channel: channel(text('channel')), address, jti: text('jti') };
+  return { filter, ...page(query) };
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function channelsQuery(query: Query): PageQuery & { readonly prefix: string } {
+  const text = reader(query, ['prefix']);
+  return { prefix: text('prefix') ?? '', ...page(query) };
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function schedulesQuery(query: Query): PageQuery & { readonly channel?: string } {
+  const text = reader(query, ['channel']);
+  return { channel: channel(text('channel')), ...page(query) };
+}
+
+/**
+ * For calls without parameters.
+ *
+ * @throws ProtocolError `UNKNOWN_FIELD`
+ */
+export function noQuery(query: Query): void {
+  refuseUnknown(query, []);
+}
+
+/** @throws ProtocolError `UNKNOWN_FIELD` naming a member that is not among the known ones */
+export function refuseUnknown(members: Query, known: readonly string[]): void {
+  const unknown = Object.keys(members).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const allowed = known.length === 0 ? 'there are none here' : `known here: ${known.join(', ')}`;
+  throw new ProtocolError('UNKNOWN_FIELD', `${unknown} is not known; ${allowed}`);
+}
+
+/** Gives parameters by name. An empty one is a mistake: what was meant to narrow a list would not. */
+function reader(query: Query, names: readonly string[]): (name: string) => string | undefined {
+  refuseUnknown(query, [...names, 'limit', 'after']);
+  return (name) => {
+    const value = textOf(query, name);
+    if (value === '') throw new ProtocolError('INVALID_TYPE', `${name} must not be empty`);
+    return value;
+  };
+}
+
+function textOf(query: Query, name: string): string | undefined {
+  const value = query[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw new ProtocolError('INVALID_TYPE', `${name} may be given once only`);
+  if (value.includes('\u0000')) throw new ProtocolError('INVALID_TYPE', `${name} must not contain the null character`);
+  return value;
+}
+
+function page(query: Query): PageQuery {
+  const limit = textOf(query, 'limit') ?? `${DEFAULT_LIMIT}`;
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LIMIT) {
+    throw new ProtocolError('INVALID_TYPE', `limit must be a whole number from 1 to ${MAX_LIMIT}`);
+  }
+  return { after: textOf(query, 'after') ?? '', limit: Number(limit) };
+}
+
+function channel(name: string | undefined): string | undefined {
+  const problem = name === undefined ? undefined : channelNameProblem(name);
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+  return name;
+}

@@ -1,0 +1,186 @@
+import { MANAGEMENT_SUBJECT, managementSubject, Part } from '@hearth/wire';
+import { createInbox, ErrorCode as NatsErrorCode, Msg, NatsError } from 'nats';
+import { StreamConnection, StreamUnavailableError } from './connection';
+
+/** What the management API asks of gateways, over NATS request and reply: of all at once, or of one (management-api). */
+
+/** How long a gateway has to answer (management-api §1, `complete`). */
+const ANSWER_MS = 1_000;
+
+/** All that is given must be so; see management-api §2. */
+export interface ConnectionFilter {
+  /** Of the connection. */
+  readonly uid?: string;
+  /** Subscribed to it; real name. */
+  readonly channel?: string;
+  /** IP address or CIDR range. */
+  readonly address?: string;
+  readonly jti?: string;
+}
+
+export interface PageQuery {
+  /** The page begins behind this key. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+/** Something with its JSON text as users see it, by its key in the list. */
+export interface Listed {
+  readonly key: string;
+  readonly json: string;
+}
+
+/** A channel on one gateway, or on all. */
+export interface ChannelSummary {
+  readonly name: string;
+  /** Without those of claim `omitFromSubCount`. */
+  readonly subscriptionsCount: number;
+  readonly connectionsCount: number;
+}
+
+/** Every operation: what is asked, and what a gateway answers. */
+export interface ManagementCalls {
+  readonly listConnections: {
+    readonly ask: PageQuery & { readonly filter: ConnectionFilter };
+    /** `total`: all that match, on any page. */
+    readonly answer: { readonly total: number; readonly part: Part<Listed> };
+  };
+  readonly listChannels: {
+    readonly ask: PageQuery & { readonly prefix: string };
+    readonly answer: Part<ChannelSummary>;
+  };
+  /** One connection, and its subscriptions behind a channel. */
+  readonly describeConnection: {
+    readonly ask: { readonly connectionId: string; readonly after: string };
+    /** `json`: as in the list; `null` without such a connection. */
+    readonly answer: { readonly json: string; readonly subscriptions: Part<Listed> } | null;
+  };
+}
+
+export type ManagementOperation = keyof ManagementCalls;
+export type Ask<Operation extends ManagementOperation> = ManagementCalls[Operation]['ask'];
+export type AnswerOf<Operation extends ManagementOperation> = ManagementCalls[Operation]['answer'];
+
+/** What each operation does on a gateway. */
+export type ManagementHandlers = {
+  readonly [Operation in ManagementOperation]: (
+    ask: Ask<Operation>,
+  ) => AnswerOf<Operation> | Promise<AnswerOf<Operation>>;
+};
+
+interface Call {
+  readonly operation: ManagementOperation;
+  readonly ask: unknown;
+}
+
+/** Without an answer when it failed. */
+interface Reply {
+  readonly gatewayId: number;
+  readonly answer?: unknown;
+}
+
+/** What came of asking all gateways. */
+export interface Answers<Answer> {
+  readonly answers: readonly Answer[];
+  /** Every gateway that was expected to has answered. */
+  readonly complete: boolean;
+}
+
+/**
+ * Asks all gateways, and waits 1 s for them.
+ *
+ * @param expected those that must answer; others may
+ */
+export async function askGateways<Operation extends ManagementOperation>(
+  connection: StreamConnection,
+  expected: readonly number[],
+  operation: Operation,
+  ask: Ask<Operation>,
+): Promise<Answers<AnswerOf<Operation>>> {
+  const missing = new Set(expected);
+  const answers: AnswerOf<Operation>[] = [];
+  // What is sent while NATS is away would be carried out whenever it is back.
+  if (!connection.isConnected) return { answers, complete: missing.size === 0 };
+  const inbox = createInbox();
+  let stopListening = (): void => undefined;
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    stopListening = connection.listen(inbox, (message) => {
+      const reply = replyOf(message);
+      if (reply?.answer === undefined) return;
+      answers.push(reply.answer as AnswerOf<Operation>);
+      if (missing.delete(reply.gatewayId) && missing.size === 0) resolve();
+    });
+    connection.nats.publish(MANAGEMENT_SUBJECT, encode({ operation, ask }), { reply: inbox });
+    timer = setTimeout(resolve, missing.size === 0 ? 0 : ANSWER_MS);
+  });
+  clearTimeout(timer);
+  stopListening();
+  return { answers, complete: missing.size === 0 };
+}
+
+/**
+ * Asks one gateway.
+ *
+ * @returns its answer; `undefined` when nobody listens under this number
+ * @throws StreamUnavailableError when it does not answer within 1 s
+ */
+export async function askGateway<Operation extends ManagementOperation>(
+  connection: StreamConnection,
+  gatewayId: number,
+  operation: Operation,
+  ask: Ask<Operation>,
+): Promise<AnswerOf<Operation> | undefined> {
+  if (!connection.isConnected) throw new StreamUnavailableError('NATS is not connected');
+  let reply: Reply | undefined;
+  try {
+    const subject = managementSubject(gatewayId);
+    reply = replyOf(await connection.nats.request(subject, encode({ operation, ask }), { timeout: ANSWER_MS }));
+  } catch (error) {
+    if (error instanceof NatsError && error.code === String(NatsErrorCode.NoResponders)) return undefined;
+    throw new StreamUnavailableError('the gateway did not answer', { cause: error });
+  }
+  if (reply?.answer === undefined) throw new StreamUnavailableError('the gateway could not answer');
+  return reply.answer as AnswerOf<Operation>;
+}
+
+/**
+ * Answers what is asked of a gateway.
+ *
+ * @param failed told what a handler has thrown; whoever asked gets no answer
+ * @returns ends it
+ */
+export function answerManagement(
+  connection: StreamConnection,
+  gatewayId: number,
+  handlers: ManagementHandlers,
+  failed: (error: unknown) => void,
+): () => void {
+  const answer = async (message: Msg): Promise<void> => {
+    const reply: { gatewayId: number; answer?: unknown } = { gatewayId };
+    try {
+      const { operation, ask } = message.json<Call>();
+      // A newer node may ask for what this gateway does not know.
+      const handler = handlers[operation] as ((ask: unknown) => unknown) | undefined;
+      reply.answer = await handler?.(ask);
+    } catch (error) {
+      failed(error);
+    }
+    message.respond(JSON.stringify(reply));
+  };
+  const stops = [MANAGEMENT_SUBJECT, managementSubject(gatewayId)].map((subject) =>
+    connection.listen(subject, (message) => void answer(message)),
+  );
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** `undefined` for what is none, such as NATS's own word that nobody listens. */
+function replyOf(message: Msg): Reply | undefined {
+  return message.data.length === 0 ? undefined : message.json<Reply>();
+}
+
+function encode(call: Call): Buffer {
+  return Buffer.from(JSON.stringify(call), 'utf8');
+}
