@@ -42,6 +42,7 @@ create table dedup (
   partition integer not null,
   stream_epoch bigint not null,
   seq bigint not null,
+  earlier text,
   constraint dedup_pkey PRIMARY KEY (deduplication_id)
 ) with (
   autovacuum_vacuum_scale_factor=0.05,

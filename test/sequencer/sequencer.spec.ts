@@ -10,7 +10,10 @@ import {
 } from '@hearth/wire';
 import { AckedPublisher, IngestPublisher, PullConsumer } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
+import { LossyNats } from '../support/lossy-nats';
+import { TcpProxy } from '../support/tcp-proxy';
 import { PARTITIONS, PUBLISH_TIMEOUT_MS, Testbed } from './testbed';
 
 let testbed: Testbed;
@@ -122,6 +125,59 @@ describe('the sequencer', () => {
       expect((await rows('d1')).map(({ data }) => data)).toContain('"again"');
     });
   });
+
+  it('accepts the first message of an id again after a crash, although a later one was accepted after the window', async () => {
+    const windowMs = 1_000;
+    const env = { HEARTH_DEDUPLICATION_SECONDS: String(windowMs / 1_000) };
+    // Of two partitions, whose owner does not send anything: each waits for itself.
+    const [one = '', other = ''] = ['a', 'b', 'c', 'd', 'e'].filter(
+      (name, index, names) =>
+        names.findIndex((n) => partitionOf(n, PARTITIONS) === partitionOf(name, PARTITIONS)) === index,
+    );
+    const before = await testbed.addSequencer(env);
+    await publish(one, '"before"');
+    await delivered(1);
+    await before.stop();
+
+    await publish(one, '"first"', { deduplicationId: 'once', store: 60 });
+    await delay(windowMs + 100);
+    await publish(other, '"after the window"', { deduplicationId: 'once', store: 60 });
+    // What it needs to know before it sends anything does not reach this one: it commits, and no more.
+    const lossy = await LossyNats.start(testbed.nats.port);
+    lossy.lose(({ headers }) => headers.includes('Nats-Subject'));
+    const crashing = await testbed.addSequencer({ ...env, HEARTH_NATS_URL: lossy.url });
+    const committed = async () => expect([...(await rows(one)), ...(await rows(other))]).toHaveLength(2);
+    await eventually(committed).finally(() => lossy.stop());
+    await crashing.kill('SIGKILL');
+
+    await testbed.addSequencer(env);
+    for (const channel of [one, other]) await publish(channel, '"end"');
+    const all = withoutRepeats(await delivered(4));
+    const dataIn = (name: string) => all.flatMap(({ channel, data }) => (channel === name ? [data] : []));
+    expect([dataIn(one), dataIn(other)]).toEqual([
+      ['before', 'first', 'end'],
+      ['after the window', 'end'],
+    ]);
+  });
+
+  it('drops a copy that waited until the sequencer, which had been cut off from NATS, was replaced', async () => {
+    const windowMs = 2_000;
+    const env = { HEARTH_DEDUPLICATION_SECONDS: String(windowMs / 1_000), HEARTH_CLOCK_TOLERANCE_MS: '0' };
+    const proxy = await TcpProxy.start(testbed.nats.port);
+    const cutOff = await testbed.addSequencer({ ...env, HEARTH_NATS_URL: `nats://127.0.0.1:${proxy.port}` });
+    await publish('cut', '"first"', { deduplicationId: 'once' });
+    await delivered(1);
+    await proxy.stop();
+    await publish('cut', '"copy"', { deduplicationId: 'once' });
+    // Longer than it takes a sequencer to say what it has processed.
+    await delay(windowMs + 6_000);
+    await testbed.sql.query('select expire_rows()');
+    await cutOff.kill('SIGKILL');
+
+    await testbed.addSequencer(env);
+    await publish('cut', '"end"');
+    expect(withoutRepeats(await delivered(2)).map(({ data }) => data)).toEqual(['first', 'end']);
+  }, 60_000);
 
   it('keeps a promised id, and gives greater ones afterwards', async () => {
     await testbed.addSequencer();

@@ -55,6 +55,27 @@ describe('deduplication', () => {
     expect(await claim({ ...first, seq: 8 })).toEqual([false]);
   });
 
+  it('accepts a repeat of each message that was accepted with an id, however many have been since', async () => {
+    const times = [0, WINDOW_MS, 2 * WINDOW_MS, 5 * WINDOW_MS];
+    const first = times.map((timeMs) => entry('a', timeMs));
+    for (const one of first) expect(await claim(one)).toEqual([true]);
+    expect(await claim(...first)).toEqual([true, true, true, true]);
+    for (const one of first) expect(await claim(one, { ...one, partition: 1 })).toEqual([true, false]);
+  });
+
+  it('takes one of a window, also when a later one was accepted before it, by a partition that is ahead', async () => {
+    await claim(entry('a', 2 * WINDOW_MS, { partition: 1 }));
+    const [tooLate, early] = [entry('a', WINDOW_MS + 1), entry('a', 0)];
+    expect(await claim(tooLate)).toEqual([false]);
+    expect(await claim(early)).toEqual([true]);
+    expect(await claim(early, entry('a', 1), entry('a', WINDOW_MS), entry('a', 3 * WINDOW_MS))).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+  });
+
   it('judges entries with the same id in one call in their order', async () => {
     const [first, second] = [entry('a', 0), entry('a', 1)];
     expect(await claim(first, entry('b', 0), second, entry('a', 2))).toEqual([true, true, false, false]);

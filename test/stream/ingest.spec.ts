@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckedPublisher,
   ConsumerLostError,
+  dropProcessed,
   ensureStreams,
   findIngestStart,
   IngestPosition,
   IngestPublisher,
   openIngestReader,
-  purgeIngest,
   StreamConnection,
   StreamMessage,
   StreamSettings,
@@ -78,6 +78,7 @@ async function readAll(count: number): Promise<{ read: number[]; last: StreamMes
 
 async function positionAfter(count: number): Promise<IngestPosition> {
   const { position } = await findIngestStart(connection, 0, SETTINGS, BEGINNING);
+  if (count === 0) return position;
   const { last } = await readAll(count);
   return { ...position, sequence: last.sequence, timeNs: last.timeNs };
 }
@@ -249,14 +250,35 @@ describe('the ingest stream', () => {
   });
 });
 
-describe('purgeIngest', () => {
+describe('dropProcessed', () => {
+  const held = async () => {
+    const { first_seq, last_seq } = (await (await connection.manager()).streams.info(ingestStream(0))).state;
+    return [first_seq, last_seq];
+  };
+
   it('never asks for a purge up to sequence 1, which older servers take for the whole stream', async () => {
     const asked: unknown[] = [];
     const stop = connection.listen('$JS.API.STREAM.PURGE.>', (message) => asked.push(message.json()));
-    for (const sequence of [0, 1, 2]) await purgeIngest(connection, 0, sequence);
+    const beginning = await positionAfter(0);
+    for (let n = 1; n <= 2; n++) {
+      await dropProcessed(connection, 0, n === 1 ? beginning : await positionAfter(1));
+      await publish(n);
+    }
+    await dropProcessed(connection, 0, await positionAfter(2));
     await connection.ping();
     expect(asked).toEqual([{ seq: 2 }]);
     stop();
+  });
+
+  it('drops nothing of a stream that has lost its tail and goes on with messages that nobody has read', async () => {
+    for (let n = 0; n < 5; n++) await publish(n);
+    const position = await positionAfter(5);
+    await dropProcessed(connection, 0, { ...position, timeNs: String(BigInt(position.timeNs) - 1n) });
+    expect(await held()).toEqual([1, 5]);
+    await dropProcessed(connection, 0, { ...position, sequence: 6 });
+    expect(await held()).toEqual([1, 5]);
+    await dropProcessed(connection, 0, position);
+    expect(await held()).toEqual([5, 5]);
   });
 });
 
@@ -270,7 +292,7 @@ describe('findIngestStart', () => {
   it('goes on after a restart of nats-server and after the stream was shortened', async () => {
     for (let n = 0; n < 10; n++) await publish(n);
     const position = await positionAfter(10);
-    await purgeIngest(connection, 0, position.sequence);
+    await dropProcessed(connection, 0, position);
     await nats.restart();
     const start = await eventually(() => findIngestStart(connection, 0, SETTINGS, position));
     expect(start.epochReason).toBeUndefined();

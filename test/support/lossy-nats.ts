@@ -5,6 +5,8 @@ export interface PassingMessage {
   readonly subject: string;
   /** Empty without one. */
   readonly reply: string;
+  /** As they are sent; empty without any. */
+  readonly headers: string;
 }
 
 /**
@@ -78,7 +80,13 @@ export class LossyNats {
 
 /** `MSG <subject> <sid> [reply] <bytes>`, `HMSG` with the bytes of the headers before all bytes. */
 function messageOf(protocol: Buffer): PassingMessage | undefined {
-  const [verb, subject = '', , ...rest] = protocol.toString('latin1', 0, protocol.indexOf('\r\n')).split(' ');
+  const end = protocol.indexOf('\r\n');
+  const [verb, subject = '', , ...rest] = protocol.toString('latin1', 0, end).split(' ');
   if (verb !== 'MSG' && verb !== 'HMSG') return undefined;
-  return { subject, reply: rest.length > (verb === 'MSG' ? 1 : 2) ? (rest[0] ?? '') : '' };
+  const headerBytes = verb === 'MSG' ? 0 : Number(rest.at(-2));
+  return {
+    subject,
+    reply: rest.length > (verb === 'MSG' ? 1 : 2) ? (rest[0] ?? '') : '',
+    headers: protocol.toString('latin1', end + 2, end + 2 + headerBytes),
+  };
 }

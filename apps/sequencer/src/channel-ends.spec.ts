@@ -6,7 +6,9 @@ const stream = (first: number, last: number, more: { created?: string; fullness?
   created: 'then',
   first,
   last,
+  lastTimeNs: '0',
   fullness: 0,
+  toldMs: undefined,
   ...more,
 });
 const note = (series: number, deliverSeq: number, deliverCreated = 'then') => ({ series, deliverSeq, deliverCreated });

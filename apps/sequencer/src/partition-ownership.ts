@@ -9,9 +9,7 @@ import { PartitionWorker } from './partition-worker';
 /** A sequencer that has not renewed its lease for this long is taken for dead and its partitions are claimed. */
 const LEASE_MS = 4_000;
 const RENEW_EVERY_MS = 1_000;
-const REPORT_EVERY_MS = 10_000;
-/** An idle partition counts as processed up to so long ago, which covers the clocks of NATS and this machine. */
-const CLOCK_MARGIN_MS = 10_000;
+const TIDY_EVERY_MS = 5_000;
 
 /**
  * Shares the partitions among the living sequencers. All of them compute the same shares from the list of the living
@@ -24,7 +22,7 @@ const CLOCK_MARGIN_MS = 10_000;
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
   private ticks: Repeated | undefined;
-  private reportedAt = 0;
+  private tidying: Repeated | undefined;
 
   constructor(private readonly host: PartitionHost) {}
 
@@ -32,6 +30,12 @@ export class PartitionOwnership {
   async start(): Promise<void> {
     await this.tick();
     this.ticks = every(RENEW_EVERY_MS, () => this.tick());
+    // Beside the leases, which must not wait for NATS.
+    this.tidying = every(
+      TIDY_EVERY_MS,
+      () => this.tidy(),
+      (error) => warnSeldom(this.host.logger, { err: error }, 'what is processed stays in its stream a little longer'),
+    );
   }
 
   /** Partitions this process works on. */
@@ -41,7 +45,7 @@ export class PartitionOwnership {
 
   /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
-    await this.ticks?.stop();
+    await Promise.all([this.ticks?.stop(), this.tidying?.stop()]);
     const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
     for (const result of results) {
       if (result.status === 'rejected')
@@ -54,7 +58,6 @@ export class PartitionOwnership {
     try {
       await this.balance();
       await Promise.all([...this.workers.values()].map((worker) => worker.save()));
-      await this.report();
     } catch (error) {
       warnSeldom(this.host.logger, { err: error }, 'sequencer lease, positions or streams could not be updated');
     }
@@ -94,16 +97,17 @@ export class PartitionOwnership {
     await worker.stop();
   }
 
-  /** Lets the database know which dedup rows nothing in the streams can refer to any more. */
-  private async report(): Promise<void> {
-    const now = Date.now();
-    if (now - this.reportedAt < REPORT_EVERY_MS) return;
-    this.reportedAt = now;
-    const entries = [...this.workers.values()].map((worker) => ({
-      partition: worker.partition,
-      epoch: worker.epoch,
-      timeMs: worker.isIdle ? Math.max(worker.processedMs, now - CLOCK_MARGIN_MS) : worker.processedMs,
-    }));
-    await reportCaughtUp(this.host.database.db, entries);
+  /** Drops from the streams what is no longer needed, and lets the database know which dedup rows are not, either. */
+  private async tidy(): Promise<void> {
+    const { stream, database, config } = this.host;
+    if (!stream.isConnected) return;
+    const entries = await Promise.all(
+      [...this.workers.values()].map(async (worker) => {
+        const untilMs = await worker.tidy();
+        // The next leader of the stream may have a clock that is a little behind.
+        return { partition: worker.partition, epoch: worker.epoch, timeMs: untilMs - config.clockToleranceMs };
+      }),
+    );
+    await reportCaughtUp(database.db, entries);
   }
 }

@@ -1,9 +1,11 @@
 import {
   ConsumerLostError,
+  dropProcessed,
   extentOf,
   findIngestStart,
   IngestPosition,
   openIngestReader,
+  processedUntilMs,
   PullConsumer,
   StreamMessage,
 } from '@hearth/stream';
@@ -68,12 +70,9 @@ export class PartitionWorker {
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
   private readonly hideLag: () => void;
-  private busy = false;
   /** Batches that the deliver stream is not known to hold. */
   private undelivered = 0;
   private deliveries: Promise<unknown> = Promise.resolve();
-  /** Batches that the safe position is not behind. */
-  private unconfirmed = 0;
   private confirmations: Promise<void> = Promise.resolve();
 
   constructor(
@@ -109,22 +108,11 @@ export class PartitionWorker {
     return this.claim.epoch;
   }
 
-  /** Whether everything that the stream held has been read and processed. */
-  get isIdle(): boolean {
-    return this.reader !== undefined && !this.busy && this.unconfirmed === 0;
-  }
-
-  /** Time of the stream's clock up to which everything has been processed, ms since 1970. */
-  get processedMs(): number {
-    const { timeNs } = this.saved.safe.position;
-    return timeNs === '' ? 0 : Math.floor(Number(timeNs) / 1_000_000);
-  }
-
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
   async stop(): Promise<void> {
     this.end();
     await this.stopped;
-    await Promise.race([this.confirmations, delay(3_000)]);
+    await Promise.race([this.confirmations, delay(3_000)]).catch(() => undefined);
     this.tails.leave();
     await this.host.endNotes.leave(this.ends);
     const { db } = this.host.database;
@@ -138,9 +126,20 @@ export class PartitionWorker {
     await releasePartition(db, this.partition, this.claim.epoch, this.saved.fenced);
   }
 
-  /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
+  /** Writes the position down if it moved. */
   save(): Promise<void> {
     return this.saved.save();
+  }
+
+  /**
+   * Drops from the stream what is no longer needed.
+   *
+   * @returns time up to which the stream has been processed and nobody will begin again; by its clock, ms since 1970
+   */
+  async tidy(): Promise<number> {
+    const { saved } = this.saved;
+    const nowMs = Date.now();
+    return processedUntilMs(saved, await dropProcessed(this.host.stream, this.partition, saved), nowMs);
   }
 
   /** Messages of the stream behind the safe position, whatever they wait for; unknown before the first of an epoch. */
@@ -176,6 +175,9 @@ export class PartitionWorker {
       logger.warn({ partition: this.partition, epoch: start.position.epoch }, `new epoch: ${start.epochReason}`);
       // Ids of the new epoch must be greater than all before, although sequences begin again.
       this.sequencing = this.sequencingFrom(start.position, this.sequencing.markMs + 1);
+    } else if (start.position !== this.position) {
+      // Nothing was ever read, and now it is known of which stream.
+      this.saved.advance({ position: start.position, markMs: this.sequencing.markMs }, NOTHING_REACHED);
     }
     this.position = start.position;
     const deliverMaxAgeMs = config.deliverMaxAgeSeconds * 1_000;
@@ -187,12 +189,7 @@ export class PartitionWorker {
     while (!this.stopping) {
       const messages = await this.reader.next(BATCH_MESSAGES, BATCH_BYTES);
       if (messages.length === 0) return;
-      this.busy = true;
-      try {
-        await this.process(messages, fanOut);
-      } finally {
-        this.busy = false;
-      }
+      await this.process(messages, fanOut);
     }
   }
 
@@ -293,15 +290,11 @@ export class PartitionWorker {
   private advanceWhen(delivered: Promise<void>, events: Promise<void>, checkpoint: Checkpoint, reached: Reached): void {
     this.undelivered++;
     this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
-    this.unconfirmed++;
+    // Only closing the publisher ends a wait; nothing behind what was not confirmed is safe, and the next owner goes on there.
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)
-      .then(
-        () => this.saved.advance(checkpoint, reached),
-        // Only closing the publisher ends a wait; what was not confirmed is processed again by the next owner.
-        () => undefined,
-      )
-      .finally(() => this.unconfirmed--);
+      .then(() => this.saved.advance(checkpoint, reached));
+    this.confirmations.catch(() => undefined);
   }
 
   /** Ends without saving anything: another worker has the partition, or may have it. */

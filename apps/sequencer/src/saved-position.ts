@@ -1,6 +1,6 @@
 import type { UnsavedChanges } from '@hearth/channels';
 import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
-import { IngestPosition, purgeIngest } from '@hearth/stream';
+import type { IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, ChannelOperations } from './channel-operations';
@@ -20,8 +20,6 @@ export interface Reached {
 }
 
 const RETRY_MS = 250;
-/** An ingest stream is shortened by so many messages at once, or when it has been quiet. */
-const PURGE_EVERY_MS = 5_000;
 
 /**
  * How far the next owner of a partition need not go back, and what the database does not know yet of the way there.
@@ -32,7 +30,7 @@ const PURGE_EVERY_MS = 5_000;
  */
 export class SavedPosition {
   private current: Checkpoint;
-  private savedSequence: number;
+  private written: IngestPosition;
   /** What has become of the channels between the saved position and the safe one. */
   private unsaved: UnsavedChanges | undefined;
   /** Operations whose effects are safe but not saved yet. */
@@ -41,8 +39,6 @@ export class SavedPosition {
   private writing: Promise<unknown> = Promise.resolve();
   private isSaving = false;
   private isStopped = false;
-  private purgedSequence = 0;
-  private purgedAt = Date.now();
 
   constructor(
     private readonly host: PartitionHost,
@@ -54,7 +50,12 @@ export class SavedPosition {
     const { streamEpoch: epoch, seq: sequence, streamTime, streamCreated, timeMs: markMs } = claim;
     const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
     this.current = { position, markMs };
-    this.savedSequence = sequence;
+    this.written = position;
+  }
+
+  /** As the database has it. */
+  get saved(): IngestPosition {
+    return this.written;
   }
 
   /** Up to which everything has been fanned out and confirmed. */
@@ -100,17 +101,9 @@ export class SavedPosition {
     return written;
   }
 
-  /** Writes the position down if it moved, and drops from the stream what is no longer needed. */
+  /** Writes the position down if it moved. */
   async save(): Promise<void> {
-    const { sequence, streamCreated } = this.current.position;
-    if (sequence !== this.savedSequence || streamCreated !== this.claim.streamCreated || this.unsaved !== undefined) {
-      await this.saveNow();
-    }
-    if (this.savedSequence > this.purgedSequence && Date.now() - this.purgedAt >= PURGE_EVERY_MS) {
-      this.purgedAt = Date.now();
-      await purgeIngest(this.host.stream, this.claim.partition, this.savedSequence);
-      this.purgedSequence = this.savedSequence;
-    }
+    if (this.current.position !== this.written || this.unsaved !== undefined) await this.saveNow();
   }
 
   /** Saves nothing by itself from now on. */
@@ -128,12 +121,13 @@ export class SavedPosition {
 
   private async writeNow(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
     const { fenced, unsaved, answers } = this;
+    const { position } = this.current;
     this.unsaved = undefined;
     this.answers = [];
     try {
       const duplicates = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows());
       if (unsaved !== undefined) this.operations.saved(unsaved);
-      this.savedSequence = fenced.seq;
+      this.written = position;
       for (const answer of answers) this.answer(answer);
       return duplicates;
     } catch (error) {

@@ -1,5 +1,6 @@
 import { prepared } from './prepared';
 import type { Db } from './db';
+import { type Holder, judge, stillNeeded } from './deduplication-window';
 
 /** One message that carries a `deduplicationId`, and its place in the stream. */
 export interface DeduplicationEntry {
@@ -12,39 +13,48 @@ export interface DeduplicationEntry {
   readonly seq: number;
 }
 
-/** The message that holds an id, as the row says. */
-interface Holder {
-  readonly deduplication_id: string;
-  readonly expires_ms: number;
-  readonly partition: number;
-  readonly stream_epoch: number;
-  readonly seq: number;
+interface HeldId {
+  readonly id: string;
+  readonly holders: readonly Holder[];
+  /** What is older than this has been processed in all partitions, Unix ms; `null` without partitions. */
+  readonly caughtUpMs: number | null;
 }
 
 // Sorted, so that two batches with ids in common wait for each other in one direction only. A conflicting row is locked
-// also where the condition then leaves it as it is; from there on it cannot change before this transaction ends.
-const claim = prepared<Holder>(
+// although the condition leaves it as it is; from there on it cannot change before this transaction ends.
+const claim = prepared<{ id: string }>(
   'claim_deduplication_ids',
   `insert into dedup as d (deduplication_id, first_seen_ms, expires_ms, partition, stream_epoch, seq)
    select id, time_ms, time_ms + $6::int8, partition, stream_epoch, seq
      from unnest($1::text[], $2::int8[], $3::int4[], $4::int8[], $5::int8[]) as e (id, time_ms, partition, stream_epoch, seq)
     order by id collate "C"
-   on conflict (deduplication_id) do update
-      set first_seen_ms = excluded.first_seen_ms, expires_ms = excluded.expires_ms, partition = excluded.partition,
-          stream_epoch = excluded.stream_epoch, seq = excluded.seq
-    where d.expires_ms <= excluded.first_seen_ms
-   returning deduplication_id, expires_ms, partition, stream_epoch, seq`,
+   on conflict (deduplication_id) do update set seq = d.seq where false
+   returning deduplication_id as id`,
 );
 
-const holders = prepared<Holder>(
-  'deduplication_holders',
-  `select deduplication_id, expires_ms, partition, stream_epoch, seq from dedup where deduplication_id = any ($1::text[])`,
+const held = prepared<HeldId>(
+  'held_deduplication_ids',
+  `select deduplication_id as id,
+          jsonb_build_array(jsonb_build_object('firstMs', first_seen_ms, 'expiresMs', expires_ms, 'partition', partition,
+            'streamEpoch', stream_epoch, 'seq', seq)) || coalesce(earlier::jsonb, '[]') as holders,
+          (select min(coalesce(caught_up_ms, 0)) from partition_state) as "caughtUpMs"
+     from dedup where deduplication_id = any ($1::text[])`,
+);
+
+const hold = prepared(
+  'hold_deduplication_ids',
+  `update dedup as d
+      set first_seen_ms = e.first_ms, expires_ms = e.expires_ms, partition = e.partition, stream_epoch = e.stream_epoch,
+          seq = e.seq, earlier = e.earlier
+     from unnest($1::text[], $2::int8[], $3::int8[], $4::int4[], $5::int8[], $6::int8[], $7::text[])
+       as e (id, first_ms, expires_ms, partition, stream_epoch, seq, earlier)
+    where d.deduplication_id = e.id`,
 );
 
 /**
- * Decides for each entry whether it is the first with its id (publish-api §5.1): true for the first within `windowMs`
- * of stream time, and again for a repeat of that very message; false for a duplicate, which does not extend the window.
- * Entries of one call are judged in their order.
+ * Decides for each entry whether it is the first with its id (publish-api §5.1): true when no other one within `windowMs`
+ * of stream time has been accepted, and again for a repeat of that very message, however many have been accepted with
+ * its id since; false for a duplicate, which does not extend the window. Entries of one call are judged in their order.
  *
  * Exact over any number of connections: a batch that meets an id of another batch waits until that one has committed
  * or rolled back. Call it once per transaction: a second call could lock ids out of order and deadlock.
@@ -54,21 +64,32 @@ export async function claimDeduplicationIds(
   entries: readonly DeduplicationEntry[],
   windowMs: number,
 ): Promise<boolean[]> {
-  const holderOf = new Map<string, Holder>();
-  const accepted = new Array<boolean>(entries.length).fill(false);
-  let undecided = entries.map((entry, index) => ({ entry, index }));
-  // One round, unless the window of an id ends between two of its entries.
-  while (undecided.length > 0) {
-    const contenders = firstOfEachId(undecided.map(({ entry }) => entry));
-    for (const holder of await holdersAfterClaim(tx, contenders, windowMs))
-      holderOf.set(holder.deduplication_id, holder);
-    undecided = undecided.filter(({ entry, index }) => {
-      const holder = holderOf.get(entry.id);
-      if (holder === undefined) throw new Error('a claimed deduplication id has no holder');
-      accepted[index] = isAt(entry, holder);
-      return !accepted[index] && entry.timeMs >= holder.expires_ms;
-    });
-  }
+  const contenders = firstOfEachId(entries);
+  const won = await claim(tx, [
+    contenders.map((entry) => entry.id),
+    contenders.map((entry) => entry.timeMs),
+    contenders.map((entry) => entry.partition),
+    contenders.map((entry) => entry.streamEpoch),
+    contenders.map((entry) => entry.seq),
+    windowMs,
+  ]);
+  if (won.length === entries.length) return entries.map(() => true);
+  const rows = await held(tx, [contenders.map(({ id }) => id)]);
+  const caughtUpMs = rows[0]?.caughtUpMs ?? 0;
+  const holdersOf = new Map(rows.map(({ id, holders }) => [id, [...holders]]));
+  const changed = new Map<string, readonly Holder[]>();
+  const accepted = entries.map(({ id, timeMs, partition, streamEpoch, seq }) => {
+    const holders = holdersOf.get(id);
+    if (holders === undefined) throw new Error('a claimed deduplication id has no holder');
+    const message = { partition, streamEpoch, seq, firstMs: timeMs, expiresMs: timeMs + windowMs };
+    const verdict = judge(holders, message);
+    if (verdict === 'first') {
+      holders.push(message);
+      changed.set(id, holders);
+    }
+    return verdict !== 'duplicate';
+  });
+  if (changed.size > 0) await holdAgain(tx, changed, caughtUpMs);
   return accepted;
 }
 
@@ -78,26 +99,16 @@ function firstOfEachId(entries: readonly DeduplicationEntry[]): DeduplicationEnt
   return [...first.values()];
 }
 
-/** Enters each contender that may hold its id, and returns who holds the ids then. */
-async function holdersAfterClaim(
-  tx: Db,
-  contenders: readonly DeduplicationEntry[],
-  windowMs: number,
-): Promise<Holder[]> {
-  const won = await claim(tx, [
-    contenders.map((entry) => entry.id),
-    contenders.map((entry) => entry.timeMs),
-    contenders.map((entry) => entry.partition),
-    contenders.map((entry) => entry.streamEpoch),
-    contenders.map((entry) => entry.seq),
-    windowMs,
+/** Writes who holds ids that have been accepted again. */
+async function holdAgain(tx: Db, holdersOf: ReadonlyMap<string, readonly Holder[]>, caughtUpMs: number): Promise<void> {
+  const kept = [...holdersOf.values()].map((holders) => stillNeeded(holders, caughtUpMs));
+  await hold(tx, [
+    [...holdersOf.keys()],
+    kept.map(([latest]) => latest.firstMs),
+    kept.map(([latest]) => latest.expiresMs),
+    kept.map(([latest]) => latest.partition),
+    kept.map(([latest]) => latest.streamEpoch),
+    kept.map(([latest]) => latest.seq),
+    kept.map(([, ...earlier]) => (earlier.length === 0 ? null : JSON.stringify(earlier))),
   ]);
-  if (won.length === contenders.length) return won;
-  const ids = new Set(won.map((holder) => holder.deduplication_id));
-  const lost = await holders(tx, [contenders.map((entry) => entry.id).filter((id) => !ids.has(id))]);
-  return [...won, ...lost];
-}
-
-function isAt(entry: DeduplicationEntry, holder: Holder): boolean {
-  return entry.partition === holder.partition && entry.streamEpoch === holder.stream_epoch && entry.seq === holder.seq;
 }

@@ -1,7 +1,7 @@
 import { ingestStream, ingestSubject } from '@hearth/wire';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
-import { findStart, StreamPosition, StreamStart } from './stream-position';
+import { extentOf, findStart, holds, StreamExtent, StreamPosition, StreamStart } from './stream-position';
 import { ensureIngestStream, StreamSettings } from './streams';
 
 /** How far a partition has come. */
@@ -27,12 +27,25 @@ export function openIngestReader(
   return PullConsumer.open(connection, ingestStream(partition), startAt, ingestSubject(partition));
 }
 
-/** Drops what has been applied and fanned out, but for its last message, which proves the position at the next start. */
-export async function purgeIngest(connection: StreamConnection, partition: number, sequence: number): Promise<void> {
-  // Nothing lies before the first message, and a server that is too old would take this for all of them.
-  if (sequence <= 1) return;
-  const manager = await connection.manager();
-  await manager.streams.purge(ingestStream(partition), { seq: sequence });
+/**
+ * Drops from a partition's stream what has been processed, but for the last of it, which proves the position at the next
+ * start.
+ *
+ * @param processed up to which everything has been processed, and that is known to whoever comes next
+ * @returns what the stream held before
+ */
+export async function dropProcessed(
+  connection: StreamConnection,
+  partition: number,
+  processed: IngestPosition,
+): Promise<StreamExtent> {
+  const stream = ingestStream(partition);
+  const extent = await extentOf(connection, stream);
+  // Of a stream that has lost its tail and goes on, the same sequences may be messages that nobody has read yet.
+  if (processed.sequence > extent.first && (await holds(connection, stream, processed))) {
+    await (await connection.manager()).streams.purge(stream, { seq: processed.sequence });
+  }
+  return extent;
 }
 
 export { ConsumerLostError, PullConsumer } from './pull-consumer';

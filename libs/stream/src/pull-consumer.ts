@@ -121,11 +121,13 @@ export class PullConsumer {
     return taken;
   }
 
-  /** Closes it when the stream has nothing more for it, and all that was on its way has been taken. */
+  /** Closes it when the stream has nothing more for it, and all that was sent has been taken. */
   async closeIfDone(): Promise<void> {
     const manager = await this.connection.manager();
-    const { num_pending } = await manager.consumers.info(this.stream, this.consumer);
-    if (num_pending === 0 && this.queue.length === 0) this.close();
+    const { num_pending, delivered } = await manager.consumers.info(this.stream, this.consumer);
+    // The answer may have come another way than messages that are still under way.
+    const hasAll = delivered.consumer_seq === this.consumerSequence && this.queue.length === 0;
+    if (num_pending === 0 && hasAll) this.close();
   }
 
   close(): void {

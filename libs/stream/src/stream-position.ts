@@ -19,17 +19,47 @@ export interface StreamExtent {
   readonly first: number;
   /** Sequence of the newest message that it ever had, 0 when it never had one. */
   readonly last: number;
+  /** Time of that message, ns since 1970. */
+  readonly lastTimeNs: string;
   /** Share of the bytes it may hold that is taken, 0 to 1; 0 without a limit. */
   readonly fullness: number;
+  /** When the server told this, by its own clock, ms since 1970; before 2.10 servers do not say. */
+  readonly toldMs: number | undefined;
 }
 
 /** Asks for what a stream holds; it must exist. */
 export async function extentOf(connection: StreamConnection, stream: string): Promise<StreamExtent> {
-  const { created, state, config } = await (await connection.manager()).streams.info(stream);
-  // Servers differ in what they call the first of an empty stream.
-  const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
-  const fullness = config.max_bytes > 0 ? state.bytes / config.max_bytes : 0;
-  return { created: String(created), first, last: state.last_seq, fullness };
+  const { created, state, config, ts } = await (await connection.manager()).streams.info(stream);
+  return {
+    created: String(created),
+    // Servers differ in what they call the first of an empty stream.
+    first: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
+    last: state.last_seq,
+    lastTimeNs: nanosecondsOf(state.last_ts),
+    fullness: config.max_bytes > 0 ? state.bytes / config.max_bytes : 0,
+    toldMs: ts === undefined ? undefined : Date.parse(ts),
+  };
+}
+
+/**
+ * The time up to which a stream has been processed: what it took before, by its own clock, lies before the position, and
+ * what is still to come gets a later time. A stream whose last message is the one at the position is processed up to
+ * when that was told; otherwise nothing is proved but the position itself.
+ *
+ * @param last up to which everything has been processed
+ * @param nowMs taken before the server was asked, for one that does not tell its time; ms since 1970
+ */
+export function processedUntilMs(last: StreamPosition, extent: StreamExtent, nowMs: number): number {
+  const { streamCreated, sequence, timeNs } = last;
+  const { created, lastTimeNs, toldMs = nowMs } = extent;
+  const isAtEnd = streamCreated === created && sequence === extent.last && (sequence === 0 || timeNs === lastTimeNs);
+  const timeMs = timeNs === '' ? 0 : Math.floor(Number(timeNs) / 1_000_000);
+  return isAtEnd ? Math.max(timeMs, toldMs) : timeMs;
+}
+
+/** Whether the stream still holds the message that was read at a position. */
+export async function holds(connection: StreamConnection, stream: string, position: StreamPosition): Promise<boolean> {
+  return (await storedTimeNs(connection, stream, position.sequence)) === position.timeNs;
 }
 
 /** Where to go on reading. */
