@@ -71,7 +71,8 @@ export class GatewayUnderTest {
     );
     const metrics = new Metrics();
     const admin = new AdminServer({ host: '127.0.0.1', port: 0, metrics: () => metrics.text(), info: () => ({}) });
-    const context = { config, logger, metrics, admin, interrupted: new AbortController().signal };
+    const never = new AbortController().signal;
+    const context = { config, logger, metrics, admin, interrupted: never, timeUp: never };
     const app = await createHttpApp(
       {
         module: GatewayProcess,

@@ -1,9 +1,17 @@
-import { type BeforeApplicationShutdown, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, ConsoleRoutes, eventPublisher, LOGGER, type HearthConfig, type Logger } from '@hearth/runtime';
+import {
+  CONFIG,
+  ConsoleRoutes,
+  eventPublisher,
+  LOGGER,
+  TIME_UP,
+  type HearthConfig,
+  type Logger,
+} from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { EventPublisher } from '@hearth/stream';
-import { every, type Repeated } from '@hearth/timing';
+import { every, untilAborted, type Repeated } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
 import { Presence } from './attendance/presence';
@@ -37,6 +45,8 @@ import { UpgradeRequired } from './transport/upgrade-required';
 
 /** Heartbeats must be noticed within a second; half of it leaves room for a busy moment. */
 const SWEEP_MS = 500;
+/** A number that is not given back in this time is free when its lease has run out. */
+const RELEASE_MS = 500;
 
 /** Clients' connections of one process; `attachGateway` opens its doors. */
 @Module({
@@ -94,6 +104,7 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     private readonly publisher: EventPublisher,
     private readonly lease: GatewayLease,
     private readonly resume: Resume,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
     rpc: GatewayRpcStrategy,
     management: Management,
   ) {
@@ -109,8 +120,8 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
   /** Clients leave while the rest of the process still works, so that what they sent last is still accepted. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.registry.drain();
-    await this.attendance.settle();
-    await this.events.settle();
+    await untilAborted(this.timeUp, this.attendance.settle());
+    await this.events.settle(this.timeUp);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -119,7 +130,7 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     this.hub.stop();
     this.attendance.close();
     this.publisher.close();
-    await this.lease.release();
+    await untilAborted(this.timeUp, this.lease.release(), RELEASE_MS);
   }
 
   private sweep(nowMs: number): void {
@@ -134,8 +145,8 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
  * `app.listen()`; `app.close()` drains the connections over `HEARTH_DRAIN_SECONDS`.
  */
 export async function attachGateway(app: NestFastifyApplication): Promise<void> {
-  const handshake = app.get(Handshake);
-  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), app.get<HearthConfig>(CONFIG), handshake));
+  const [config, timeUp] = [app.get<HearthConfig>(CONFIG), app.get<AbortSignal>(TIME_UP)];
+  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), config, app.get(Handshake), timeUp));
   app.connectMicroservice({ strategy: app.get(GatewayRpcStrategy) });
   await app.startAllMicroservices();
 }

@@ -1,7 +1,8 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { CONFIG, eventPublisher, HearthConfig, LiveSettings, Logger, LOGGER, required } from '@hearth/runtime';
+import { CONFIG, eventPublisher, HearthConfig, LiveSettings, Logger, LOGGER, required, TIME_UP } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, StreamConnection } from '@hearth/stream';
 import { ensureEventIndex } from '@hearth/store';
+import { untilAborted } from '@hearth/timing';
 import { EndNotes } from './end-notes';
 import { GatewayReaper } from './gateway-reaper';
 import { GroupCommit } from './group-commit';
@@ -9,6 +10,9 @@ import { PartitionHost } from './partition-host';
 import { PartitionOwnership } from './partition-ownership';
 import { RowExpiry } from './row-expiry';
 import { StorageExpiry } from './storage-expiry';
+
+/** What others finish or take over by themselves is given so long when there is no time left. */
+const CLOSE_MS = 500;
 
 /** Order → id → dedup → log → fan-out, and the expiry job. */
 @Module({
@@ -42,6 +46,7 @@ export class SequencerModule implements OnApplicationBootstrap, OnApplicationShu
     private readonly live: LiveSettings,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -57,10 +62,10 @@ export class SequencerModule implements OnApplicationBootstrap, OnApplicationShu
     clearTimeout(this.preparation);
     this.rowExpiry.stop();
     this.storageExpiry.stop();
-    await this.reaper.stop();
+    await untilAborted(this.timeUp, this.reaper.stop(), CLOSE_MS);
     this.endNotes.stop();
-    await this.ownership.stop();
-    await this.events.settle();
+    await untilAborted(this.timeUp, this.ownership.stop(), CLOSE_MS);
+    await untilAborted(this.timeUp, this.events.settle());
     this.publisher.close();
     this.events.close();
   }

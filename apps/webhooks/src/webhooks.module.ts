@@ -1,7 +1,7 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { AdminServer, CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
+import { AdminServer, CONFIG, HearthConfig, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
-import { every, Repeated } from '@hearth/timing';
+import { every, Repeated, untilAborted } from '@hearth/timing';
 import { encodeTime } from 'ulid';
 import { addDeadLetterRoutes } from './dead-letter.routes';
 import { TargetHost } from './target-host';
@@ -9,6 +9,8 @@ import { TargetOwnership } from './target-ownership';
 
 /** At shutdown. An attempt that is broken off is made again by the next process, so there is no need to wait longer. */
 const PATIENCE_MS = 2_000;
+/** When there is no time left; what is not given back then is taken over when its lease has run out. */
+const CLOSE_MS = 500;
 const CLEAN_EVERY_MS = 600_000;
 /** Dead letters, and what waits for a URL that is no longer configured. */
 const KEEP_DAYS = 30;
@@ -28,6 +30,7 @@ export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShut
     private readonly admin: AdminServer,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -40,7 +43,8 @@ export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShut
 
   async onApplicationShutdown(): Promise<void> {
     void this.cleaning?.stop();
-    await this.ownership.stop(Math.min(this.config.drainSeconds * 1_000, PATIENCE_MS));
+    const patienceMs = this.timeUp.aborted ? 0 : Math.min(this.config.drainSeconds * 1_000, PATIENCE_MS);
+    await untilAborted(this.timeUp, this.ownership.stop(patienceMs), CLOSE_MS);
   }
 
   private async clean(): Promise<void> {

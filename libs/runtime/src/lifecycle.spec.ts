@@ -163,12 +163,19 @@ describe('a process', () => {
   it('that cannot drain in time is ended with 1', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
     try {
-      const { host, running } = run(async () => ({ drain: stuck }), {
-        HEARTH_DRAIN_SECONDS: '7',
-      });
+      let isTimeUp = (): boolean => false;
+      const start: ServiceDefinition['start'] = async ({ timeUp }) => {
+        isTimeUp = () => timeUp.aborted;
+        return { drain: stuck };
+      };
+      const { host, running } = run(start, { HEARTH_DRAIN_SECONDS: '7' });
       await running;
       host.emit('SIGTERM');
-      jest.advanceTimersByTime(11_999);
+      jest.advanceTimersByTime(9_499);
+      expect(isTimeUp()).toBe(false);
+      jest.advanceTimersByTime(1);
+      expect(isTimeUp()).toBe(true);
+      jest.advanceTimersByTime(2_499);
       expect(host.codes).toEqual([]);
       jest.advanceTimersByTime(1);
       expect(host.codes).toEqual([1]);

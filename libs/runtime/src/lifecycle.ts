@@ -40,6 +40,8 @@ export interface ProcessHost {
 
 /** What a drain may take beyond `HEARTH_DRAIN_SECONDS`. Orchestrators kill after 30 s by default: stay below. */
 const DRAIN_GRACE_SECONDS = 5;
+/** Of these, what is left for closing when clients or servers have taken all the time that there was for them. */
+const CLOSING_SECONDS = 2.5;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
@@ -88,6 +90,7 @@ class Life {
   private readonly admin: AdminServer;
   private readonly secrets: SecretsWatch;
   private readonly interrupted = new AbortController();
+  private readonly timeUp = new AbortController();
   private starting: Promise<RunningService> | undefined;
   private port: number | undefined;
   /** Set when the end begins. */
@@ -116,8 +119,9 @@ class Life {
     });
     try {
       await this.admin.start();
-      const { config, logger, metrics, admin, interrupted } = this;
-      this.starting = this.definition.start({ config, logger, metrics, admin, interrupted: interrupted.signal });
+      const { config, logger, metrics, admin } = this;
+      const signals = { interrupted: this.interrupted.signal, timeUp: this.timeUp.signal };
+      this.starting = this.definition.start({ config, logger, metrics, admin, ...signals });
       const { port, failed } = await this.starting;
       this.port = port;
       started = true;
@@ -179,13 +183,12 @@ class Life {
 
   private async end(code: number): Promise<void> {
     this.exitCode = code;
-    const deadline = setTimeout(
-      () => {
-        this.logger.error('Draining took too long, giving up');
-        this.host.exit(1);
-      },
-      (this.config.drainSeconds + DRAIN_GRACE_SECONDS) * 1_000,
-    );
+    const deadlineMs = (this.config.drainSeconds + DRAIN_GRACE_SECONDS) * 1_000;
+    const timeUp = setTimeout(() => this.timeUp.abort(), deadlineMs - CLOSING_SECONDS * 1_000);
+    const deadline = setTimeout(() => {
+      this.logger.error('Draining took too long, giving up');
+      this.host.exit(1);
+    }, deadlineMs);
     try {
       this.admin.drain();
       this.secrets.stop();
@@ -200,6 +203,7 @@ class Life {
       this.logger.fatal({ err: error }, 'Draining failed');
       this.host.exit(1);
     } finally {
+      clearTimeout(timeUp);
       clearTimeout(deadline);
     }
   }

@@ -10,8 +10,9 @@ import { Tracing } from './log/tracing';
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
 export const CONFIG = Symbol('HearthConfig');
 export const LOGGER = Symbol('Logger');
-/** `interrupted` of the context. */
-export const INTERRUPTED = Symbol('AbortSignal');
+/** `interrupted` and `timeUp` of the context. */
+export const INTERRUPTED = Symbol('AbortSignal: interrupted');
+export const TIME_UP = Symbol('AbortSignal: time up');
 
 /** What every process has before its Nest application exists. */
 export interface ServiceContext {
@@ -21,6 +22,8 @@ export interface ServiceContext {
   readonly admin: AdminServer;
   /** Aborted when the process is told to end; a start that waits for something may reject with its reason. */
   readonly interrupted: AbortSignal;
+  /** Aborted when a drain has taken its time: nobody waits for clients or servers any more, everything closes. */
+  readonly timeUp: AbortSignal;
 }
 
 /** Gives every provider of a process its configuration, logger, metrics, admin port, live settings, API keys and tracing. */
@@ -32,6 +35,7 @@ export class ServiceModule {
       { provide: CONFIG, useValue: context.config },
       { provide: LOGGER, useValue: context.logger },
       { provide: INTERRUPTED, useValue: context.interrupted },
+      { provide: TIME_UP, useValue: context.timeUp },
       { provide: Metrics, useValue: context.metrics },
       { provide: AdminServer, useValue: context.admin },
       { provide: LiveSettings, useValue: context.config.live },

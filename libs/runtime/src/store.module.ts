@@ -6,12 +6,16 @@ import {
   openDatabase,
   untilReachable,
 } from '@hearth/store';
-import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import { untilAborted } from '@hearth/timing';
+import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import { ClockWatch } from './clock-watch';
 import { required, type HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
-import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
+import { CONFIG, INTERRUPTED, LOGGER, TIME_UP } from './service-module';
+
+/** Sessions that wait for an answer of a server that is away end with the process. */
+const CLOSE_MS = 500;
 
 /** What must be so before anything uses the database. It is repeated while Postgres is away. */
 export type PrepareStore = (database: Database, config: HearthConfig, logger: Logger) => Promise<void>;
@@ -20,7 +24,10 @@ export type PrepareStore = (database: Database, config: HearthConfig, logger: Lo
 @Global()
 @Module({})
 export class StoreModule implements OnApplicationShutdown {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
+  ) {}
 
   static of(prepare: PrepareStore): DynamicModule {
     const open = async (config: HearthConfig, logger: Logger, admin: AdminServer, interrupted: AbortSignal) => {
@@ -45,7 +52,7 @@ export class StoreModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.database.close();
+    await untilAborted(this.timeUp, this.database.close(), CLOSE_MS);
   }
 }
 

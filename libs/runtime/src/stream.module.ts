@@ -1,10 +1,14 @@
 import { Database } from '@hearth/store';
 import { ensureStreams, IngestPublisher, StreamConnection, untilAnswering } from '@hearth/stream';
-import { Global, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
+import { untilAborted } from '@hearth/timing';
+import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import type { HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
-import { CONFIG, INTERRUPTED, LOGGER } from './service-module';
+import { CONFIG, INTERRUPTED, LOGGER, TIME_UP } from './service-module';
+
+/** A connection whose server does not answer ends with the process. */
+const CLOSE_MS = 500;
 
 /** What must be so before anything is sent. It is repeated while JetStream does not answer. */
 export type PrepareStreams = (stream: StreamConnection, config: HearthConfig, logger: Logger) => Promise<unknown>;
@@ -19,6 +23,7 @@ export class StreamModule implements OnApplicationShutdown {
   constructor(
     private readonly stream: StreamConnection,
     private readonly ingest: IngestPublisher,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
   ) {}
 
   /** @param prepare for services that need the streams: they are kept from then on, and are part of `/readyz` */
@@ -59,6 +64,6 @@ export class StreamModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     this.ingest.close();
-    await this.stream.close();
+    await untilAborted(this.timeUp, this.stream.close(), CLOSE_MS);
   }
 }

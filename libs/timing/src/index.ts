@@ -1,2 +1,3 @@
 export { every, type Repeated } from './every';
+export { untilAborted } from './until-aborted';
 export { TimeoutError, within } from './within';

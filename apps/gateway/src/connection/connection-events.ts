@@ -3,6 +3,7 @@ import { Identity } from '@hearth/protocol';
 import { BackendEventName, Introduction } from '@hearth/wire';
 import { LiveSettings } from '@hearth/runtime';
 import { EventPublisher } from '@hearth/stream';
+import { untilAborted } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
 
@@ -23,6 +24,8 @@ const MAX_UNTOLD = 100_000;
 /** Longest that the end of the process waits for the ends of its connections to be told. */
 const SETTLE_MS = 10_000;
 const SETTLE_POLL_MS = 20;
+/** What is told in the end gets so long to arrive, however late it is. */
+const LAST_MS = 500;
 
 /**
  * The backend events of connections, in the order of the calls. The events of their subscriptions come from the owners of
@@ -65,12 +68,16 @@ export class ConnectionEvents {
     else void unsubscribed().then(tell);
   }
 
-  /** When the stream holds all events, or that takes too long: then none waits for others any more. */
-  async settle(): Promise<void> {
-    const endMs = Date.now() + SETTLE_MS;
-    while (this.untold.size > 0 && Date.now() < endMs) await delay(SETTLE_POLL_MS);
+  /**
+   * When the stream holds all events, or that takes too long: then none waits for others any more.
+   *
+   * @param timeUp aborted when it does
+   */
+  async settle(timeUp: AbortSignal): Promise<void> {
+    const endMs = performance.now() + SETTLE_MS;
+    while (this.untold.size > 0 && performance.now() < endMs && !timeUp.aborted) await delay(SETTLE_POLL_MS);
     for (const tell of this.untold) tell();
-    await this.publisher.settle();
+    await untilAborted(timeUp, this.publisher.settle(), LAST_MS);
   }
 
   private publish(name: BackendEventName, event: Introduction): void {

@@ -28,6 +28,8 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
     private readonly http: HttpServer,
     private readonly config: RealtimeConfig,
     private readonly handshake: Handshake,
+    /** Aborted when clients have had their time to leave. */
+    private readonly timeUp: AbortSignal,
   ) {}
 
   create(): RealtimeServer {
@@ -53,7 +55,7 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
     const server: RealtimeServer = {
       onConnect: (socket) => socket.terminate(),
       close: async () => {
-        await socketIo.close();
+        await socketIo.close(this.timeUp);
         this.http.off('upgrade', upgrade);
       },
     };

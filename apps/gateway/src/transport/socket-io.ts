@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { untilAborted } from '@hearth/timing';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -196,12 +197,15 @@ export class SocketIoTransport {
   /**
    * Ends what is left, and resolves once nobody needs the HTTP server any more: a client that polls learns of its close
    * from the answer to its next poll, which may be a connection of its own. One that is not back in time is cut off.
+   *
+   * @param timeUp aborted when nobody is waited for any more
    */
-  async close(): Promise<void> {
+  async close(timeUp: AbortSignal): Promise<void> {
     const { clients } = this.io.engine as unknown as { readonly clients: Readonly<Record<string, Session>> };
     const leaving = Object.values(clients).filter(({ readyState }) => readyState === 'closing');
     const gone = leaving.map((session) => new Promise<void>((resolve) => session.once('close', resolve)));
-    await Promise.race([Promise.all(gone), delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    const late = delay(CLOSE_TIMEOUT_MS, undefined, { ref: false });
+    await untilAborted(timeUp, Promise.race([Promise.all(gone), late]));
     this.io.engine.close();
   }
 

@@ -11,6 +11,7 @@ import { addDeadline } from './http-deadline';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
+import { OpenSockets } from './open-sockets';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
 import { UpgradableRequest } from './upgradable-request';
@@ -36,16 +37,20 @@ const MAX_PARAMETER_CHARACTERS = 16_384;
  *
  * Bodies arrive as raw bytes whatever their Content-Type (`rawBody`); every error, also those of the HTTP parser and
  * the router, has the shape of publish-api §9; duplicate slashes count as one. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
+ *
+ * @param timeUp cuts off who still keeps it from closing
  */
 export async function createHttpApp(
   module: Type | DynamicModule,
   config: HttpConfig,
   logger: Logger,
+  timeUp?: AbortSignal,
 ): Promise<NestFastifyApplication> {
   const instance: FastifyInstance = fastify(optionsOf(config, logger));
   takeRawBodies(instance);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
+  drainSockets(instance, timeUp);
   instance.server.headersTimeout = config.httpTimeoutMs;
   if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
   const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
@@ -117,6 +122,12 @@ function optionsOf(config: HttpConfig, logger: Logger) {
     frameworkErrors: (error: Error, _request: unknown, reply: unknown) => sendError(reply as ErrorReply, error, logger),
     clientErrorHandler: answerBrokenRequest,
   };
+}
+
+function drainSockets(instance: FastifyInstance, timeUp: AbortSignal | undefined): void {
+  const sockets = new OpenSockets(instance.server);
+  instance.addHook('preClose', async () => sockets.drain());
+  timeUp?.addEventListener('abort', () => sockets.hurry());
 }
 
 /** A media type Fastify would accept; anything else it refuses although nobody asked it to look. */
