@@ -91,7 +91,9 @@ async function main(): Promise<number> {
     process.once(signal, () => void stop().finally(() => process.exit(2)));
   try {
     const table = new RunTable();
-    const chaos = new Chaos(cluster, backend, paceMs, isVerbose ? (line) => say(`  ${line}`) : undefined);
+    const beganAt = Date.now();
+    const tell = (line: string): void => say(`  ${((Date.now() - beganAt) / 1_000).toFixed(1)} s: ${line}`);
+    const chaos = new Chaos(cluster, backend, paceMs, isVerbose ? tell : undefined);
     const endsAt = Date.now() + minutes * 60_000;
     let number = 0;
     for (const steps of planRounds(seed, size, faults)) {

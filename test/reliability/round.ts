@@ -55,6 +55,7 @@ export class Chaos {
     const load = new Load(this.cluster, { name, channels: CHANNELS, seed, paceMs: this.paceMs, isVaried: true });
     try {
       await load.start();
+      this.log('everybody is there');
       const course = new Course(this.cluster, load, this.log);
       for (const step of steps) await course.take(step);
       return await this.judge(load, course);
@@ -70,11 +71,14 @@ export class Chaos {
 
   private async judge(load: Load, course: Course): Promise<RoundResult> {
     const { journal, intruder } = load;
+    this.log('the last fault is healed');
     const evidence = await load.finish();
+    this.log('everybody is up to date');
     const ghosts = await load.ghosts();
     const { examples, ...counts } = judge(evidence);
     const { early, latenessMs } = firings(journal.intents, journal.fired, course.outages);
     load.abandon();
+    this.log('compared');
     const missing = await this.untilTold(() => this.backend.missing(journal.intents, this.ended));
     const events = this.backend.endRound(missing);
     this.ended = journal.connections.map(({ id, label, gateway }) => ({
