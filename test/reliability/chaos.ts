@@ -87,8 +87,16 @@ async function main(): Promise<number> {
     await cluster.stop();
     await backend.stop();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stop().finally(() => process.exit(2)));
+  const giveUp = (why: string): void => {
+    process.stderr.write(`the run itself failed: ${why}\n`);
+    void stop()
+      .catch(() => undefined)
+      .finally(() => process.exit(2));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => giveUp(signal));
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.once(event, (error: unknown) => giveUp(reasonOf(error)));
+  }
   try {
     const table = new RunTable();
     const beganAt = Date.now();
@@ -130,6 +138,7 @@ function keepLogs(cluster: Cluster, seed: number, round: number, result: RoundRe
   for (const node of cluster.nodes)
     writeFileSync(join(folder, `${node.label.replace(' ', '-')}.log`), node.lines.join('\n'));
   writeFileSync(join(folder, 'examples.txt'), result.examples.join('\n'));
+  result.pictures.forEach((picture, n) => writeFileSync(join(folder, `picture-${n + 1}.jsonl`), picture));
   const { intents, connections, table } = result.evidence;
   for (const [name, all] of Object.entries({ intents, connections, table })) {
     writeFileSync(join(folder, `${name}.jsonl`), all.map((one) => JSON.stringify(one)).join('\n'));
@@ -137,10 +146,12 @@ function keepLogs(cluster: Cluster, seed: number, round: number, result: RoundRe
   return folder;
 }
 
+const reasonOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`the run itself failed: ${error instanceof Error ? error.stack : String(error)}\n`);
+    process.stderr.write(`the run itself failed: ${reasonOf(error)}\n`);
     process.exit(2);
   },
 );

@@ -20,12 +20,26 @@ const READY_WITHIN_MS = 60_000;
 const KEPT_LINES = 2_000;
 /** A node whose clock is a year ahead takes the tokens of our clients, too. */
 const TOKEN_SECONDS = 2 * 366 * 86_400;
-const shiftedClock = join(__dirname, '../support/shifted-clock.cjs');
 
 /** How many nats-servers work as one. */
 export type NatsSize = 1 | 3;
 
 export type NatsServer = Pick<ClusterMember, 'url' | 'pid' | 'kill' | 'restart'>;
+
+/** Environment of a process that loads one of the scripts of `test/support` before anything else. */
+export type Preload = Readonly<Record<string, string>>;
+
+/** A process whose clock is ahead by so much. */
+export const clockShift = (ms: number): Preload =>
+  preload('shifted-clock.cjs', { HEARTH_TEST_CLOCK_SHIFT_MS: String(ms) });
+
+/** A gateway that breaks one promise. */
+export const mutant = (name: 'drop' | 'swap' | 'repeat' | 'permission'): Preload =>
+  preload('mutant.cjs', { HEARTH_TEST_MUTANT: name });
+
+function preload(script: string, env: Preload): Preload {
+  return { ...env, NODE_OPTIONS: `--require=${join(__dirname, '../support', script)}` };
+}
 
 export interface ClusterSettings {
   /** Of all processes, beside what a cluster has anyway. */
@@ -83,17 +97,15 @@ export class Node {
     return [...this.earlierLines, ...(this.process?.lines ?? [])];
   }
 
-  /** @param clockShiftMs how far its clock is ahead */
-  async start(clockShiftMs = 0): Promise<void> {
+  /** @param different a script that it loads first, with variables of its own: a process that is not as it should be */
+  async start(different?: Preload): Promise<void> {
     this.ports ??= await Promise.all([freePort(), freePort()]);
     const [port, adminPort] = this.ports.map(String);
-    const shift = { NODE_OPTIONS: `--require=${shiftedClock}`, HEARTH_TEST_CLOCK_SHIFT_MS: String(clockShiftMs) };
-    const clock: Record<string, string> = clockShiftMs === 0 ? {} : shift;
-    const env = { ...this.env, ...clock, HEARTH_PORT: port ?? '', HEARTH_ADMIN_PORT: adminPort ?? '' };
-    this.earlierLines = this.lines.slice(-KEPT_LINES);
-    this.process = undefined;
+    const env = { ...this.env, ...different, HEARTH_PORT: port ?? '', HEARTH_ADMIN_PORT: adminPort ?? '' };
+    const earlierLines = this.lines.slice(-KEPT_LINES);
     const app = await startApp(this.name, env, { readyWithinMs: READY_WITHIN_MS });
     this.process = app;
+    this.earlierLines = earlierLines;
     this.hasEnded = false;
     this.isMeantToEnd = false;
     void app.exited.then((exit) => {

@@ -55,6 +55,7 @@ export const FAULTS = {
     ms: MOMENT,
   },
   'pause readers': { parts: ['clients'], ms: OUTAGE_MS },
+  'storm of connections': { parts: ['clients'], ms: MOMENT },
   'reconnect everybody': { parts: ['clients'], ms: MOMENT },
   'cut NATS node off': { parts: ['nats'], ms: OUTAGE_MS, needsThree: true },
   'silence NATS node': { parts: ['nats'], ms: OUTAGE_MS, needsThree: true },

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually';
 import type { TestNatsCluster } from '../support/nats-cluster';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Direction } from '../support/tcp-proxy';
-import { type Cluster, type NatsServer, type Node, PARTITIONS } from './cluster';
+import { clockShift, type Cluster, type NatsServer, type Node, PARTITIONS } from './cluster';
 import type { Blow, Fault } from './fault-plan';
 import type { Load } from './load';
 
@@ -90,6 +90,7 @@ const INFLICT: Readonly<Record<Fault, Inflict>> = {
     }
   },
   'pause readers': (_cluster, { ms }, load) => load.pauseReaders(ms),
+  'storm of connections': (_cluster, _blow, load) => load.storm(),
   'reconnect everybody': async (_cluster, _blow, load) => load.dropEverybody(),
   'cut NATS node off': ({ natsCluster }, { target, ms }) => isolate(natsCluster, target, ms, 'isolate'),
   'silence NATS node': ({ natsCluster }, { target, ms }) => isolate(natsCluster, target, ms, 'silence'),
@@ -151,7 +152,7 @@ async function slowDown(nodes: readonly Node[], blow: Blow): Promise<void> {
 async function shiftClock(nodes: readonly Node[], blow: Blow): Promise<void> {
   const node = pick(nodes, blow);
   await node.stop();
-  await node.start(CLOCK_SHIFTS_MS[Math.floor(blow.choice * CLOCK_SHIFTS_MS.length)]);
+  await node.start(clockShift(CLOCK_SHIFTS_MS[Math.floor(blow.choice * CLOCK_SHIFTS_MS.length)] ?? 0));
   await delay(blow.ms);
   await node.stop();
   await node.start();

@@ -5,6 +5,7 @@ import { ClientSocket, openSocket } from './client-socket';
 import type { Journal } from './journal';
 
 const PAUSE_MS = 500;
+const ROUNDS_PER_CONNECTION = 3;
 /** The event that it has no right to publish; whoever gets one has got what was refused. */
 export const STOLEN_EVENT = 'stolen';
 
@@ -69,7 +70,7 @@ export class Intruder {
   }
 
   private async run(): Promise<void> {
-    while (!this.isStopping) {
+    for (let round = 1; !this.isStopping; round++) {
       const channel = this.channels[this.n % this.channels.length] ?? '';
       this.socket?.send({ event: 'hotsock.subscribe', ...{ channel } });
       for (const target of [channel, this.ownChannel]) {
@@ -79,6 +80,8 @@ export class Intruder {
         this.socket?.send({ event: STOLEN_EVENT, ...{ channel: target, data } });
       }
       await delay(PAUSE_MS);
+      // Next time it tries the other gateway.
+      if (round % ROUNDS_PER_CONNECTION === 0) this.socket?.terminate();
     }
   }
 }

@@ -59,10 +59,14 @@ export interface SubscriptionLog {
   readonly confirmedAt: number;
   /** Where it was to go on, and whether it was told that nothing is missing (resume §1). */
   readonly resume?: {
-    /** Id of the last message it had seen, if it had seen one. */
+    /** What it said: id of the last message it had seen. None where it had seen none, or where some of them were missing. */
     readonly after: string | undefined;
-    /** From when on its token shows the channel. */
+    /** Id of the last message it had seen, missing ones or not. */
+    readonly seen: string | undefined;
+    /** From when on its token shows all of the channel, surely. */
     readonly since: number;
+    /** From when on it may show the channel: since its first subscription, or since the first one after a gap. */
+    readonly visibleSince: number;
     readonly complete: boolean;
   };
   /** What it was told that it misses (resume §4): between two ids, the latter unknown where nothing has come since. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
+import { openSocket } from './client-socket';
 import { Cluster } from './cluster';
 import { Intruder } from './intruder';
 import { Intent, Journal, messageKey } from './journal';
@@ -8,6 +9,7 @@ import { readHistory, readTable } from './kept';
 import { Evidence } from './oracle';
 import { documentOf, HttpPublisher, post, SocketPublisher } from './publishers';
 import { generator } from './random';
+import { StorageLoad } from './storage-load';
 import { Subscriber } from './subscriber';
 
 export interface LoadOptions {
@@ -18,7 +20,7 @@ export interface LoadOptions {
   readonly seed?: number;
   /** Pause of each publisher after each message, ms. */
   readonly paceMs?: number;
-  /** Adds a presence channel, Socket.IO clients, a publisher that signs as AWS SDKs do, schedules, and an intruder. */
+  /** Adds a presence channel, Socket.IO clients, publishers as AWS SDKs are, twins, schedules, storage, and an intruder. */
   readonly isVaried?: boolean;
 }
 
@@ -27,6 +29,9 @@ const PRESENCE = 'members';
 /** Of the messages that are published by HTTP in a varied load, one of so many has an event for backends. */
 const EVENT_EVERY = 6;
 const AHEAD_MS = [1_000, 5_000] as const;
+/** Connections of a storm, for each gateway: the list of members that each is told grows with every one. */
+const STORM = 60;
+const STORM_MS = 1_000;
 
 /**
  * Publishers by every route and subscribers of every kind on a cluster, and everything they saw.
@@ -42,6 +47,7 @@ export class Load {
   /** What it waited for in vain, in words: a cluster that does not heal. */
   readonly stuck: string[] = [];
   readonly intruder: Intruder | undefined;
+  readonly storage: StorageLoad | undefined;
   readonly channels: readonly string[];
   private readonly restless: readonly Subscriber[];
   private readonly httpPublishers: readonly HttpPublisher[];
@@ -95,7 +101,10 @@ export class Load {
       channels,
       ...(isVaried ? { eventEvery: EVENT_EVERY } : {}),
     };
-    const http = (own: string, more: { batch?: number; paceMs?: number; aheadMs?: typeof AHEAD_MS; aws?: boolean }) =>
+    const http = (
+      own: string,
+      more: { batch?: number; paceMs?: number; aheadMs?: typeof AHEAD_MS; aws?: boolean; isTwin?: boolean },
+    ) =>
       new HttpPublisher(this.journal, {
         ...publisher,
         paceMs: paceMs * (more.batch ?? 1),
@@ -106,10 +115,17 @@ export class Load {
     this.httpPublishers = [
       ...[1, 1, 1, 10].map((batch, index) => http(`http-${index}`, { batch })),
       ...(isVaried
-        ? [http('lambda', { aws: true }), http('scheduler', { aheadMs: AHEAD_MS, paceMs: 4 * paceMs })]
+        ? [
+            http('lambda', { aws: true }),
+            http('twins', { isTwin: true, paceMs: 4 * paceMs }),
+            http('scheduler', { aheadMs: AHEAD_MS, paceMs: 4 * paceMs }),
+          ]
         : []),
     ];
-    if (isVaried) this.intruder = new Intruder(cluster, this.journal, `${name} intruder`.replace(' ', '-'), channels);
+    if (isVaried) {
+      this.intruder = new Intruder(cluster, this.journal, `${name}-intruder`, channels);
+      this.storage = new StorageLoad(cluster, this.journal, name, 4 * paceMs);
+    }
   }
 
   private get clients(): readonly Subscriber[] {
@@ -126,6 +142,7 @@ export class Load {
     await this.everybodySubscribed();
     for (const publisher of this.httpPublishers) publisher.start();
     this.intruder?.start();
+    this.storage?.start();
   }
 
   /** Waits until every publisher got `messages` further ones accepted. */
@@ -162,6 +179,21 @@ export class Load {
     for (const client of this.restless) client.drop();
   }
 
+  /** Many come at once to each gateway, enter what there is to enter, and are gone without a word. */
+  async storm(): Promise<void> {
+    const { cluster } = this;
+    const [standard = '', ...others] = this.channels;
+    const entered = Object.fromEntries([standard, others.at(-1) ?? ''].map((name) => [name, { autoSubscribe: true }]));
+    const sockets = cluster.gatewayUrls.flatMap((url, gateway) =>
+      Array.from({ length: STORM }, (_, n) => {
+        const token = cluster.tokenFor(`storm-${gateway}-${n}`, entered);
+        return openSocket('websocket', url, token, { onFrame: () => undefined, onClose: () => undefined });
+      }),
+    );
+    await delay(STORM_MS);
+    for (const socket of sockets) socket.terminate();
+  }
+
   /** Breaks every connection at once. */
   dropEverybody(): void {
     for (const client of this.clients) client.drop();
@@ -193,6 +225,7 @@ export class Load {
       ...this.httpPublishers.map((publisher) => publisher.stop()),
       ...this.socketPublishers.map((publisher) => publisher.fallSilent()),
       this.intruder?.stop(),
+      this.storage?.fallSilent(),
     ]);
     for (const client of this.clients) client.settleDown();
     await this.orStuck(this.everybodySubscribed());
@@ -225,6 +258,7 @@ export class Load {
     for (const publisher of this.httpPublishers) publisher.abandon();
     for (const publisher of this.socketPublishers) void publisher.fallSilent();
     void this.intruder?.stop();
+    this.storage?.stop();
   }
 
   /** What was compared, in one line. */

@@ -66,6 +66,14 @@ function flawless(): Case {
   };
 }
 
+const resumedBehind = (after: string, complete: boolean) => ({
+  after,
+  seen: after,
+  since: 0,
+  visibleSince: 0,
+  complete,
+});
+
 function found(evidence: Evidence): Partial<Record<Offence, number>> {
   const { examples, ...counts } = judge(evidence);
   const offences = Object.entries(counts).filter(([, count]) => count > 0);
@@ -255,7 +263,7 @@ describe('the oracle', () => {
     const resumedAfter = (place: number, complete: boolean): Case => {
       const spoiled = flawless();
       const { subscriptions } = spoiled.connections[1]!;
-      subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[place]!.id, since: 0, complete } };
+      subscriptions[0] = { ...subscriptions[0]!, resume: resumedBehind(all[place]!.id, complete) };
       return spoiled;
     };
     expect(judge(resumedAfter(6_049, true))).toEqual(NO_OFFENCE);
@@ -268,7 +276,10 @@ describe('the oracle', () => {
     const resumedSince = (since: number): Case => {
       const spoiled = flawless();
       const { subscriptions } = spoiled.connections[1]!;
-      subscriptions[0] = { ...subscriptions[0]!, resume: { after: undefined, since, complete: true } };
+      subscriptions[0] = {
+        ...subscriptions[0]!,
+        resume: { after: undefined, seen: undefined, since, visibleSince: since, complete: true },
+      };
       return spoiled;
     };
     const { intendedAt } = flawless().intents[6_050]!;
@@ -281,7 +292,7 @@ describe('the oracle', () => {
   it('accepts that a resume leaves out what its client sent without echo on the connection before', () => {
     const spoiled = flawless();
     const { subscriptions, arrivals } = spoiled.connections[1]!;
-    subscriptions[0] = { ...subscriptions[0]!, resume: { after: all[6_048]!.id, since: 0, complete: true } };
+    subscriptions[0] = { ...subscriptions[0]!, resume: resumedBehind(all[6_048]!.id, true) };
     Object.assign(spoiled.intents[6_049]!, { exceptConnection: 's0#1' });
     expect(judge(spoiled)).toEqual(NO_OFFENCE);
     arrivals.splice(0, 1);

@@ -209,12 +209,12 @@ class Trial {
       }
       received.get(subscription)?.push(id);
       const { askedAt, resume } = subscription;
-      if (resume?.after !== undefined && id <= resume.after) {
+      if (resume?.seen !== undefined && id <= resume.seen) {
         this.report('repeated', `${where()}, seen before its resume`);
       }
       if (
         resume?.after === undefined &&
-        (deliveredAt.get(deliveryKey(connection, id)) ?? at) < (resume?.since ?? askedAt)
+        (deliveredAt.get(deliveryKey(connection, id)) ?? at) < (resume?.visibleSince ?? askedAt)
       ) {
         this.report('leaked', `${where()}, which its gateway had delivered before it asked for anything`);
       }

@@ -24,6 +24,8 @@ export interface PublisherOptions {
   readonly awsKey?: AwsKey;
   /** Every so many messages, one has an event for backends; none, if not given. */
   readonly eventEvery?: number;
+  /** Publishes each message twice, at the same instant to two nodes, with one deduplicationId. */
+  readonly isTwin?: boolean;
   /** Schedules its messages for a moment between these two from now, ms; else they are published at once. */
   readonly aheadMs?: readonly [least: number, most: number];
 }
@@ -134,15 +136,21 @@ export class HttpPublisher {
   private async run(): Promise<void> {
     for (let request = 0; !this.isStopping; request++) {
       const intents = Array.from({ length: this.batch }, () => this.intend(request));
-      await this.publish(intents, request);
+      const twins = this.options.isTwin === true ? intents.map((intent) => this.twinOf(intent)) : [];
+      await Promise.all([
+        this.publish(intents, request),
+        ...(twins.length > 0 ? [this.publish(twins, request + 1)] : []),
+      ]);
       await delay(this.options.paceMs);
     }
   }
 
   private intend(request: number): Intent {
-    const { name, channels, eventEvery = Infinity, aheadMs } = this.options;
+    const { name, channels, eventEvery = Infinity, aheadMs, isTwin = false } = this.options;
     const n = this.n++;
-    const { isKept, isDeduplicated } = kindOf(this.batch > 1 ? request : n);
+    const { isKept, isDeduplicated } = isTwin
+      ? { isKept: n % 4 < 2, isDeduplicated: true }
+      : kindOf(this.batch > 1 ? request : n);
     // A schedule is to the second. Once its time has come it is refused, so it is not tried again.
     const dueMs =
       aheadMs && Math.ceil((Date.now() + aheadMs[0] + ((n % 7) / 7) * (aheadMs[1] - aheadMs[0])) / 1_000) * 1_000;
@@ -154,9 +162,15 @@ export class HttpPublisher {
       isKept,
       deduplicationId: isDeduplicated && dueMs === undefined ? messageKey(name, n) : undefined,
       dueMs,
-      hasEvent: n % eventEvery === 0,
+      // Which of two twins comes is not known, so nobody waits for its event.
+      hasEvent: !isTwin && n % eventEvery === 0,
       line: this.batch > 1 ? `${name} ${request}` : undefined,
     });
+  }
+
+  /** Another message that is the same for whoever deduplicates. */
+  private twinOf({ publisher, channel, isKept, deduplicationId }: Intent): Intent {
+    return this.journal.intend({ publisher, n: this.n++, channel, isKept, deduplicationId });
   }
 
   /** With a deduplicationId it is tried until it is known to be accepted; without, there is one try. */

@@ -8,6 +8,7 @@ import type { ConnectionLog } from './journal';
 import { Load } from './load';
 import { type Evidence, judge, type Offence } from './oracle';
 import { firings, type Outage } from './punctuality';
+import { statePicture } from './state-picture';
 
 /** What a round found: every count is of broken promises, but for `told`. */
 export interface RoundResult {
@@ -21,6 +22,8 @@ export interface RoundResult {
   readonly examples: readonly string[];
   /** Faults that could not be made. */
   readonly skipped: readonly string[];
+  /** Streams and partitions when somebody waited in vain; empty when nobody did. */
+  readonly pictures: readonly string[];
   /** What was compared, for whoever looks for the reason. */
   readonly evidence: Evidence;
 }
@@ -76,6 +79,7 @@ export class Chaos {
     this.log('everybody is up to date');
     const ghosts = await load.ghosts();
     const { examples, ...counts } = judge(evidence);
+    const storage = await load.storage?.judge();
     const { early, latenessMs } = firings(journal.intents, journal.fired, course.outages);
     load.abandon();
     this.log('compared');
@@ -95,6 +99,9 @@ export class Chaos {
     return {
       counts: {
         ...counts,
+        lost: counts.lost + (storage?.lost.length ?? 0),
+        inverted: counts.inverted + (storage?.inverted.length ?? 0),
+        disagreeing: counts.disagreeing + (storage?.disagreeing.length ?? 0),
         leaked: counts.leaked + leaks.length,
         early: early.length,
         ghosts: ghosts.length,
@@ -119,9 +126,13 @@ export class Chaos {
       recoveryMs: course.recoveryMs,
       examples: [
         ...examples,
+        ...Object.values(storage ?? {})
+          .flat()
+          .slice(0, 10),
         ...[leaks, early, ghosts, events.examples, stuck, ended, complaints].flatMap((all) => all.slice(0, 10)),
       ],
       skipped: course.skipped,
+      pictures: course.pictures,
       evidence,
     };
   }
@@ -138,6 +149,7 @@ export class Chaos {
 class Course {
   readonly stuck: string[] = [];
   readonly skipped: string[] = [];
+  readonly pictures: string[] = [];
   readonly outages: Outage[] = [];
   readonly recoveryMs = new Map<Fault, number>();
   faults = 0;
@@ -158,6 +170,7 @@ class Course {
       await this.load.progress(1, HEALS_WITHIN_MS);
     } catch (error) {
       this.stuck.push(`after ${namesOf(blows)}: ${(error as Error).message}`);
+      this.pictures.push(await statePicture(this.cluster));
     }
     const recoveredMs = Date.now();
     for (const { fault } of blows) {

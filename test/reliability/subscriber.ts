@@ -28,8 +28,12 @@ interface Point {
   /** Id of the last message it has seen. */
   after?: string;
   token?: string;
-  /** From when on the token shows the channel: the confirmation of the subscription that it goes back to. */
+  /** Id of the last message it has seen, a gap behind it or not. */
+  seen?: string;
+  /** From when on the token shows all of the channel, surely: the confirmation of the subscription that it goes back to. */
   since: number;
+  /** From when on the token may show the channel. */
+  visibleSince: number;
 }
 
 /**
@@ -201,18 +205,17 @@ export class Subscriber {
     if (point !== undefined) this.resumes[complete === true ? 'complete' : 'incomplete']++;
     if (data.members !== undefined) this.members.set(channel, data.members);
     if (data.resume !== undefined) {
-      const since = complete === true && point !== undefined ? point.since : confirmedAt;
-      // What is missing is missing: it goes on with what comes now (resume §6).
-      const after = complete === true ? point?.after : undefined;
-      this.points.set(channel, { after, token: data.resume.token, since });
+      const { seen, visibleSince = confirmedAt } = point ?? {};
+      // What is missing is missing: it goes on with what comes now (resume §6), or with what of it is known.
+      const { after, since } =
+        complete === true && point !== undefined ? point : { after: undefined, since: confirmedAt };
+      this.points.set(channel, { after, token: data.resume.token, seen, since, visibleSince });
     }
     const subscription: SubscriptionLog = {
       channel,
       askedAt,
       confirmedAt,
-      ...(point === undefined
-        ? {}
-        : { resume: { after: point.after, since: point.since, complete: complete === true } }),
+      ...(point === undefined ? {} : { resume: { ...pointOf(point), complete: complete === true } }),
       holes: [],
       endedAt: Infinity,
     };
@@ -248,10 +251,12 @@ export class Subscriber {
     this.onArrival(arrival);
     this.got.add(arrival.message);
     const point = this.points.get(arrival.channel);
-    if (point !== undefined) point.after = arrival.id;
+    if (point !== undefined) point.after = point.seen = arrival.id;
     if (log.arrivals.length >= this.leavesAt && !this.isSettled) this.socket?.terminate();
   }
 }
+
+const pointOf = ({ after, seen, since, visibleSince }: Point) => ({ after, seen, since, visibleSince });
 
 /** A message as the oracle compares it, from a frame, a row of the table or an entry of history. */
 export function sightingOf(message: Frame): Omit<Arrival, 'at'> {
