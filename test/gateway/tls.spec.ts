@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { get as httpsGet } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { io } from 'socket.io-client';
@@ -12,9 +14,11 @@ let folder: string;
 let ca: Buffer;
 let testbed: Testbed;
 
+const file = (name: string): string => join(folder, `${name}.pem`);
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hearth-test-tls-'));
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const [key, certificate] = [file('key'), file('cert')];
   execFileSync('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'],
     ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate],
@@ -57,6 +61,16 @@ describe('own TLS (HEARTH_TLS_CERT_FILE, HEARTH_TLS_KEY_FILE)', () => {
     } finally {
       socket.close();
     }
+  });
+
+  it('keeps no connection on which TLS does not begin', async () => {
+    const gateway = await testbed.anotherGateway({
+      tlsCertFile: file('cert'),
+      tlsKeyFile: file('key'),
+      httpTimeoutMs: 500,
+    });
+    const socket = connect(Number(new URL(gateway.httpUrl).port), '127.0.0.1').resume();
+    await once(socket, 'close');
   });
 
   it('serves HTTP, and to nobody without TLS', async () => {

@@ -77,11 +77,25 @@ class Encoder {
 /** type, number of attachments, namespace, acknowledgement id, JSON */
 const PACKET = /^([0-6])(?:(\d{1,3})-)?(?:(\/[^,]{0,255})(?:,|$))?(\d{1,15})?(?=[[{"]|$)([^]*)$/;
 
-/** Parses what clients send; a packet that cannot be one throws, which closes the connection. */
-class Decoder extends EventEmitter {
+/** So often a session may ask for a namespace: each time has an answer that it need not read. */
+const MAX_CONNECTS = 10;
+
+/**
+ * Parses what the client of one session sends; a packet that cannot be one, or comes before it may, throws, which closes
+ * the session. It begins with CONNECT, and until that is answered nothing else may come (limits §6).
+ */
+export class Decoder extends EventEmitter {
   private attachments = 0;
+  private connects = 0;
+  private state: 'new' | 'asked' | 'connected' = 'new';
+
+  /** CONNECT has been answered. */
+  answered(isConnected: boolean): void {
+    this.state = isConnected ? 'connected' : 'new';
+  }
 
   add(received: unknown): void {
+    if (this.state === 'asked') throw new Error('a packet before the answer to CONNECT');
     if (typeof received !== 'string') return this.skipAttachment();
     const match = PACKET.exec(received);
     if (match === null || this.attachments > 0) throw new Error('not a packet');
@@ -110,6 +124,8 @@ class Decoder extends EventEmitter {
         // Binary data has no JSON form: the frame counts as unreadable, its parts are dropped when they arrive.
         return framePacket(nsp, undefined, id);
       case CONNECT:
+        if (++this.connects > MAX_CONNECTS) throw new Error('too many CONNECTs');
+        if (this.state === 'new') this.state = 'asked';
         return { type, nsp, data: json === '' ? undefined : jsonObject(json) };
       case DISCONNECT:
         return { type, nsp };

@@ -1,13 +1,15 @@
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { protocolErrorOf } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { FrameBatch, writeWithout } from '../frames/frame-batch';
+import { BoundedWebSocketServer, CLOSE_TIMEOUT_MS } from './bounded-web-sockets';
 import { Admission, Handshake } from './handshake';
-import { FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './socket-io-packets';
+import { Decoder, FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './socket-io-packets';
+import { boundSession, type Session } from './socket-io-session';
 
 /** Without the trailing slash, as Socket.IO wants it. */
 const PATH = '/socket.io';
@@ -18,27 +20,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * what is on its way to that takes a round trip, so this is many a second.
  */
 const SURPLUS_SESSIONS = 256;
-/** A client that does not take what is left to send is cut off after this time. */
-const CLOSE_TIMEOUT_MS = 3_000;
 /** Engine.IO always pings; this is as good as never. Clients add interval and timeout up to what one timer can hold. */
 const NEVER_MS = 2 ** 30 - 1;
-
-/** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
-interface Session {
-  readonly readyState: string;
-  /** The HTTP request that opened it, with all its headers. */
-  request: unknown;
-  readonly transport: {
-    readonly name: string;
-    /** Of the WebSocket transport. */
-    readonly socket?: { pause(): void; resume(): void; terminate(): void };
-    /** Of long-polling: how long it waits for the client to fetch the close. */
-    closeTimeout?: number;
-  };
-  write(packet: string, options: { compress: false; wsPreEncodedFrame?: readonly Buffer[] }, sent: () => void): void;
-  close(discard?: boolean): void;
-  once(event: 'close', listener: () => void): void;
-}
 
 interface ClientEvents {
   [FRAME_EVENT]: (text: string | undefined, answerId: number | undefined) => void;
@@ -59,7 +42,7 @@ class SocketIoClient implements ClientSocket {
   };
 
   constructor(private readonly socket: ServerSocket) {
-    this.session = socket.conn;
+    this.session = socket.conn as unknown as Session;
     socket.on(FRAME_EVENT, (text, answerId) => this.receiver?.receive(text, answerId));
     socket.on('disconnect', () => {
       this.receiver?.closed();
@@ -152,8 +135,8 @@ export interface SocketIoOptions {
 /** The Socket.IO transport: path `/socket.io/`, namespace `/`, WebSocket and long-polling (websocket-protocol §11). */
 export class SocketIoTransport {
   private readonly io: Server;
-  /** Sessions that have shown their token. */
-  private readonly admitted = new WeakSet<object>();
+  /** Lifts the bounds of sessions that have not shown their token. */
+  private readonly bounds = new WeakMap<Session, () => void>();
 
   constructor(
     options: SocketIoOptions,
@@ -165,6 +148,7 @@ export class SocketIoTransport {
       path: PATH,
       serveClient: false,
       parser: SocketIoParser,
+      wsEngine: BoundedWebSocketServer,
       connectTimeout: CONNECT_TIMEOUT_MS,
       pingInterval: pingMs,
       // Together with the interval: gone after two missed pings, as for native clients.
@@ -192,6 +176,7 @@ export class SocketIoTransport {
   /** Takes the requests and upgrades of its path from the HTTP server and leaves all others to it. */
   attach(server: HttpServer): void {
     this.io.attach(server, { path: PATH, destroyUpgrade: false });
+    this.io.engine.on('connection', (session: Session) => this.bounds.set(session, boundSession(session)));
   }
 
   /**
@@ -217,7 +202,6 @@ export class SocketIoTransport {
   private async admit(socket: ServerSocket): Promise<void> {
     const session = socket.conn as unknown as Session;
     try {
-      if (this.admitted.has(session)) throw new ProtocolError('UNAUTHORIZED', 'this session is in use');
       const { auth, query } = socket.handshake;
       const resume: unknown = auth.resume ?? query.resume;
       const admission = await this.handshake.admit(socket.request, auth.token ?? query.token, resume);
@@ -225,9 +209,9 @@ export class SocketIoTransport {
       session.once('close', () => admission.release());
       // It may have left while its token was being checked.
       if (session.readyState === 'closed') admission.release();
-      this.admitted.add(session);
       socket.data.admission = admission;
     } catch (error) {
+      decoderOf(socket).answered(false);
       throw connectError(error);
     }
   }
@@ -235,11 +219,20 @@ export class SocketIoTransport {
   private accept(socket: ServerSocket): void {
     const { admission } = socket.data;
     if (admission === undefined) return void socket.disconnect(true);
+    const session = socket.conn as unknown as Session;
+    decoderOf(socket).answered(true);
+    this.bounds.get(session)?.();
+    this.bounds.delete(session);
     this.connected(new SocketIoClient(socket), admission.opening);
     admission.release();
     // Nobody needs it any more, and it is larger than all the rest of a connection.
-    (socket.conn as unknown as Session).request = null;
+    session.request = null;
   }
+}
+
+/** What parses what the client of this socket sends. */
+function decoderOf({ client }: ServerSocket): Decoder {
+  return (client as unknown as { decoder: Decoder }).decoder;
 }
 
 /** What the client's `connect_error` listener gets: `err.data` is `{code, message}`. */

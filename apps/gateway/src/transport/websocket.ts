@@ -2,16 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { RawData, WebSocket, WebSocketServer } from 'ws';
+import { RawData, WebSocket } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
+import { BoundedWebSocketServer } from './bounded-web-sockets';
 import { descriptorOf, writeNow } from './direct-write';
 import { FrameBatch, webSocketFrame, writeWithout } from '../frames/frame-batch';
 import { Handshake } from './handshake';
 import { handshakeRefusal } from './handshake-refusal';
 
-/** A client that does not answer our close is cut off after this time. It also bounds how long a slow one is kept. */
-const CLOSE_TIMEOUT_MS = 3_000;
 /** Protocol pings without an answer before a client counts as gone (websocket-protocol §2). */
 const MISSED_PINGS = 2;
 /** An empty ping (RFC 6455 §5.5.2). */
@@ -150,7 +149,7 @@ export interface WebSocketOptions {
 
 /** The native transport: upgrades on the configured paths (websocket-protocol §1). */
 export class WebSocketTransport {
-  private readonly server: WebSocketServer;
+  private readonly server: BoundedWebSocketServer;
   private readonly paths: ReadonlySet<string>;
 
   constructor(
@@ -159,16 +158,13 @@ export class WebSocketTransport {
     private readonly connected: (socket: ClientSocket, opening: Opening) => void,
   ) {
     this.paths = new Set(options.paths);
-    const settings = {
+    this.server = new BoundedWebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: options.maxMessageBytes,
-      // Not in the type package yet.
-      closeTimeout: CLOSE_TIMEOUT_MS,
       WebSocket: NativeWebSocket,
-    };
-    this.server = new WebSocketServer(settings);
+    });
   }
 
   /** Takes an upgrade request of the HTTP server. */

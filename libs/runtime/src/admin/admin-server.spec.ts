@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { connect, type AddressInfo } from 'node:net';
 import { AdminServer } from './admin-server';
 
 let admin: AdminServer;
@@ -103,6 +104,18 @@ describe('the admin port', () => {
     const headers = { origin: 'https://example.com' };
     expect((await get('/do', { method: 'POST', headers })).status).toBe(403);
     expect(done).toBe(0);
+  });
+
+  it('keeps nobody who says nothing, or not enough', async () => {
+    const ends = [
+      '',
+      'GET /healthz HTTP/1.1\r\n',
+      'GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na',
+    ].map(async (begun) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(begun)).resume();
+      await once(socket, 'close');
+    });
+    await Promise.all(ends);
   });
 
   it('tells when there is no such address', async () => {

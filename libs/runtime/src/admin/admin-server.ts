@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { listenError } from '../http/listen-error';
+import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
 import { redactText } from '../log/redaction';
 import { within } from '@hearth/timing';
 
@@ -48,7 +49,13 @@ export class AdminServer {
   #draining = false;
 
   constructor(private readonly options: AdminServerOptions) {
-    this.#server = createServer((request, response) => void this.answer(request, response));
+    // Nothing that is asked here has a body, so the whole request has no longer than its head.
+    const times = {
+      headersTimeout: HEAD_TIMEOUT_MS,
+      requestTimeout: HEAD_TIMEOUT_MS,
+      connectionsCheckingInterval: SLOW_CHECK_MS,
+    };
+    this.#server = createServer(times, (request, response) => void this.answer(request, response));
     this.#routes = [
       { method: 'GET', path: /^\/healthz$/, answer: async () => ({ status: 200, body: { status: 'up' } }) },
       { method: 'GET', path: /^\/readyz$/, answer: () => this.readiness() },

@@ -187,7 +187,7 @@ export const VARIABLES = {
     }),
     httpTimeoutMs: variable('HEARTH_HTTP_TIMEOUT_MS', integer(100, 600_000), '5000', {
       meaning:
-        'Time to answer a request before `503`, and to receive its headers before `408`; four times that for the body.',
+        'Time to answer a request before `503`, and to receive its headers before `408`, which have 5 s at most; four times that for the body.',
     }),
     consoleEnabled: variable('HEARTH_CONSOLE_ENABLED', flag(), 'true', { meaning: 'Web console at `/console`.' }),
   }),

@@ -119,10 +119,10 @@ function send(
 }
 
 /** Writes bytes to a bare socket and gives everything that came back when the server has closed it. */
-function sendBytes(bytes: string): Promise<string> {
+function sendBytes(bytes: string, at = port): Promise<string> {
   return new Promise((resolve, reject) => {
     let received = '';
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    const socket = connect(at, '127.0.0.1', () => socket.write(bytes));
     socket.on('data', (chunk) => (received += chunk.toString()));
     socket.on('error', reject);
     socket.on('close', () => resolve(received));
@@ -277,7 +277,20 @@ describe('what is not HTTP as it should be', () => {
   });
 
   it('gets 408 when the headers do not come', async () => {
-    expect(errorOf(await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\n'))).toMatchObject({ status: 408 });
+    for (const begun of ['POST /echo HTTP/1.1\r\nHost: x\r\n', 'P', '']) {
+      expect(errorOf(await sendBytes(begun))).toMatchObject({ status: 408 });
+    }
+  });
+
+  it('gets 408 after 5 s, however long an answer may take', async () => {
+    const logger = createLogger({ level: 'INFO', service: 'test' }, { write: () => {} });
+    const patient = await createHttpApp(TestModule, { ...config, httpTimeoutMs: 600_000 }, logger);
+    await patient.listen(0, '127.0.0.1');
+    const { port: at } = patient.getHttpServer().address() as AddressInfo;
+    for (const answer of await Promise.all([sendBytes('', at), sendBytes('GET / HTTP/1.1\r\n', at)])) {
+      expect(errorOf(answer)).toMatchObject({ status: 408 });
+    }
+    await patient.close();
   });
 
   it('gets 408 when the body does not come', async () => {

@@ -14,6 +14,7 @@ import { listenError } from './listen-error';
 import { OpenSockets } from './open-sockets';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
+import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from './request-times';
 import { UpgradableRequest } from './upgradable-request';
 
 export type HttpConfig = Pick<
@@ -25,8 +26,6 @@ export type HttpConfig = Pick<
 const KEEP_ALIVE_MS = 72_000;
 /** A body may take this many times as long as the headers. */
 const BODY_TIME_FACTOR = 4;
-/** How often Node looks for connections that are too slow; its own 30 s would make a 5 s limit meaningless. */
-const SLOW_CHECK_MS = 1_000;
 /** HTTP connections beside the WebSockets. The gateway answers 503 at its limit; this is the wall behind it. */
 const HTTP_CONNECTIONS = 2_000;
 /** Channel names have up to 256 characters, 12 bytes each at worst when percent-encoded; parsers refuse longer ones. */
@@ -51,7 +50,7 @@ export async function createHttpApp(
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
   drainSockets(instance, timeUp);
-  instance.server.headersTimeout = config.httpTimeoutMs;
+  instance.server.headersTimeout = headTimeoutMs(config);
   if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
   const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
     logger: new NestLogger(logger),
@@ -103,16 +102,19 @@ function adapterOf(instance: FastifyInstance): FastifyAdapter {
   return new HearthHttpAdapter(Object.assign(instance, { skipMiddie: true }) as never);
 }
 
+function headTimeoutMs({ httpTimeoutMs }: HttpConfig): number {
+  return Math.min(httpTimeoutMs, HEAD_TIMEOUT_MS);
+}
+
 function optionsOf(config: HttpConfig, logger: Logger) {
   const http = {
     maxHeaderSize: config.maxHeaderBytes,
     connectionsCheckingInterval: SLOW_CHECK_MS,
     IncomingMessage: UpgradableRequest,
   };
-  const { tlsCertFile, tlsKeyFile } = config;
-  const tls = tlsCertFile !== undefined && tlsKeyFile !== undefined;
+  const tls = tlsOf(config);
   return {
-    ...(tls ? { https: { ...http, cert: readFileSync(tlsCertFile), key: readFileSync(tlsKeyFile) } } : { http }),
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
     bodyLimit: config.maxBodyBytes,
     requestTimeout: config.httpTimeoutMs * BODY_TIME_FACTOR,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -128,6 +130,13 @@ function drainSockets(instance: FastifyInstance, timeUp: AbortSignal | undefined
   const sockets = new OpenSockets(instance.server);
   instance.addHook('preClose', async () => sockets.drain());
   timeUp?.addEventListener('abort', () => sockets.hurry());
+}
+
+function tlsOf(config: HttpConfig) {
+  const { tlsCertFile, tlsKeyFile } = config;
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) return undefined;
+  const handshakeTimeout = headTimeoutMs(config);
+  return { handshakeTimeout, cert: readFileSync(tlsCertFile), key: readFileSync(tlsKeyFile) };
 }
 
 /** A media type Fastify would accept; anything else it refuses although nobody asked it to look. */
@@ -165,7 +174,9 @@ function answerUnknownRoutes(instance: FastifyInstance, logger: Logger): void {
 
 /** What Node's HTTP parser refuses never becomes a request: the answer is written to the bare socket. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (socket.destroyed || error.code === 'ECONNRESET') return;
+  if (socket.destroyed) return;
+  // A connection that is broken, or on which TLS did not begin in time, takes no answer: it would wait for ever.
+  if (!/^(HPE|ERR_HTTP)_/.test(error.code ?? '')) return void socket.destroy();
   if (socket.writable) socket.write(brokenRequestAnswer(error.code));
   socket.destroySoon();
 }

@@ -1,0 +1,106 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
+
+/**
+ * The WebSocket server of both transports, in which a peer that does not read, or never ends what it sends, costs no more
+ * than what it may (limits §6): one pong waits for it, and of an unfinished message its bytes and 16 more for each piece.
+ */
+export class BoundedWebSocketServer extends WebSocketServer {
+  constructor(options: ServerOptions) {
+    // The type package does not know `closeTimeout` yet. The limit on pieces is ours, below.
+    const settings = {
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      autoPong: false,
+      maxFragments: NO_LIMIT,
+      maxBufferedChunks: NO_LIMIT,
+    };
+    super({ ...options, ...settings });
+  }
+
+  override handleUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    callback: (webSocket: WebSocket, request: IncomingMessage) => void,
+  ): void {
+    super.handleUpgrade(request, socket, head, (webSocket, upgraded) => {
+      bound(webSocket);
+      callback(webSocket, upgraded);
+    });
+  }
+}
+
+/** A client that does not answer our close is cut off after this time. It also bounds how long a slow one is kept. */
+export const CLOSE_TIMEOUT_MS = 3_000;
+const NO_LIMIT = 2 ** 31 - 1;
+/** What a piece of a message counts beside its bytes. */
+const FRAGMENT_BYTES = 16;
+/** So many pieces are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
+const LOOSE_PIECES = 64;
+
+/** What `ws` parses with; none of it is in its types. */
+interface Receiver {
+  readonly _fin: boolean;
+  readonly _numFragments: number;
+  readonly _totalPayloadLength: number;
+  readonly _maxPayload: number;
+  /** Of a message that is not finished. */
+  _fragments: Buffer[];
+  /** Of a frame that is not finished. */
+  _buffers: Buffer[];
+  dataMessage(done: (error?: Error) => void): void;
+  _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void): void;
+  createError(kind: typeof Error, message: string, prefix: boolean, status: number, code: string): Error;
+}
+
+interface Pinged extends WebSocket {
+  /** A pong waits for the client to read. */
+  isPonging?: boolean;
+  /** Of the newest ping since. */
+  nextPong?: Buffer;
+}
+
+function bound(webSocket: WebSocket): void {
+  const { _receiver: receiver } = webSocket as unknown as { _receiver: Receiver };
+  receiver.dataMessage = takePiece;
+  receiver._write = write;
+  webSocket.on('ping', onPing);
+}
+
+// Shared by all connections: each of them would pay for closures.
+function takePiece(this: Receiver, done: (error?: Error) => void): void {
+  if (!this._fin) {
+    if (this._totalPayloadLength + this._numFragments * FRAGMENT_BYTES > this._maxPayload) {
+      return done(this.createError(RangeError, 'Too many pieces', false, 1009, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'));
+    }
+    if (this._fragments.length >= LOOSE_PIECES) this._fragments = [Buffer.concat(this._fragments)];
+  }
+  inheritedOf(this).dataMessage.call(this, done);
+}
+
+function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void): void {
+  if (this._buffers.length >= LOOSE_PIECES) this._buffers = [Buffer.concat(this._buffers)];
+  inheritedOf(this)._write.call(this, chunk, encoding, done);
+}
+
+function inheritedOf(receiver: Receiver): Receiver {
+  return Object.getPrototypeOf(receiver) as Receiver;
+}
+
+/** While a pong waits, only the newest ping is remembered, as RFC 6455 §5.5.3 allows. */
+function onPing(this: Pinged, data: Buffer): void {
+  if (this.readyState !== WebSocket.OPEN) return;
+  if (this.isPonging === true) {
+    // A copy, because what it is cut out of may be large.
+    this.nextPong = Buffer.from(data);
+    return;
+  }
+  this.isPonging = this.bufferedAmount > 0;
+  this.pong(data, false, () => {
+    this.isPonging = false;
+    const { nextPong } = this;
+    this.nextPong = undefined;
+    if (nextPong !== undefined) onPing.call(this, nextPong);
+  });
+}

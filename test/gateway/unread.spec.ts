@@ -1,0 +1,194 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { WebSocket } from 'ws';
+import { eventually } from '../support/eventually';
+import { connectToken } from './gateway-under-test';
+import { startTestbed, type Testbed } from './testbed';
+
+/** What a peer costs that has not shown a token, or does not read its answers (limits §6). */
+let testbed: Testbed;
+
+beforeAll(async () => {
+  testbed = await startTestbed({ wsMaxMessageBytes: 2_048 });
+});
+afterAll(() => testbed?.stop());
+
+const doors: [name: string, path: () => string][] = [
+  ['the native door', () => `/v1?token=${connectToken()}`],
+  ['Socket.IO', () => '/socket.io/?EIO=4&transport=websocket'],
+];
+
+describe.each(doors)('a WebSocket at %s', (_, path) => {
+  const open = async (): Promise<WebSocket> => {
+    const socket = new WebSocket(testbed.gateway.httpUrl.replace('http', 'ws') + path());
+    await once(socket, 'open');
+    return socket;
+  };
+
+  it('gets a pong for each ping that it waits for', async () => {
+    const socket = await open();
+    const pongs: string[] = [];
+    socket.on('pong', (data) => pongs.push(data.toString()));
+    const sent = Array.from({ length: 20 }, (__, n) => `ping ${n}`);
+    for (const text of sent) socket.ping(text);
+    await eventually(() => expect(pongs).toEqual(sent));
+    socket.terminate();
+  });
+
+  it('has at most one pong waiting, the newest, when it does not read', async () => {
+    const socket = await handshake(path());
+    socket.pause();
+    const count = 200_000;
+    const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(0x89, Buffer.alloc(125, 'x'))));
+    for (let sent = 0; sent < count; sent += 1_000) {
+      if (!socket.write(pings)) await once(socket, 'drain');
+    }
+    socket.write(frame(0x89, Buffer.from('the last')));
+    let bytes = 0;
+    let tail = '';
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      tail = (tail + chunk.toString('latin1')).slice(-64);
+    });
+    socket.resume();
+    await eventually(() => expect(tail).toMatch(/the last$/));
+    // What the buffers of the kernel took, and not what was asked for.
+    expect(bytes).toBeLessThan((count * 127) / 2);
+    socket.destroy();
+  });
+
+  it('may send a message in pieces that count 16 bytes more each, and no more', async () => {
+    const socket = await open();
+    const closed = once(socket, 'close');
+    const fragments = async (count: number) => {
+      for (let n = 0; n < count; n++) socket.send(' ', { fin: false });
+      const pong = once(socket, 'pong');
+      socket.ping();
+      await Promise.race([pong, closed]);
+    };
+    await fragments(120);
+    expect(socket.readyState).toBe(WebSocket.OPEN);
+    await fragments(1);
+    const [code] = await closed;
+    expect(code).toBe(1009);
+  });
+});
+
+it('takes a message whole that came in many pieces, and in segments of one byte', async () => {
+  const client = await testbed.gateway.connect();
+  const text = '{"event":"hotsock.ping"}'.padEnd(100);
+  for (const [index, character] of [...text].entries())
+    client.socket.send(character, { fin: index === text.length - 1 });
+  expect(await client.next('hotsock.pong')).toEqual({ event: 'hotsock.pong', data: '{}' });
+  const socket = await handshake(`/v1?token=${connectToken()}`);
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
+  for (const byte of frame(0x81, Buffer.from(text.padEnd(125)))) {
+    socket.write(Buffer.of(byte));
+    await new Promise(setImmediate);
+  }
+  await eventually(() => expect(answer).toContain('"hotsock.pong"'));
+  socket.destroy();
+  await client.close();
+});
+
+describe('a Socket.IO session that has not shown its token', () => {
+  const url = () => `${testbed.gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+
+  async function session(): Promise<string> {
+    const [, opened = ''] = /^0(.*)$/.exec(await (await fetch(url())).text()) ?? [];
+    return `${url()}&sid=${JSON.parse(opened).sid}`;
+  }
+  /** What the session answers until it is over. */
+  async function answersTo(sid: string, packets: readonly string[]): Promise<string[]> {
+    await fetch(sid, { method: 'POST', body: packets.join('\x1e') });
+    const answers: string[] = [];
+    for (;;) {
+      const response = await fetch(sid);
+      if (response.status !== 200) return answers;
+      const text = await response.text();
+      answers.push(...text.split('\x1e'));
+      if (text === '1' || text.endsWith('\x1e1')) return answers;
+    }
+  }
+
+  const connectPacket = () => `40${JSON.stringify({ token: connectToken() })}`;
+  const connections = () => testbed.gateway.metrics.connections.of('socket.io').value;
+
+  it.each([
+    ['CONNECT again', () => connectPacket()],
+    ['CONNECT to another namespace', () => '40/other,'],
+    ['an event', () => '42["hotsock.ping",{}]'],
+    ['what is no packet', () => '4nonsense'],
+  ])('is over when it sends %s before the answer', async (__, second) => {
+    const answers = await answersTo(await session(), [connectPacket(), second()]);
+    expect(answers.filter((answer) => answer.startsWith('4'))).toEqual([]);
+    await eventually(() => expect(connections()).toBe(0));
+  });
+
+  it('is over when it sends more packets at once than 100', async () => {
+    const answers = await answersTo(
+      await session(),
+      Array.from({ length: 101 }, () => '40'),
+    );
+    expect(answers.filter((answer) => answer.startsWith('4'))).toEqual([]);
+  });
+
+  it('is over when it sends more than 128 KiB at once, whatever a message may have', async () => {
+    const gateway = await testbed.anotherGateway({ wsMaxMessageBytes: 1_048_576 });
+    const at = `${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+    const { sid } = JSON.parse((await (await fetch(at)).text()).slice(1));
+    const post = (bytes: number) =>
+      fetch(`${at}&sid=${sid}`, { method: 'POST', body: connectPacket().padEnd(bytes) }).then(({ status }) => status);
+    expect(await post(131_073)).toBe(413);
+    expect(await post(131_072)).toBe(200);
+    expect(await (await fetch(`${at}&sid=${sid}`)).text()).toMatch(/^40\{"sid"/);
+    // With a token it may send as much as any client, and as many packets.
+    const pings = Array.from({ length: 500 }, () => '42["hotsock.ping",{}]')
+      .join('\x1e')
+      .padEnd(200_000);
+    expect((await fetch(`${at}&sid=${sid}`, { method: 'POST', body: pings })).status).toBe(200);
+  });
+
+  it('may try again after a refusal, some times', async () => {
+    const sid = await session();
+    const tries: string[] = [];
+    for (let n = 0; n < 11; n++) {
+      await fetch(sid, { method: 'POST', body: '40' });
+      tries.push(await (await fetch(sid)).text());
+    }
+    expect(tries.filter((text) => text.startsWith('44'))).toHaveLength(10);
+    expect(tries[10]?.split('\x1e')).toContain('1');
+  });
+
+  it('probes a change of its transport once', async () => {
+    const { pathname, search } = new URL(await session());
+    const socket = new WebSocket(
+      `${testbed.gateway.httpUrl.replace('http', 'ws')}${pathname}${search.replace('polling', 'websocket')}`,
+    );
+    await once(socket, 'open');
+    const texts: string[] = [];
+    socket.on('message', (data: Buffer) => texts.push(data.toString()));
+    const closed = once(socket, 'close');
+    for (let n = 0; n < 1_000; n++) socket.send('2probe');
+    await closed;
+    expect(texts.length).toBeLessThan(3);
+  });
+});
+
+/** A masked frame of a client. */
+function frame(opcode: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.of(opcode, 0x80 | payload.length, 0, 0, 0, 0), payload]);
+}
+
+/** A socket on which the WebSocket handshake is done. */
+async function handshake(path: string): Promise<Socket> {
+  const { hostname, port } = new URL(testbed.gateway.httpUrl);
+  const socket = connectTcp(Number(port), hostname);
+  const headers = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  headers.push('Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==');
+  socket.write(`GET ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString('latin1')).toMatch(/^HTTP\/1.1 101 /);
+  return socket;
+}
