@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
-import { connectToken } from './gateway-under-test';
+import { startApp } from '../support/process';
+import { connectToken, SECRET } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
 import { WsClient } from '../support/ws-client';
 
@@ -103,6 +104,42 @@ it('keeps a client whose heartbeats stand behind slow frames, as long as they co
   }
   const ended = { code: 1001, reason: 'Heartbeat timeout' };
   expect(await Promise.all([queued.closed, unread.closed])).toEqual([ended, ended]);
+});
+
+it('hears what came while its process stood still before it judges who is silent', async () => {
+  const gateway = await startApp('gateway', {
+    HEARTH_NATS_URL: testbed.servers.natsUrl,
+    HEARTH_DATABASE_URL: testbed.servers.databaseUrl,
+    HEARTH_PARTITIONS: '2',
+    HEARTH_SIGNING_KEY_1_ENCODED: SECRET.toString('base64'),
+    HEARTH_CONNECTION_IDLE_SECONDS: '5',
+    HEARTH_DRAIN_SECONDS: '0',
+  });
+  try {
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, () => WsClient.open(gateway.wsUrl, connectToken({ heartbeatTimeout: 5 }))),
+    );
+    const answers = (n: number) =>
+      eventually(() => {
+        for (const { frames } of clients)
+          expect(frames.filter(({ event }) => event === 'hotsock.pong')).toHaveLength(n);
+      });
+    const sayAll = (name: string) => clients.forEach((client) => client.send({ event: `hotsock.${name}` }));
+    sayAll('ping');
+    await answers(1);
+    await pauseProcess(gateway.pid);
+    sayAll('heartbeat');
+    // Longer than a heartbeat may be away.
+    await delay(6_000);
+    sayAll('heartbeat');
+    sayAll('ping');
+    resumeProcess(gateway.pid);
+    await answers(2);
+    expect(clients.map(({ socket }) => socket.readyState)).toEqual(clients.map(() => 1));
+  } finally {
+    resumeProcess(gateway.pid);
+    await gateway.stop();
+  }
 });
 
 it('pings, and drops a socket that does not answer twice', async () => {

@@ -1,4 +1,5 @@
 import { VERSION } from '@hearth/runtime';
+import { deadline } from '@hearth/timing';
 import { isPublicAddress } from './rules/public-address';
 import { judgeAnswer, type Verdict } from './rules/answer';
 import { signedHeaders } from './rules/signature';
@@ -92,9 +93,8 @@ export class WebhookSender {
           ...signedHeaders(event.id, Date.now(), event.payload, this.secrets()),
         },
       });
-      const deadline = setTimeout(
-        () => request.destroy(new Error(`no answer within ${webhookTimeoutMs} ms`)),
-        webhookTimeoutMs,
+      const cancel = deadline(webhookTimeoutMs, () =>
+        request.destroy(new Error(`no answer within ${webhookTimeoutMs} ms`)),
       );
       this.inFlight.add(request);
       let verdict: Verdict | undefined;
@@ -109,7 +109,7 @@ export class WebhookSender {
         else reject(error);
       });
       request.once('close', () => {
-        clearTimeout(deadline);
+        cancel();
         this.inFlight.delete(request);
         resolve(verdict ?? { delivered: false, reason: 'the connection was closed without an answer' });
       });

@@ -1,4 +1,5 @@
 import { ErrorCode, ProtocolError } from '@hearth/protocol';
+import { deadline, type CancelDeadline } from '@hearth/timing';
 import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { createInbox } from 'nats';
@@ -99,12 +100,11 @@ export class IngestPublisher {
    */
   async perform(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
     const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: CancelDeadline | undefined;
     const answer = new Promise<string>((resolve, reject) => {
       this.waiting.set(acknowledgeTo, resolve);
-      timer = setTimeout(
-        () => reject(new StreamUnavailableError('it was queued, but not committed in time')),
-        this.settings.httpTimeoutMs,
+      cancel = deadline(this.settings.httpTimeoutMs, () =>
+        reject(new StreamUnavailableError('it was queued, but not committed in time')),
       );
     });
     try {
@@ -113,7 +113,7 @@ export class IngestPublisher {
       const reply: OperationReply = text === '' ? { done: true } : (JSON.parse(text) as OperationReply);
       if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
     } finally {
-      clearTimeout(timer);
+      cancel?.();
       this.waiting.delete(acknowledgeTo);
     }
   }

@@ -24,10 +24,12 @@ describe('a job that is done every so often', () => {
     const ends: (() => void)[] = [];
     const repeated = every(100, () => new Promise<void>((resolve) => ends.push(resolve)));
     jest.advanceTimersByTime(1_000);
+    await turn();
     expect(ends).toHaveLength(1);
     ends[0]?.();
     await turn();
     jest.advanceTimersByTime(100);
+    await turn();
     expect(ends).toHaveLength(2);
     ends[1]?.();
     await repeated.stop();
@@ -60,6 +62,7 @@ describe('a job that is done every so often', () => {
     let isStopped = false;
     const repeated = every(100, () => new Promise<void>((resolve) => (end = resolve)));
     jest.advanceTimersByTime(100);
+    await turn();
     const stopping = repeated.stop().then(() => (isStopped = true));
     await turn();
     expect(isStopped).toBe(false);

@@ -6,8 +6,9 @@ export interface Repeated {
 
 /**
  * Does a job every so often, for the first time after one interval. A run that takes longer than the interval leaves out
- * those that would have begun meanwhile: nothing overlaps, and nothing queues up while a server hangs. It does not keep
- * the process alive.
+ * those that would have begun meanwhile: nothing overlaps, and nothing queues up while a server hangs. What has arrived
+ * until then has been read when it begins, so a job that looks for who is late finds nobody who is not. It does not keep the
+ * process alive.
  *
  * @param job may be asynchronous
  * @param onFailure what a run threw. Without it that is a mistake of ours, and ends the process like any other
@@ -22,13 +23,20 @@ export function every(ms: number, job: () => unknown, onFailure?: (error: unknow
       onFailure(error);
     }
   };
-  const timer = setInterval(() => {
+  let turn: NodeJS.Immediate | undefined;
+  const begin = (): void => {
+    turn = undefined;
     running ??= run().finally(() => (running = undefined));
+  };
+  const timer = setInterval(() => {
+    // Sockets are read between timers and this.
+    turn ??= setImmediate(begin);
   }, ms);
   timer.unref();
   return {
     stop: async () => {
       clearInterval(timer);
+      clearImmediate(turn);
       await running;
     },
   };

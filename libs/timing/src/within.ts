@@ -1,4 +1,5 @@
 import { OutageError } from '@hearth/protocol';
+import { deadline, type CancelDeadline } from './deadline';
 
 /** What was waited for did not come in time; it may still come, and is of no interest to anybody then. */
 export class TimeoutError extends OutageError {
@@ -6,19 +7,20 @@ export class TimeoutError extends OutageError {
 }
 
 /**
- * Gives what the promise gives, if that comes in time.
+ * Gives what the promise gives, if that comes in time: also when it has, and a process that was held up only learns of it
+ * later (`deadline`).
  *
  * @param timeoutMs at least 0
  * @throws TimeoutError
  */
 export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let cancel: CancelDeadline | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError(`no answer within ${Math.round(timeoutMs)} ms`)), timeoutMs);
+    cancel = deadline(timeoutMs, () => reject(new TimeoutError(`no answer within ${Math.round(timeoutMs)} ms`)));
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
-    clearTimeout(timer);
+    cancel?.();
   }
 }

@@ -4,7 +4,7 @@ import type { Identity } from '@hearth/claims';
 import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
-import { TimeoutError } from '@hearth/timing';
+import { deadline, TimeoutError, type CancelDeadline } from '@hearth/timing';
 import type { Channel } from '../channel/channel';
 
 /** Who wants to enter a presence channel. */
@@ -52,7 +52,7 @@ export class Presence {
   private async attempt(channel: Channel, joiner: Joiner, enter: (membersJson: string) => void): Promise<void> {
     const { connectionId, identity, counted, introduction } = joiner;
     const attempt = this.attempts++;
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: CancelDeadline | undefined;
     let hasFailed = false;
     const entered = new Promise<void>((resolve, reject) => {
       const expectation = channel.expect(connectionId, attempt, (membersJson) => {
@@ -70,9 +70,8 @@ export class Presence {
         if (!(error instanceof ProtocolError)) this.leave(channel.name, connectionId);
         reject(error instanceof Error ? error : new Error(String(error)));
       };
-      timer = setTimeout(
-        () => fail(new TimeoutError(`channel: ${channel.name} cannot be joined at the moment`)),
-        this.config.httpTimeoutMs,
+      cancel = deadline(this.config.httpTimeoutMs, () =>
+        fail(new TimeoutError(`channel: ${channel.name} cannot be joined at the moment`)),
       );
       const join: OperationOf<'join'> = {
         kind: 'join',
@@ -93,7 +92,7 @@ export class Presence {
     try {
       await entered;
     } finally {
-      clearTimeout(timer);
+      cancel?.();
     }
   }
 
