@@ -28,10 +28,46 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 
 export const projectFolder = join(__dirname, '../..');
 
-/** `docker-compose.yml` as compose would understand it with these variables. @throws Error as compose would refuse */
-export function readComposeFile(variables: Variables): ComposeFile {
-  const text = readFileSync(join(projectFolder, 'docker-compose.yml'), 'utf8');
-  return interpolateAll(parse(text, { merge: true }), variables) as ComposeFile;
+/**
+ * `docker-compose.yml`, and what further files change about it, as compose would understand them with these variables.
+ *
+ * @throws Error as compose would refuse
+ */
+export function readComposeFile(variables: Variables, ...overrides: readonly string[]): ComposeFile {
+  const files = ['docker-compose.yml', ...overrides].map((name) => parseFile(name, variables));
+  return files.reduce((merged, file) => merge(merged, file)) as unknown as ComposeFile;
+}
+
+type Mapping = Readonly<Record<string, unknown>>;
+
+function parseFile(name: string, variables: Variables): Mapping {
+  const text = readFileSync(join(projectFolder, name), 'utf8');
+  const file = interpolateAll(parse(text, { merge: true }), variables) as Mapping;
+  const services = Object.entries(file.services as Record<string, Mapping>).map(([service, own]) => {
+    if (own.extends === undefined) return [service, own];
+    const from = own.extends as { readonly file: string; readonly service: string };
+    const base = (parseFile(from.file, variables).services as Record<string, Mapping>)[from.service] ?? {};
+    return [service, merge(base, { ...own, extends: undefined })];
+  });
+  return { ...file, services: Object.fromEntries(services) as unknown };
+}
+
+/** Compose's rules: mappings are merged, commands replaced, volumes replaced by where they are mounted, other lists joined. */
+function merge(base: Mapping, change: Mapping): Mapping {
+  const merged = Object.entries(change).map(([name, value]) => {
+    const before = base[name];
+    if (Array.isArray(before) && Array.isArray(value)) return [name, mergeLists(name, before, value)];
+    const areMappings = [before, value].every((one) => typeof one === 'object' && one !== null && !Array.isArray(one));
+    return [name, areMappings ? merge(before as Mapping, value as Mapping) : (value ?? before)];
+  });
+  return { ...base, ...(Object.fromEntries(merged) as Mapping) };
+}
+
+function mergeLists(name: string, before: readonly unknown[], change: readonly unknown[]): readonly unknown[] {
+  if (name === 'command' || name === 'entrypoint') return change;
+  const keyOf = (one: unknown): unknown => (name === 'volumes' ? String(one).split(':')[1] : one);
+  const changed = new Set(change.map(keyOf));
+  return [...before.filter((one) => !changed.has(keyOf(one))), ...change];
 }
 
 /** A settings file in the form of `.env.example`. */

@@ -1,6 +1,7 @@
 import { InvokeCommand, LambdaClient, ResourceNotFoundException } from '@aws-sdk/client-lambda';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect as connectToNats } from 'nats';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { VARIABLES, type Variable } from '@hearth/runtime';
@@ -9,7 +10,7 @@ import { signToken } from '../support/tokens';
 import { connect } from '../support/ws-client';
 import { parseEnvFile, projectFolder, readComposeFile, type ComposeService } from './compose-file';
 import { describeWithNginx } from './edge';
-import { generateSettings, startLocalStack, type LocalStack } from './local-stack';
+import { generateSettings, startClusterStack, startLocalStack, type LocalStack } from './local-stack';
 
 const ours = ['publish-api', 'sequencer', 'gateway', 'history', 'webhooks'];
 
@@ -104,6 +105,74 @@ describe('docker-compose.yml', () => {
     for (const [, name = ''] of required) expect(Object.keys(parseEnvFile(example))).toContain(name);
   });
 });
+
+describe('docker-compose.cluster.yml', () => {
+  const names = ['nats', 'nats-2', 'nats-3'];
+
+  it('has three NATS servers, each with a volume of its own, and services that wait for them and use them all', async () => {
+    const { services, volumes } = readComposeFile(await generateSettings(), 'docker-compose.cluster.yml');
+    expect(Object.keys(services).filter((name) => name.startsWith('nats'))).toEqual(names);
+    const stores = names.map((name) => services[name]?.volumes?.find((volume) => volume.endsWith(':/data')) ?? '');
+    expect(new Set(stores).size).toBe(3);
+    expect(Object.keys(volumes)).toEqual(expect.arrayContaining(stores.map((store) => store.split(':')[0])));
+    for (const name of names) expect(services[name]).toMatchObject({ image: services.nats?.image, read_only: true });
+    for (const name of ours) {
+      const { environment = {}, depends_on = {} } = services[name] ?? {};
+      expect(environment.HEARTH_NATS_URL).toBe(names.map((server) => `nats://${server}:4222`).join());
+      expect(Object.keys(depends_on)).toEqual(expect.arrayContaining([...names, 'migrate']));
+      const known: readonly Variable[] = Object.values(VARIABLES);
+      for (const variable of ['HEARTH_STREAM_REPLICAS', 'HEARTH_EVENTS_REPLICAS']) {
+        const readers = known.find((one) => one.name === variable)?.services as readonly string[];
+        expect([variable, name, environment[variable]]).toEqual([
+          variable,
+          name,
+          readers.includes(name) ? '3' : undefined,
+        ]);
+      }
+    }
+  });
+
+  it('starts a cluster that keeps three copies and goes on without one of its servers', async () => {
+    const stack = await startClusterStack();
+    try {
+      const { settings, publishApi, gateway, nats } = stack;
+      const key = Buffer.from(settings.HEARTH_SIGNING_KEY_1_ENCODED ?? '', 'base64');
+      const channels = { c: { subscribe: true } };
+      const client = await connect(gateway.wsUrl, signToken({ scope: 'connect', channels }, { secret: key }));
+      client.send({ event: 'hotsock.subscribe', channel: 'c' });
+      await client.next('hotsock.subscribed');
+      const publish = (data: string) =>
+        eventually(async () => {
+          const response = await fetch(`${publishApi.httpUrl}/publish`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${settings.HEARTH_HTTP_API_KEY_1}` },
+            body: JSON.stringify({ channel: 'c', event: 'e', data, deduplicationId: data }),
+          });
+          if (response.status !== 202) throw new Error(`publish: ${response.status} ${await response.text()}`);
+        });
+      await publish('with all three');
+      await client.next(({ data }) => data === 'with all three');
+      expect(new Set(await copies(nats.places['nats-2:4222'] ?? '', settings.NATS_TOKEN ?? ''))).toEqual(new Set([3]));
+      await nats.servers.nats?.stop();
+      await publish('with two');
+      await client.next(({ data }) => data === 'with two');
+      await client.close();
+    } finally {
+      await stack.stop();
+    }
+  });
+});
+
+/** How many each stream has. */
+async function copies(address: string, token: string): Promise<number[]> {
+  const connection = await connectToNats({ servers: address, token });
+  try {
+    const streams = await (await connection.jetstreamManager()).streams.list().next();
+    return streams.map(({ config }) => config.num_replicas);
+  } finally {
+    await connection.close();
+  }
+}
 
 describeWithNginx('what docker-compose.yml starts', () => {
   let stack: LocalStack;

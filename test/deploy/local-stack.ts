@@ -7,7 +7,7 @@ import { AppProcess, type AppName } from '../support/process';
 import { parseEnvFile, projectFolder, readComposeFile, type ComposeFile, type ComposeService } from './compose-file';
 import { startEdge, type Edge } from './edge';
 import { layOutImage, type Image } from './image';
-import { startNatsFromCompose } from './nats-server';
+import { startNatsFromCompose, type NatsFromCompose } from './nats-server';
 import { startPostgresFromCompose, type PostgresFromCompose } from './postgres';
 
 /** `docker compose up --scale gateway=2 --scale sequencer=2` without Docker. */
@@ -23,38 +23,23 @@ export interface LocalStack {
   stop(): Promise<void>;
 }
 
+/** A cluster of NATS servers, and one of each service that a message passes. */
+export interface ClusterStack {
+  readonly nats: NatsFromCompose;
+  readonly publishApi: AppProcess;
+  readonly gateway: AppProcess;
+  readonly settings: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
 /** Every place that is somewhere else without Docker: `host:port` of the compose file → address on this machine. */
 type Places = Readonly<Record<string, string>>;
 
 const readyWithinMs = 60_000;
 
 /** Starts everything as the compose file says, in its order. What is started is stopped again when a part fails. */
-export async function startLocalStack(): Promise<LocalStack> {
-  const closers: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    const failures: unknown[] = [];
-    for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => failures.push(error));
-    if (failures.length > 0) throw failures[0];
-  };
-  const opened = <T>(thing: T, close: (thing: T) => Promise<unknown>): T => {
-    closers.push(() => close(thing));
-    return thing;
-  };
-  try {
-    const settings = await generateSettings();
-    const compose = readComposeFile(settings);
-    const image = opened(await layOutImage(), (it) => it.remove());
-    const postgres = opened(await startPostgresFromCompose(service(compose, 'postgres')), (it) => it.stop());
-    const nats = opened(await startNatsFromCompose(service(compose, 'nats')), (it) => it.stop());
-    const places: Places = {
-      'postgres:5432': postgres.address,
-      'nats:4222': nats.address,
-      // The edge's address in its network, which is the only one the services believe.
-      '172.31.240.10/32': '127.0.0.1/32',
-    };
-    const start = async (name: Exclude<AppName, 'hearth'>) =>
-      opened(await startService(name, service(compose, name), image, places), (it) => it.stop());
-    const migrateOutput = await runOneShot(service(compose, 'migrate'), image, places);
+export function startLocalStack(): Promise<LocalStack> {
+  return startStack([], async ({ compose, settings, postgres, migrateOutput, start, opened, stop }) => {
     // One after the other, so that a failure leaves nothing behind that is still starting.
     const publishApi = await start('publish-api');
     const sequencers = [await start('sequencer'), await start('sequencer')];
@@ -71,6 +56,60 @@ export async function startLocalStack(): Promise<LocalStack> {
     );
     const all = [publishApi, ...sequencers, ...gateways, history, webhooks];
     return { edge, postgres, gateways, all, migrateOutput, settings, stop };
+  });
+}
+
+/** Starts what `docker-compose.cluster.yml` changes, and what a message needs. */
+export function startClusterStack(): Promise<ClusterStack> {
+  return startStack(['docker-compose.cluster.yml'], async ({ nats, settings, start, stop }) => {
+    const publishApi = await start('publish-api');
+    await start('sequencer');
+    return { nats, publishApi, gateway: await start('gateway'), settings, stop };
+  });
+}
+
+/** What every stack has before its services. */
+interface Foundation {
+  readonly compose: ComposeFile;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly postgres: PostgresFromCompose;
+  readonly nats: NatsFromCompose;
+  readonly migrateOutput: string;
+  readonly start: (name: Exclude<AppName, 'hearth'>) => Promise<AppProcess>;
+  readonly opened: <T>(thing: T, close: (thing: T) => Promise<unknown>) => T;
+  readonly stop: () => Promise<void>;
+}
+
+async function startStack<T>(
+  overrides: readonly string[],
+  complete: (foundation: Foundation) => Promise<T>,
+): Promise<T> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    const failures: unknown[] = [];
+    for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  };
+  const opened = <T>(thing: T, close: (thing: T) => Promise<unknown>): T => {
+    closers.push(() => close(thing));
+    return thing;
+  };
+  try {
+    const settings = await generateSettings();
+    const compose = readComposeFile(settings, ...overrides);
+    const image = opened(await layOutImage(), (it) => it.remove());
+    const postgres = opened(await startPostgresFromCompose(service(compose, 'postgres')), (it) => it.stop());
+    const nats = opened(await startNatsFromCompose(compose), (it) => it.stop());
+    const places: Places = {
+      'postgres:5432': postgres.address,
+      ...nats.places,
+      // The edge's address in its network, which is the only one the services believe.
+      '172.31.240.10/32': '127.0.0.1/32',
+    };
+    const start = async (name: Exclude<AppName, 'hearth'>) =>
+      opened(await startService(name, service(compose, name), image, places), (it) => it.stop());
+    const migrateOutput = await runOneShot(service(compose, 'migrate'), image, places);
+    return await complete({ compose, settings, postgres, nats, migrateOutput, start, opened, stop });
   } catch (error) {
     await stop();
     throw error;
