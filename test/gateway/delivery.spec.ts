@@ -1,5 +1,5 @@
-import { connect as connectTcp, type Socket } from 'node:net';
 import { eventually } from '../support/eventually';
+import { RawReader } from '../support/raw-reader';
 import type { Frame, WsClient } from '../support/ws-client';
 import { connectToken, EVERYTHING, subscribe } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
@@ -204,7 +204,8 @@ describe('slow readers (R8)', () => {
     const gateway = await testbed.anotherGateway({ wsMaxBacklogBytes: 1_048_576 });
     const fast = await gateway.connect(EVERYTHING);
     await subscribe(fast, 'big');
-    const slow = await SlowReader.open(gateway.wsUrl, connectToken(EVERYTHING), 'big');
+    const slow = await RawReader.open(gateway.wsUrl, connectToken(EVERYTHING), 'big');
+    slow.pause();
     const payload = 'x'.repeat(30_000);
     let sent = 0;
     while (gateway.metrics.slowConsumers.value === 0) {
@@ -217,7 +218,7 @@ describe('slow readers (R8)', () => {
     expect(fast.frames.filter((frame) => frame.event === 'e')).toHaveLength(sent + 1);
     expect(gateway.metrics.slowConsumers.value).toBe(1);
     expect(gateway.metrics.connections.of('websocket').value).toBe(1);
-    slow.read();
+    slow.resume();
     await slow.ended;
     expect(slow.tail.toString('latin1')).toContain('\u0003\u00f5Slow consumer');
     await fast.close();
@@ -285,42 +286,5 @@ function expectProperOrder(frames: readonly Frame[]): void {
       if ((last.get(channel) ?? '') >= id) throw new Error(`${channel}: ${id} after ${last.get(channel)}`);
       last.set(channel, id);
     }
-  }
-}
-
-/** A client that does not read until it is told to. */
-class SlowReader {
-  tail = Buffer.alloc(0);
-  readonly ended: Promise<void>;
-
-  private constructor(private readonly socket: Socket) {
-    this.ended = new Promise((resolve) => socket.on('close', () => resolve()));
-  }
-
-  static open(url: string, token: string, channel: string): Promise<SlowReader> {
-    const { hostname, port } = new URL(url);
-    return new Promise((resolve, reject) => {
-      const socket = connectTcp({ port: Number(port), host: hostname, onread: undefined });
-      const slow = new SlowReader(socket);
-      socket.write(
-        `GET /v1?token=${token} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-      );
-      const frame = Buffer.from(JSON.stringify({ event: 'hotsock.subscribe', channel }));
-      socket.once('data', () =>
-        socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | frame.length, 0, 0, 0, 0]), frame])),
-      );
-      socket.on('data', (chunk: Buffer) => {
-        slow.tail = Buffer.concat([slow.tail, chunk]).subarray(-64);
-        if (!chunk.includes('hotsock.subscribed')) return;
-        socket.pause();
-        resolve(slow);
-      });
-      socket.on('error', reject);
-    });
-  }
-
-  read(): void {
-    this.socket.resume();
   }
 }

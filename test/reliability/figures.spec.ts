@@ -9,7 +9,7 @@ describe('the figures of the promises', () => {
   const startCluster = (): Promise<Cluster> => (cluster ??= Cluster.start(CLUSTER_SETTINGS));
   afterAll(async () => (await cluster)?.stop());
 
-  it.each(FIGURES)('hold: $promise, $title', async (figure) => {
+  it.each(FIGURES.filter(({ smallIn }) => smallIn === undefined))('hold: $promise, $title', async (figure) => {
     const readings = await figure.measure({ size: 'small', startCluster });
     for (const { what, measured, unit = '' } of readings) process.stdout.write(`${what}: ${measured} ${unit}\n`);
     expect(readings.filter((reading) => reading.unit === undefined && !holds(reading))).toEqual([]);

@@ -62,7 +62,79 @@ async function reasonFor(token: string, settings: TokenSettings = SETTINGS): Pro
   }
 }
 
-const HOSTILE: readonly [name: string, reason: string, token: string][] = [
+type HostileToken = [name: string, reason: string, token: string];
+
+const NO_BOOLEAN = ['true', '', 1, 0, {}, [], [true]];
+const NO_STRING = [1, 0, true, false, {}, [], ['a']];
+const NO_DATE = ['1', '2099-01-01', true, false, {}, [], [1]];
+const NO_OBJECT = ['x', '', 1, 0, true, false, [], [{}]];
+const NO_STORE = [1.5, -2, 3_155_695_201, 1e300, '60', '', true, false, [], {}];
+
+/** A claim or directive with each value that it must not have. */
+function wrong(where: string, token: (name: string, value: unknown) => string, names: string[], values: unknown[]) {
+  return names.flatMap((name) =>
+    values.map((value): HostileToken => [`${where}.${name} ${JSON.stringify(value)}`, 'claims', token(name, value)]),
+  );
+}
+
+const wrongMessages = (where: string, token: (name: string, value: unknown) => string): HostileToken[] => [
+  ...wrong(where, token, ['publish', 'broadcast', 'echo', 'emitPubSubEvent'], NO_BOOLEAN),
+  ...wrong(where, token, ['scheduleBefore'], NO_DATE),
+  ...wrong(where, token, ['store'], NO_STORE),
+  ...wrong(where, token, ['react'], ['x', '', 1, 0, {}, { x: true }, [1], [null], [['x']]]),
+];
+
+const WRONG_VALUES: readonly HostileToken[] = [
+  ...wrong('token', (name, value) => claims({ [name]: value }), ['exp', 'nbf'], NO_DATE),
+  ...wrong(
+    'token',
+    (name, value) => claims({ [name]: value }),
+    ['iss', 'jti', 'uid', 'scope', 'connectionId'],
+    NO_STRING,
+  ),
+  ...wrong(
+    'token',
+    (name, value) => claims({ jti: 'j', [name]: value }),
+    ['singleUse', 'keepAlive', 'umdUpdate', 'umdPropagate'],
+    NO_BOOLEAN,
+  ),
+  ...wrong(
+    'token',
+    (name, value) => claims({ [name]: value }),
+    ['aud'],
+    [1, 0, true, false, {}, [1], ['h', 1], [['h']]],
+  ),
+  ...wrong(
+    'token',
+    (name, value) => claims({ [name]: value }),
+    ['heartbeatTimeout'],
+    [0, 4, 601, 5.5, -30, 1e300, '30', true, [], [30], {}],
+  ),
+  ...wrong('token', (name, value) => claims({ [name]: value }), ['channels'], NO_OBJECT),
+  ...wrong('channels', (name, value) => channels({ [name]: value }), ['a', '*', '#regex:a'], NO_OBJECT),
+  ...wrong(
+    'channel',
+    directive,
+    ['subscribe', 'autoSubscribe', 'omitFromSubCount', 'getInfo', 'umdUpdate'],
+    NO_BOOLEAN,
+  ),
+  ...wrong('channel', directive, ['alias'], NO_STRING),
+  ...wrong('channel', directive, ['historyStart'], NO_DATE),
+  ...wrong('channel', directive, ['messages', 'storage'], NO_OBJECT),
+  ...wrong('messages', (name, value) => directive('messages', { [name]: value }), ['e', '*'], NO_OBJECT),
+  ...wrong('storage', (name, value) => directive('storage', { [name]: value }), ['k', '*'], NO_OBJECT),
+  ...wrongMessages('message', message),
+  ...wrongMessages('message under patterns', (name, value) =>
+    channels({ '*': { messages: { '#regex:e': { [name]: value } } } }),
+  ),
+  ...wrong('storage entry', storage, ['observe', 'get', 'set', 'emitPubSubEvent'], NO_BOOLEAN),
+  ...wrong('storage entry', storage, ['scheduleBefore'], NO_DATE),
+  ...wrong('storage entry', storage, ['store'], [0, ...NO_STORE]),
+];
+
+const OTHER_ALGORITHMS = 'HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA ES256K'.split(' ');
+
+const HOSTILE: readonly HostileToken[] = [
   // Not a compact JWS.
   ['empty', 'malformed', ''],
   ['a word', 'malformed', 'token'],
@@ -103,8 +175,7 @@ const HOSTILE: readonly [name: string, reason: string, token: string][] = [
   ['alg empty without signature', 'algorithm', `${base64url('{"alg":""}')}.${goodPayload}.`],
   ['alg in lower case', 'algorithm', header('{"alg":"hs256"}')],
   ['alg with a blank', 'algorithm', header('{"alg":"HS256 "}')],
-  ['alg of the same family', 'algorithm', header('{"alg":"HS512"}')],
-  ['alg of another family', 'algorithm', header('{"alg":"RS256"}')],
+  ...OTHER_ALGORITHMS.map((alg): HostileToken => [`alg ${alg}`, 'algorithm', header(JSON.stringify({ alg }))]),
   ['alg given twice, none last', 'algorithm', header('{"alg":"HS256","alg":"none"}')],
   ['alg only in the prototype', 'malformed', header('{"__proto__":{"alg":"HS256"}}')],
   ['alg constructor', 'algorithm', header('{"alg":"constructor"}')],
@@ -159,46 +230,22 @@ const HOSTILE: readonly [name: string, reason: string, token: string][] = [
   // Times.
   ['exp 1e400', 'claims', payload('{"exp":1e400,"scope":"connect"}')],
   ['exp -1e400', 'claims', payload('{"exp":-1e400,"scope":"connect"}')],
-  ['exp as string', 'claims', claims({ exp: String(NOW + 60) })],
-  ['exp as date', 'claims', claims({ exp: '2099-01-01T00:00:00Z' })],
-  ['exp as array', 'claims', claims({ exp: [NOW + 60] })],
-  ['exp as object', 'claims', claims({ exp: { valueOf: NOW + 60 } })],
-  ['exp true', 'claims', claims({ exp: true })],
   ['exp null', 'claims', claims({ exp: null })],
   ['exp 0', 'expired', claims({ exp: 0 })],
   ['exp negative', 'expired', claims({ exp: -NOW })],
   ['exp given twice, past last', 'expired', payload(`{"exp":${NOW + 60},"scope":"connect","exp":1}`)],
   ['exp in another case', 'claims', payload(`{"EXP":${NOW + 60},"scope":"connect"}`)],
   ['nbf 1e400', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","nbf":1e400}`)],
-  ['nbf as string', 'claims', claims({ nbf: '0' })],
-  ['nbf false', 'claims', claims({ nbf: false })],
   ['nbf far in the future', 'not_yet_valid', claims({ nbf: 1e300 })],
   // Other registered claims.
-  ['aud as number', 'claims', claims({ aud: 1 })],
-  ['aud as object', 'claims', claims({ aud: { 0: 'h' } })],
-  ['aud as array with a number', 'claims', claims({ aud: ['h', 1] })],
-  ['aud as nested array', 'claims', claims({ aud: [['h']] })],
-  ['aud true', 'claims', claims({ aud: true })],
-  ['iss as number', 'claims', claims({ iss: 1 })],
-  ['iss as array', 'claims', claims({ iss: ['i'] })],
-  ['jti as number', 'claims', claims({ jti: 1 })],
   ['singleUse with jti as number', 'claims', claims({ jti: 1, singleUse: true })],
-  ['singleUse as string', 'claims', claims({ jti: 'j', singleUse: 'true' })],
   ['singleUse with jti null', 'claims', claims({ jti: null, singleUse: true })],
   // Own top-level claims.
-  ['scope as array', 'claims', claims({ scope: ['connect'] })],
-  ['scope as object', 'claims', claims({ scope: { connect: true } })],
-  ['scope as number', 'claims', claims({ scope: 1 })],
   ['scope null', 'claims', claims({ scope: null })],
-  ['scope true', 'claims', claims({ scope: true })],
   ['scope empty', 'scope', claims({ scope: '' })],
   ['scope with a line break', 'scope', claims({ scope: 'umd\nconnect' })],
   ['scope with a comma', 'scope', claims({ scope: 'umd,connect' })],
   ['scope given twice, other last', 'scope', payload(`{"exp":${NOW + 60},"scope":"connect","scope":"umd"}`)],
-  ['uid as number', 'claims', claims({ uid: 1 })],
-  ['uid as object', 'claims', claims({ uid: {} })],
-  ['uid as array', 'claims', claims({ uid: ['u1'] })],
-  ['uid false', 'claims', claims({ uid: false })],
   ['uid of 60,000 characters', 'malformed', claims({ uid: 'u'.repeat(60_000) })],
   ['uid of 30,000 characters', 'claims', claims({ uid: 'u'.repeat(30_000) })],
   ['uid with a null character', 'claims', claims({ uid: 'u\u0000' })],
@@ -206,21 +253,9 @@ const HOSTILE: readonly [name: string, reason: string, token: string][] = [
   ['umd of 40,000 bytes', 'claims', claims({ umd: 'x'.repeat(40_000) })],
   ['umd nested deeply in arrays', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","umd":${deepArray}}`)],
   ['umd nested deeply in objects', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","umd":${deepObject}}`)],
-  ['keepAlive as number', 'claims', claims({ keepAlive: 1 })],
-  ['heartbeatTimeout as string', 'claims', claims({ heartbeatTimeout: '30' })],
   ['heartbeatTimeout 1e400', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","heartbeatTimeout":1e400}`)],
-  ['heartbeatTimeout 0', 'claims', claims({ heartbeatTimeout: 0 })],
-  ['umdUpdate as string', 'claims', claims({ umdUpdate: 'true' })],
-  ['umdPropagate as object', 'claims', claims({ umdPropagate: {} })],
-  ['connectionId as number', 'claims', claims({ connectionId: 1 })],
   // Channels.
-  ['channels as array', 'claims', claims({ channels: [] })],
-  ['channels as string', 'claims', claims({ channels: '*' })],
-  ['channels true', 'claims', claims({ channels: true })],
   ['channels nested deeply', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","channels":${deepArray}}`)],
-  ['an entry true', 'claims', channels({ a: true })],
-  ['an entry as array', 'claims', channels({ a: [] })],
-  ['an entry as string', 'claims', channels({ '*': 'subscribe' })],
   [
     'the entry __proto__ as array',
     'claims',
@@ -236,56 +271,16 @@ const HOSTILE: readonly [name: string, reason: string, token: string][] = [
     'claims',
     payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"a":{"messages":${deepArray}}}}`),
   ],
-  ...['subscribe', 'autoSubscribe', 'omitFromSubCount', 'getInfo', 'umdUpdate'].flatMap((name) =>
-    ['true', 1, 0, {}, [], [true]].map((value): [string, string, string] => [
-      `${name} ${JSON.stringify(value)}`,
-      'claims',
-      directive(name, value),
-    ]),
-  ),
-  ['alias as number', 'claims', directive('alias', 1)],
-  ['alias as array', 'claims', directive('alias', ['x'])],
   ['alias as pattern', 'claims', directive('alias', 'x*')],
   ['alias as regex', 'claims', directive('alias', '#regex:x')],
   ['alias too long', 'claims', directive('alias', 'x'.repeat(257))],
   ['alias with a line break', 'claims', directive('alias', 'x\n')],
-  ['historyStart as string', 'claims', directive('historyStart', '0')],
   [
     'historyStart 1e400',
     'claims',
     payload(`{"exp":${NOW + 60},"scope":"connect","channels":{"a":{"historyStart":1e400}}}`),
   ],
-  ['messages as array', 'claims', directive('messages', [])],
-  ['messages true', 'claims', directive('messages', true)],
-  ['storage as string', 'claims', directive('storage', '*')],
-  ['a message entry true', 'claims', channels({ a: { messages: { e: true } } })],
-  ['a storage entry as array', 'claims', channels({ a: { storage: { k: [] } } })],
-  ...['publish', 'broadcast', 'echo', 'emitPubSubEvent'].flatMap((name) =>
-    ['true', 1, {}, []].map((value): [string, string, string] => [
-      `${name} ${JSON.stringify(value)}`,
-      'claims',
-      message(name, value),
-    ]),
-  ),
-  ...['observe', 'get', 'set', 'emitPubSubEvent'].flatMap((name) =>
-    ['true', 1, {}, []].map((value): [string, string, string] => [
-      `storage ${name} ${JSON.stringify(value)}`,
-      'claims',
-      storage(name, value),
-    ]),
-  ),
-  ...[1.5, -2, 3_155_695_201, '60', true, [], {}].flatMap((value): [string, string, string][] => [
-    [`store ${JSON.stringify(value)}`, 'claims', message('store', value)],
-    [`storage store ${JSON.stringify(value)}`, 'claims', storage('store', value)],
-  ]),
-  ['storage store 0', 'claims', storage('store', 0)],
-  ['scheduleBefore as string', 'claims', message('scheduleBefore', '2099-01-01')],
-  ['storage scheduleBefore true', 'claims', storage('scheduleBefore', true)],
-  ['react as string', 'claims', message('react', 'x')],
-  ['react as number', 'claims', message('react', 1)],
-  ['react with a number', 'claims', message('react', ['x', 1])],
-  ['react with null', 'claims', message('react', [null])],
-  ['react as object', 'claims', message('react', { x: true })],
+  ...WRONG_VALUES,
   // Patterns.
   ['a pattern of 1,025 characters', 'claims', channels({ ['*'.repeat(1_025)]: {} })],
   ['a regex of 1,025 characters', 'claims', channels({ [`#regex:${'a'.repeat(1_018)}b`]: {} })],
@@ -320,9 +315,9 @@ describe('a hostile token', () => {
     expect(await reasonFor(token)).toBe(reason);
   });
 
-  it('comes in at least 200 kinds', () => {
+  it('comes in at least 500 kinds', () => {
     expect(new Set(HOSTILE.map(([name]) => name)).size).toBe(HOSTILE.length);
-    expect(HOSTILE.length).toBeGreaterThanOrEqual(200);
+    expect(HOSTILE.length).toBeGreaterThanOrEqual(500);
   });
 
   it.each(HOSTILE.filter(([, reason]) => reason !== 'algorithm'))(

@@ -1,7 +1,21 @@
+import { claimsCorpus } from './claims-corpus';
+import { dedupWindow } from './dedup-window';
 import type { Figure } from './figure';
+import { ghosts } from './ghosts';
+import { hostileInput } from './hostile-input';
 import { natsOutage } from './nats-outage';
+import { pausedReaders } from './paused-readers';
 import { postgresOutage } from './postgres-outage';
 import { subscribeRace } from './subscribe-race';
 
 /** In the order of the promises. */
-export const FIGURES: readonly Figure[] = [subscribeRace, natsOutage, postgresOutage];
+export const FIGURES: readonly Figure[] = [
+  subscribeRace,
+  natsOutage,
+  postgresOutage,
+  pausedReaders,
+  ghosts,
+  dedupWindow,
+  claimsCorpus,
+  hostileInput,
+];

@@ -26,6 +26,8 @@ export interface Figure {
   /** Its number in the table. */
   readonly promise: string;
   readonly title: string;
+  /** What tries it in CI, where that is not a small run of this. */
+  readonly smallIn?: string;
   /** @throws Error when it could not be measured, or what should have happened did not */
   measure(stage: Stage): Promise<readonly Reading[]>;
 }

@@ -4,6 +4,12 @@ import { IncomingMessage } from 'node:http';
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
 
 /**
+ * Pieces in which a body may come. Each costs a turn through the parser and the stream however small it is: without a
+ * limit, half a minute of single bytes is half a minute of work. As many as `ws` takes for a message.
+ */
+const MAX_BODY_PIECES = 16_384;
+
+/**
  * A request that asks for another protocol only when that protocol is WebSocket.
  *
  * As soon as anybody listens for `upgrade`, Node hands every request with an `Upgrade` header to that listener, body
@@ -13,6 +19,7 @@ const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
  */
 export class UpgradableRequest extends IncomingMessage {
   private wantsUpgrade = false;
+  private pieces = 0;
 
   get upgrade(): boolean {
     return this.wantsUpgrade && WEBSOCKET.test(this.headers.upgrade ?? '');
@@ -21,5 +28,12 @@ export class UpgradableRequest extends IncomingMessage {
   /** Node sets it when the headers are in. */
   set upgrade(value: boolean | null) {
     this.wantsUpgrade = value === true;
+  }
+
+  /** Called by Node with each piece of the body. */
+  override push(piece: unknown, encoding?: BufferEncoding): boolean {
+    if (++this.pieces <= MAX_BODY_PIECES) return super.push(piece, encoding);
+    this.socket.destroy();
+    return false;
   }
 }
