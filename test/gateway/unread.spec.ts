@@ -105,8 +105,8 @@ describe('a Socket.IO session that has not shown its token', () => {
     const answers: string[] = [];
     for (;;) {
       const response = await fetch(sid);
-      if (response.status !== 200) return answers;
       const text = await response.text();
+      if (response.status !== 200) return answers;
       answers.push(...text.split('\x1e'));
       if (text === '1' || text.endsWith('\x1e1')) return answers;
     }

@@ -1,3 +1,5 @@
+import { CLOSE_TIMEOUT_MS } from './bounded-web-sockets';
+
 /** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
 export interface Session {
   readonly readyState: string;
@@ -43,6 +45,7 @@ export function boundSession(session: Session): () => void {
   const { transport } = session;
   const { parser, maxHttpBufferSize } = transport;
   transport.parser = firstPackets(parser);
+  transport.closeTimeout = CLOSE_TIMEOUT_MS;
   if (maxHttpBufferSize !== undefined) transport.maxHttpBufferSize = Math.min(maxHttpBufferSize, FIRST_BYTES);
   const probed = new WeakSet<SessionTransport>();
   session.on('upgrading', (other) => {

@@ -85,7 +85,6 @@ class SocketIoClient implements ClientSocket {
   close(): void {
     if (this.isClosing) return;
     this.isClosing = true;
-    this.session.transport.closeTimeout = CLOSE_TIMEOUT_MS;
     this.session.close();
     setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
