@@ -21,6 +21,7 @@ export class Connection extends EventTarget {
   open(url, token) {
     this.#url = new URL(url);
     this.#url.searchParams.set('token', token);
+    this.#url.searchParams.set('closeReason', '1');
     this.#connect();
   }
 

@@ -126,7 +126,10 @@ connection.addEventListener('closed', ({ detail: { code, reason, isRefusal } }) 
   if (connection.state === 'suspended') interrupted = frames;
   showSubscriptions();
   if (isRefusal) {
-    const text = 'The connection was refused, or nothing answers there. Browsers do not tell which.';
+    const text =
+      reason === ''
+        ? 'The connection was refused, or nothing answers there. Browsers do not tell which.'
+        : `${code} ${reason}`;
     log.add({ direction: 'note', label: 'refused', text, isError: true });
   } else {
     log.add({ direction: 'note', label: 'closed', text: `${code} ${reason}`.trim(), isError: code !== 1000 });

@@ -113,8 +113,7 @@ describeInBrowser('the web console', (executable) => {
     const [header, claims] = connectToken().split('.');
     await enterToken(`${header}.${claims}.AAAA`);
     await untilState('closed');
-    await untilRow({ direction: 'note', name: 'refused' });
-    browser.problems.splice(0);
+    await untilRow({ direction: 'note', name: 'refused', text: '4401 INVALID_CONNECT_TOKEN' });
   });
 
   it('subscribes, sends by both ways, and logs what comes back, each with its milliseconds', async () => {

@@ -192,6 +192,60 @@ describe('limits', () => {
   });
 });
 
+describe('a refusal that a browser can read (closeReason=1, limits §6)', () => {
+  /** How the connection ends, and what came before. */
+  async function closeOf(query: string, url = testbed.gateway.wsUrl, headers?: Record<string, string>) {
+    const client = await WsClient.open(`${url}?${query}`, undefined, headers);
+    return { ...(await client.closed), frames: client.frames.length };
+  }
+  const refusal = (code: number, reason = 'INVALID_CONNECT_TOKEN') => ({ code, reason, frames: 0 });
+  const count = () => testbed.gateway.metrics.connections.of('websocket').value;
+
+  it.each([
+    ['no token', '', 4401],
+    ['a bad token', '&token=abc', 4401],
+    ['an expired token', `&token=${connectToken({ exp: 1 })}`, 4401],
+    ['no scope', `&token=${subscribeToken()}`, 4403],
+    ['a token for another connection', `&token=${connectToken({ connectionId: 'x' })}`, 4403],
+  ])('of %s is a close with the code', async (_what, token, code) => {
+    const before = count();
+    expect(await closeOf(`closeReason=1${token}`)).toEqual(refusal(code));
+    expect(count()).toBe(before);
+  });
+
+  it('of a used token is one, too, and uses nothing up', async () => {
+    const used = connectToken({ singleUse: true, jti: 'explained' });
+    const full = await testbed.anotherGateway({ maxConnections: 1 });
+    const holder = await full.connect();
+    expect(await closeOf(`closeReason=1&token=${used}`, full.wsUrl)).toEqual(refusal(1013, 'SERVICE_UNAVAILABLE'));
+    await holder.close();
+    await (await connect(testbed.gateway.wsUrl, used)).close();
+    expect(await closeOf(`token=${used}&closeReason=1`)).toEqual(refusal(4403));
+  });
+
+  it('of an origin is one, too', async () => {
+    const gateway = await testbed.anotherGateway({ wsOrigins: ['https://ok.example'] });
+    const headers = { Origin: 'https://evil.example' };
+    const closing = closeOf(`closeReason=1&token=${connectToken()}`, gateway.wsUrl, headers);
+    expect(await closing).toEqual(refusal(4403, 'UNAUTHORIZED'));
+  });
+
+  it('is an answer over HTTP for any other value, and for what is no handshake', async () => {
+    for (const query of ['closeReason=0', 'closeReason=', 'closeReason=true', 'closeReason=11', 'closereason=1']) {
+      await expect(WsClient.open(`${testbed.gateway.wsUrl}?${query}&token=x`)).rejects.toMatchObject({ status: 401 });
+    }
+    const elsewhere = WsClient.open(testbed.gateway.wsUrl.replace('v1', 'v2?closeReason=1'));
+    await expect(elsewhere).rejects.toMatchObject({ status: 404 });
+    expect((await fetch(`${testbed.gateway.httpUrl}/v1?closeReason=1`)).status).toBe(426);
+  });
+
+  it('changes nothing for who is let in', async () => {
+    const client = await WsClient.open(`${testbed.gateway.wsUrl}?token=${connectToken()}&closeReason=1`);
+    expect((await client.connected()).event).toBe('hotsock.connected');
+    await client.close();
+  });
+});
+
 it('never writes a token or a secret to its log', async () => {
   const token = connectToken({ uid: 'logged' });
   const client = await connect(testbed.gateway.wsUrl, token);

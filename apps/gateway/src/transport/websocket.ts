@@ -176,27 +176,38 @@ export class WebSocketTransport {
       if (!this.paths.has(path)) throw new ProtocolError('NOT_FOUND', 'there is no WebSocket at this path');
       checkUpgrade(request);
       const asked = new URLSearchParams(query);
-      const { opening, release } = await this.handshake.admit(request, asked.get('token'), asked.get('resume'));
+      const admission = await this.handshake
+        .admit(request, asked.get('token'), asked.get('resume'))
+        .catch((error: unknown) => {
+          if (asked.get('closeReason') !== '1') throw error;
+          this.accept(request, socket, head, (webSocket) => explain(webSocket, protocolErrorOf(error)));
+        });
+      if (admission === undefined) return;
       try {
-        this.accept(request, socket, head, opening);
+        this.accept(request, socket, head, (webSocket) =>
+          this.connected(new NativeClient(webSocket, socket), admission.opening),
+        );
       } finally {
-        release();
+        admission.release();
       }
     } catch (error) {
       refuse(socket, protocolErrorOf(error));
     }
   }
 
-  private accept(request: IncomingMessage, socket: Duplex, head: Buffer, opening: Opening): void {
+  private accept(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    opened: (webSocket: NativeWebSocket) => void,
+  ): void {
     socket.removeListener('error', ignore);
     // The answer to the handshake and the first frames leave in one packet.
     socket.cork();
     process.nextTick(() => socket.uncork());
     // None is taken, so it does not matter what is offered; ws would refuse an offer that is not well-formed.
     delete request.headers['sec-websocket-protocol'];
-    this.server.handleUpgrade(request, socket, head, (webSocket) => {
-      this.connected(new NativeClient(webSocket as NativeWebSocket, socket), opening);
-    });
+    this.server.handleUpgrade(request, socket, head, (webSocket) => opened(webSocket as NativeWebSocket));
   }
 }
 
@@ -217,6 +228,17 @@ function checkUpgrade({ method, headers }: IncomingMessage): void {
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
     throw new ProtocolError('MALFORMED_MESSAGE', 'Sec-WebSocket-Key must be 16 bytes in Base64');
   }
+}
+
+/** Close codes of refusals, by the HTTP status that they would have had (limits §6). */
+const CLOSE_CODES: Readonly<Record<number, number>> = { 401: 4401, 403: 4403, 429: 4429, 503: 1013 };
+/** Internal error (RFC 6455 §7.4.1). */
+const OTHERWISE = 1011;
+
+/** Closes at once, saying why: a browser learns nothing from a handshake that fails. */
+function explain(webSocket: WebSocket, { status, code }: ProtocolError): void {
+  webSocket.on('error', ignore);
+  webSocket.close(CLOSE_CODES[status] ?? OTHERWISE, code);
 }
 
 /** Answers an upgrade request with an HTTP error (websocket-protocol §1.1). */
