@@ -108,7 +108,7 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     rpc: GatewayRpcStrategy,
     management: Management,
   ) {
-    this.sweeper = every(SWEEP_MS, () => this.sweep(Date.now()));
+    this.sweeper = every(SWEEP_MS, () => this.sweep());
     management.listen();
     lease.onReplaced(() => {
       rpc.listen(() => undefined);
@@ -133,8 +133,9 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     await untilAborted(this.timeUp, this.lease.release(), RELEASE_MS);
   }
 
-  private sweep(nowMs: number): void {
-    this.registry.sweep(nowMs);
+  private sweep(): void {
+    this.registry.sweep(Date.now());
+    const nowMs = performance.now();
     this.hub.sweep(nowMs);
     this.resume.rights.sweep(nowMs);
   }

@@ -23,7 +23,7 @@ const ENTRIES_AT_ONCE = 256;
  * One page of the entries that a connection may read, sorted by key (client-http-api §6): at most 100 or 1 MiB, counted
  * after leaving out the others.
  *
- * @param deadlineMs a channel full of entries that it may not read is not searched longer than this, ms since 1970
+ * @param deadlineMs a channel full of entries that it may not read is not searched longer than this (`performance.now()`)
  * @throws ProtocolError `SERVICE_UNAVAILABLE` past it
  */
 export async function listReadableStorage(
@@ -44,7 +44,8 @@ export async function listReadableStorage(
     const readable = new Set(entries.length === 0 ? [] : await rights.readable(entries.map(({ key }) => key)));
     found.push(...entries.filter(({ key }) => readable.has(key)));
     if (!hasMore || isFull(found)) return firstPage(found);
-    if (Date.now() > deadlineMs) throw new ProtocolError('SERVICE_UNAVAILABLE', 'the list took too long, try again');
+    if (performance.now() > deadlineMs)
+      throw new ProtocolError('SERVICE_UNAVAILABLE', 'the list took too long, try again');
     after = entries.at(-1)?.key;
   }
 }

@@ -44,7 +44,7 @@ export class StorageController {
   @Post('channelStorageList')
   @HttpCode(200)
   async list(@Credentials() credentials: ConnectionCredentials, @Req() request: FastifyRequest): Promise<string> {
-    const deadlineMs = Date.now() + this.config.httpTimeoutMs;
+    const deadlineMs = performance.now() + this.config.httpTimeoutMs;
     const { channel: name, ...page } = parseStorageList(rawBody(request));
     const { channel, keys: named } = await this.ask(credentials, { operation: 'channelStorageList', channel: name });
     const readable = async (keys: readonly string[]) =>

@@ -23,8 +23,8 @@ export class ChannelEnds {
    * this is set.
    */
   note: ChannelEndNote | undefined;
-  /** When it was written, ms since 1970. */
-  notedMs = 0;
+  /** When it was written (`performance.now()`). */
+  notedMs = -Infinity;
   /** The note is older than it should be, because Postgres or NATS were away, and still nothing is unknown. */
   isDelayed = false;
   /** How often everything was forgotten. */

@@ -30,7 +30,7 @@ export class EndNotes {
   private readonly forgetSeconds: number;
   private looks: Repeated | undefined;
   private looking: Promise<unknown> = Promise.resolve();
-  private forgottenMs = 0;
+  private forgottenMs = -Infinity;
 
   constructor(
     private readonly stream: StreamConnection,
@@ -89,7 +89,7 @@ export class EndNotes {
     const unlearned = [...this.followed].filter(({ note }) => note === undefined);
     if (unlearned.length > 0) await this.learn(unlearned);
     const extent = await deliverExtent(this.stream);
-    const now = Date.now();
+    const now = performance.now();
     for (const ends of this.followed) {
       if (ends.note === undefined || !isNoteDue(ends.note, extent, now - ends.notedMs, this.intervalMs)) continue;
       await this.write(ends, extent);
@@ -103,7 +103,7 @@ export class EndNotes {
     const { losses } = ends;
     const note = nextNote(ends.note, extent, ends.isDelayed);
     if (!(await this.writeEnds(ends, note)) || ends.losses !== losses) return;
-    Object.assign(ends, { note, notedMs: Date.now(), isDelayed: false });
+    Object.assign(ends, { note, notedMs: performance.now(), isDelayed: false });
   }
 
   private async writeEnds(ends: ChannelEnds, note: ChannelEndNote): Promise<boolean> {
@@ -148,7 +148,7 @@ export class EndNotes {
     for (const { ends, losses, stored, note } of begun) {
       if (ends.losses !== losses) continue;
       // In a new series nobody relies on what went before, so what the stream dropped meanwhile is no loss.
-      Object.assign(ends, { note, notedMs: 0, isDelayed: note !== stored && note.series > 0 });
+      Object.assign(ends, { note, notedMs: -Infinity, isDelayed: note !== stored && note.series > 0 });
     }
   }
 

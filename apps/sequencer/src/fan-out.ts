@@ -50,7 +50,7 @@ export class FanOut {
     private readonly connection: StreamConnection,
     private readonly publisher: AckedPublisher,
     private readonly onTooLarge: (id: string, bytes: number) => void,
-    /** Until then the deliver stream may hold messages that were sent before this worker began, ms since 1970. */
+    /** Until then the deliver stream may hold messages that were sent before this worker began (`performance.now()`). */
     private recallUntilMs: number,
   ) {}
 
@@ -65,12 +65,12 @@ export class FanOut {
     onTooLarge: (id: string, bytes: number) => void,
   ): Promise<FanOut> {
     const isEmpty = (await deliverStreamEnd(connection)) === 0;
-    return new FanOut(connection, publisher, onTooLarge, isEmpty ? 0 : Date.now() + deliverMaxAgeMs);
+    return new FanOut(connection, publisher, onTooLarge, isEmpty ? 0 : performance.now() + deliverMaxAgeMs);
   }
 
   /** Sends the messages in their order. */
   async send(messages: readonly Deliverable[]): Promise<FannedOut> {
-    if (Date.now() < this.recallUntilMs) await this.recall(messages);
+    if (performance.now() < this.recallUntilMs) await this.recall(messages);
     const outgoing: OutgoingMessage[] = [];
     const fanned: Deliverable[] = [];
     for (const message of messages) {

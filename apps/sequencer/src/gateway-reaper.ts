@@ -64,7 +64,7 @@ export class GatewayReaper {
     const { owned: partitions } = this.ownership;
     // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
     const clockMs = await readClock(db);
-    if (this.answeredFor(Date.now()) > GRACE_MS) {
+    if (this.answeredFor(performance.now()) > GRACE_MS) {
       const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
       if (ended.length > 0) this.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
     }

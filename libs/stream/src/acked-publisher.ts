@@ -83,7 +83,7 @@ export class AckedPublisher {
       return Promise.reject(new StreamFullError('too many messages wait for NATS'));
     }
     return new Promise((resolve, reject) => {
-      const now = Date.now();
+      const now = performance.now();
       let bytes = 0;
       for (const { payload } of messages) bytes += payload.length;
       const pending: Pending = {
@@ -109,7 +109,7 @@ export class AckedPublisher {
   }
 
   private send(token: string, pending: Pending): void {
-    pending.sentAt = Date.now();
+    pending.sentAt = performance.now();
     // What cannot be sent now is sent, in order, after the reconnect.
     if (!this.connection.isConnected) return;
     const { messages, headers } = pending;
@@ -149,7 +149,7 @@ export class AckedPublisher {
   }
 
   private sweep(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const [token, pending] of this.pending) {
       if (pending.deadline <= now) this.fail(token, new StreamUnavailableError('NATS did not confirm in time'));
     }

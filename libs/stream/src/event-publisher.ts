@@ -44,7 +44,7 @@ interface WaitingEvent {
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly payload: Buffer;
-  /** ms since 1970 */
+  /** `performance.now()` */
   readonly since: number;
   /** Ends the wait of the one who published it. */
   readonly release: () => void;
@@ -78,7 +78,7 @@ export class EventPublisher {
   /** The last attempt failed: the next one is a single event. */
   private isRefused = false;
   private isBehind = false;
-  private complainedAt = 0;
+  private complainedAt = -Infinity;
   private connectedAt = 0;
   private running: Promise<void> | undefined;
   private isClosed = false;
@@ -121,7 +121,13 @@ export class EventPublisher {
   async publish(event: BackendEvent): Promise<void> {
     const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
     return new Promise((resolve) => {
-      this.waiting.push({ ...encoded, number: this.published++, id: event.id, since: Date.now(), release: resolve });
+      this.waiting.push({
+        ...encoded,
+        number: this.published++,
+        id: event.id,
+        since: performance.now(),
+        release: resolve,
+      });
       this.report.waiting(1);
       this.waitingBytes += encoded.payload.length;
       if (this.isClosed) return this.drop(this.waiting.length);
@@ -246,7 +252,7 @@ export class EventPublisher {
   /** Whether the oldest has waited too long; time without NATS does not count. */
   private isLate(): boolean {
     const [oldest] = this.waiting;
-    return oldest !== undefined && Date.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
+    return oldest !== undefined && performance.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
   }
 
   private fallBehindWhenLate(): void {
@@ -255,7 +261,7 @@ export class EventPublisher {
   }
 
   private fallBehind(why: string): void {
-    const now = Date.now();
+    const now = performance.now();
     if (now - this.complainedAt >= COMPLAIN_EVERY_MS) {
       this.complainedAt = now;
       this.report.log.warn(
@@ -270,8 +276,8 @@ export class EventPublisher {
 
   private catchUp(): void {
     this.isBehind = false;
-    if (this.complainedAt === 0) return;
-    this.complainedAt = 0;
+    if (this.complainedAt === -Infinity) return;
+    this.complainedAt = -Infinity;
     this.report.log.info(`the events stream ${this.settings.eventsStream} takes events again`);
   }
 
@@ -292,7 +298,7 @@ export class EventPublisher {
 
   /** Whatever was known of the stream may be wrong: NATS may have lost it. */
   private onReconnect(): void {
-    this.connectedAt = Date.now();
+    this.connectedAt = performance.now();
     if (!this.isEnsured) return;
     this.isEnsured = false;
     void this.ensureStream();

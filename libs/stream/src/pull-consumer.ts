@@ -63,7 +63,7 @@ export class PullConsumer {
   private outstanding = 0;
   private pulls = 0;
   private consumerSequence = 0;
-  private lastSignAt = Date.now();
+  private lastSignAt = performance.now();
 
   private constructor(
     private readonly connection: StreamConnection,
@@ -166,7 +166,7 @@ export class PullConsumer {
   }
 
   private onMessage(message: Msg): void {
-    this.lastSignAt = Date.now();
+    this.lastSignAt = performance.now();
     const status = message.headers?.code ?? 0;
     if (status === 0 && message.reply !== undefined) return this.onData(message, message.reply);
     if (status === 100) return;
@@ -200,8 +200,8 @@ export class PullConsumer {
 
   private watch(): void {
     if (!this.connection.isConnected) {
-      this.lastSignAt = Date.now();
-    } else if (this.outstanding > 0 && Date.now() - this.lastSignAt > SILENCE_MS) {
+      this.lastSignAt = performance.now();
+    } else if (this.outstanding > 0 && performance.now() - this.lastSignAt > SILENCE_MS) {
       this.fail('the server fell silent');
     }
   }

@@ -13,8 +13,8 @@ const COMPLAIN_EVERY_MS = 60_000;
 export class StreamUpkeep {
   private readonly looks: Repeated;
   private looking: Promise<void> | undefined;
-  private lookedMs = 0;
-  private complainedMs = 0;
+  private lookedMs = -Infinity;
+  private complainedMs = -Infinity;
   private wereThere = false;
 
   constructor(
@@ -36,7 +36,7 @@ export class StreamUpkeep {
     try {
       await this.check();
     } catch (error) {
-      const now = Date.now();
+      const now = performance.now();
       if (now - this.complainedMs < COMPLAIN_EVERY_MS) return;
       this.complainedMs = now;
       this.warn(`the streams cannot be kept, trying again: ${(error as Error).message}`);
@@ -45,7 +45,7 @@ export class StreamUpkeep {
 
   /** A message has found no stream. */
   lookSoon(): void {
-    if (Date.now() - this.lookedMs >= AGAIN_AFTER_MS) void this.look();
+    if (performance.now() - this.lookedMs >= AGAIN_AFTER_MS) void this.look();
   }
 
   stop(): void {
@@ -53,7 +53,7 @@ export class StreamUpkeep {
   }
 
   private async makeMissing(): Promise<void> {
-    this.lookedMs = Date.now();
+    this.lookedMs = performance.now();
     const made = await this.ensure().catch((error: unknown) => {
       throw new Error(`JetStream: ${(error as Error).message}`, { cause: error });
     });

@@ -139,7 +139,7 @@ export class SubscriptionReports {
     const changes = waiting.changes.splice(0, introducing ? INTRODUCING_AT_ONCE : CHANGES_AT_ONCE);
     // That of its last change: without any it changes nothing, and may look like the report before.
     const number = changes.at(-1)?.number ?? waiting.told;
-    waiting.sentAt = Date.now();
+    waiting.sentAt = performance.now();
     const report: OperationOf<'subscriptions'> = {
       kind: 'subscriptions',
       partition,
@@ -172,7 +172,7 @@ function introductionsOf(changes: readonly NumberedChange[]): Introduction[] | u
 
 /** Until the end of this turn of the event loop at least: what it brings goes together. */
 async function pause(waiting: Waiting): Promise<void> {
-  const ms = waiting.sentAt + PAUSE_MS - Date.now();
+  const ms = waiting.sentAt + PAUSE_MS - performance.now();
   await new Promise<void>((resolve) => {
     waiting.hurry = resolve;
     if (ms > 0) setTimeout(resolve, ms);

@@ -144,7 +144,7 @@ export class Channel implements IntakeReader {
   /** Gives back what `Hub.use` took. */
   release(): void {
     this.users--;
-    if (this.users === 0) this.idleSince = Date.now();
+    if (this.users === 0) this.idleSince = performance.now();
   }
 
   /** Writes what has been gathered to all subscribers. */

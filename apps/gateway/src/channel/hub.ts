@@ -33,7 +33,7 @@ export class Hub implements ChannelHost {
   readonly maxBacklogBytes: number;
   private readonly channels = new Map<string, Channel>();
   private readonly checkpoints: Repeated;
-  private readonly tailWatch = new TailWatch(Date.now());
+  private readonly tailWatch = new TailWatch(performance.now());
   private readonly stopListening: readonly (() => void)[];
   /** Set while a pass is about to begin because beacons were lost. */
   private lookSoon: NodeJS.Timeout | undefined;
@@ -60,7 +60,7 @@ export class Hub implements ChannelHost {
       this.deliver.listenToTails((partition, beacon) => this.onBeacon(partition, beacon)),
       stream.onReconnect(() => {
         this.breaks++;
-        this.tailWatch.reset(Date.now());
+        this.tailWatch.reset(performance.now());
         void this.catchUpAll();
       }),
     ];
@@ -129,7 +129,7 @@ export class Hub implements ChannelHost {
   }
 
   private onBeacon(partition: number, beacon: TailBeacon): void {
-    if (this.tailWatch.hear(partition, beacon, Date.now())) this.catchUpSoon();
+    if (this.tailWatch.hear(partition, beacon, performance.now())) this.catchUpSoon();
     for (const [name, position] of beacon.tails) this.channels.get(name)?.intake.expect(position);
   }
 
@@ -149,7 +149,7 @@ export class Hub implements ChannelHost {
   private async noteStreamEnd(): Promise<void> {
     const { breaks } = this;
     if (this.catchingUp || this.lookSoon !== undefined || !this.stream.isConnected) return;
-    if (!this.tailWatch.isHearing(Date.now())) return;
+    if (!this.tailWatch.isHearing(performance.now())) return;
     try {
       const { created, last: end } = await deliverExtent(this.stream);
       if (this.breaks !== breaks) return;

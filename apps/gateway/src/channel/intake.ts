@@ -302,10 +302,10 @@ export class Intake {
     this.catchingUp = true;
     this.held ??= [];
     const starts = [Math.max(this.host.safeSequence, this.readSequence) + 1, this.readSequence + 1, 1];
-    let giveUpAt = Date.now() + GIVE_UP_MS;
+    let giveUpAt = performance.now() + GIVE_UP_MS;
     for (let looks = 1; ; looks++) {
       this.readAgain = false;
-      const isLastLook = starts.length === 1 && Date.now() > giveUpAt;
+      const isLastLook = starts.length === 1 && performance.now() > giveUpAt;
       const look = await this.readFrom(starts[0] ?? 1, isLastLook);
       if (this.isClosed) return;
       if (look === 'whole' && !this.readAgain && !this.isGapAhead()) break;
@@ -316,7 +316,7 @@ export class Intake {
       }
       if (starts.length > 1 && (look === 'broken' || looks >= LOOKS_NEARBY)) starts.shift();
       // What could not be stored meanwhile is sent again when the stream is back.
-      if (look === 'failed' || !this.host.stream.isConnected) giveUpAt = Date.now() + GIVE_UP_MS;
+      if (look === 'failed' || !this.host.stream.isConnected) giveUpAt = performance.now() + GIVE_UP_MS;
       // Each look from the beginning reads the channel's last minutes again.
       const pause = starts.length > 1 ? RETRY_MS : 5 * RETRY_MS;
       await delay(look === 'failed' ? FAILED_RETRY_MS : pause);

@@ -20,11 +20,11 @@ export class MissedLog {
 
   /** The newest of the range; none when Postgres does not give them soon. */
   async read(range: MissedRange): Promise<readonly MissedMessage[]> {
-    if (Date.now() < this.awayUntilMs) return [];
+    if (performance.now() < this.awayUntilMs) return [];
     try {
       return await within(TIMEOUT_MS, newestMessages(this.database.db, range));
     } catch (error) {
-      this.awayUntilMs = Date.now() + AWAY_MS;
+      this.awayUntilMs = performance.now() + AWAY_MS;
       this.logger.warn({ channel: range.channel, err: error }, 'a resume could not read the log');
       return [];
     }

@@ -97,7 +97,7 @@ export class PagedReplay {
         if (last !== undefined) startAt = { sequence: last.sequence + 1 };
         const frames = this.take(page.records);
         const isMissing = this.early.length > 0 || !this.isAt(heard.since);
-        missingSince = isMissing && page.isLast ? (missingSince ?? Date.now()) : undefined;
+        missingSince = isMissing && page.isLast ? (missingSince ?? performance.now()) : undefined;
         if (page.isLast && !isMissing && heard.isWhole)
           return this.finish([...frames, ...this.framesOf(heard.records)]);
         this.write(frames);
@@ -111,7 +111,7 @@ export class PagedReplay {
   }
 
   private isPastWaiting(since: number | undefined): boolean {
-    return since !== undefined && Date.now() - since > GIVE_UP_MS;
+    return since !== undefined && performance.now() - since > GIVE_UP_MS;
   }
 
   private isAt(position: Position | undefined): boolean {
@@ -246,12 +246,12 @@ export class PagedReplay {
   private async hasRoom(): Promise<boolean> {
     const { reader } = this;
     let smallest = Infinity;
-    let movedAt = Date.now();
+    let movedAt = performance.now();
     while (reader.isActive && reader.socket.backlogBytes > reader.maxBacklogBytes * WAITING_SHARE) {
       if (reader.socket.backlogBytes < smallest) {
         smallest = reader.socket.backlogBytes;
-        movedAt = Date.now();
-      } else if (Date.now() - movedAt > STALLED_MS) reader.cutOff();
+        movedAt = performance.now();
+      } else if (performance.now() - movedAt > STALLED_MS) reader.cutOff();
       await delay(POLL_MS);
     }
     return reader.isActive;

@@ -61,7 +61,7 @@ export class ResumeRights {
     const key = keyOf(uid, name);
     const right = this.active.get(key);
     if (right === undefined || --right.active > 0) return;
-    right.endedAtMs = Date.now();
+    right.endedAtMs = performance.now();
     right.last = last;
     right.lastId = lastId ?? '';
     this.active.delete(key);

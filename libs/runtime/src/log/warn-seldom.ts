@@ -2,7 +2,7 @@ import type { Logger } from './logger';
 
 const SILENT_MS = 60_000;
 const MOST_REMEMBERED = 1_000;
-/** When what was said last in this process, ms since 1970. */
+/** When what was said last in this process (`performance.now()`). */
 const said = new Map<string, number>();
 
 /**
@@ -14,9 +14,9 @@ export function warnSeldom(
   about: { readonly err: unknown; readonly [key: string]: unknown },
   text: string,
 ): void {
-  const now = Date.now();
+  const now = performance.now();
   const key = `${text}: ${about.err instanceof Error ? about.err.message : String(about.err)}`;
-  if (now - (said.get(key) ?? 0) < SILENT_MS) return logger.debug(about, text);
+  if (now - (said.get(key) ?? -Infinity) < SILENT_MS) return logger.debug(about, text);
   if (said.size >= MOST_REMEMBERED) said.clear();
   said.set(key, now);
   logger.warn(about, text);
