@@ -114,6 +114,7 @@ create table partition_state (
   stream_created text,
   caught_up_ms bigint,
   updated_at timestamp with time zone not null default now(),
+  lanes text not null default ''::text,
   constraint partition_state_pkey PRIMARY KEY (partition)
 ) with (
   fillfactor=20,

@@ -47,6 +47,7 @@ describe('partitions', () => {
     seq: 1,
     timeMs: 1_000,
     streamTime: '1700000000000000001',
+    lanes: '',
     ...values,
   });
   const saved = async () => (await listPartitions(database.db))[0]!;
@@ -67,6 +68,7 @@ describe('partitions', () => {
       timeMs: 0,
       streamTime: null,
       streamCreated: null,
+      lanes: '',
     });
     expect(await claim('n2')).toBeUndefined();
     expect(await claim('n1')).toBeUndefined();
@@ -82,7 +84,7 @@ describe('partitions', () => {
 
   it('can be taken from a node whose lease has expired, with its position and a higher epoch', async () => {
     await claim('n1');
-    await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today' })]);
+    await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today', lanes: 'a:5 b:9' })]);
     await expire('n1');
     expect(await claim('n2')).toEqual({
       partition: 0,
@@ -93,6 +95,7 @@ describe('partitions', () => {
       timeMs: 1_000,
       streamTime: '1700000000000000001',
       streamCreated: 'today',
+      lanes: 'a:5 b:9',
     });
   });
 

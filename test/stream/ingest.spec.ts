@@ -15,6 +15,7 @@ import {
   StreamUnavailableError,
 } from '@hearth/stream';
 import { eventually } from '../support/eventually';
+import { LossyNats } from '../support/lossy-nats';
 import { startNats, TestNats } from '../support/nats';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 
@@ -195,6 +196,39 @@ describe('the ingest stream', () => {
     const present = new Set(read);
     expect(present.size).toBe(read.length);
     expect(accepted.filter((n) => !present.has(n))).toEqual([]);
+  });
+
+  it('keeps the order of the calls when the connection breaks between frames, and in the middle of one', async () => {
+    const road = await LossyNats.start(nats.port);
+    const silent = { info: () => undefined, warn: () => undefined };
+    const broken = await StreamConnection.open({ natsUrls: [road.url] }, 'test', silent);
+    const publisher = new AckedPublisher(broken);
+    const accepted: number[] = [];
+    let n = 0;
+    const publishMore = setInterval(() => {
+      const number = n++;
+      const sent = publisher.publish(ingestSubject(0), Buffer.from(`${number}`), { lane: 0, timeoutMs: 8_000 });
+      void sent.then(
+        () => accepted.push(number),
+        () => undefined,
+      );
+    }, 1);
+    for (let round = 1; round <= 10; round++) {
+      await eventually(() => expect(accepted.length).toBeGreaterThan(round * 30));
+      road.break();
+      await eventually(() => expect(broken.isConnected).toBe(false));
+    }
+    await eventually(() => expect(broken.isConnected).toBe(true));
+    clearInterval(publishMore);
+    await eventually(() => expect(accepted).toContain(n - 1));
+    const reader = await openIngestReader(connection, 0, 'first');
+    const read: number[] = [];
+    while (read.at(-1) !== n - 1) {
+      for (const { payload } of await reader.next(1_000)) read.push(Number(Buffer.from(payload).toString()));
+    }
+    for (const close of [reader, publisher, broken, road]) await ('close' in close ? close.close() : close.stop());
+    expect(read).toEqual([...new Set(read)].sort((a, b) => a - b));
+    expect(accepted.filter((number) => !read.includes(number))).toEqual([]);
   });
 
   it('fails at once and clearly while NATS is away', async () => {

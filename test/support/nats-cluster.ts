@@ -10,6 +10,7 @@ const SIZE = 3;
 export interface ClusterMember {
   readonly name: string;
   readonly url: string;
+  readonly port: number;
   /** Changes with every restart. */
   readonly pid: number;
   /** `kill -9`; what it stored stays for `restart`. */
@@ -69,6 +70,7 @@ export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsC
       server,
       name: membership.name,
       url: server.url,
+      port: server.port,
       get pid() {
         return server.pid;
       },

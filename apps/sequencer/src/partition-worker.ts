@@ -19,6 +19,7 @@ import { Answer, ChannelOperations, Dropped } from './channel-operations';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
+import { Lanes } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
@@ -94,7 +95,7 @@ export class PartitionWorker {
     );
     this.saved = new SavedPosition(host, claim, this.operations, () => this.fence());
     this.position = this.saved.safe.position;
-    this.sequencing = this.sequencingFrom(this.position, claim.timeMs);
+    this.sequencing = this.sequencingFrom(this.position, claim.timeMs, new Lanes(claim.lanes));
     this.ends = new ChannelEnds(claim, () => this.deliveries);
     this.tails = new Tails(host.stream, claim);
     host.endNotes.follow(this.ends);
@@ -170,16 +171,17 @@ export class PartitionWorker {
     const { stream, config, publisher, logger } = this.host;
     // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
     await this.operations.open();
-    const start = await findIngestStart(stream, this.partition, config, this.position);
+    const before = this.position;
+    const start = await findIngestStart(stream, this.partition, config, before);
+    this.position = start.position;
     if (start.epochReason !== undefined) {
       logger.warn({ partition: this.partition, epoch: start.position.epoch }, `new epoch: ${start.epochReason}`);
       // Ids of the new epoch must be greater than all before, although sequences begin again.
       this.sequencing = this.sequencingFrom(start.position, this.sequencing.markMs + 1);
-    } else if (start.position !== this.position) {
+    } else if (start.position !== before) {
       // Nothing was ever read, and now it is known of which stream.
-      this.saved.advance({ position: start.position, markMs: this.sequencing.markMs }, NOTHING_REACHED);
+      this.saved.advance(this.checkpoint(), NOTHING_REACHED);
     }
-    this.position = start.position;
     const deliverMaxAgeMs = config.deliverMaxAgeSeconds * 1_000;
     const fanOut = await FanOut.open(stream, publisher, deliverMaxAgeMs, (id, bytes) => {
       logger.error({ partition: this.partition, id, bytes }, 'not delivered: NATS takes no message of this size');
@@ -198,7 +200,7 @@ export class PartitionWorker {
     if (last === undefined) return;
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
-    const checkpoint: Checkpoint = { position: this.position, markMs: this.sequencing.markMs };
+    const checkpoint = this.checkpoint();
     const { deliverables, events, reached, dropped } = sequenced.some(isOperation)
       ? await this.processOperations(sequenced)
       : await this.processMessages(sequenced as SequencedMessage[]);
@@ -211,6 +213,12 @@ export class PartitionWorker {
     this.acknowledge(sequenced, dropped);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
+  }
+
+  /** Everything that has been sequenced. */
+  private checkpoint(): Checkpoint {
+    const { markMs, lanes } = this.sequencing;
+    return { position: this.position, markMs, lanes: lanes.snapshot() };
   }
 
   private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
@@ -326,7 +334,7 @@ export class PartitionWorker {
     });
   }
 
-  private sequencingFrom(position: IngestPosition, markMs: number): Sequencing {
+  private sequencingFrom(position: IngestPosition, markMs: number, lanes?: Lanes): Sequencing {
     const { logger, metrics, config } = this.host;
     const { partition } = this;
     return new Sequencing(
@@ -339,6 +347,7 @@ export class PartitionWorker {
         metrics.eagerIdsRefused.inc();
         logger.warn({ partition, id }, 'an eager id was not used: it was made by a clock that is too far ahead');
       },
+      lanes,
     );
   }
 }

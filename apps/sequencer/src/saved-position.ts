@@ -3,6 +3,7 @@ import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
 import type { IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Lanes, lanesText } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
 import type { PartitionHost } from './partition-host';
 import type { Sequenced } from './sequencing';
@@ -11,6 +12,8 @@ import type { Sequenced } from './sequencing';
 export interface Checkpoint {
   readonly position: IngestPosition;
   readonly markMs: number;
+  /** How far each publisher had come. */
+  readonly lanes: ReadonlyMap<string, number>;
 }
 
 /** What is behind a checkpoint that has been reached. */
@@ -49,7 +52,7 @@ export class SavedPosition {
   ) {
     const { streamEpoch: epoch, seq: sequence, streamTime, streamCreated, timeMs: markMs } = claim;
     const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
-    this.current = { position, markMs };
+    this.current = { position, markMs, lanes: new Lanes(claim.lanes).snapshot() };
     this.written = position;
   }
 
@@ -65,7 +68,7 @@ export class SavedPosition {
 
   /** As the database takes it. */
   get fenced(): FencedPosition {
-    const { position, markMs } = this.current;
+    const { position, markMs, lanes } = this.current;
     return {
       partition: this.claim.partition,
       epoch: this.claim.epoch,
@@ -74,6 +77,7 @@ export class SavedPosition {
       timeMs: markMs,
       streamTime: position.timeNs === '' ? null : position.timeNs,
       streamCreated: position.streamCreated === '' ? null : position.streamCreated,
+      lanes: lanesText(lanes),
     };
   }
 

@@ -2,6 +2,7 @@ import { SequencedOperation } from '@hearth/channels';
 import { idTimeMs, messageId } from '@hearth/protocol';
 import { decodeBundle, decodeIngest, eventSequence, IngestEvent, Position } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
+import { Lanes } from './lanes';
 
 /** A publish request that has become a message: it has its id and its place. */
 export interface SequencedMessage {
@@ -38,16 +39,22 @@ export class Sequencing {
     private readonly onPoison: (message: StreamMessage, error: unknown) => void,
     /** Told of an id that was made by a clock further ahead, and is not used. */
     private readonly onWrongClock: (id: string) => void = () => undefined,
+    /** How far each publisher has come. */
+    readonly lanes = new Lanes(),
   ) {}
 
   get markMs(): number {
     return this.mark;
   }
 
-  /** Gives what was read its ids, in the same order; what is neither message nor operation is reported and left out. */
+  /**
+   * Gives what was read its ids, in the same order. Left out are what its publisher sent before something that stands
+   * earlier, and, with a report, what is neither message nor operation.
+   */
   sequence(messages: readonly StreamMessage[]): Sequenced[] {
     const sequenced: Sequenced[] = [];
     for (const message of messages) {
+      if (!this.lanes.admit(message.messageId)) continue;
       // One event that cannot be read is not the fault of those it came with.
       this.eventsOf(message).forEach((event, index) => {
         try {

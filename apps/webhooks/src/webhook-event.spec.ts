@@ -1,13 +1,9 @@
 import { encodeToken, eventSubject } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
-import { headers } from 'nats';
 import { webhookEventOf } from './webhook-event';
 
-function message(subject: string, payload = '{}', id?: string): StreamMessage {
-  const all = headers();
-  if (id !== undefined) all.set('Nats-Msg-Id', id);
-  const payloadBytes = Buffer.from(payload);
-  return { sequence: 7, timeNs: '0', timeMs: 0, subject, headers: all, payload: payloadBytes, pending: 0 };
+function message(subject: string, payload = '{}', messageId?: string): StreamMessage {
+  return { sequence: 7, timeNs: '0', timeMs: 0, subject, messageId, payload: Buffer.from(payload), pending: 0 };
 }
 
 const orderingKeyOf = (subject: string, payload?: string) => webhookEventOf(message(subject, payload), 0).orderingKey;

@@ -26,8 +26,8 @@ export function webhookEventOf(message: StreamMessage, streamEpoch: number): Web
 }
 
 /** Signatures separate their parts by full stops, so an id must not have any. */
-function idOf({ headers, sequence }: StreamMessage, streamEpoch: number): string {
-  const id = headers?.get('Nats-Msg-Id') ?? '';
+function idOf({ messageId, sequence }: StreamMessage, streamEpoch: number): string {
+  const id = messageId ?? '';
   return /^[\w-]{1,128}$/.test(id) ? id : `event-${streamEpoch}-${sequence}`;
 }
 

@@ -17,6 +17,8 @@ export interface Position {
   readonly streamTime: string | null;
   /** The stream's creation time, as text; tells a re-created stream from ours. Left as it was when absent. */
   readonly streamCreated?: string | null;
+  /** How far each publisher has come, as the sequencer writes it. */
+  readonly lanes: string;
 }
 
 /** A position together with the right to write it. */
@@ -79,6 +81,7 @@ const STATE = [
   'time_ms as timeMs',
   'stream_time as streamTime',
   'stream_created as streamCreated',
+  'lanes',
 ] as const;
 
 /** All partitions in order, with their owners and positions. */
@@ -126,9 +129,10 @@ export async function claimPartition(
 const ADVANCE = `
   update partition_state as p
      set stream_epoch = n.stream_epoch, seq = n.seq, time_ms = greatest(p.time_ms, n.time_ms),
-         stream_time = n.stream_time, stream_created = coalesce(n.stream_created, p.stream_created), updated_at = now()
-    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[])
-      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created)
+         stream_time = n.stream_time, stream_created = coalesce(n.stream_created, p.stream_created), lanes = n.lanes,
+         updated_at = now()
+    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[])
+      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created, lanes)
    where p.partition = n.partition and p.epoch = n.epoch and p.owner is not null
      and (p.stream_epoch, p.seq) <= (n.stream_epoch, n.seq)
   returning p.partition`;
@@ -139,7 +143,7 @@ const advance = prepared<{ partition: number }>('advance_partitions', ADVANCE);
 const ALL_ADVANCED = '(select count(*) from advanced) = cardinality($1::int4[])';
 const advanceAndAppend = prepared<{ partition: number }>(
   'advance_and_append',
-  `with advanced as (${ADVANCE}), appended as (${appendStatement(8, ALL_ADVANCED)})
+  `with advanced as (${ADVANCE}), appended as (${appendStatement(9, ALL_ADVANCED)})
    select partition from advanced`,
 );
 
@@ -204,6 +208,7 @@ function advanceValues(positions: readonly FencedPosition[]): readonly unknown[]
     positions.map((position) => position.timeMs),
     positions.map((position) => position.streamTime),
     positions.map((position) => position.streamCreated ?? null),
+    positions.map((position) => position.lanes),
   ];
 }
 

@@ -11,7 +11,7 @@ export interface Tables {
   installation_key: { name: string; key: Buffer };
   message_log: { channel: string; id: string; event: string; data: string; meta: string | null; connection_id: string | null; source_ip: string | null; user_agent: string | null; trigger: string; request_id: string; expires_at: Date | null };
   message_reaction: { channel: string; message_id: string; reaction: string; uid: string; partition: number; id: string; umd: string; expires_ms: number | null; origin: string };
-  partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date> };
+  partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date>; lanes: Generated<string> };
   presence_connection: { channel: string; connection_id: string; partition: number; gateway_id: number; uid: string; umd: string; member_order: number; counted: boolean };
   schedule: { schedule_id: string; partition: number; due_ms: number; payload: string };
   schema_migration: { version: number; name: string; applied_at: Generated<Date> };

@@ -116,6 +116,11 @@ export class StreamConnection {
     return this.connected && !this.nats.isClosed();
   }
 
+  /** Whether the server is one of several: a stream may change its leader while connections stay. */
+  get isClustered(): boolean {
+    return this.nats.info?.cluster !== undefined;
+  }
+
   /** Bytes of the largest message that the server takes, headers included. */
   get maxPayload(): number {
     return this.nats.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;

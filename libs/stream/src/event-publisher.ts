@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackendEvent, encodeBackendEvent, EventVersions } from '@hearth/wire';
+import { BackendEvent, BackendEventName, encodeBackendEvent, EventVersions } from '@hearth/wire';
 import { NatsError } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { ConnectionLog, StreamConnection } from './connection';
+import { EventOrder } from './event-order';
 import { ensureEventStream, EventStreamSettings } from './streams';
 
 export interface EventPublisherSettings extends EventStreamSettings {
@@ -18,6 +19,8 @@ const DROPPED_SHARE = 0.01;
 /** Events, and bytes of them, that are on their way at a time: a fraction of a second of the stream's work. */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 4 * 1_048_576;
+/** When more than so many wait, a batch is sent in one go: some channel has more events than its turns. */
+const TAKE_TURNS_UP_TO = 1_000;
 /** Longest that anything waits for an event while NATS is there; clients' own waits are 5 s and more. */
 const PATIENCE_MS = 2_000;
 /** What was not confirmed so long is sent again; the stream knows ids for two minutes. */
@@ -41,6 +44,8 @@ interface WaitingEvent {
   /** They are numbered as they come. */
   readonly number: number;
   readonly id: string;
+  readonly name: BackendEventName;
+  readonly channel: string | undefined;
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly payload: Buffer;
@@ -62,7 +67,7 @@ export class EventPublisher {
   private readonly publisher: AckedPublisher;
   private readonly versions: EventVersions;
   private readonly stopListening: () => void;
-  /** In the order of the calls; the first `inFlight` are on their way. */
+  /** In the order of the calls; of the first `inFlight`, some or all are on their way. */
   private readonly waiting: WaitingEvent[] = [];
   private waitingBytes = 0;
   private inFlight = 0;
@@ -121,13 +126,9 @@ export class EventPublisher {
   async publish(event: BackendEvent): Promise<void> {
     const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
     return new Promise((resolve) => {
-      this.waiting.push({
-        ...encoded,
-        number: this.published++,
-        id: event.id,
-        since: performance.now(),
-        release: resolve,
-      });
+      const { id, name, channel } = event;
+      const number = this.published++;
+      this.waiting.push({ ...encoded, number, id, name, channel, since: performance.now(), release: resolve });
       this.report.waiting(1);
       this.waitingBytes += encoded.payload.length;
       if (this.isClosed) return this.drop(this.waiting.length);
@@ -211,8 +212,8 @@ export class EventPublisher {
 
   /** @throws the reason of the first that was refused; those that were stay where they are, in order */
   private async sendBatch(): Promise<void> {
-    const batch = this.waiting.slice(0, this.batchSize());
-    this.inFlight = batch.length;
+    const { batch, scanned } = this.nextBatch();
+    this.inFlight = scanned;
     const confirmations = await Promise.allSettled(
       batch.map(({ id, subject, headers, payload }) =>
         this.publisher.publish(subject, payload, { messageId: id, headers, timeoutMs: CONFIRM_WITHIN_MS }),
@@ -220,33 +221,46 @@ export class EventPublisher {
     );
     if (this.isClosed) return;
     this.inFlight = 0;
-    const kept: WaitingEvent[] = [];
+    const gone = new Set<WaitingEvent>();
     let why: Error | undefined;
     batch.forEach((event, index) => {
       const confirmation = confirmations[index];
       if (confirmation?.status === 'rejected' && !isTooLarge(confirmation.reason)) {
-        kept.push(event);
         why ??= confirmation.reason as Error;
         return;
       }
+      gone.add(event);
       this.waitingBytes -= event.payload.length;
       event.release();
       // One that no attempt will bring through must not stop the others.
       if (confirmation?.status === 'rejected') this.report.dropped(1);
     });
-    this.waiting.splice(0, batch.length, ...kept);
-    this.report.waiting(kept.length - batch.length);
+    const kept = this.waiting.slice(0, scanned).filter((event) => !gone.has(event));
+    this.waiting.splice(0, scanned, ...kept);
+    this.report.waiting(-gone.size);
     this.tell();
     if (why !== undefined) throw why;
   }
 
-  private batchSize(): number {
-    if (this.isRefused) return 1;
-    let bytes = 0;
-    const end = this.waiting.findIndex(
-      ({ payload }, index) => index === BATCH_EVENTS || (bytes += payload.length) > BATCH_BYTES,
-    );
-    return end < 0 ? this.waiting.length : Math.max(1, end);
+  /**
+   * What is sent next, and how many of those that wait were looked at for it. A single server stores what it is sent in that
+   * order. A cluster that changes the stream's leader may lose an event and take the next, so there the events of a channel
+   * take turns (`EventOrder`), unless too many wait: the batch before has just been stored, and a leader does not change
+   * within the millisecond in which this one is sent.
+   */
+  private nextBatch(): { readonly batch: readonly WaitingEvent[]; readonly scanned: number } {
+    const order = this.connection.isClustered && this.waiting.length <= TAKE_TURNS_UP_TO ? new EventOrder() : undefined;
+    const batch: WaitingEvent[] = [];
+    let [bytes, scanned] = [0, 0];
+    for (const event of this.waiting) {
+      if (batch.length === (this.isRefused ? 1 : BATCH_EVENTS)) break;
+      if (batch.length > 0 && bytes + event.payload.length > BATCH_BYTES) break;
+      scanned++;
+      if (order?.admit(event) === false) continue;
+      batch.push(event);
+      bytes += event.payload.length;
+    }
+    return { batch, scanned };
   }
 
   /** Whether the oldest has waited too long; time without NATS does not count. */

@@ -13,7 +13,7 @@ class Bundle {
 
   constructor(
     private readonly partition: number,
-    readonly options: PublishOptions,
+    readonly timeoutMs: number | undefined,
   ) {}
 
   hasRoomFor(event: Buffer): boolean {
@@ -26,7 +26,8 @@ class Bundle {
   }
 
   send(publisher: AckedPublisher): void {
-    this.settle(publisher.publish(ingestSubject(this.partition), encodeBundle(this.events), this.options));
+    const { partition: lane, timeoutMs } = this;
+    this.settle(publisher.publish(ingestSubject(lane), encodeBundle(this.events), { lane, timeoutMs }));
   }
 }
 
@@ -40,27 +41,27 @@ export class IngestBundler {
   constructor(private readonly publisher: AckedPublisher) {}
 
   /**
-   * Events of one partition keep the order of the calls.
+   * Events of one partition keep the order of the calls, also where NATS is a cluster that changes a leader.
    *
-   * @param options its `messageId` becomes that of the bundle which the event begins
+   * @param timeoutMs give up after so long; never, when absent
    * @returns when the stream has stored the event
    * @throws StreamUnavailableError when the event was not accepted
    */
-  publish(partition: number, event: Buffer, options: PublishOptions): Promise<void> {
+  publish(partition: number, event: Buffer, timeoutMs?: number): Promise<void> {
     const open = this.open.get(partition);
-    if (open !== undefined && open.options.timeoutMs === options.timeoutMs && open.hasRoomFor(event)) {
+    if (open !== undefined && open.timeoutMs === timeoutMs && open.hasRoomFor(event)) {
       open.add(event);
       return open.stored;
     }
     open?.send(this.publisher);
-    const bundle = new Bundle(partition, options);
+    const bundle = new Bundle(partition, timeoutMs);
     bundle.add(event);
     if (this.open.size === 0) setImmediate(() => this.sendAll());
     this.open.set(partition, bundle);
     return bundle.stored;
   }
 
-  /** As `publish`, for an event that must be known by its own id: it goes alone. */
+  /** For an event that must be known by its own id: it goes alone, and its order does not matter where NATS loses some. */
   publishAlone(partition: number, event: Buffer, options: PublishOptions): Promise<void> {
     this.open.get(partition)?.send(this.publisher);
     this.open.delete(partition);

@@ -1,7 +1,6 @@
 import { ErrorCode, ProtocolError } from '@hearth/protocol';
 import { deadline, type CancelDeadline } from '@hearth/timing';
 import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf } from '@hearth/wire';
-import { randomUUID } from 'node:crypto';
 import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
@@ -87,8 +86,7 @@ export class IngestPublisher {
     const payload = encodeIngest(what, data);
     const timeoutMs = atLast === true ? undefined : this.deadlineMs;
     if (id !== undefined) return this.bundler.publishAlone(partition, payload, { messageId: id, timeoutMs });
-    const messageId = 'kind' in what ? randomUUID() : what.requestId;
-    return this.bundler.publish(partition, payload, { messageId, timeoutMs });
+    return this.bundler.publish(partition, payload, timeoutMs);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { every, Repeated } from '@hearth/timing';
-import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, MsgHdrs, nanos, Subscription } from 'nats';
+import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, nanos, Subscription } from 'nats';
 import { StreamConnection } from './connection';
 
 /** A message as a stream holds it. */
@@ -9,7 +9,8 @@ export interface StreamMessage {
   readonly timeNs: string;
   readonly timeMs: number;
   readonly subject: string;
-  readonly headers?: MsgHdrs;
+  /** By which its publisher named it, if it did. */
+  readonly messageId?: string;
   readonly payload: Uint8Array;
   /** Messages that the stream holds after this one for this consumer. */
   readonly pending: number;
@@ -191,7 +192,7 @@ export class PullConsumer {
       timeNs: place.timeNs,
       timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
       subject: message.subject,
-      headers: message.headers,
+      messageId: message.headers?.get('Nats-Msg-Id'),
       payload: message.data,
       pending: place.pending,
     });

@@ -5,6 +5,7 @@ export * from './ingest-bundle';
 export * from './ingest-event';
 export * from './ingest-operation';
 export * from './pages';
+export * from './lane-place';
 export * from './schedule-id';
 export * from './schedule-operation';
 export * from './subjects';

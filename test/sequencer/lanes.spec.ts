@@ -1,0 +1,72 @@
+import {
+  decodeDeliverRecord,
+  DELIVER_STREAM,
+  encodeIngestEvent,
+  encodeLanePlace,
+  ingestSubject,
+  partitionOf,
+} from '@hearth/wire';
+import { randomUUID } from 'node:crypto';
+import { AckedPublisher, PullConsumer } from '@hearth/stream';
+import { eventually } from '../support/eventually';
+import { PARTITIONS, Testbed } from './testbed';
+
+let testbed: Testbed;
+let publisher: AckedPublisher;
+beforeEach(async () => {
+  testbed = await Testbed.start();
+  publisher = new AckedPublisher(testbed.connection);
+});
+afterEach(async () => {
+  publisher.close();
+  await testbed.stop();
+});
+
+const CHANNEL = 'c';
+
+/** As a publisher's message stands in the stream whose lane has this name. */
+async function store(data: string, lane: string, number: number): Promise<void> {
+  const event = {
+    requestId: randomUUID(),
+    channel: CHANNEL,
+    event: 'e',
+    trigger: 'server.http',
+    store: 60,
+    emitPubSubEvent: false,
+  } as const;
+  const subject = ingestSubject(partitionOf(CHANNEL, PARTITIONS));
+  const messageId = encodeLanePlace({ lane, number });
+  await publisher.publish(subject, encodeIngestEvent(event, JSON.stringify(data)), { messageId });
+}
+
+async function delivered(count: number): Promise<unknown[]> {
+  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
+  const all: unknown[] = [];
+  while (all.length < count) {
+    for (const { payload } of await consumer.next(1_000)) {
+      all.push((JSON.parse(decodeDeliverRecord(payload).frame.toString('utf8')) as { data: unknown }).data);
+    }
+  }
+  consumer.close();
+  return all;
+}
+
+it('leaves out what stands behind a later message of its publisher, also when that was another owner’s', async () => {
+  const first = await testbed.addSequencer();
+  await store('a1', 'a', 1);
+  await store('a3', 'a', 3);
+  await store('b9', 'b', 9);
+  await store('a2', 'a', 2);
+  await store('a4', 'a', 4);
+  expect(await delivered(4)).toEqual(['a1', 'a3', 'b9', 'a4']);
+  await eventually(async () => {
+    const { rows } = await testbed.sql.query<{ lanes: string }>('select lanes from partition_state');
+    expect(rows.map(({ lanes }) => lanes)).toContain('b:9 a:4');
+  });
+
+  await first.kill('SIGKILL');
+  await store('b8', 'b', 8);
+  await store('a5', 'a', 5);
+  await testbed.addSequencer();
+  expect(await delivered(5)).toEqual(['a1', 'a3', 'b9', 'a4', 'a5']);
+});
