@@ -53,7 +53,7 @@ describe('who may connect (websocket-protocol §1.1)', () => {
     await expect(open('/v1')).rejects.toMatchObject({ status: 404 });
   });
 
-  it.each(['/', '/v1', '/v1/'])('accepts the path %s', async (path) => {
+  it.each(['/', '/v1', '/v1/', '//v1', '///', '/%76%31'])('accepts the path %s', async (path) => {
     const client = await connect(testbed.gateway.wsUrl.replace('/v1', path), connectToken());
     expect(await client.close()).toEqual({ code: 1000, reason: '' });
   });
@@ -184,9 +184,19 @@ describe('limits', () => {
   });
 
   it('lets only allowed origins in, where such are configured', async () => {
-    const gateway = await testbed.anotherGateway({ wsOrigins: ['https://ok.example'] });
+    const gateway = await testbed.anotherGateway({
+      wsOrigins: ['https://ok.example', 'https://*.apps.example', 'capacitor://localhost', 'null'],
+    });
     const from = (Origin: string) => WsClient.open(gateway.wsUrl, connectToken(), { Origin });
     await (await from('https://ok.example')).close();
+    for (const origin of ['https://a.b.apps.example', 'capacitor://localhost', 'null'])
+      await (await from(origin)).close();
+    for (const Origin of ['https://a.apps.example', 'https://evil.example', 'capacitor://localhost']) {
+      const session = `${gateway.httpUrl}//socket.io/?EIO=4&transport=polling`;
+      const { status, headers } = await fetch(session, { headers: { Origin } });
+      const isAllowed = !Origin.includes('evil');
+      expect([status, headers.get('access-control-allow-origin')]).toEqual([200, isAllowed ? Origin : null]);
+    }
     await expect(from('https://evil.example')).rejects.toMatchObject({ status: 403 });
     await (await gateway.connect()).close();
   });

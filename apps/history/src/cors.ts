@@ -1,3 +1,4 @@
+import { originMatcher } from '@hearth/runtime';
 import type { FastifyInstance } from 'fastify';
 
 /** Browsers remember the permission for a day. */
@@ -14,14 +15,15 @@ const MAX_AGE_SECONDS = '86400';
  */
 export function allowOrigins(server: FastifyInstance, pathPrefix: string, origins: readonly string[]): void {
   const everybody = origins.includes('*');
+  const allows = originMatcher(origins);
   server.addHook('onRequest', (request, reply, done) => {
-    if (!(request.raw.url ?? '').replace(/\/{2,}/g, '/').startsWith(pathPrefix)) return done();
+    if (!(request.raw.url ?? '').startsWith(pathPrefix)) return done();
     const { origin } = request.headers;
     if (everybody) {
       void reply.header('access-control-allow-origin', '*');
     } else {
       void reply.header('vary', 'origin');
-      if (origin !== undefined && origins.includes(origin)) void reply.header('access-control-allow-origin', origin);
+      if (origin !== undefined && allows(origin)) void reply.header('access-control-allow-origin', origin);
     }
     if (request.method !== 'OPTIONS') return done();
     void reply

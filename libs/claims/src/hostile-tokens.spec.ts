@@ -184,11 +184,9 @@ const HOSTILE: readonly HostileToken[] = [
   ['crit null', 'malformed', header('{"alg":"HS256","crit":null}')],
   ['crit with an unencoded payload', 'malformed', header('{"alg":"HS256","b64":false,"crit":["b64"]}')],
   ['kid as number', 'malformed', header('{"alg":"HS256","kid":1}')],
-  ['kid null', 'malformed', header('{"alg":"HS256","kid":null}')],
   ['kid as object', 'malformed', header('{"alg":"HS256","kid":{}}')],
   ['kid as array', 'malformed', header('{"alg":"HS256","kid":["a"]}')],
   ['typ as number', 'malformed', header('{"alg":"HS256","typ":1}')],
-  ['typ null', 'malformed', header('{"alg":"HS256","typ":null}')],
   ['typ of an access token', 'malformed', header('{"alg":"HS256","typ":"at+jwt"}')],
   ['typ empty', 'malformed', header('{"alg":"HS256","typ":""}')],
   // Signature.
@@ -292,6 +290,11 @@ const HOSTILE: readonly HostileToken[] = [
     'regexes of 5,000 instructions together',
     'claims',
     channels(Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`#regex:${i}a{900}`, {}]))),
+  ],
+  [
+    'regexes of Unicode classes that take seconds together',
+    'claims',
+    channels(Object.fromEntries(Array.from({ length: 80 }, (_, i) => [`#regex:(?i)${i}${'\\p{Lu}'.repeat(50)}`, {}]))),
   ],
   ['a regex nested 490 deep and open', 'claims', channels({ [`#regex:${'('.repeat(490)}`]: {} })],
   ['a pattern with half a surrogate pair', 'claims', channels({ '\ud83d*': {} })],

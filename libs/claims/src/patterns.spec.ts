@@ -170,6 +170,9 @@ describe('a regular expression', () => {
     ['(aaaaaaaaaa\\Q(((\\E){100}', 1_300],
     ['(aaaaaaaaaa\\)){1000}', 11_000],
     ['(?i)(?:aaaaaaaaaa){100}', 1_000],
+    // Reading one takes as long as some hundreds of instructions.
+    ['\\p{L}'.repeat(100), 5_000],
+    ['(?i)[\\p{Lu}\\P{Greek}]', 400],
   ])('%s is estimated at %d instructions or more, before it is compiled', (pattern, instructions) => {
     expect(regexInstructions(pattern)).toBeGreaterThanOrEqual(instructions);
   });
@@ -178,6 +181,7 @@ describe('a regular expression', () => {
     ['^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$', 60],
     ['^(?P<organisation>[a-z]{1,20})\\.rooms\\.[0-9]+$', 80],
     ['^account\\.12345\\.(orders|users|invoices)\\..*$', 80],
+    ['^[\\p{L}\\p{N}._-]{1,30}$', 800],
   ])('%s is estimated at no more than %d instructions', (pattern, instructions) => {
     expect(regexInstructions(pattern)).toBeLessThanOrEqual(instructions);
   });

@@ -20,6 +20,12 @@ const CAPTURE_INSTRUCTIONS = 2;
 /** The branch, and one that does nothing for an empty side. */
 const ALTERNATIVE_INSTRUCTIONS = 2;
 
+/** A copy of a Unicode class (`\\p{L}`), which is a table of hundreds of ranges. */
+const UNICODE_CLASS_INSTRUCTIONS = 10;
+/** Reading one, once for all copies that a repeat makes; with all cases that a letter has, where those are ignored. */
+const UNICODE_CLASS_READING = 50;
+const FOLDED_CLASS_READING = 200;
+
 interface Group {
   /** Instructions so far. */
   total: number;
@@ -33,13 +39,15 @@ class SizeScanner {
   private readonly open: Group[] = [];
   private group: Group = { total: 0, last: 0, own: 0 };
   private at = 0;
+  /** What does not grow with repeats. */
+  private reading = 0;
 
   constructor(private readonly pattern: string) {}
 
   scan(): number {
     while (this.at < this.pattern.length) this.step();
     while (this.open.length > 0) this.close();
-    return this.group.total + FRAME_INSTRUCTIONS;
+    return this.group.total + this.reading + FRAME_INSTRUCTIONS;
   }
 
   private step(): void {
@@ -47,8 +55,7 @@ class SizeScanner {
       case '\\':
         return this.escape();
       case '[':
-        this.at = this.endOfClass();
-        return this.item(1);
+        return this.characterClass();
       case '(':
         return this.openGroup();
       case ')':
@@ -123,11 +130,26 @@ class SizeScanner {
     const next = this.pattern[this.at + 1];
     if (next === 'Q') return this.quoted();
     this.at += 2;
+    const size = next === 'p' || next === 'P' ? this.unicodeClasses(1) : 1;
     if ((next === 'p' || next === 'P' || next === 'x') && this.pattern[this.at] === '{') {
       const end = this.pattern.indexOf('}', this.at);
       this.at = end === -1 ? this.pattern.length : end + 1;
     }
-    this.item(1);
+    this.item(size);
+  }
+
+  private characterClass(): void {
+    const end = this.endOfClass();
+    const named = this.pattern.slice(this.at, end).match(/\\[pP]/g)?.length ?? 0;
+    this.at = end;
+    this.item(this.unicodeClasses(named));
+  }
+
+  /** Counts the reading of so many, and gives the instructions of the one class that they make. */
+  private unicodeClasses(count: number): number {
+    if (count === 0) return 1;
+    this.reading += count * (/\(\?[a-zA-Z]*i/.test(this.pattern) ? FOLDED_CLASS_READING : UNICODE_CLASS_READING);
+    return count * UNICODE_CLASS_INSTRUCTIONS;
   }
 
   /** `\Q…\E`: every character stands for itself. */

@@ -1,4 +1,4 @@
-import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { parseSigningKey, type SigningMethod } from './signing-keys';
 import { NOW, NOW_MS, signWith } from './testing/signed-tokens';
 import { verifyToken } from './verify-token';
@@ -55,6 +55,32 @@ describe('a configured signing key', () => {
       });
     },
   );
+
+  it.each<[string, (pem: string) => string]>([
+    ['as it is', (pem) => pem],
+    ['with \\n for its line breaks', (pem) => pem.trim().replaceAll('\n', '\\n')],
+    ['with \\r\\n for them', (pem) => pem.replaceAll('\n', '\\r\\n')],
+    ['with blanks for them', (pem) => pem.trim().replaceAll('\n', ' ')],
+    ['with nothing for them', (pem) => pem.replaceAll('\n', '')],
+    ['with CRLF', (pem) => pem.replaceAll('\n', '\r\n')],
+  ])('may be a PEM %s, also in Base64', async (_how, written) => {
+    const text = written(spki(p256.publicKey));
+    for (const encoded of [text, encode(text)]) {
+      await expect(accepts('ES256', encoded, p256.privateKey)).resolves.toBe('u1');
+    }
+  });
+
+  it('takes the name that RFC 9864 has for its algorithm, and null for what is not there', async () => {
+    const key = parseSigningKey({ slot: 1, method: 'EdDSA', id: 'a', encoded: spki(ed25519.publicKey) });
+    const settings = { keys: [key], leewaySeconds: 0, requireKid: false };
+    for (const header of [{ alg: 'Ed25519' }, { alg: 'EdDSA', kid: null }, { alg: 'Ed25519', typ: null, kid: 'a' }]) {
+      const input = [header, CLAIMS].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+      const signature = sign(null, Buffer.from(input), ed25519.privateKey).toString('base64url');
+      await expect(verifyToken(`${input}.${signature}`, 'connect', settings, NOW_MS)).resolves.toMatchObject({
+        uid: 'u1',
+      });
+    }
+  });
 
   it.each<[SigningMethod, number]>([
     ['HS256', 1],
@@ -127,19 +153,24 @@ describe('a signing key that cannot be used', () => {
     ['wrong padding', 'HS256', 'plante=', /must be valid Base64/],
     ['padding in the middle', 'HS256', 'pla=nted', /must be valid Base64/],
     ['too much padding', 'HS256', 'plan====', /must be valid Base64/],
-    ['a PEM that is not encoded', 'ES256', spki(p256.publicKey), /must be valid Base64/],
+    ['a PEM as a shared secret, not encoded', 'HS256', spki(rsa.publicKey), /must be valid Base64/],
     ['a PEM as a shared secret', 'HS256', encode(spki(rsa.publicKey)), /needs a shared secret/],
     ['a private PEM as a shared secret', 'HS512', encode(privatePem), /needs a shared secret/],
     ['a private key', 'ES256', encode(privatePem), /holds a private key/],
-    ['bytes that are no PEM', 'RS256', encode('planted'), /must be the Base64 of a PEM public key$/],
-    ['DER instead of PEM', 'RS256', encode(rsa.publicKey.export({ type: 'spki', format: 'der' })), /PEM public key$/],
+    ['bytes that are no PEM', 'RS256', encode('planted'), /must be a PEM public key, or its Base64$/],
+    [
+      'DER instead of PEM',
+      'RS256',
+      encode(rsa.publicKey.export({ type: 'spki', format: 'der' })),
+      /PEM public key, or/,
+    ],
     ['a damaged PEM', 'ES256', encode(spki(p256.publicKey).replace('MF', 'XX')), /that can be parsed/],
     ['an empty PEM', 'ES256', encode('-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----'), /that can be parsed/],
     [
       'a certificate',
       'RS256',
       encode('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'),
-      /PEM public key$/,
+      /PEM public key, or/,
     ],
     ['ES256 on P-384', 'ES256', encode(spki(p384.publicKey)), /on curve P-256 for ES256/],
     ['ES384 on P-256', 'ES384', encode(spki(p256.publicKey)), /on curve P-384 for ES384/],

@@ -60,8 +60,9 @@ export function parseSigningKey(input: SigningKeyInput): SigningKey {
   }
   const id = input.id?.trim() === '' ? undefined : input.id;
   try {
-    const bytes = decodeBase64(input.encoded);
-    const key = method.startsWith('HS') ? secretKey(bytes) : publicKey(method, bytes.toString('utf8').trim());
+    const key = method.startsWith('HS')
+      ? secretKey(decodeBase64(input.encoded))
+      : publicKey(method, pemLines(pemText(input.encoded)));
     return { slot: input.slot, method, ...(id === undefined ? {} : { id }), key };
   } catch (error) {
     if (!(error instanceof KeyProblem)) throw error;
@@ -83,6 +84,21 @@ function decodeBase64(encoded: string): Buffer {
   return Buffer.from(text, 'base64');
 }
 
+/** A PEM as it is, or in Base64. */
+function pemText(encoded: string): string {
+  return encoded.includes('-----BEGIN ') ? encoded : decodeBase64(encoded).toString('utf8');
+}
+
+const PEM = /^\s*-----BEGIN ([A-Z ]+)-----([^-]*)-----END \1-----\s*$/;
+
+/** A PEM on one line, as `.env` files and the secrets of a CI have it, with `\n` or blanks for its line breaks, in lines. */
+function pemLines(text: string): string {
+  const [, label, body] = PEM.exec(text.replace(/\\[rn]/g, '\n')) ?? [];
+  if (label === undefined || body === undefined) return text.trim();
+  const lines = body.replace(/\s/g, '').match(/.{1,64}/g) ?? [];
+  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`].join('\n');
+}
+
 /** Padding may be left out; where it stands it must be complete. */
 function isBase64Length(text: string): boolean {
   const unpadded = text.indexOf('=') === -1 ? text.length : text.indexOf('=');
@@ -101,7 +117,7 @@ function publicKey(method: SigningMethod, pem: string): KeyObject {
   if (/^-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
     throw new KeyProblem('holds a private key; only the public key belongs here');
   }
-  if (!/^-----BEGIN (RSA )?PUBLIC KEY-----/.test(pem)) throw new KeyProblem('must be the Base64 of a PEM public key');
+  if (!/^-----BEGIN (RSA )?PUBLIC KEY-----/.test(pem)) throw new KeyProblem('must be a PEM public key, or its Base64');
   let key: KeyObject;
   try {
     key = createPublicKey(pem);

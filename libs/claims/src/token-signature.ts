@@ -11,7 +11,7 @@ import type { SigningKey } from './signing-keys';
 export async function isSignedBy(key: SigningKey, token: string): Promise<boolean> {
   if (key.method.startsWith('HS')) return isHmacOf(key, token);
   try {
-    await compactVerify(token, key.key, { algorithms: [key.method] });
+    await compactVerify(token, key.key, { algorithms: key.method === 'EdDSA' ? ['EdDSA', 'Ed25519'] : [key.method] });
     return true;
   } catch (error) {
     if (error instanceof errors.JOSEError) return false;

@@ -79,15 +79,16 @@ function parseHeader(text: string): TokenHeader {
   const header = parseHeaderObject(text);
   const { alg, kid, typ } = header;
   if (typeof alg !== 'string') throw new TokenError('malformed', 'token header alg must be a string');
-  if (kid !== undefined && typeof kid !== 'string') {
+  if (kid != null && typeof kid !== 'string') {
     throw new TokenError('malformed', 'token header kid must be a string');
   }
-  if (typ !== undefined && (typeof typ !== 'string' || typ.toUpperCase() !== 'JWT')) {
+  if (typ != null && (typeof typ !== 'string' || typ.toUpperCase() !== 'JWT')) {
     throw new TokenError('malformed', 'token header typ must be JWT');
   }
   // It lists extensions that must be understood (RFC 7515 §4.1.11), and we understand none.
   if (Object.hasOwn(header, 'crit')) throw new TokenError('malformed', 'token header crit is not supported');
-  return { alg, kid };
+  // Some libraries write what is not there as null, and the name of RFC 9864 means the one key that EdDSA has here.
+  return { alg: alg === 'Ed25519' ? 'EdDSA' : alg, kid: kid ?? undefined };
 }
 
 function parseHeaderObject(text: string): JsonObject {

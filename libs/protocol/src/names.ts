@@ -32,6 +32,8 @@ const FORBIDDEN_IN_CHANNEL = /[*#,\s\u0000-\u001f\u007f]/u;
  */
 export function channelNameProblem(name: string): string | undefined {
   if (name === '') return 'channel must not be empty';
+  // Every HTTP client takes them out of a path, so that a request would be about another channel.
+  if (name === '.' || name === '..') return 'channel must not be . or ..';
   if (longerThan(name, MAX_CHANNEL_CHARACTERS)) return `channel must be at most ${MAX_CHANNEL_CHARACTERS} characters`;
   if (FORBIDDEN_IN_CHANNEL.test(name)) {
     return 'channel must not contain asterisks, number signs, commas, whitespace or control characters';

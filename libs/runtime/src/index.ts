@@ -27,4 +27,5 @@ export { startApp, startHttpApp } from './start-app';
 export { requireMigrated, requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';
 export { originReader, type ClientOrigin } from './http/client-origin';
+export { originMatcher } from './http/origins';
 export { Span, traced, Tracing } from './log/tracing';

@@ -1,6 +1,6 @@
 import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
 import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originReader } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originMatcher, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
@@ -18,7 +18,7 @@ export interface Admission {
 @Injectable()
 export class Handshake {
   private readonly originOf: ReturnType<typeof originReader>;
-  private readonly origins: ReadonlySet<string>;
+  private readonly mayConnect: (origin: string) => boolean;
 
   constructor(
     private readonly connections: ConnectionRegistry,
@@ -28,7 +28,7 @@ export class Handshake {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.originOf = originReader(config);
-    this.origins = new Set(config.wsOrigins);
+    this.mayConnect = originMatcher(config.wsOrigins.length === 0 ? ['*'] : config.wsOrigins);
   }
 
   /** Nobody is let in any more. */
@@ -67,7 +67,7 @@ export class Handshake {
 
   private checkOrigin({ origin }: IncomingHttpHeaders): void {
     // Only browsers send one, and only for browsers does it mean anything.
-    if (this.origins.size === 0 || origin === undefined || this.origins.has('*') || this.origins.has(origin)) return;
+    if (origin === undefined || this.mayConnect(origin)) return;
     throw new ProtocolError('UNAUTHORIZED', 'this origin may not connect', { status: 403 });
   }
 

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { protocolErrorOf } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
+import { originMatcher } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -155,7 +156,7 @@ export class SocketIoTransport {
       maxHttpBufferSize: options.maxMessageBytes,
       perMessageDeflate: false,
       httpCompression: false,
-      cors: { origin: options.origins.length === 0 ? '*' : [...options.origins] },
+      cors: { origin: corsOrigin(options.origins) },
       allowRequest: (_request, decide) => {
         // Not left to the namespace: a Socket.IO client that is refused there stays away for good.
         if (handshake.isDraining) return decide('the server is shutting down', false);
@@ -227,6 +228,14 @@ export class SocketIoTransport {
     // Nobody needs it any more, and it is larger than all the rest of a connection.
     session.request = null;
   }
+}
+
+/** As the package `cors` wants it. */
+function corsOrigin(origins: readonly string[]) {
+  if (origins.length === 0 || origins.includes('*')) return '*';
+  const allows = originMatcher(origins);
+  return (origin: string | undefined, decide: (error: null, isAllowed: boolean) => void): void =>
+    decide(null, origin !== undefined && allows(origin));
 }
 
 /** What parses what the client of this socket sends. */

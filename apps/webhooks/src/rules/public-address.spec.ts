@@ -15,6 +15,7 @@ describe('a public address', () => {
     ['multicast', '224.0.0.1', '239.255.255.255', 'ff02::1'],
     ['reserved and documentation', '192.0.0.1', '198.18.0.1', '240.0.0.1', '203.0.113.1', '2001:db8::1', '3fff::1'],
     ['translated to IPv4', '64:ff9b::7f00:1', '64:ff9b:1::a00:1', '2002:7f00:1::', '2001::1', '::ffff:0:7f00:1'],
+    ['IPv4 in its compatible form', '::7f00:1', '::a00:1', '::a9fe:a9fe', '::8.8.8.8', '::1:1'],
     ['not an address', '', 'localhost', '127.1', '1.2.3.4.5', '::g', '[::1]'],
   ])('is none that is %s', (_kind, ...addresses) => {
     expect(addresses.filter((address) => isPublicAddress(address))).toEqual([]);

@@ -8,11 +8,18 @@ const PLATFORM_ADDRESSES = new Set(['168.63.129.16']);
 
 /**
  * Whether an IP address is one of the public internet. Loopback, private, link-local, shared (CGNAT), multicast,
- * reserved and unspecified ones are not, nor is anything that translates to IPv4 (NAT64, 6to4, Teredo): what it would
+ * reserved and unspecified ones are not, nor is anything that translates to IPv4 (NAT64, 6to4, Teredo, `::/96`): what it would
  * reach cannot be told. An IPv4 address in IPv6 form counts as what it stands for.
  */
 export function isPublicAddress(address: string): boolean {
-  if (!ipaddr.isValid(address)) return false;
+  // ipaddr.js takes `::8.8.8.8` for an IPv4 address, and nobody else does.
+  if (!ipaddr.isValid(address) || /^::\d+\./.test(address)) return false;
   const parsed = ipaddr.process(address);
+  if (parsed instanceof ipaddr.IPv6 && isIPv4Compatible(parsed)) return false;
   return parsed.range() === 'unicast' && !PLATFORM_ADDRESSES.has(parsed.toString());
+}
+
+/** `::7f00:1`, the deprecated form of an IPv4 address (RFC 4291 §2.5.5.1), which some systems still follow. */
+function isIPv4Compatible({ parts }: ipaddr.IPv6): boolean {
+  return parts.slice(0, 6).every((part) => part === 0);
 }

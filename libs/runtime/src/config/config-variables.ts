@@ -81,7 +81,10 @@ export const VARIABLES = {
     }),
     wsPaths: variable(
       'HEARTH_WS_PATHS',
-      listOf((path) => /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path), 'a comma-separated list of paths'),
+      listOf(
+        (path) => /^\/[\x21-\x7e]*$/.test(path) && !/[?#]/.test(path),
+        'a comma-separated list of paths such as /v1, each beginning with / and without ?, # and blanks',
+      ),
       '/,/v1,/v1/',
       { meaning: 'Paths that accept WebSocket upgrades.' },
     ),

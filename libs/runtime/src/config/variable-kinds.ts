@@ -1,6 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
+import { isOrigin } from '../http/origins';
 
 /**
  * How the text of one environment variable becomes a value. `schema` takes the trimmed, never empty text; `allowed`
@@ -149,11 +150,11 @@ export function keyList(): Kind<readonly Buffer[]> {
   return { schema: schema.transform((keys) => keys.map((key) => Buffer.from(key, 'base64'))), allowed };
 }
 
-/** `*`, or origins such as `https://example.com`. */
+/** Origins, see `isOrigin`. */
 export function originList(): Kind<readonly string[]> {
   return listOf(
-    (origin) => origin === '*' || (hasScheme(origin, ['http', 'https']) && new URL(origin).origin === origin),
-    'a comma-separated list of origins such as https://example.com, or * for all',
+    isOrigin,
+    'a comma-separated list of origins such as https://example.com, https://*.example.com or capacitor://localhost, or * for all',
   );
 }
 

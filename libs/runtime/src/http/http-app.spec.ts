@@ -311,6 +311,21 @@ describe('what is not HTTP as it should be', () => {
 describe('an upgrade', () => {
   afterEach(() => app.getHttpServer().removeAllListeners('upgrade'));
 
+  it.each(['//v1?token=a//b', 'http://x/v1?token=a//b', '/%761?token=a//b'])('to %s is one to /v1', async (target) => {
+    const targets: (string | undefined)[] = [];
+    app.getHttpServer().on('upgrade', (request, socket) => {
+      targets.push(request.url);
+      socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+    });
+    await sendBytes(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    expect(targets).toEqual(['/v1?token=a//b']);
+  });
+
+  it.each(['//channels//a', 'http://x/channels/a', '/%63hannels/a'])('is not needed: GET %s', async (target) => {
+    const raw = await sendBytes(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(raw).toMatch(/^HTTP\/1.1 200 OK[^]*\{"name":"a"\}$/);
+  });
+
   it('to WebSocket goes to its listener, any other offer is ignored', async () => {
     const upgraded: (string | undefined)[] = [];
     app.getHttpServer().on('upgrade', (request, socket) => {

@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http';
+import { normalTarget } from './request-target';
 
 /** `Upgrade: websocket`, alone or as one of several offers. */
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
@@ -37,3 +38,18 @@ export class UpgradableRequest extends IncomingMessage {
     return false;
   }
 }
+
+interface HasTarget {
+  target?: string;
+}
+
+// Node sets it to what the request line says. Whoever compares paths, at whatever door, sees one form of each. An accessor of
+// the class itself would have to be a property, because that is what the base class has.
+Object.defineProperty(UpgradableRequest.prototype, 'url', {
+  get(this: HasTarget): string {
+    return this.target ?? '';
+  },
+  set(this: HasTarget, target: string) {
+    this.target = normalTarget(target);
+  },
+});
