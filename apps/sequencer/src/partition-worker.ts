@@ -9,7 +9,7 @@ import {
   PullConsumer,
   StreamMessage,
 } from '@hearth/stream';
-import { warnSeldom } from '@hearth/runtime';
+import { warnSeldom, InvariantBroken } from '@hearth/runtime';
 import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
 import { ingestStream, type BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -156,6 +156,7 @@ export class PartitionWorker {
         await this.readOn();
       } catch (error) {
         if (error instanceof FencedError) return this.fence();
+        if (error instanceof InvariantBroken) return this.giveUp(error);
         const about = { partition: this.partition, err: error };
         if (error instanceof ConsumerLostError) this.host.logger.debug(about, 'reading again');
         else warnSeldom(this.host.logger, about, 'reading again');
@@ -274,7 +275,7 @@ export class PartitionWorker {
       try {
         return await step();
       } catch (error) {
-        if (error instanceof FencedError || this.stopping) throw error;
+        if (error instanceof FencedError || error instanceof InvariantBroken || this.stopping) throw error;
         warnSeldom(this.host.logger, { partition: this.partition, err: error }, 'trying again');
         await delay(RETRY_MS);
       }
@@ -302,7 +303,9 @@ export class PartitionWorker {
     this.confirmations = Promise.all([this.confirmations, delivered])
       .then(() => events)
       .then(() => this.saved.advance(checkpoint, reached));
-    this.confirmations.catch(() => undefined);
+    this.confirmations.catch((error: unknown) => {
+      if (error instanceof InvariantBroken) this.giveUp(error);
+    });
   }
 
   /** Ends without saving anything: another worker has the partition, or may have it. */
@@ -313,6 +316,34 @@ export class PartitionWorker {
     this.host.endNotes.drop(this.ends);
     this.host.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
+  }
+
+  /**
+   * Ends without saving anything, because what this worker knows is wrong, and gives the partition back: whoever takes it
+   * next begins at what was saved.
+   */
+  private giveUp(error: InvariantBroken): void {
+    if (this.stopping) return;
+    const { partition, host, claim } = this;
+    host.metrics.invariantBroken.of(error.invariant).inc();
+    host.logger.error({ partition, invariant: error.invariant, err: error }, 'given up: an invariant does not hold');
+    this.end();
+    this.tails.stop();
+    host.endNotes.drop(this.ends);
+    this.onFenced();
+    void this.releaseSurely(claim);
+  }
+
+  /** Until then nobody else can have the partition: this process is alive. */
+  private async releaseSurely({ partition, epoch }: PartitionState): Promise<void> {
+    for (;;) {
+      try {
+        return await releasePartition(this.host.database.db, partition, epoch);
+      } catch (error) {
+        warnSeldom(this.host.logger, { partition, err: error }, 'not given back, trying again');
+        await delay(RETRY_MS);
+      }
+    }
   }
 
   private end(): void {

@@ -1,4 +1,5 @@
 import type { UnsavedChanges } from '@hearth/channels';
+import { InvariantBroken } from '@hearth/runtime';
 import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
 import type { IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
@@ -83,6 +84,13 @@ export class SavedPosition {
 
   /** Moves the safe position on, and saves it soon if somebody waits for what has been reached or may want to read it. */
   advance(checkpoint: Checkpoint, { changes, answers }: Reached): void {
+    const { position: before, markMs } = this.current;
+    const { position: next } = checkpoint;
+    if (next.epoch < before.epoch || (next.epoch === before.epoch && next.sequence < before.sequence)) {
+      const places = [next, before].map(({ epoch, sequence }) => `${epoch}:${sequence}`);
+      throw new InvariantBroken('position-rises', places.join(' after '));
+    }
+    if (checkpoint.markMs < markMs) throw new InvariantBroken('mark-rises', `${checkpoint.markMs} after ${markMs}`);
     this.current = checkpoint;
     if (changes !== undefined) {
       if (this.unsaved === undefined) this.unsaved = changes;

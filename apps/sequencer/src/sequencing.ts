@@ -1,6 +1,7 @@
 import { SequencedOperation } from '@hearth/channels';
 import { idTimeMs, messageId } from '@hearth/protocol';
 import { decodeBundle, decodeIngest, eventSequence, IngestEvent, Position } from '@hearth/wire';
+import { InvariantBroken } from '@hearth/runtime';
 import type { StreamMessage } from '@hearth/stream';
 import { Lanes } from './lanes';
 
@@ -29,6 +30,9 @@ export function isOperation(sequenced: Sequenced): sequenced is SequencedOperati
  * nothing, so nothing here may look at a clock, a counter or the database.
  */
 export class Sequencing {
+  /** The greatest that was handed out. */
+  private lastId = '';
+
   constructor(
     private readonly partition: number,
     readonly epoch: number,
@@ -60,6 +64,7 @@ export class Sequencing {
         try {
           sequenced.push(this.sequenceOne(message, event, index));
         } catch (error) {
+          if (error instanceof InvariantBroken) throw error;
           this.onPoison(message, error);
         }
       });
@@ -95,13 +100,20 @@ export class Sequencing {
     const position = { epoch: this.epoch, sequence };
     const acceptedMs = message.timeMs;
     if (event === undefined) {
-      return { id: messageId(this.mark, sequence, this.partition), position, acceptedMs, operation, data };
+      return { id: this.nextId(sequence), position, acceptedMs, operation, data };
     }
     const eagerId = this.isTooFarAhead(event.eagerId, acceptedMs) ? undefined : event.eagerId;
-    const id = eagerId ?? messageId(this.mark, sequence, this.partition);
+    const id = eagerId ?? this.nextId(sequence);
     // A later message must get a greater id than this one (publish-api §6).
     if (eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(eagerId) + 1);
     return { id, position, acceptedMs, event, data };
+  }
+
+  private nextId(sequence: number): string {
+    const id = messageId(this.mark, sequence, this.partition);
+    if (id <= this.lastId) throw new InvariantBroken('ids-rise', `${id} after ${this.lastId}`);
+    this.lastId = id;
+    return id;
   }
 
   /**

@@ -13,6 +13,7 @@ export { withInstallationKeys, type GeneratedKeys } from './config/installation-
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { readBody } from './http/http-body';
 export { sendError } from './http/http-errors';
+export { InvariantBroken } from './invariants';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
 export { LiveSettings, type LiveValues } from './config/live-settings';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';

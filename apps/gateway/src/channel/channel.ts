@@ -1,3 +1,4 @@
+import { InvariantBroken } from '@hearth/runtime';
 import { comparePositions, type DeliverRecord, type JoinedNotice, type Position } from '@hearth/wire';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
@@ -18,6 +19,8 @@ export interface Subscriber {
   takesStorage(key: string, change: DeliverRecord): boolean;
   /** Called when it does not read what it is sent. */
   cutOff(): void;
+  /** Called when the channel cannot be relied upon: the connection shall begin anew. It is no subscriber any longer. */
+  abandon(): void;
   /**
    * Called when messages cannot be had any more. It is no subscriber any longer, though it still uses the channel.
    *
@@ -51,6 +54,8 @@ export interface ChannelHost extends IntakeHost {
   readonly registry: { has(connectionId: string): boolean };
   /** Calls `channel.flush()` at the end of this turn of the event loop. */
   flushSoon(channel: Channel): void;
+  /** Whoever uses that name from now on gets a new channel. */
+  forget(channel: Channel): void;
 }
 
 /**
@@ -78,6 +83,8 @@ export class Channel implements IntakeReader {
   /** Connections that are about to enter this presence channel, by id. */
   private entering: Map<string, ExpectedJoin> | undefined;
   private rotation = 0;
+  /** Place of the last record that was taken: `Intake` has its own, and both must agree. */
+  private taken: Position | undefined;
 
   constructor(
     readonly name: string,
@@ -92,6 +99,8 @@ export class Channel implements IntakeReader {
    * @param seen the last message that it has seen; a gateway that was ahead of this one may have shown it
    */
   add(subscriber: Subscriber, welcome: () => void, seen?: Seen): void {
+    // It was given up while this one was on its way here.
+    if (this.intake.isClosed) return subscriber.abandon();
     this.flush();
     if (seen !== undefined && this.intake.isBehind(seen)) (this.ahead ??= new Map()).set(subscriber.connectionId, seen);
     subscriber.slot = this.subscribers.length;
@@ -107,6 +116,10 @@ export class Channel implements IntakeReader {
     if (subscriber.slot < 0) return this.release();
     if (subscriber.socket.isOpen) this.flush();
     this.ahead?.delete(subscriber.connectionId);
+    if (this.subscribers[subscriber.slot] !== subscriber) {
+      this.giveUp(new InvariantBroken('own-slot', `${subscriber.slot} of ${this.subscribers.length}`));
+      return this.release();
+    }
     const moved = this.subscribers.pop();
     if (moved !== undefined && moved !== subscriber) {
       this.subscribers[subscriber.slot] = moved;
@@ -197,11 +210,37 @@ export class Channel implements IntakeReader {
   }
 
   take(record: DeliverRecord): void {
+    const { position, previous } = record;
+    if (this.taken !== undefined && comparePositions(position, this.taken) <= 0) {
+      return this.giveUp(new InvariantBroken('order-rises', `${placeText(position)} after ${placeText(this.taken)}`));
+    }
+    if (previous !== undefined && comparePositions(previous, position) >= 0) {
+      return this.giveUp(new InvariantBroken('names-earlier', `${placeText(position)} names ${placeText(previous)}`));
+    }
+    this.taken = position;
     if (record.notice === undefined) this.lastMessage = record;
     for (const watcher of this.watchers ?? []) watcher(record);
     if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
     if (this.subscribers.length === 0 || record.frame.length === 0) return;
     if (this.pending.push(record) === 1) this.host.flushSoon(this);
+  }
+
+  /** Ends the connections of all subscribers, who come back to a channel that is made anew. */
+  private giveUp(error: InvariantBroken): void {
+    const { name, host, subscribers } = this;
+    host.metrics.invariantBroken.of(error.invariant).inc();
+    host.logger.error(
+      { channel: name, invariant: error.invariant, err: error },
+      'given up: an invariant does not hold',
+    );
+    host.forget(this);
+    this.pending = [];
+    this.subscribers = [];
+    host.metrics.subscriptions.add(-subscribers.length);
+    for (const subscriber of subscribers) {
+      subscriber.slot = -1;
+      subscriber.abandon();
+    }
   }
 
   private letIn(joined: JoinedNotice | undefined): void {
@@ -250,6 +289,8 @@ function withoutStorage(
     return !subscriber.takesStorage(record.notice.key, record) || leftOut.includes(index);
   });
 }
+
+const placeText = ({ epoch, sequence }: Position): string => `${epoch}:${sequence}`;
 
 function isUpTo({ id, position }: DeliverRecord, seen: Seen): boolean {
   return seen.position === undefined ? id <= seen.id : comparePositions(position, seen.position) <= 0;

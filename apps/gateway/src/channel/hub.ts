@@ -96,6 +96,10 @@ export class Hub implements ChannelHost {
     });
   }
 
+  forget(channel: Channel): void {
+    this.close(channel);
+  }
+
   /** Closes channels that have not been used for a moment; called by the gateway's timer. */
   sweep(nowMs: number): void {
     for (const channel of this.channels.values()) {

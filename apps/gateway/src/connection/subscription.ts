@@ -80,6 +80,10 @@ export class Subscription implements Subscriber {
     this.connection.cutOff();
   }
 
+  abandon(): void {
+    this.connection.missed();
+  }
+
   miss(lastId: string | undefined, hole: Hole): void {
     if (this.onMissed === undefined) this.connection.missed();
     else this.onMissed(lastId, hole);

@@ -99,6 +99,11 @@ export class Metrics {
     'hearth_expiry_taken_over',
     '1 when the sequencer deletes expired rows because pg_cron does not',
   );
+  readonly invariantBroken = this.counters(
+    'hearth_invariant_broken_total',
+    'Mistakes of Hearth that it noticed, by the invariant that did not hold',
+    'invariant',
+  );
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
   readonly sequencerLag = this.readings(

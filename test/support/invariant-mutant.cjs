@@ -1,0 +1,65 @@
+// `node -r` this, and a process breaks each invariant that HEARTH_TEST_MUTANT names, once: so it is shown that it notices.
+const { join } = require('node:path');
+
+const built = (path) => require(join(__dirname, '../../dist/apps', path));
+/** By then there is something to contradict. */
+const AT_CALL = 40;
+
+/** Replaces a method; `spoil` gets the original with each call and returns whether it has spoiled that one. */
+function mutate(type, method, spoil) {
+  const original = type.prototype[method];
+  let calls = 0;
+  let isDone = false;
+  type.prototype[method] = function (...args) {
+    if (isDone || ++calls < AT_CALL) return original.apply(this, args);
+    const call = (...changed) => original.apply(this, changed);
+    isDone = spoil(this, args, call) !== false;
+    return isDone ? undefined : call(...args);
+  };
+}
+
+const MUTANTS = {
+  'ids-rise': () => {
+    const { Sequencing } = built('sequencer/src/sequencing.js');
+    mutate(Sequencing, 'sequence', (sequencing, [messages]) => {
+      if (sequencing.lastId === '') return false;
+      sequencing.mark -= 3_600_000;
+      sequencing.sequence(messages.map((message) => ({ ...message, timeMs: message.timeMs - 3_600_000 })));
+    });
+  },
+  'position-rises': () => {
+    const { SavedPosition } = built('sequencer/src/saved-position.js');
+    mutate(SavedPosition, 'advance', ({ safe }, [checkpoint, reached], call) => {
+      if (safe.position.epoch !== checkpoint.position.epoch) return false;
+      call({ ...checkpoint, position: { ...checkpoint.position, sequence: safe.position.sequence - 1 } }, reached);
+    });
+  },
+  'mark-rises': () => {
+    const { SavedPosition } = built('sequencer/src/saved-position.js');
+    mutate(SavedPosition, 'advance', ({ safe }, [checkpoint, reached], call) =>
+      call({ ...checkpoint, markMs: safe.markMs - 1 }, reached),
+    );
+  },
+  'order-rises': () => {
+    const { Intake } = built('gateway/src/channel/intake.js');
+    mutate(Intake, 'accept', ({ reader }, [record], call) => {
+      call(record);
+      reader.take(record);
+    });
+  },
+  'names-earlier': () => {
+    const { Channel } = built('gateway/src/channel/channel.js');
+    mutate(Channel, 'take', (_channel, [record], call) => call({ ...record, previous: record.position }));
+  },
+  'own-slot': () => {
+    const { Channel } = built('gateway/src/channel/channel.js');
+    let calls = 0;
+    const { remove } = Channel.prototype;
+    Channel.prototype.remove = function (subscriber) {
+      if (subscriber.slot >= 0 && ++calls === 5) subscriber.slot++;
+      return remove.call(this, subscriber);
+    };
+  },
+};
+
+for (const name of (process.env.HEARTH_TEST_MUTANT ?? '').split(',')) MUTANTS[name]?.();
