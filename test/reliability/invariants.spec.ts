@@ -17,7 +17,7 @@ const breaking = (...invariants: string[]): Preload => ({
   HEARTH_TEST_MUTANT: invariants.join(),
 });
 
-/** How often each was found broken. */
+/** Which were found broken, and how often. */
 async function found({ adminPort }: AppProcess): Promise<Record<string, number>> {
   const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
   const samples = text.matchAll(/^hearth_invariant_broken_total\{invariant="([\w-]+)"\} (\d+)$/gm);
@@ -25,22 +25,23 @@ async function found({ adminPort }: AppProcess): Promise<Record<string, number>>
 }
 
 it('sequencers and gateways that break each invariant once are found out, and lose, double and invert nothing', async () => {
-  const { sequencers, gateways } = cluster;
   const mutants = [
-    [sequencers[0], ['ids-rise', 'mark-rises']],
-    [sequencers[1], ['position-rises']],
-    [gateways[0], ['order-rises', 'own-slot']],
-    [gateways[1], ['names-earlier']],
+    [cluster.sequencers, ['ids-rise', 'position-rises', 'mark-rises']],
+    [cluster.gateways, ['order-rises', 'names-earlier', 'own-slot']],
   ] as const;
-  for (const [node, invariants] of mutants) {
-    await node?.stop();
-    await node?.start(breaking(...invariants));
+  for (const [nodes, invariants] of mutants) {
+    for (const node of nodes) {
+      await node.stop();
+      await node.start(breaking(...invariants));
+    }
   }
   load = new Load(cluster, { name: 'invariants', channels: ['alpha', 'beta', 'gamma'] });
   await load.start();
-  for (const [node, invariants] of mutants) {
-    const expected = Object.fromEntries(invariants.map((name) => [name, 1]));
-    await eventually(async () => expect(await found(node!.app)).toEqual(expected));
+  for (const [nodes, invariants] of mutants) {
+    await eventually(async () => {
+      const names = (await Promise.all(nodes.map(({ app }) => found(app)))).flatMap((counts) => Object.keys(counts));
+      expect([...new Set(names)].sort()).toEqual([...invariants].sort());
+    });
   }
   await load.progress(50);
   const verdict = judge(await load.finish());

@@ -6,13 +6,15 @@ const built = (path) => require(join(__dirname, '../../dist/apps', path));
 const AT_CALL = 40;
 
 /** Replaces a method; `spoil` gets the original with each call and returns whether it has spoiled that one. */
-function mutate(type, method, spoil) {
+function mutate(type, method, spoil, atCall = AT_CALL) {
   const original = type.prototype[method];
   let calls = 0;
   let isDone = false;
   type.prototype[method] = function (...args) {
-    if (isDone || ++calls < AT_CALL) return original.apply(this, args);
+    if (isDone || ++calls < atCall) return original.apply(this, args);
     const call = (...changed) => original.apply(this, changed);
+    // It may well throw.
+    isDone = true;
     isDone = spoil(this, args, call) !== false;
     return isDone ? undefined : call(...args);
   };
@@ -21,10 +23,10 @@ function mutate(type, method, spoil) {
 const MUTANTS = {
   'ids-rise': () => {
     const { Sequencing } = built('sequencer/src/sequencing.js');
-    mutate(Sequencing, 'sequence', (sequencing, [messages]) => {
+    mutate(Sequencing, 'sequence', (sequencing, [messages], call) => {
       if (sequencing.lastId === '') return false;
       sequencing.mark -= 3_600_000;
-      sequencing.sequence(messages.map((message) => ({ ...message, timeMs: message.timeMs - 3_600_000 })));
+      call(messages.map((message) => ({ ...message, timeMs: message.timeMs - 3_600_000 })));
     });
   },
   'position-rises': () => {
@@ -36,8 +38,12 @@ const MUTANTS = {
   },
   'mark-rises': () => {
     const { SavedPosition } = built('sequencer/src/saved-position.js');
-    mutate(SavedPosition, 'advance', ({ safe }, [checkpoint, reached], call) =>
-      call({ ...checkpoint, markMs: safe.markMs - 1 }, reached),
+    mutate(
+      SavedPosition,
+      'advance',
+      ({ safe }, [checkpoint, reached], call) => call({ ...checkpoint, markMs: safe.markMs - 1 }, reached),
+      // Not with the one before.
+      2 * AT_CALL,
     );
   },
   'order-rises': () => {

@@ -64,9 +64,14 @@ async function main(): Promise<number> {
   const [stop] = await Promise.all([startTestPostgres(), findTestNatsServer()]);
   const outcomes: Outcome[] = [];
   try {
+    // What was started is ended at the exit of this process, but for Postgres, which is in a group of its own.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => void stop().then(() => process.exit(130)));
     for (const figure of FIGURES.filter(({ promise }) => names?.includes(promise) ?? true)) {
       console.error(`${figure.promise}: ${figure.title}`);
-      outcomes.push(await measure(figure, values.small ? 'small' : 'full'));
+      const outcome = await measure(figure, values.small ? 'small' : 'full');
+      outcomes.push(outcome);
+      console.error(`${table([outcome])}\n`);
     }
   } finally {
     await stop();
