@@ -48,10 +48,11 @@ const MUTANTS = {
   },
   'order-rises': () => {
     const { Intake } = built('gateway/src/channel/intake.js');
-    mutate(Intake, 'accept', ({ reader }, [record], call) => {
+    const twice = ({ reader }, [record], call) => {
       call(record);
       reader.take(record);
-    });
+    };
+    mutate(Intake, 'accept', twice, 2 * AT_CALL);
   },
   'names-earlier': () => {
     const { Channel } = built('gateway/src/channel/channel.js');
