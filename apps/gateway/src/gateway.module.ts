@@ -11,7 +11,7 @@ import {
 } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { EventPublisher } from '@hearth/stream';
-import { every, untilAborted, type Repeated } from '@hearth/timing';
+import { every, untilAborted, type Repeated, installationNow } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
 import { Presence } from './attendance/presence';
@@ -134,7 +134,7 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
   }
 
   private sweep(): void {
-    this.registry.sweep(Date.now());
+    this.registry.sweep(installationNow());
     const nowMs = performance.now();
     this.hub.sweep(nowMs);
     this.resume.rights.sweep(nowMs);

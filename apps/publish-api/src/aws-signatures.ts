@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { CONFIG, HearthConfig, LiveSettings } from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
@@ -33,7 +34,7 @@ export class AwsSignatures {
       throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');
     }
     const { awsClockSkewSeconds: clockSkewSeconds } = this.config;
-    checkSignedRequest(signed, { service, clockSkewSeconds, mustSign }, Date.now());
+    checkSignedRequest(signed, { service, clockSkewSeconds, mustSign }, installationNow());
     return (body) => verifySignedRequest(signed, body, secret, this.signingKeys);
   }
 }

@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, ServerReaction } from '@hearth/protocol';
 import { IngestEvent, OperationOrigin, ScheduleNaming, StorageOperation, Trigger } from '@hearth/wire';
-import { ClockWatch, CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
+import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, schedule, StreamUnavailableError } from '@hearth/stream';
-import { TimeoutError } from '@hearth/timing';
+import { installationNow, TimeoutError } from '@hearth/timing';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 import { Deadline } from './deadline';
@@ -43,7 +43,6 @@ export class Publisher {
     private readonly database: Database,
     @Inject(CONFIG) private readonly config: ScheduleNaming & Pick<HearthConfig, 'httpTimeoutMs'>,
     private readonly tracing: Tracing,
-    private readonly clock: ClockWatch,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -118,14 +117,8 @@ export class Publisher {
       store: request.store,
       emitPubSubEvent: request.emitPubSubEvent,
       deduplicationId: request.deduplicationId,
-      eagerId: request.eagerIdGeneration ? this.eagerId() : undefined,
+      eagerId: request.eagerIdGeneration ? this.nextId(installationNow()) : undefined,
     };
-  }
-
-  /** @throws OutageError when this clock is too far ahead for its ids to be among those of others */
-  private eagerId(): string {
-    this.clock.check();
-    return this.nextId();
   }
 
   /** For what is due later (publish-api §7). */

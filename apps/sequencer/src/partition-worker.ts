@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import {
   ConsumerLostError,
   dropProcessed,
@@ -139,7 +140,7 @@ export class PartitionWorker {
    */
   async tidy(): Promise<number> {
     const { saved } = this.saved;
-    const nowMs = Date.now();
+    const nowMs = installationNow();
     return processedUntilMs(saved, await dropProcessed(this.host.stream, this.partition, saved), nowMs);
   }
 

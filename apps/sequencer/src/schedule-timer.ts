@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 /** When a schedule is due. */
 export interface ScheduleTime {
   readonly scheduleId: string;
@@ -65,7 +66,7 @@ export class ScheduleTimer {
 
   /** A schedule was fired too early, by so many ms on the stream's clock. */
   early(scheduleId: string, byMs: number): void {
-    this.arm(scheduleId, Date.now() + byMs);
+    this.arm(scheduleId, installationNow() + byMs);
   }
 
   /** A schedule is gone. */
@@ -76,7 +77,7 @@ export class ScheduleTimer {
   private async keepLoaded(): Promise<void> {
     let waitMs = LOAD_EVERY_MS;
     try {
-      await this.load(Date.now() + WINDOW_MS);
+      await this.load(installationNow() + WINDOW_MS);
     } catch (error) {
       this.partition.onFailure(error, 'schedules could not be loaded, trying again');
       waitMs = RETRY_MS;
@@ -95,7 +96,7 @@ export class ScheduleTimer {
       const last = page.at(-1);
       if (this.isStopped || last === undefined || page.length < LOAD_AT_ONCE) return;
       // After a downtime what is overdue must not all be in memory at once.
-      if (last.dueMs < Date.now()) await this.fireDue();
+      if (last.dueMs < installationNow()) await this.fireDue();
       after = last;
     }
   }
@@ -118,7 +119,7 @@ export class ScheduleTimer {
     this.wakeAtMs = atMs;
     if (atMs === Infinity) return;
     // One whose time has come but not passed would only be armed again.
-    const waitMs = Math.min(Math.max(0, atMs + 1 - Date.now()), WINDOW_MS);
+    const waitMs = Math.min(Math.max(0, atMs + 1 - installationNow()), WINDOW_MS);
     this.alarm = setTimeout(() => void this.fireDue(), waitMs);
   }
 
@@ -136,7 +137,7 @@ export class ScheduleTimer {
 
   /** The next ones whose time has passed, in its order; they are armed until they have been fired. */
   private due(): ScheduleTime[] {
-    const nowMs = Date.now();
+    const nowMs = installationNow();
     const instants = [...this.armed.keys()].filter((atMs) => atMs < nowMs).sort((a, b) => a - b);
     const due: ScheduleTime[] = [];
     for (const dueMs of instants) {

@@ -1,5 +1,5 @@
 import { VERSION } from '@hearth/runtime';
-import { deadline } from '@hearth/timing';
+import { deadline, installationNow } from '@hearth/timing';
 import { isPublicAddress } from './rules/public-address';
 import { judgeAnswer, type Verdict } from './rules/answer';
 import { signedHeaders } from './rules/signature';
@@ -90,7 +90,7 @@ export class WebhookSender {
           'content-type': 'application/json',
           'content-length': event.payload.length,
           'user-agent': `Hearth/${VERSION}`,
-          ...signedHeaders(event.id, Date.now(), event.payload, this.secrets()),
+          ...signedHeaders(event.id, installationNow(), event.payload, this.secrets()),
         },
       });
       const cancel = deadline(webhookTimeoutMs, () =>
@@ -99,7 +99,7 @@ export class WebhookSender {
       this.inFlight.add(request);
       let verdict: Verdict | undefined;
       request.once('response', (response) => {
-        verdict = judgeAnswer(response.statusCode ?? 0, response.headers['retry-after'], Date.now());
+        verdict = judgeAnswer(response.statusCode ?? 0, response.headers['retry-after'], installationNow());
         discard(response);
       });
       request.on('error', (error: NodeJS.ErrnoException) => {

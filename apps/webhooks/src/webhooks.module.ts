@@ -1,7 +1,7 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer, CONFIG, HearthConfig, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
-import { every, Repeated, untilAborted } from '@hearth/timing';
+import { every, Repeated, untilAborted, installationNow } from '@hearth/timing';
 import { encodeTime } from 'ulid';
 import { addDeadLetterRoutes } from './dead-letter.routes';
 import { TargetHost } from './target-host';
@@ -51,7 +51,7 @@ export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShut
     const { db } = this.database;
     try {
       // The smallest ULID of that time.
-      const beforeId = encodeTime(Date.now() - KEEP_DAYS * DAY_MS).padEnd(26, '0');
+      const beforeId = encodeTime(installationNow() - KEEP_DAYS * DAY_MS).padEnd(26, '0');
       const tooMany = await expireDeadLetters(db, { beforeId, most: MAX_DEAD_LETTERS, batch: EXPIRE_AT_ONCE });
       if (tooMany > 0) this.logger.error({ tooMany }, 'the oldest dead letters were deleted: there are too many');
       await dropUnusedTargets(db, KEEP_DAYS);

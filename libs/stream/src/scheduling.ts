@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { IngestEvent, OperationOf, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
 import type { IngestPublisher } from './ingest-publisher';
 
@@ -24,7 +25,7 @@ export function schedule(
   data: string,
   dueMs: number,
 ): Scheduled {
-  const parked = scheduleOf(target, data, dueMs, ingest.partitionOf(target.channel), Date.now());
+  const parked = scheduleOf(target, data, dueMs, ingest.partitionOf(target.channel), installationNow());
   const accepted = ingest.publish(parked.operation, parked.data);
   return { eagerId: parked.eagerId, scheduleArn: scheduleArn(naming, parked.scheduleId), accepted };
 }

@@ -11,7 +11,7 @@ import {
   type StoredDeliverRecord,
   type StreamConnection,
 } from '@hearth/stream';
-import { within } from '@hearth/timing';
+import { within, installationNow } from '@hearth/timing';
 import type { ResumeStart } from '../resume/resume-token';
 
 /** What the intakes of a gateway share. */
@@ -133,7 +133,7 @@ export class Intake {
       id: lastId,
       streamCreatedMs: host.streamCreatedMs,
       streamSequence: Math.max(host.safeSequence, ownSequence),
-      atMs: Date.now(),
+      atMs: installationNow(),
     };
   }
 

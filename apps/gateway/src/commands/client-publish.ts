@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { metaJson, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { IngestEvent, ScheduleNaming } from '@hearth/wire';
-import { ClockWatch, CONFIG, Logger, LOGGER, Metrics, traced, Tracing } from '@hearth/runtime';
+import { CONFIG, Logger, LOGGER, Metrics, traced, Tracing } from '@hearth/runtime';
 import { IngestPublisher, schedule } from '@hearth/stream';
+import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { monotonicFactory } from 'ulid';
 import { maySchedule, realChannel, Requester } from '../connection/permissions';
@@ -47,16 +48,9 @@ export class ClientPublish {
     private readonly ingest: IngestPublisher,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
-    private readonly clock: ClockWatch,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) private readonly naming: ScheduleNaming,
   ) {}
-
-  /** @throws OutageError when this clock is too far ahead for its ids to be among those of others */
-  private newEagerId(): string {
-    this.clock.check();
-    return this.nextId();
-  }
 
   /**
    * Decides (tokens-and-claims §5.4) and hands the message on; messages keep the order of the calls.
@@ -66,7 +60,13 @@ export class ClientPublish {
    */
   publish(requester: Requester, message: ClientMessage, origin: ClientOrigin, eagerId = false): AcceptedMessage {
     const channel = realChannel(message.channel, requester);
-    const event = this.ingestEvent(requester, channel, message, origin, eagerId ? this.newEagerId() : undefined);
+    const event = this.ingestEvent(
+      requester,
+      channel,
+      message,
+      origin,
+      eagerId ? this.nextId(installationNow()) : undefined,
+    );
     // Asked first, so that at other levels no message pays for it.
     if (this.logger.level === 'debug') {
       const { requestId } = event;

@@ -3,7 +3,7 @@ import { Identity } from '@hearth/protocol';
 import { BackendEventName, Introduction } from '@hearth/wire';
 import { LiveSettings } from '@hearth/runtime';
 import { EventPublisher } from '@hearth/stream';
-import { untilAborted } from '@hearth/timing';
+import { untilAborted, installationNow } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
 
@@ -59,7 +59,7 @@ export class ConnectionEvents {
   /** @param unsubscribed gives a promise of the moment when the stream holds the ends of its subscriptions */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
     if (!this.live.current.eventsEnabled) return;
-    const event = { id: ulid(), dataJson: describe(connection, Date.now()) };
+    const event = { id: ulid(), dataJson: describe(connection, installationNow()) };
     const tell = (): void => {
       if (this.untold.delete(tell)) this.publish('disconnected', event);
     };

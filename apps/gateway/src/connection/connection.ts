@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { autoSubscriptions, Grants, type Claims, type Identity } from '@hearth/claims';
 import {
   ClientFrameError,
@@ -55,7 +56,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   readonly secret = newConnectionSecret();
   /** Claims of the connect token. */
   readonly connect: Claims;
-  readonly connectedAtMs = Date.now();
+  readonly connectedAtMs = installationNow();
   identity: Identity;
   readonly grants: Grants;
   introduction: readonly Introduction[] | undefined;
@@ -89,7 +90,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
     this.subscriptions = new Subscriptions(host.resume.rights, host.attendance);
-    this.clock = new ConnectionClock(claims, host.times, Date.now());
+    this.clock = new ConnectionClock(claims, host.times, installationNow());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
   }
 
@@ -156,7 +157,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (this.hasEnded) return;
     const request = readFrame(text);
     // It counts from its receipt (websocket-protocol §2), whatever it waits for.
-    if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(Date.now());
+    if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(installationNow());
     if (this.isBusy) this.keepWaiting({ request, answerId, characters: text?.length ?? 0 });
     else this.process(request, answerId);
   }
@@ -236,7 +237,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     }
     if (!this.isPaused || this.isBusy || this.hasEnded) return;
     this.isPaused = false;
-    this.clock.excuse(Date.now());
+    this.clock.excuse(installationNow());
     this.socket.resumeReading();
   }
 

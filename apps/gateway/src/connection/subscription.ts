@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { Claims, Grants, Identity } from '@hearth/claims';
 import { DeliverRecord, gatewayIdOf, Introduction, type Position } from '@hearth/wire';
 import { Channel, Outlet, Subscriber } from '../channel/channel';
@@ -34,7 +35,7 @@ export class Subscription implements Subscriber {
   /** Goes on after a hole, for one that asked for that (resume §4); any other has its connection ended. */
   onMissed: ((lastId: string | undefined, hole: Hole) => void) | undefined;
   /** Start of the window of history it may see, ms since 1970 (client-http-api §3.1). */
-  readonly subscribedAtMs = Date.now();
+  readonly subscribedAtMs = installationNow();
 
   constructor(
     private readonly connection: {

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { Claims, TokenUse, verifyToken } from '@hearth/claims';
 import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
@@ -26,7 +27,7 @@ export class Tokens {
       leewaySeconds: this.config.tokenLeewaySeconds,
       requireKid: this.config.requireKid,
     };
-    return verifyToken(token, use, settings, Date.now());
+    return verifyToken(token, use, settings, installationNow());
   }
 
   /**

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { idTimeMs, partitionOfId, sequenceOfId } from '@hearth/protocol';
 import { comparePositions, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord, StreamExtent } from '@hearth/stream';
@@ -80,7 +81,7 @@ const HOLE_MS = 60_000;
  * @param last place of the last message before it
  */
 export function planBehindHole(last: Position | undefined, hole: Hole): ReplayPlan {
-  const startAt = { timeMs: Math.max(0, Date.now() - HOLE_MS) };
+  const startAt = { timeMs: Math.max(0, installationNow() - HOLE_MS) };
   return { ...NOTHING, complete: false, through: last, startAt, sees: () => true, hole };
 }
 
@@ -226,7 +227,7 @@ function isBeyond({ record }: StoredDeliverRecord, id: string): boolean {
 
 /** Where the search for what was missed begins: with the message, or with what may be shown if that comes later. */
 function startOf({ after, from, right }: ResumeQuestion, streamCreatedMs: number): StartAt {
-  const firstMs = after === undefined ? undefined : Math.min(idTimeMs(after), Date.now());
+  const firstMs = after === undefined ? undefined : Math.min(idTimeMs(after), installationNow());
   if (from !== undefined && (firstMs === undefined || from.atMs >= firstMs || after === from.id)) {
     if (from.streamCreatedMs === streamCreatedMs) return { sequence: from.streamSequence + 1 };
     return { timeMs: Math.max(0, from.atMs - CLOCK_MARGIN_MS) };
@@ -262,7 +263,7 @@ async function createdMs(source: ReplaySource): Promise<number> {
 }
 
 function beginOf(after: string | undefined, from: ResumeStart | undefined): number {
-  return Math.max(from?.atMs ?? 0, after === undefined ? 0 : Math.min(idTimeMs(after), Date.now()));
+  return Math.max(from?.atMs ?? 0, after === undefined ? 0 : Math.min(idTimeMs(after), installationNow()));
 }
 
 /** The place right before a record. */

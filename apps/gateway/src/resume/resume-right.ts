@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { firstIdOf, idTimeMs } from '@hearth/protocol';
 import { comparePositions, Position } from '@hearth/wire';
 import type { StoredDeliverRecord } from '@hearth/stream';
@@ -48,7 +49,7 @@ export class ResumeRight {
       from === undefined ? undefined : (from.id ?? firstIdOf(from.atMs)),
       historyStartMs === undefined ? undefined : firstIdOf(historyStartMs),
     ];
-    return ids.filter((id) => id !== undefined).sort()[0] ?? firstIdOf(Date.now());
+    return ids.filter((id) => id !== undefined).sort()[0] ?? firstIdOf(installationNow());
   }
 
   private isInHistory(id: string): boolean {

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
 import { firstIdOf, idTimeMs, messageFrame } from '@hearth/protocol';
 import { DeliverRecord, Position } from '@hearth/wire';
@@ -102,7 +103,7 @@ export class Resume {
     lastId: string | undefined,
   ): Promise<readonly MissedMessage[]> {
     const { channel, after, visibleSinceMs, connectionId, echoes } = request;
-    const through = messages.oldest?.id ?? lastId ?? firstIdOf(Date.now() - LATEST_MS);
+    const through = messages.oldest?.id ?? lastId ?? firstIdOf(installationNow() - LATEST_MS);
     const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
     if (sinceMs === undefined || through <= after) return [];
     const range = { channel: channel.name, sinceMs, after, through, ...messages.room };
@@ -121,8 +122,8 @@ export class Resume {
         messages.beginReading();
         return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
       });
-    const timeMs = Math.max(0, Math.min(idTimeMs(after), Date.now()) - CLOCK_MARGIN_MS);
-    const isAll = timeMs < Date.now() - this.reachMs;
+    const timeMs = Math.max(0, Math.min(idTimeMs(after), installationNow()) - CLOCK_MARGIN_MS);
+    const isAll = timeMs < installationNow() - this.reachMs;
     let start: { timeMs: number } | 'first' = { timeMs };
     await readFrom(start);
     // An eager id may be younger than its message.
@@ -208,6 +209,6 @@ function newestWithin(frames: readonly Buffer[]): readonly Buffer[] {
 
 /** Whether a message with this id may not have come here yet. */
 function isFresh(id: string): boolean {
-  const ageMs = Date.now() - idTimeMs(id);
+  const ageMs = installationNow() - idTimeMs(id);
   return ageMs < LATEST_MS && ageMs > -CLOCK_MARGIN_MS;
 }

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
 import { firstIdOf, idTimeMs, OutageError, ResumePoint } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
@@ -102,7 +103,7 @@ export class Resumption implements ReplaySource, PagedSource {
   ): string {
     const grant: ResumeGrant = {
       from,
-      issuedAtMs: Date.now(),
+      issuedAtMs: installationNow(),
       expiresAtMs: connectionExpiresAtMs + this.config.deliverMaxAgeSeconds * 1_000,
       connectionIds: connectionIds.slice(0, CHAIN_LENGTH),
     };
@@ -122,12 +123,12 @@ export class Resumption implements ReplaySource, PagedSource {
   }
 
   log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]> {
-    const settled = firstIdOf(Date.now() - SETTLED_MS);
+    const settled = firstIdOf(installationNow() - SETTLED_MS);
     return this.turns.take(() => messagesBehind(this.database.db, channel, after, before ?? settled, maxBytes));
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {
-    return verifyResumeToken(token, binding, this.keys.all, Date.now());
+    return verifyResumeToken(token, binding, this.keys.all, installationNow());
   }
 
   private questionOf({ channel, uid, historyStartMs }: ResumeAttempt, after: string | undefined, from?: ResumeStart) {
@@ -143,7 +144,7 @@ export class Resumption implements ReplaySource, PagedSource {
 
   /** Waits a moment for a message that another gateway may have shown before it came here. */
   private async untilHere(isMissing: () => boolean, id: string): Promise<void> {
-    const isFresh = Math.abs(Date.now() - idTimeMs(id)) < SETTLED_MS;
+    const isFresh = Math.abs(installationNow() - idTimeMs(id)) < SETTLED_MS;
     for (let waitedMs = 0; isFresh && isMissing() && waitedMs < ON_ITS_WAY_MS; waitedMs += LOOK_MS)
       await delay(LOOK_MS);
   }

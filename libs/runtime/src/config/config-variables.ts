@@ -356,7 +356,8 @@ export const VARIABLES = {
         'Size of the ingest stream, all partitions together; when full, publishes are answered `503`. Can be raised, not lowered.',
     }),
     clockToleranceMs: variable('HEARTH_CLOCK_TOLERANCE_MS', integer(0, 3_600_000), '5000', {
-      meaning: 'How far clocks may differ: eager ids of one further ahead are refused; the same on every service.',
+      meaning:
+        'How far clocks may differ: one further off is warned of, and eager ids further ahead of the stream are not used; the same on every service.',
     }),
     deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
       meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
