@@ -78,6 +78,7 @@ create table message_log (
   trigger text not null,
   request_id uuid not null,
   expires_at timestamp with time zone,
+  eager_id text collate "C",
   constraint message_log_pkey PRIMARY KEY (channel, id)
 ) with (
   autovacuum_vacuum_scale_factor=0.02,
@@ -85,6 +86,8 @@ create table message_log (
   autovacuum_analyze_scale_factor=0.02,
   toast.autovacuum_vacuum_scale_factor=0.02
 );
+
+CREATE UNIQUE INDEX message_log_eager_id_idx ON public.message_log USING btree (channel, eager_id) WHERE (eager_id IS NOT NULL);
 
 CREATE INDEX message_log_expires_at_idx ON public.message_log USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 

@@ -1,4 +1,6 @@
 import { firstIdOf, idTimeMs } from '@hearth/protocol';
+import { IngestPublisher, StreamConnection } from '@hearth/stream';
+import { randomUUID } from 'node:crypto';
 import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
 import { Client, secondsOf, Testbed } from '../support/installation';
@@ -79,6 +81,38 @@ describe('pages (client-http-api §3.2)', () => {
   it('are empty for a channel nobody ever used', async () => {
     expect((await (await reader()).call('listMessages', { channel: 'unused' })).text).toBe('{"messages":[]}');
   });
+});
+
+it('has the order of delivery, also of messages that were given their ids before', async () => {
+  const [client, channel] = [await reader(), 'eager'];
+  const watcher = await testbed.connect({ channels: { [channel]: { subscribe: true } } });
+  await watcher.subscribe(channel);
+  // Some were promised an id long before they arrive: it is older than those of messages that were delivered before.
+  const connection = await StreamConnection.open({ natsUrls: [testbed.nats.url] }, 'test', {
+    info: () => undefined,
+    warn: () => undefined,
+  });
+  const ingest = new IngestPublisher(connection, { partitions: 2, httpTimeoutMs: 8_000, publishAck: 'stream' });
+  for (let n = 0; n < 6; n++) {
+    const eagerId = n % 2 === 0 ? undefined : firstIdOf(Date.now() - 60_000).slice(0, -1) + n;
+    const origin = { requestId: randomUUID(), trigger: 'server.http', emitPubSubEvent: false } as const;
+    await ingest.publish({ channel, event: 'e', store: 600, eagerId, ...origin }, String(n));
+  }
+  ingest.close();
+  await connection.close();
+  const all = (await eventually(() => {
+    const delivered = watcher.ws.frames.filter(({ event }) => event === 'e');
+    expect(delivered.map(({ data }) => data as number)).toEqual([0, 1, 2, 3, 4, 5]);
+    return delivered;
+  })) as { id: string }[];
+  expect(idsOf(all)).not.toEqual(idsOf(all).sort());
+  const list = async (more: object) => idsOf((await client.list({ channel, ...more })) as { id: string }[]);
+  expect(await list({})).toEqual(idsOf(all));
+  expect(await list({ reverse: true })).toEqual(idsOf(all).reverse());
+  for (const [index, { id }] of all.entries()) {
+    expect(await list({ after: id })).toEqual(idsOf(all).slice(index + 1));
+    expect(await list({ reverse: true, before: id })).toEqual(idsOf(all).slice(0, index).reverse());
+  }
 });
 
 describe('entries', () => {

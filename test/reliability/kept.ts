@@ -8,7 +8,7 @@ const PAGE = 100;
 /** All rows of the log table, of the given channels if any are given. */
 export async function readTable(cluster: Cluster, channels?: readonly string[]): Promise<Sighting[]> {
   const { rows } = await cluster.sql.query(
-    'select channel, id, event, data, meta from message_log where $1::text[] is null or channel = any ($1)',
+    'select channel, coalesce(eager_id, id) as id, event, data, meta from message_log where $1::text[] is null or channel = any ($1)',
     [channels ?? null],
   );
   return rows.map(({ data, meta, ...row }) =>

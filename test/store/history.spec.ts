@@ -1,6 +1,8 @@
 import {
   appendMessages,
+  findMessage,
   listMessages,
+  messagesBetween,
   newestMessages,
   openDatabase,
   type Database,
@@ -117,6 +119,56 @@ describe('history', () => {
   it('tells members apart from servers', async () => {
     await appendMessages(database.db, [logRow({ meta: '{"uid":"u1","umd":null}' }), logRow()]);
     expect((await page()).map((message) => message.meta)).toEqual(['{"uid":"u1","umd":null}', null]);
+  });
+
+  describe('of messages whose ids were made before their place was known', () => {
+    const id = (ms: number, tail = 'A'.repeat(16)) => encodeTime(ms) + tail;
+    /** Delivered in this order; two of them have other ids, one that is smaller and one that is greater. */
+    const rows = [
+      logRow({ id: id(1_000) }),
+      logRow({ id: id(2_000), eagerId: id(500) }),
+      logRow({ id: id(3_000) }),
+      logRow({ id: id(4_000), eagerId: id(9_000) }),
+      logRow({ id: id(5_000) }),
+    ];
+    const inOrder = rows.map((row) => row.eagerId ?? row.id);
+    beforeEach(() => appendMessages(database.db, rows));
+
+    it('has the order of delivery, in both directions', async () => {
+      expect(ids(await page())).toEqual(inOrder);
+      expect(ids(await page({ reverse: true }))).toEqual([...inOrder].reverse());
+      for (const [index, cursor] of inOrder.entries()) {
+        expect(ids(await page({ after: cursor }))).toEqual(inOrder.slice(index + 1));
+        expect(ids(await page({ reverse: true, before: cursor }))).toEqual(inOrder.slice(0, index).reverse());
+      }
+      expect(ids(await page({ maxBytes: 350 }))).toEqual(inOrder.slice(0, 3));
+      expect(ids(await page({ sinceMs: 2_000 }))).toEqual(inOrder.slice(1));
+      expect(ids(await page({ sinceMs: 2_001 }))).toEqual(inOrder.slice(2));
+    });
+
+    it('is read in parts that know where they end, up to where another source begins', async () => {
+      const between = async (after: string[], before: string[]) =>
+        ids(await messagesBetween(database.db, 'c1', { after, before }, 1_000_000));
+      expect(await between([id(500)], [id(9_000)])).toEqual(inOrder.slice(2, 3));
+      expect(await between([id(500), id(1_000)], [id(8_000)])).toEqual(inOrder.slice(2));
+      // What is not stored is passed over.
+      expect(await between([''], [id(100), id(9_000), id(5_000)])).toEqual(inOrder.slice(0, 3));
+      expect(await between([''], [id(100), id(5_000)])).toEqual(inOrder.slice(0, 4));
+      const [first] = await messagesBetween(database.db, 'c1', { after: [id(1_000)], before: [id(6_000)] }, 1);
+      expect(await between([first!.place], [id(6_000)])).toEqual(inOrder.slice(2));
+      const range = { channel: 'c1', sinceMs: 0, after: id(500), through: id(9_000), limit: 10, maxBytes: 1_000_000 };
+      expect(ids(await newestMessages(database.db, range))).toEqual(inOrder.slice(2, 4));
+    });
+
+    it('has one row of each, found by its id', async () => {
+      await appendMessages(database.db, rows);
+      await appendMessages(database.db, [logRow({ id: id(6_000), eagerId: id(500) })]);
+      expect(ids(await page())).toEqual(inOrder);
+      const isFound = async (one: string) =>
+        (await findMessage(database.db, 'c1', one, () => Promise.resolve())) !== undefined;
+      for (const one of inOrder) expect(await isFound(one)).toBe(true);
+      for (const place of [id(2_000), id(4_000)]) expect(await isFound(place)).toBe(false);
+    });
   });
 
   it('that were missed are the newest of a range, within limits (websocket-protocol §12)', async () => {

@@ -47,6 +47,7 @@ describe('the message log', () => {
     expect(await database.db.selectFrom('message_log').selectAll().executeTakeFirstOrThrow()).toEqual({
       channel: row.channel,
       id: row.id,
+      eager_id: null,
       event: row.event,
       data: row.data,
       meta: row.meta,

@@ -169,10 +169,11 @@ function logRows(messages: readonly Sequenced[]): LogRow[] {
   return messages.flatMap((message) => (isOperation(message) || message.event.store === 0 ? [] : [logRow(message)]));
 }
 
-function logRow({ id, event, data }: SequencedMessage): LogRow {
+function logRow({ id, placeId, event, data }: SequencedMessage): LogRow {
   return {
     channel: event.channel,
-    id,
+    id: placeId,
+    eagerId: id === placeId ? undefined : id,
     event: event.event,
     data: data.toString('utf8'),
     meta: event.meta ?? null,

@@ -8,6 +8,8 @@ import { Lanes } from './lanes';
 /** A publish request that has become a message: it has its id and its place. */
 export interface SequencedMessage {
   readonly id: string;
+  /** The id that its place in the stream makes; the same, unless one had been promised. */
+  readonly placeId: string;
   readonly position: Position;
   /** Time of acceptance by the stream's clock, ms since 1970. */
   readonly acceptedMs: number;
@@ -80,7 +82,9 @@ export class Sequencing {
   unpark(fired: SequencedOperation, payload: string): Sequenced {
     const { event, operation, data } = decodeIngest(Buffer.from(payload, 'utf8'));
     const place = { id: fired.id, position: fired.position, acceptedMs: fired.acceptedMs, data };
-    return event === undefined ? { ...place, operation } : { ...place, id: event.eagerId ?? fired.id, event };
+    return event === undefined
+      ? { ...place, operation }
+      : { ...place, id: event.eagerId ?? fired.id, placeId: fired.id, event };
   }
 
   private eventsOf(message: StreamMessage): Buffer[] {
@@ -99,14 +103,12 @@ export class Sequencing {
     const sequence = eventSequence(message.sequence, index);
     const position = { epoch: this.epoch, sequence };
     const acceptedMs = message.timeMs;
-    if (event === undefined) {
-      return { id: this.nextId(sequence), position, acceptedMs, operation, data };
-    }
+    const placeId = this.nextId(sequence);
+    if (event === undefined) return { id: placeId, position, acceptedMs, operation, data };
     const eagerId = this.isTooFarAhead(event.eagerId, acceptedMs) ? undefined : event.eagerId;
-    const id = eagerId ?? this.nextId(sequence);
     // A later message must get a greater id than this one (publish-api §6).
     if (eagerId !== undefined) this.mark = Math.max(this.mark, idTimeMs(eagerId) + 1);
-    return { id, position, acceptedMs, event, data };
+    return { id: eagerId ?? placeId, placeId, position, acceptedMs, event, data };
   }
 
   private nextId(sequence: number): string {

@@ -7,9 +7,9 @@ export interface HistoryPage {
   readonly channel: string;
   /** Oldest visible instant, inclusive, Unix ms; 0 = everything. */
   readonly sinceMs: number;
-  /** ULID (upper case), strictly newer; ignored with `reverse`. */
+  /** Only messages that were delivered after the one with this id (ULID, upper case); ignored with `reverse`. */
   readonly after?: string;
-  /** ULID (upper case), strictly older; ignored without `reverse`. */
+  /** Only messages that were delivered before it; ignored without `reverse`. */
   readonly before?: string;
   /** Newest first; oldest first by default. */
   readonly reverse?: boolean;
@@ -45,9 +45,31 @@ const bytesOfMessage = sql`
   ${FRAME_BYTES}::int + octet_length(to_json(event)::text) - 2 + octet_length(to_json(channel)::text) - 2
     + octet_length(data) + coalesce(octet_length(meta), ${ANONYMOUS_META_BYTES}::int)`;
 
+/** Of a row: its place in the order of delivery, and the message's id. */
+const PLACE_AND_ID = sql`id as place, coalesce(eager_id, id) as id`;
+const NOT_EXPIRED = sql`(expires_at is null or expires_at > now())`;
+
 /**
- * One page of a channel's stored messages (client-http-api §3): those not expired whose ULID is not older than
- * `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is visible.
+ * The place of a message in the order of delivery (`message_log.id`). An id that was not made for its place is looked up;
+ * the place of one that is not stored is taken for what it says itself.
+ *
+ * @param ids of messages that follow one another: the place of the first that is stored under such an id, else of the last
+ */
+function placeOf(channel: string, ids: readonly string[]) {
+  return sql`coalesce(
+    (select id from message_log where channel = ${channel} and eager_id = any (${ids}::text[]) order by id limit 1),
+    ${ids.at(-1) ?? ''}::text)`;
+}
+
+/** The first place of an instant: no message that was delivered at or after it has a smaller one. */
+function placeAt(ms: number): string {
+  return firstIdOf(Math.ceil(ms));
+}
+
+/**
+ * One page of a channel's stored messages (client-http-api §3), in the order of delivery: those not expired that were not
+ * delivered before `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is
+ * visible.
  *
  * Sizes are summed in the database, which knows them without reading the texts, so what is beyond the cut is never sent.
  */
@@ -59,17 +81,16 @@ export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMes
       select *, row_number() over in_order as number,
              sum(bytes + coalesce(octet_length(reactions) + ${REACTIONS_BYTES}::int, 0)) over in_order as bytes_so_far
         from (
-          select id, channel, event, data, meta, ${bytesOfMessage} as bytes
-            from message_log
-           where channel = ${page.channel} and id >= ${firstIdOf(page.sinceMs)} and ${beyondCursor(page)}
-             and (expires_at is null or expires_at > now())
-           order by id ${direction} limit ${limit}
+          select ${PLACE_AND_ID}, channel, event, data, meta, ${bytesOfMessage} as bytes
+            from message_log as log
+           where channel = ${page.channel} and id >= ${placeAt(page.sinceMs)} and ${beyondCursor(page)} and ${NOT_EXPIRED}
+           order by log.id ${direction} limit ${limit}
         ) as candidate
         cross join lateral (${reactionsOfCandidate(page.reactions)}) as reacted
-      window in_order as (order by id ${direction})
+      window in_order as (order by place ${direction})
     ) as measured
     where number = 1 or bytes_so_far <= ${page.maxBytes ?? HISTORY_PAGE_BYTES}::int8
-    order by id ${direction}`.execute(db);
+    order by place ${direction}`.execute(db);
   return rows;
 }
 
@@ -77,9 +98,9 @@ export interface MissedRange {
   readonly channel: string;
   /** Oldest visible instant, inclusive, Unix ms; 0 = everything. */
   readonly sinceMs: number;
-  /** ULID (upper case), strictly newer. */
+  /** ULID (upper case) of the message before the range. */
   readonly after: string;
-  /** ULID (upper case), not newer. */
+  /** ULID (upper case) of the last message of the range. */
   readonly through: string;
   readonly limit: number;
   /** Most bytes of the messages serialised as JSON. */
@@ -87,62 +108,71 @@ export interface MissedRange {
 }
 
 export interface MissedMessage extends Omit<StoredMessage, 'reactions'> {
+  /** A ULID, whose order is the order of delivery. */
+  readonly place: string;
   /** Connection that published it; `null` for a server message. */
   readonly connectionId: string | null;
 }
 
 /**
- * The newest of a channel's stored messages in a range of ids, oldest first: those not expired, as many as the limits
+ * The newest of a channel's stored messages in a range, in the order of delivery: those not expired, as many as the limits
  * allow (websocket-protocol §12).
  */
 export async function newestMessages(db: Db, range: MissedRange): Promise<MissedMessage[]> {
+  const { channel, sinceMs, after, through } = range;
   const { rows } = await sql<MissedMessage>`
-    select id, channel, event, data, meta, connection_id as "connectionId" from (
-      select *, sum(bytes) over (order by id desc) as bytes_so_far from (
-        select id, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
-          from message_log
-         where channel = ${range.channel} and id >= ${firstIdOf(range.sinceMs)}
-           and id > ${range.after} and id <= ${range.through} and (expires_at is null or expires_at > now())
-         order by id desc limit ${range.limit}
+    select place, id, channel, event, data, meta, connection_id as "connectionId" from (
+      select *, sum(bytes) over (order by place desc) as bytes_so_far from (
+        select ${PLACE_AND_ID}, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
+          from message_log as log
+         where channel = ${channel} and id >= ${placeAt(sinceMs)}
+           and id > ${placeOf(channel, [after])} and id <= ${placeOf(channel, [through])} and ${NOT_EXPIRED}
+         order by log.id desc limit ${range.limit}
       ) as candidate
     ) as measured
     where bytes_so_far <= ${range.maxBytes}::int8
-    order by id`.execute(db);
+    order by place`.execute(db);
   return rows;
 }
 
 /** Messages that are read at once at most. */
 const MOST_MESSAGES = 1_000;
 
+/** A part of a channel's log. */
+export interface LogRange {
+  /** Behind all of these: ids of messages, or places (ULIDs, upper case). */
+  readonly after: readonly string[];
+  /** Before the first of these that is stored, or else the last: ids of messages that follow one another, or a place. */
+  readonly before: readonly string[];
+}
+
 /**
- * A channel's stored messages behind an id, oldest first: those not expired, as many as fit into `maxBytes`, but at least
- * one if there is any (resume §3).
- *
- * @param before only messages with smaller ids
+ * A channel's stored messages in a range, in the order of delivery: those not expired, as many as fit into `maxBytes`, but
+ * at least one if there is any (resume §3).
  */
-export async function messagesBehind(
+export async function messagesBetween(
   db: Db,
   channel: string,
-  after: string,
-  before: string,
+  { after, before }: LogRange,
   maxBytes: number,
 ): Promise<MissedMessage[]> {
+  const behindAll = sql`greatest(${sql.join(after.map((id) => placeOf(channel, [id])))})`;
   const { rows } = await sql<MissedMessage>`
-    select id, channel, event, data, meta, connection_id as "connectionId" from (
+    select place, id, channel, event, data, meta, connection_id as "connectionId" from (
       select *, sum(bytes) over in_order as bytes_so_far, row_number() over in_order as number from (
-        select id, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
-          from message_log
-         where channel = ${channel} and id > ${after} and id < ${before} and (expires_at is null or expires_at > now())
-         order by id limit ${MOST_MESSAGES}
+        select ${PLACE_AND_ID}, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
+          from message_log as log
+         where channel = ${channel} and id > ${behindAll} and id < ${placeOf(channel, before)} and ${NOT_EXPIRED}
+         order by log.id limit ${MOST_MESSAGES}
       ) as candidate
-      window in_order as (order by id)
+      window in_order as (order by place)
     ) as measured
     where number = 1 or bytes_so_far <= ${maxBytes}::int8
-    order by id`.execute(db);
+    order by place`.execute(db);
   return rows;
 }
 
-function beyondCursor(page: HistoryPage) {
-  if (page.reverse === true) return page.before === undefined ? sql`true` : sql`id < ${page.before}`;
-  return page.after === undefined ? sql`true` : sql`id > ${page.after}`;
+function beyondCursor({ channel, reverse, after, before }: HistoryPage) {
+  if (reverse === true) return before === undefined ? sql`true` : sql`id < ${placeOf(channel, [before])}`;
+  return after === undefined ? sql`true` : sql`id > ${placeOf(channel, [after])}`;
 }

@@ -4,8 +4,10 @@ import type { Db } from './db';
 /** One message to keep (publish-api §5). Texts are stored byte for byte as given. */
 export interface LogRow {
   readonly channel: string;
-  /** ULID, 26 upper-case characters. */
+  /** ULID, 26 upper-case characters, whose order is the order of delivery; and the message's id, unless it has another. */
   readonly id: string;
+  /** The message's id, when it was made before its place was known. */
+  readonly eagerId?: string;
   readonly event: string;
   /** JSON text as published; never parsed on the way. */
   readonly data: string;
@@ -30,13 +32,14 @@ export interface LogRow {
 export function appendStatement(first: number, condition = 'true'): string {
   return `
     insert into message_log (channel, id, event, data, meta, connection_id, source_ip, user_agent, trigger, request_id,
-                             expires_at)
+                             eager_id, expires_at)
     select channel, id, event, data, meta, "connectionId", "sourceIp", "userAgent", trigger, "requestId",
-           case when store >= 0 then now() + store * interval '1 second' end
+           "eagerId", case when store >= 0 then now() + store * interval '1 second' end
       from json_to_recordset($${first}::json) as row (channel text, id text, event text, data text, meta text,
-             "connectionId" text, "sourceIp" text, "userAgent" text, trigger text, "requestId" uuid, store int8)
+             "connectionId" text, "sourceIp" text, "userAgent" text, trigger text, "requestId" uuid, "eagerId" text,
+             store int8)
      where ${condition}
-    on conflict (channel, id) do nothing`;
+    on conflict do nothing`;
 }
 
 /** A text that Postgres reads back value for value: `data` is a string in it, so what it escapes stays escaped. */

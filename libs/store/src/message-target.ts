@@ -12,7 +12,8 @@ export interface FoundMessage {
 const find = prepared<FoundMessage>(
   'find_message',
   `select event, floor(extract(epoch from expires_at) * 1000)::int8 as "expiresMs" from message_log
-    where channel = $1::text and id = $2::text and (expires_at is null or expires_at > now())`,
+    where channel = $1::text and (id = $2::text and eager_id is null or eager_id = $2::text)
+      and (expires_at is null or expires_at > now())`,
 );
 
 /** A message with an id further from now than this is not on its way: it is in the log, has ended, or never was. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageFrame, messagesMissedFrame } from '@hearth/protocol';
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord } from '@hearth/stream';
-import type { MissedMessage } from '@hearth/store';
+import type { LogRange, MissedMessage } from '@hearth/store';
 import type { Logger } from '@hearth/runtime';
 import type { Channel, Outlet } from '../channel/channel';
 import type { Seen } from '../channel/intake';
@@ -23,8 +23,8 @@ const STALLED_MS = 60_000;
 
 /** Where a replay reads from. */
 export interface PagedSource extends Pick<ReplaySource, 'page'> {
-  /** Stored messages of a channel with ids between these, oldest first, some at a time. */
-  log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]>;
+  /** Stored messages of a channel in their order, some at a time; where nothing is before, those that are not quite new. */
+  log(channel: string, range: LogRange, maxBytes: number): Promise<readonly MissedMessage[]>;
 }
 
 /** Who gets the replay. */
@@ -84,7 +84,7 @@ export class PagedReplay {
   async run(): Promise<void> {
     const { logged, hole } = this.plan;
     if (hole !== undefined) await this.stepOver(hole.next, hole.next === undefined ? hole.end : undefined);
-    if (logged !== undefined) await this.sendLogged(logged.after, logged.before);
+    if (logged !== undefined) await this.sendLogged(logged);
     if (this.isAt(this.reader.channel.intake.last)) return this.finish([]);
     let { startAt } = this;
     let missingSince: number | undefined;
@@ -196,18 +196,18 @@ export class PagedReplay {
     this.logger.error({ channel: channel.name, at: this.at }, 'a replay has a hole that nothing can fill');
     const after = this.lastId ?? null;
     this.write([Buffer.from(messagesMissedFrame(channel.name, after, next?.id ?? null), 'utf8')]);
-    await this.sendLogged(this.lastId ?? '', next?.id);
+    await this.sendLogged({ after: [this.lastId ?? ''], before: next === undefined ? [] : [next.id] });
     if (next !== undefined && this.plan.hole?.next === next) this.early.push({ sequence: 0, record: next });
     this.at = next?.previous ?? place ?? this.at;
   }
 
-  private async sendLogged(after: string, before: string | undefined): Promise<void> {
+  private async sendLogged({ after, before }: LogRange): Promise<void> {
     const { channel, chain } = this.reader;
     for (let from = after; await this.hasRoom();) {
-      const rows = await this.readLog(channel.name, from, before);
+      const rows = await this.readLog(channel.name, { after: from, before });
       const last = rows.at(-1);
       if (last === undefined || !this.reader.isActive) return;
-      from = last.id;
+      from = [last.place];
       this.lastId = last.id;
       this.write(
         rows
@@ -220,10 +220,10 @@ export class PagedReplay {
     }
   }
 
-  private async readLog(channel: string, after: string, before: string | undefined): Promise<readonly MissedMessage[]> {
+  private async readLog(channel: string, range: LogRange): Promise<readonly MissedMessage[]> {
     for (;;) {
       try {
-        return await this.source.log(channel, after, before, PAGE_BYTES);
+        return await this.source.log(channel, range, PAGE_BYTES);
       } catch (error) {
         if (!this.reader.isActive) return [];
         this.logger.debug({ channel, err: error }, 'the log could not be read for a replay, trying again');

@@ -2,7 +2,7 @@ import { installationNow } from '@hearth/timing';
 import { idTimeMs, partitionOfId, sequenceOfId } from '@hearth/protocol';
 import { comparePositions, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord, StreamExtent } from '@hearth/stream';
-import type { NotedEnd } from '@hearth/store';
+import type { LogRange, NotedEnd } from '@hearth/store';
 import type { Hole } from '../channel/intake';
 import { ResumeRight } from './resume-right';
 import type { ResumeStart } from './resume-token';
@@ -19,8 +19,8 @@ export interface ReplayPlan {
   readonly through: Position | undefined;
   /** Where the stream is read from; `undefined`: behind what the channel has when the subscription begins. */
   readonly startAt: StartAt | undefined;
-  /** Stored messages that are to be read from the log first: those with ids between these. */
-  readonly logged: { readonly after: string; readonly before: string | undefined } | undefined;
+  /** Stored messages that are to be read from the log first. */
+  readonly logged: LogRange | undefined;
   readonly sees: (stored: StoredDeliverRecord) => boolean;
   /** The replay begins behind a hole of live traffic. */
   readonly hole?: Hole;
@@ -88,7 +88,7 @@ export function planBehindHole(last: Position | undefined, hole: Hole): ReplayPl
 /** @throws Error when NATS or Postgres do not answer; nothing has happened then */
 export async function planReplay(question: ResumeQuestion, source: ReplaySource): Promise<ReplayPlan> {
   const { channel, after, from, right } = question;
-  const { last, lastId } = channel;
+  const { last } = channel;
   if (last !== undefined && isNewest(question)) {
     const end = channel.end();
     return {
@@ -127,7 +127,7 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
     complete,
     through: known ?? proof?.position,
     startAt: start,
-    logged: { after: later(after ?? '', right.firstId), before: page.records[0]?.record.id ?? lastId },
+    logged: { after: [after ?? '', right.firstId], before: beginningOf(page.records, question) },
     sees,
     from: first === undefined ? undefined : before(first, streamCreatedMs),
   };
@@ -186,8 +186,7 @@ async function prove(
 
 /** The place of a message that the record behind it names, when its id says the same. */
 function placeIn(partition: number, id: string, named: Position | undefined): Position | undefined {
-  if (named === undefined || partitionOfId(id) !== partition) return undefined;
-  return sequenceOfId(id) === named.sequence ? named : undefined;
+  return named !== undefined && tellsPlace(id, named, partition) ? named : undefined;
 }
 
 interface Search {
@@ -248,7 +247,22 @@ function isNewest({ channel: { last, lastId }, after, from }: ResumeQuestion): b
  */
 export function isUnheardOf({ channel: { last, lastId }, partition, after }: ResumeQuestion): boolean {
   if (after === undefined || last === undefined || lastId === undefined || after <= lastId) return false;
-  return partitionOfId(lastId) === partition && sequenceOfId(lastId) === last.sequence;
+  return tellsPlace(lastId, last, partition);
+}
+
+/** Whether an id was made for the place of its message: others were made before that was known. */
+function tellsPlace(id: string, { sequence }: Position, partition: number): boolean {
+  return partitionOfId(id) === partition && sequenceOfId(id) === sequence;
+}
+
+/** Ids by which the log knows where the stream begins: up to the first that tells its place. */
+function beginningOf(
+  records: readonly StoredDeliverRecord[],
+  { channel: { lastId }, partition }: ResumeQuestion,
+): readonly string[] {
+  const end = records.findIndex(({ record: { id, position } }) => tellsPlace(id, position, partition));
+  if (records.length > 0) return records.slice(0, end < 0 ? undefined : end + 1).map(({ record }) => record.id);
+  return lastId === undefined ? [] : [lastId];
 }
 
 function isWholeSince(
@@ -276,10 +290,6 @@ function before({ record, sequence }: StoredDeliverRecord, streamCreatedMs: numb
     streamSequence: sequence - 1,
     atMs: idTimeMs(record.id),
   };
-}
-
-function later(one: string, other: string): string {
-  return one > other ? one : other;
 }
 
 function isUpTo(position: Position, limit: Position | undefined): boolean {

@@ -105,7 +105,7 @@ export class Resume {
     const { channel, after, visibleSinceMs, connectionId, echoes } = request;
     const through = messages.oldest?.id ?? lastId ?? firstIdOf(installationNow() - LATEST_MS);
     const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
-    if (sinceMs === undefined || through <= after) return [];
+    if (sinceMs === undefined) return [];
     const range = { channel: channel.name, sinceMs, after, through, ...messages.room };
     const logged = await this.turns.take(() => this.log.read(range));
     return logged.filter((message) => message.connectionId !== connectionId || echoes(message.event));

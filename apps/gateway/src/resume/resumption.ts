@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { firstIdOf, idTimeMs, OutageError, ResumePoint } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, messagesBehind, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
+import { Database, LogRange, messagesBetween, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
 import {
   DeliveredPage,
   deliverExtent,
@@ -122,9 +122,9 @@ export class Resumption implements ReplaySource, PagedSource {
     return notedEnd(this.database.db, partition, channel);
   }
 
-  log(channel: string, after: string, before: string | undefined, maxBytes: number): Promise<readonly MissedMessage[]> {
-    const settled = firstIdOf(installationNow() - SETTLED_MS);
-    return this.turns.take(() => messagesBehind(this.database.db, channel, after, before ?? settled, maxBytes));
+  log(channel: string, { after, before }: LogRange, maxBytes: number): Promise<readonly MissedMessage[]> {
+    const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
+    return this.turns.take(() => messagesBetween(this.database.db, channel, range, maxBytes));
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {
