@@ -18,7 +18,7 @@ const LIBRARIES = {
   runtime: ['protocol', 'wire', 'claims', 'timing', 'stream', 'store'],
   embedded: ['stream', 'store', 'timing'],
   // Published by itself, so it takes its sources along.
-  'server-sdk': ['protocol', 'sigv4'],
+  'server-sdk': ['claims', 'sigv4'],
 };
 
 /** Packages that only these folders know; everybody else speaks to them in our own words. */

@@ -1,4 +1,4 @@
-import { SIGNING_METHODS, type SigningKey, type SigningMethod } from '@hearth/claims';
+import { neededKey, SIGNING_METHODS, type SigningKey, type SigningMethod } from '@hearth/claims';
 import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { UsageError } from './failure';
 import { readSecret } from './input';
@@ -69,24 +69,13 @@ function givenSigner(text: string, algorithm: SigningMethod | undefined, kid: st
   } catch {
     throw new UsageError('--key is not a PEM private key that can be read');
   }
-  const methods = methodsOf(key);
+  // The usual algorithm comes first.
+  const methods = SIGNING_METHODS.filter((method) => !method.startsWith('HS') && neededKey(method, key) === undefined);
   const [natural] = methods;
-  if (natural === undefined) throw new UsageError('--key must be an RSA, EC or Ed25519 key');
+  if (natural === undefined)
+    throw new UsageError('--key must be an RSA (2048 bits or more), EC (P-256, P-384, P-521) or Ed25519 key');
   if (algorithm !== undefined && !methods.includes(algorithm)) {
     throw new UsageError(`--algorithm ${algorithm} does not fit --key, which is for ${methods.join(', ')}`);
   }
   return { algorithm: algorithm ?? natural, key, kid };
 }
-
-/** What a private key can sign with, the usual algorithm first. */
-function methodsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): readonly SigningMethod[] {
-  if (asymmetricKeyType === 'rsa') return SIGNING_METHODS.filter((method) => /^[RP]S/.test(method));
-  if (asymmetricKeyType === 'ed25519') return ['EdDSA'];
-  return CURVES[asymmetricKeyDetails?.namedCurve ?? ''] ?? [];
-}
-
-const CURVES: Readonly<Record<string, readonly SigningMethod[]>> = {
-  prime256v1: ['ES256'],
-  secp384r1: ['ES384'],
-  secp521r1: ['ES512'],
-};

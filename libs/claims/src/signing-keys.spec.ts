@@ -1,5 +1,6 @@
 import { createSecretKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
-import { parseSigningKey, type SigningMethod } from './signing-keys';
+import { parseSigningKey } from './signing-keys';
+import type { SigningMethod } from './signing-methods';
 import { NOW, NOW_MS, signWith } from './testing/signed-tokens';
 import { verifyToken } from './verify-token';
 

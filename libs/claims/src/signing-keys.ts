@@ -1,23 +1,5 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-
-/** The algorithms a key slot can be set to; the value is the `alg` that a token's header must carry. */
-export const SIGNING_METHODS = [
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const;
-
-export type SigningMethod = (typeof SIGNING_METHODS)[number];
+import { neededKey, SIGNING_METHODS, type SigningMethod } from './signing-methods';
 
 /** One configured key slot (tokens-and-claims §1). The key never prints its material. */
 export interface SigningKey {
@@ -38,15 +20,6 @@ export interface SigningKeyInput {
   /** Base64 of the secret, or of a PEM public key. */
   readonly encoded: string;
 }
-
-const CURVES: Partial<Record<SigningMethod, { readonly node: string; readonly name: string }>> = {
-  ES256: { node: 'prime256v1', name: 'P-256' },
-  ES384: { node: 'secp384r1', name: 'P-384' },
-  ES512: { node: 'secp521r1', name: 'P-521' },
-};
-
-/** RFC 7518 §3.3 demands it, and jose verifies with nothing smaller. */
-const MIN_RSA_BITS = 2_048;
 
 /**
  * Reads one key slot. Synchronous; meant for the start and for reloads.
@@ -124,22 +97,7 @@ function publicKey(method: SigningMethod, pem: string): KeyObject {
   } catch {
     throw new KeyProblem('must be the Base64 of a PEM public key that can be parsed');
   }
-  checkKeyType(method, key);
+  const needed = neededKey(method, key);
+  if (needed !== undefined) throw new KeyProblem(`must be ${needed} for ${method}`);
   return key;
-}
-
-function checkKeyType(method: SigningMethod, key: KeyObject): void {
-  const curve = CURVES[method];
-  if (curve !== undefined) {
-    if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === curve.node) return;
-    throw new KeyProblem(`must be an EC key on curve ${curve.name} for ${method}`);
-  }
-  if (method === 'EdDSA') {
-    if (key.asymmetricKeyType === 'ed25519') return;
-    throw new KeyProblem('must be an Ed25519 key for EdDSA');
-  }
-  if (key.asymmetricKeyType !== 'rsa') throw new KeyProblem(`must be an RSA key for ${method}`);
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_RSA_BITS) {
-    throw new KeyProblem(`must be an RSA key of at least ${MIN_RSA_BITS} bits`);
-  }
 }

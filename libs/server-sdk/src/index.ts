@@ -5,5 +5,6 @@ export { ArgumentError, ConfigurationError, PublishError, type PublishFailure } 
 export { Issuer } from './issuer';
 export type { JsonValue, PublishInput, PublishResponse, PublishResult } from './message';
 export { Publisher } from './message-publisher';
-export type { SigningAlgorithm } from './signing-algorithms';
+// Not by its alias: this library is built into a package of its own, where there are none.
+export type { SigningMethod as SigningAlgorithm } from '../../claims/src/signing-methods';
 export { VERSION } from './version';

@@ -1,5 +1,5 @@
+import { SIGNING_METHODS, type SigningMethod } from '../../claims/src/signing-methods';
 import { ConfigurationError } from './sdk-errors';
-import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-algorithms';
 
 export type TransportName = 'lambda' | 'http';
 
@@ -44,7 +44,7 @@ export class Config {
    * as bytes where it is no text, such as `Buffer.from(process.env.SECRET, 'base64')`.
    */
   issuerPrivateKey?: string | Uint8Array;
-  issuerKeyAlgorithm: SigningAlgorithm = 'ES256';
+  issuerKeyAlgorithm: SigningMethod = 'ES256';
   /** `kid` of the tokens' header. */
   issuerKeyId?: string;
   /** Default `aud`. */
@@ -117,8 +117,8 @@ const CHECKS: { readonly [Name in keyof Required<Config>]: Check } = {
     accepts: (value) => isText(value) || (value instanceof Uint8Array && value.length > 0),
   },
   issuerKeyAlgorithm: {
-    expected: `one of ${SIGNING_ALGORITHMS.join(', ')}`,
-    accepts: (value) => SIGNING_ALGORITHMS.some((known) => known === value),
+    expected: `one of ${SIGNING_METHODS.join(', ')}`,
+    accepts: (value) => SIGNING_METHODS.some((known) => known === value),
   },
   issuerKeyId: text,
   issuerAudClaim: {
@@ -186,7 +186,7 @@ export function checkOptionNames(options: object): void {
   }
 }
 
-function isObject(value: unknown): boolean {
+export function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -1,18 +1,9 @@
 import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
+import { neededKey, type SigningMethod } from '../../claims/src/signing-methods';
 import { ConfigurationError } from './sdk-errors';
-import type { SigningAlgorithm } from './signing-algorithms';
 
 /** Signs the text before the last dot of a token. */
 export type Signer = (input: string) => Buffer;
-
-const CURVES: Partial<Record<SigningAlgorithm, { readonly node: string; readonly name: string }>> = {
-  ES256: { node: 'prime256v1', name: 'P-256' },
-  ES384: { node: 'secp384r1', name: 'P-384' },
-  ES512: { node: 'secp521r1', name: 'P-521' },
-};
-
-/** RFC 7518 §3.3 demands it, and Hearth verifies with nothing smaller. */
-const MIN_RSA_BITS = 2_048;
 
 /**
  * Parses a key, once for all tokens.
@@ -20,7 +11,7 @@ const MIN_RSA_BITS = 2_048;
  * @param given `issuerPrivateKey`: PEM text, or the secret itself for HS*
  * @throws ConfigurationError when the key cannot be parsed or does not suit the algorithm
  */
-export function createSigner(algorithm: SigningAlgorithm, given: string | Uint8Array): Signer {
+export function createSigner(algorithm: SigningMethod, given: string | Uint8Array): Signer {
   const hash = `sha${algorithm.slice(2)}`;
   // A copy: whoever gave the bytes may use their memory for something else.
   const key = Buffer.from(given);
@@ -29,21 +20,22 @@ export function createSigner(algorithm: SigningAlgorithm, given: string | Uint8A
     return (input) => createHmac(hash, key).update(input).digest();
   }
   const privateKey = parsePem(key.toString('utf8'));
-  checkKeyType(algorithm, privateKey);
+  const needed = neededKey(algorithm, privateKey);
+  if (needed !== undefined) throw unsuitable(`must be ${needed} for issuerKeyAlgorithm ${algorithm}`);
   const digest = algorithm === 'EdDSA' ? null : hash;
   const options = { key: privateKey, ...signatureOptions(algorithm) };
   return (input) => sign(digest, Buffer.from(input), options);
 }
 
 /** RFC 7518: ECDSA signatures are the two numbers side by side (§3.4), the salt of PS* is as long as the hash (§3.5). */
-function signatureOptions(algorithm: SigningAlgorithm) {
+function signatureOptions(algorithm: SigningMethod) {
   if (algorithm.startsWith('ES')) return { dsaEncoding: 'ieee-p1363' as const };
   if (!algorithm.startsWith('PS')) return {};
   return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
 }
 
 /** Tokens "signed" with a PEM text as the secret are no mistake that anybody wants to keep. */
-function refusePemAsSecret(algorithm: SigningAlgorithm, secret: string): void {
+function refusePemAsSecret(algorithm: SigningMethod, secret: string): void {
   if (!secret.trimStart().startsWith('-----BEGIN ')) return;
   throw unsuitable(`is a PEM key, but issuerKeyAlgorithm ${algorithm} needs a shared secret`);
 }
@@ -57,18 +49,6 @@ function parsePem(key: string): KeyObject {
   } catch (cause) {
     throw unsuitable('cannot be parsed: it must be the PEM text of a private key without a passphrase', cause);
   }
-}
-
-function checkKeyType(algorithm: SigningAlgorithm, key: KeyObject): void {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details = {} } = key;
-  const must = (suits: boolean, what: string) => {
-    if (!suits) throw unsuitable(`must be ${what} for issuerKeyAlgorithm ${algorithm}`);
-  };
-  const curve = CURVES[algorithm];
-  if (curve !== undefined) return must(details.namedCurve === curve.node, `an EC key on curve ${curve.name}`);
-  if (algorithm === 'EdDSA') return must(type === 'ed25519', 'an Ed25519 key');
-  must(type === 'rsa', 'an RSA key');
-  must((details.modulusLength ?? 0) >= MIN_RSA_BITS, `an RSA key of at least ${MIN_RSA_BITS} bits`);
 }
 
 function unsuitable(problem: string, cause?: unknown): ConfigurationError {

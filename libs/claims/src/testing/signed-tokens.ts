@@ -1,6 +1,6 @@
 import { constants, createHmac, createSecretKey, type KeyObject, sign } from 'node:crypto';
 import type { Claims, TokenUse } from '../claims';
-import type { SigningMethod } from '../signing-keys';
+import type { SigningMethod } from '../signing-methods';
 import { type TokenSettings, verifyToken } from '../verify-token';
 
 /** Issues tokens for tests with node:crypto alone, so that what verifies them is not what signed them. */
