@@ -5,13 +5,13 @@ const NOW = 1_800_000_000;
 const DEFAULTS = { scope: 'connect', exp: NOW + 7_200 };
 
 function claims(flags: Partial<ClaimFlags>, base: ClaimsObject = {}): ClaimsObject {
-  return claimsFrom({ channels: [], publish: [], broadcast: [], ...flags }, base, NOW, () => 'a-new-id');
+  return claimsFrom(flags, base, NOW, () => 'a-new-id');
 }
 
 describe('the claims of a token', () => {
   it.each<[string, Partial<ClaimFlags>, ClaimsObject, ClaimsObject]>([
     ['end in two hours and connect when nothing is said', {}, {}, DEFAULTS],
-    ['end when --ttl says', { ttlSeconds: 60 }, { exp: 5 }, { ...DEFAULTS, exp: NOW + 60 }],
+    ['end when --ttl says', { ttl: 60 }, { exp: 5 }, { ...DEFAULTS, exp: NOW + 60 }],
     ['end when the file says', {}, { exp: 5 }, { ...DEFAULTS, exp: 5 }],
     ['have the scope of the file', {}, { scope: 'umd' }, { ...DEFAULTS, scope: 'umd' }],
     [
@@ -40,13 +40,13 @@ describe('the claims of a token', () => {
     ['keep the jti of the file', { singleUse: true }, { jti: 'j' }, { ...DEFAULTS, singleUse: true, jti: 'j' }],
     [
       'allow to subscribe to a channel of which nothing else is said',
-      { channels: ['a', 'b.*'] },
+      { channel: ['a', 'b.*'] },
       {},
       { ...DEFAULTS, channels: { a: { subscribe: true }, 'b.*': { subscribe: true } } },
     ],
     [
       'allow only what the flags say, on every channel',
-      { channels: ['a', 'b'], historyStart: 0, getInfo: true, autoSubscribe: true },
+      { channel: ['a', 'b'], history: 0, getInfo: true, autoSubscribe: true },
       {},
       {
         ...DEFAULTS,
@@ -58,7 +58,7 @@ describe('the claims of a token', () => {
     ],
     [
       'allow to publish events, with their directives',
-      { channels: ['a'], publish: ['chat', 'x.*'], broadcast: ['x.*', 'y'], echo: true, store: -1 },
+      { channel: ['a'], publish: ['chat', 'x.*'], broadcast: ['x.*', 'y'], echo: true, store: -1 },
       {},
       {
         ...DEFAULTS,
@@ -75,7 +75,7 @@ describe('the claims of a token', () => {
     ],
     [
       'add to the channels of the file',
-      { channels: ['a'], subscribe: true, publish: ['chat'] },
+      { channel: ['a'], subscribe: true, publish: ['chat'] },
       { channels: { a: { alias: 'x', messages: { chat: { store: 5 }, other: { publish: false } } }, b: {} } },
       {
         ...DEFAULTS,
@@ -96,8 +96,8 @@ describe('the claims of a token', () => {
   it.each<[string, Partial<ClaimFlags>, string]>([
     ['a permission without a channel', { subscribe: true }, '--channel is needed'],
     ['an event without a channel', { publish: ['chat'] }, '--channel is needed'],
-    ['--echo without an event', { channels: ['a'], echo: true }, '--echo and --store need --publish or --broadcast'],
-    ['--store without an event', { channels: ['a'], store: 0 }, '--echo and --store need --publish or --broadcast'],
+    ['--echo without an event', { channel: ['a'], echo: true }, '--echo and --store need --publish or --broadcast'],
+    ['--store without an event', { channel: ['a'], store: 0 }, '--echo and --store need --publish or --broadcast'],
   ])('cannot be made of %s', (_, flags, problem) => {
     expect(() => claims(flags)).toThrow(UsageError);
     expect(() => claims(flags)).toThrow(problem);

@@ -3,9 +3,10 @@ import { UsageError } from './failure';
 /** A JSON object of claims; what they mean is tokens-and-claims §3, §4. */
 export type ClaimsObject = Readonly<Record<string, unknown>>;
 
-/** What the flags of `hearth token` say; absent where the flag was not given. */
+/** What the flags of `hearth token` say of claims; absent where the flag was not given. */
 export interface ClaimFlags {
-  readonly ttlSeconds?: number;
+  /** Seconds. */
+  readonly ttl?: number;
   readonly scope?: string;
   readonly uid?: string;
   readonly umd?: unknown;
@@ -16,16 +17,16 @@ export interface ClaimFlags {
   readonly connectionId?: string;
   readonly keepAlive?: boolean;
   readonly heartbeatTimeout?: number;
-  readonly channels: readonly string[];
-  /** Directives of every channel in `channels`. */
+  readonly channel?: readonly string[];
+  /** Directives of every one of them. */
   readonly subscribe?: boolean;
   readonly autoSubscribe?: boolean;
-  /** Unix seconds. */
-  readonly historyStart?: number;
+  /** Unix seconds; `true`: to everything. */
+  readonly history?: true | number;
   readonly getInfo?: boolean;
   /** Names or patterns of events. */
-  readonly publish: readonly string[];
-  readonly broadcast: readonly string[];
+  readonly publish?: readonly string[];
+  readonly broadcast?: readonly string[];
   /** Directives of every event in `publish` and `broadcast`. */
   readonly echo?: boolean;
   readonly store?: number;
@@ -44,19 +45,19 @@ export const DEFAULT_TTL_SECONDS = 7_200;
  * @param newId a `jti`, for a single-use token without one
  */
 export function claimsFrom(flags: ClaimFlags, base: ClaimsObject, now: number, newId: () => string): ClaimsObject {
-  const { channels, publish, broadcast, ttlSeconds, subscribe, autoSubscribe, historyStart, getInfo, echo, store } =
-    flags;
+  const { channel: channels = [], publish = [], broadcast = [], echo, store, ttl } = flags;
+  const { subscribe, autoSubscribe, history, getInfo } = flags;
   const { scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, heartbeatTimeout } = flags;
   const claims: Record<string, unknown> = {
     ...base,
     ...given({ scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, heartbeatTimeout }),
   };
   claims.scope ??= 'connect';
-  if (ttlSeconds !== undefined) claims.exp = now + ttlSeconds;
+  if (ttl !== undefined) claims.exp = now + ttl;
   claims.exp ??= now + DEFAULT_TTL_SECONDS;
   if (singleUse === true) claims.jti ??= newId();
 
-  const permissions = given({ subscribe, autoSubscribe, historyStart, getInfo });
+  const permissions = given({ subscribe, autoSubscribe, historyStart: history === true ? 0 : history, getInfo });
   const messages = messageEntries(publish, broadcast, given({ echo, store }));
   const grantsNothing = Object.keys(permissions).length === 0 && messages === undefined;
   if (channels.length === 0) {

@@ -31,6 +31,14 @@ export function parseJson(text: string, flag: string, example: string): unknown 
   }
 }
 
+/** Reads a flag that is a whole number; for commander. Whether it is allowed is for the server to say. */
+export function wholeNumber(flag: string): (text: string) => number {
+  return (text) => {
+    if (/^-?\d{1,15}$/.test(text)) return Number(text);
+    throw new UsageError(`${flag} must be a whole number`);
+  };
+}
+
 /** Collects a flag that may be given several times; for commander. */
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];

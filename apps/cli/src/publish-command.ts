@@ -9,13 +9,13 @@ import {
 import { type HearthConfig, outputsOf } from '@hearth/runtime';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
-import { parseJson, readInput, readSecret } from './input';
+import { parseJson, readInput, readSecret, wholeNumber } from './input';
 import { httpUrl, installationSettings, otherSources } from './installation-settings';
 import { jsonWithMember } from './json-member';
 
 interface PublishOptions {
   readonly dataFile?: string;
-  readonly store?: string;
+  readonly store?: number;
   readonly deduplicationId?: string;
   readonly at?: string;
   readonly timezone?: string;
@@ -38,7 +38,7 @@ export function publishCommand(): Command {
     .argument('<event>', 'name of the event')
     .argument('[data]', 'JSON, - for stdin (default: null)')
     .option('--data-file <file>', 'JSON from a file')
-    .option('--store <seconds>', 'keep it in the history this long; -1 for ever')
+    .option('--store <seconds>', 'keep it in the history this long; -1 for ever', wholeNumber('--store'))
     .option('--deduplication-id <id>', 'of several with this id within 5 minutes only the first is delivered')
     .option('--at <time>', 'deliver it then, such as 2026-01-31T09:00:00')
     .option('--timezone <name>', 'time zone of --at, such as Europe/Berlin (default: UTC)')
@@ -100,14 +100,13 @@ function inFlags({ option, message }: ConfigurationError): string {
 /** JSON text of the message (publish-api §3). */
 function messageDocument(channel: string, event: string, data: string | undefined, options: PublishOptions): string {
   const { deduplicationId, eagerId, emitPubSubEvent, store, at, timezone } = options;
-  if (store !== undefined && !/^-?\d{1,15}$/.test(store)) throw new UsageError('--store must be a whole number');
   const members: PublishInput = {
     channel,
     event,
     deduplicationId,
     eagerIdGeneration: eagerId,
     emitPubSubEvent,
-    store: store === undefined ? undefined : Number(store),
+    store,
     scheduleExpression: at === undefined ? undefined : `at(${at})`,
     scheduleExpressionTimezone: timezone,
   };

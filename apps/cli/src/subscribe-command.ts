@@ -12,8 +12,9 @@ interface SubscribeOptions extends SigningFlags {
   readonly token?: string;
   readonly uid?: string;
   readonly event?: readonly string[];
-  readonly count?: string;
-  readonly timeout?: string;
+  readonly count?: number;
+  /** ms */
+  readonly timeout?: number;
   readonly url?: string;
 }
 
@@ -24,8 +25,12 @@ export function subscribeCommand(): Command {
     .description('Connect, subscribe and print every frame that comes, one JSON object per line, until Ctrl-C.')
     .argument('<channels...>', 'names of channels')
     .option('--event <name>', 'print only frames of this event; repeatable', collect)
-    .option('--count <n>', 'end after this many messages')
-    .option('--timeout <time>', 'end after this time; with --count, that it was not reached is exit code 1')
+    .option('--count <n>', 'end after this many messages', parseCount)
+    .option(
+      '--timeout <time>',
+      'end after this time; with --count, that it was not reached is exit code 1',
+      parseTimeout,
+    )
     .option('--url <url>', 'WebSocket or HTTP address (default: that of the settings, ws://localhost:8080/v1)')
     .optionsGroup('Token (default: one is issued, as by hearth token)')
     .option('--token <token>', 'connect token, or @file')
@@ -47,8 +52,7 @@ Examples:
   hearth subscribe my-channel --url wss://realtime.example.com/v1 --token @token.txt`;
 
 async function subscribe(channels: readonly string[], options: SubscribeOptions): Promise<void> {
-  const count = options.count === undefined ? Infinity : parseCount(options.count);
-  const timeoutMs = options.timeout === undefined ? undefined : parseTimeout(options.timeout);
+  const { count = Infinity, timeout } = options;
   const settings = await installationSettings();
   const token =
     options.token === undefined
@@ -79,7 +83,7 @@ async function subscribe(channels: readonly string[], options: SubscribeOptions)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end());
   const timeUp = (): void =>
     end(count === Infinity ? undefined : `--timeout is over, and ${count - left} of ${count} messages have come`);
-  const timer = timeoutMs === undefined ? undefined : setTimeout(timeUp, timeoutMs);
+  const timer = timeout === undefined ? undefined : setTimeout(timeUp, timeout);
   const ending = await stream.ended;
   clearTimeout(timer);
   const { failure } = outcome ?? { failure: unwanted(ending) };

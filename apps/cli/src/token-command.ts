@@ -5,35 +5,16 @@ import { randomUUID } from 'node:crypto';
 import { claimsFrom, type ClaimFlags, type ClaimsObject } from './claims-from-flags';
 import { instant, parseDuration } from './duration';
 import { UsageError } from './failure';
-import { collect, parseJson, readInput } from './input';
+import { collect, parseJson, readInput, wholeNumber } from './input';
 import { installationSettings } from './installation-settings';
 import { jsonWithMember } from './json-member';
 import { signerOf, type Signer, type SigningFlags } from './signing';
 import { tokenCheckCommand } from './token-check-command';
 
-/** The flags as commander gives them. */
-interface TokenOptions extends SigningFlags {
+interface TokenOptions extends SigningFlags, ClaimFlags {
   readonly claims?: string;
-  readonly ttl?: string;
-  readonly scope?: string;
-  readonly uid?: string;
+  /** JSON text */
   readonly umd?: string;
-  readonly aud?: string;
-  readonly iss?: string;
-  readonly jti?: string;
-  readonly singleUse?: true;
-  readonly connectionId?: string;
-  readonly keepAlive?: true;
-  readonly heartbeatTimeout?: string;
-  readonly channel?: readonly string[];
-  readonly subscribe?: true;
-  readonly autoSubscribe?: true;
-  readonly history?: true | string;
-  readonly getInfo?: true;
-  readonly publish?: readonly string[];
-  readonly broadcast?: readonly string[];
-  readonly echo?: true;
-  readonly store?: string;
   readonly json?: true;
 }
 
@@ -44,19 +25,21 @@ export function tokenCommand(): Command {
     .description('Issue a token for trying things out, and print it. In production your backend issues tokens.')
     .helpCommand(false)
     .option('--uid <uid>', 'user')
-    .option('--umd <json>', 'user metadata, any JSON')
+    .option('--umd <json>', 'user metadata, any JSON', parseUmd)
     .option('--scope <scopes>', 'connect, subscribe, umd or several, space-separated (default: connect)')
-    .option('--ttl <time>', 'how long it is valid: 90, 15m, 2h, 7d (default: 2h)')
+    .option('--ttl <time>', 'how long it is valid: 90, 15m, 2h, 7d (default: 2h)', (text) =>
+      parseDuration(text, '--ttl'),
+    )
     .optionsGroup('What it allows (for every --channel; without such a flag: to subscribe)')
     .option('--channel <name>', 'channel or pattern; repeatable', collect)
     .option('--subscribe', 'may subscribe')
     .option('--auto-subscribe', 'is subscribed by connecting')
-    .option('--history [since]', 'may look back: to everything, or since a date or Unix seconds')
+    .option('--history [since]', 'may look back: to everything, or since a date or Unix seconds', parseHistory)
     .option('--get-info', 'may ask for the number of subscribers')
     .option('--publish <event>', 'may publish this event (or pattern) while subscribed; repeatable', collect)
     .option('--broadcast <event>', 'may publish it without a subscription; repeatable', collect)
     .option('--echo', 'gets a copy of what it publishes')
-    .option('--store <seconds>', 'what it publishes is kept this long; -1 for ever')
+    .option('--store <seconds>', 'what it publishes is kept this long; -1 for ever', wholeNumber('--store'))
     .optionsGroup('More claims')
     .option('--claims <file>', 'JSON object of claims, - for stdin; flags win')
     .option('--aud <audience>', 'aud')
@@ -65,7 +48,11 @@ export function tokenCommand(): Command {
     .option('--single-use', 'can be used once; makes a jti if there is none')
     .option('--connection-id <id>', 'only for this connection (subscribe and umd tokens)')
     .option('--keep-alive', 'the connection is kept alive while nothing is said')
-    .option('--heartbeat-timeout <seconds>', 'the client sends a heartbeat at least this often, 5 to 600')
+    .option(
+      '--heartbeat-timeout <seconds>',
+      'the client sends a heartbeat at least this often, 5 to 600',
+      wholeNumber('--heartbeat-timeout'),
+    )
     .optionsGroup('Signing key (default: the secret of the installation)')
     .option('--key <key>', 'secret or PEM private key, or @file')
     .option('--algorithm <name>', 'default: what fits the key')
@@ -86,7 +73,7 @@ Examples:
 
 async function issue(options: TokenOptions): Promise<void> {
   const base = options.claims === undefined ? '{}' : readInput(options.claims, '--claims');
-  const claims = claimsFrom(claimFlags(options), baseClaims(base), Math.floor(Date.now() / 1_000), randomUUID);
+  const claims = claimsFrom(options, baseClaims(base), Math.floor(Date.now() / 1_000), randomUUID);
   // The installation passes it on in the issuer's spelling.
   const payload = jsonWithMember(claims, 'umd', options.umd ?? memberText(base, 'umd')?.text);
   const signer = await signerOf(options, async () => (await installationSettings()).live.current.signingKeys);
@@ -117,30 +104,14 @@ function baseClaims(text: string): ClaimsObject {
   return base as ClaimsObject;
 }
 
-function claimFlags(options: TokenOptions): ClaimFlags {
-  const { ttl, umd, heartbeatTimeout, history, store, channel, publish, broadcast } = options;
-  return {
-    ...options,
-    ttlSeconds: ttl === undefined ? undefined : parseDuration(ttl, '--ttl'),
-    umd: umd === undefined ? undefined : parseJson(umd, '--umd', '\'{"name":"Ada"}\' or \'"text"\''),
-    heartbeatTimeout: heartbeatTimeout === undefined ? undefined : integer(heartbeatTimeout, '--heartbeat-timeout'),
-    historyStart: history === undefined ? undefined : parseHistory(history),
-    store: store === undefined ? undefined : integer(store, '--store'),
-    channels: channel ?? [],
-    publish: publish ?? [],
-    broadcast: broadcast ?? [],
-  };
+function parseUmd(text: string): string {
+  parseJson(text, '--umd', '\'{"name":"Ada"}\' or \'"text"\'');
+  return text;
 }
 
-function parseHistory(since: true | string): number {
-  if (since === true) return 0;
+/** Unix seconds. */
+function parseHistory(since: string): number {
   const seconds = /^\d+(\.\d+)?$/.test(since) ? Number(since) : Date.parse(since) / 1_000;
   if (Number.isFinite(seconds)) return seconds;
   throw new UsageError('--history must be Unix seconds or a date such as 2026-01-31T12:00:00Z');
-}
-
-/** A whole number; whether it is allowed is for the server to say. */
-function integer(text: string, flag: string): number {
-  if (/^-?\d{1,15}$/.test(text)) return Number(text);
-  throw new UsageError(`${flag} must be a whole number`);
 }
