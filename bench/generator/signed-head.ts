@@ -1,4 +1,4 @@
-import { canonicalRequest, hmacSha256, scopeText, sha256Hex, signature, signingKey } from '@hearth/sigv4';
+import { canonicalRequest, scopeText, sha256Hex, signature, signingKey } from '@hearth/sigv4';
 import { Target } from './job';
 
 /** By ARN, the longer of the two ways: what a backend that was moved here sends. */
@@ -30,7 +30,7 @@ export function signedHead({ port, accessKey }: Target, body: string): SignedHea
   const names = [...headers.keys()];
   const scope = { date: amzDate.slice(0, 8), region: 'us-east-1', service: 'lambda' };
   const canonical = canonicalRequest({ method: 'POST', path: PATH, query: '', headers, payloadHash }, names);
-  const proof = signature(canonical, amzDate, scope, hmacSha256(signingKey(accessKey.secret, scope)));
+  const proof = signature(canonical, amzDate, scope, signingKey(accessKey.secret, scope));
   const authorization = `AWS4-HMAC-SHA256 Credential=${accessKey.id}/${scopeText(scope)}, SignedHeaders=${names.join(';')}, Signature=${proof}`;
   return { path: PATH, headers: [...[...headers].flat(), 'authorization', authorization] };
 }

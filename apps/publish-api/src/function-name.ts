@@ -1,5 +1,4 @@
 import type { HearthConfig } from '@hearth/runtime';
-import { remember } from '@hearth/sigv4';
 import { LambdaError } from './lambda-error';
 
 /** The only version of a function there is. */
@@ -11,12 +10,6 @@ export const LATEST = '$LATEST';
  */
 const FUNCTION_NAME =
   /^(?:(?:arn:aws[a-z-]{0,20}:lambda:[a-z0-9-]{1,32}:)?\d{12}:function:)?([\w-]{1,64})(?::(\$LATEST|[\w-]{1,128}))?$/;
-
-/** A backend names the same function all day. What is no function name has an empty one. */
-const parse = remember((given) => {
-  const [, name = '', version = LATEST] = FUNCTION_NAME.exec(given) ?? [];
-  return { name, version };
-});
 
 /**
  * Checks that this installation is meant.
@@ -30,7 +23,8 @@ export function checkFunctionName(
   qualifier: unknown,
   config: Pick<HearthConfig, 'publishFunctionNames' | 'awsRegion' | 'awsAccountId'>,
 ): void {
-  const { name, version } = parse(given);
+  // What is no function name has an empty one.
+  const [, name = '', version = LATEST] = FUNCTION_NAME.exec(given) ?? [];
   const isKnown = config.publishFunctionNames.includes(name);
   if (isKnown && version === LATEST && (qualifier === undefined || qualifier === LATEST)) return;
   const arn = given.startsWith('arn:')

@@ -3,17 +3,16 @@ import {
   ALGORITHM,
   canonicalRequest,
   scopeText,
+  sha256Hex,
   signature,
   signingKey,
   type CredentialScope,
 } from '../../sigv4/src/canonical-request';
-import { hmacSha256, type Hmac } from '../../sigv4/src/hmac';
-import { sha256Hex } from '../../sigv4/src/sha256';
 import type { AwsCredentials } from './aws-credentials';
 
 /** Signs `POST` requests to one address (publish-api §10.2). */
 export class RequestSigner {
-  private kept?: { readonly of: string; readonly key: Hmac };
+  private kept?: { readonly of: string; readonly key: Uint8Array };
 
   constructor(
     private readonly url: URL,
@@ -48,9 +47,9 @@ export class RequestSigner {
   }
 
   /** The key of the day, until the day or the secret changes. */
-  private key(secretAccessKey: string, scope: CredentialScope): Hmac {
+  private key(secretAccessKey: string, scope: CredentialScope): Uint8Array {
     const of = `${scope.date}/${secretAccessKey}`;
-    if (this.kept?.of !== of) this.kept = { of, key: hmacSha256(signingKey(secretAccessKey, scope)) };
+    if (this.kept?.of !== of) this.kept = { of, key: signingKey(secretAccessKey, scope) };
     return this.kept.key;
   }
 }

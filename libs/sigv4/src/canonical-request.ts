@@ -1,7 +1,4 @@
-import { createHmac } from 'node:crypto';
-import { Hmac } from './hmac';
-import { remember } from './remember';
-import { sha256Hex } from './sha256';
+import { createHash, createHmac } from 'node:crypto';
 
 /** The parts of an HTTP request that AWS Signature Version 4 signs. */
 export interface SignableRequest {
@@ -42,10 +39,11 @@ export function canonicalRequest(request: SignableRequest, signedHeaders: readon
  * The signature of a canonical request, hex.
  *
  * @param amzDate `YYYYMMDDTHHMMSSZ`
- * @param hmac of the `signingKey` for the same scope
+ * @param key the `signingKey` of the same scope
  */
-export function signature(canonical: string, amzDate: string, scope: CredentialScope, hmac: Hmac): string {
-  return hmac(`${ALGORITHM}\n${amzDate}\n${scopeText(scope)}\n${sha256Hex(canonical)}`);
+export function signature(canonical: string, amzDate: string, scope: CredentialScope, key: Uint8Array): string {
+  const text = `${ALGORITHM}\n${amzDate}\n${scopeText(scope)}\n${sha256Hex(canonical)}`;
+  return createHmac('sha256', key).update(text).digest('hex');
 }
 
 /** The key of one day, region and service; worth keeping, for it costs four HMACs. */
@@ -56,6 +54,11 @@ export function signingKey(secretAccessKey: string, { date, region, service }: C
   );
 }
 
+/** SHA-256 of bytes, or of a text in UTF-8: how bodies and canonical requests are named in a signature. */
+export function sha256Hex(data: string | Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
 export function scopeText({ date, region, service }: CredentialScope): string {
   return `${date}/${region}/${service}/aws4_request`;
 }
@@ -64,7 +67,9 @@ export function scopeText({ date, region, service }: CredentialScope): string {
  * Every service but S3 signs the path encoded once more, segment by segment: `%3A` becomes `%253A`. Several slashes are
  * signed as one, however many a base URL with a `/` at its end has put on the wire.
  */
-const canonicalPath = remember((path) => encode(path.replace(/\/{2,}/g, '/')).replaceAll('%2F', '/'));
+function canonicalPath(path: string): string {
+  return encode(path.replace(/\/{2,}/g, '/')).replaceAll('%2F', '/');
+}
 
 /** By name, then by value: sorting `name=value` as one text would put `a-b=` before `a=`. */
 function canonicalQuery(query: string): string {

@@ -1,6 +1,4 @@
-import { canonicalRequest, SignableRequest, signature, signingKey } from './canonical-request';
-import { hmacSha256 } from './hmac';
-import { sha256Hex } from './sha256';
+import { canonicalRequest, sha256Hex, SignableRequest, signature, signingKey } from './canonical-request';
 
 /** Examples that AWS has published: the documentation's request to IAM, and its Signature Version 4 test suite. */
 const secret = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
@@ -14,7 +12,7 @@ const headers = new Map([
 
 function signedBy(request: SignableRequest & { headers: ReadonlyMap<string, string> }, scope = suite): string {
   const canonical = canonicalRequest(request, [...request.headers.keys()].sort());
-  return signature(canonical, amzDate, scope, hmacSha256(signingKey(secret, scope)));
+  return signature(canonical, amzDate, scope, signingKey(secret, scope));
 }
 
 describe('what AWS has published', () => {

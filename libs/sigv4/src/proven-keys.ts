@@ -1,5 +1,4 @@
 import { CredentialScope, scopeText, signingKey } from './canonical-request';
-import { Hmac, hmacSha256 } from './hmac';
 
 /** A backend signs with one key, region and day; this many leaves room for all that an installation can have. */
 const MAX_KEPT = 256;
@@ -11,7 +10,7 @@ const MAX_KEPT = 256;
  * proved right is kept, so strangers who make up regions drive nobody else's key out.
  */
 export class SigningKeys {
-  private readonly kept = new Map<string, Hmac>();
+  private readonly kept = new Map<string, Uint8Array>();
 
   constructor(private readonly max = MAX_KEPT) {}
 
@@ -21,18 +20,18 @@ export class SigningKeys {
    * @param isRight whether this key has signed the request
    * @returns what `isRight` says
    */
-  proves(secretAccessKey: string, scope: CredentialScope, isRight: (key: Hmac) => boolean): boolean {
+  proves(secretAccessKey: string, scope: CredentialScope, isRight: (key: Uint8Array) => boolean): boolean {
     const name = `${scopeText(scope)} ${secretAccessKey}`;
     const kept = this.kept.get(name);
     if (kept !== undefined) return isRight(kept);
-    const key = hmacSha256(signingKey(secretAccessKey, scope));
+    const key = signingKey(secretAccessKey, scope);
     if (!isRight(key)) return false;
     this.keep(name, key);
     return true;
   }
 
   /** The oldest one makes room. */
-  private keep(name: string, key: Hmac): void {
+  private keep(name: string, key: Uint8Array): void {
     const [oldest] = this.kept.keys();
     if (oldest !== undefined && this.kept.size >= this.max) this.kept.delete(oldest);
     this.kept.set(name, key);

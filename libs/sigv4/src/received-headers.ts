@@ -1,5 +1,3 @@
-import { remember } from './remember';
-
 /**
  * The headers of a request by lower-case name, and the names that came more than once. Node's own view of them joins
  * some repetitions and drops others silently; of what is signed, no two readings may exist.
@@ -12,25 +10,12 @@ export interface ReceivedHeaders {
 
 /** @param rawHeaders names and values in turn, as `IncomingMessage.rawHeaders` has them */
 export function receivedHeaders(rawHeaders: readonly string[]): ReceivedHeaders {
-  let names = '';
-  for (let at = 0; at < rawHeaders.length; at += 2) names += `\n${rawHeaders[at]}`;
-  const { places, repeated } = layoutOf(names);
-  return {
-    get: (name) => {
-      const at = places.get(name);
-      return at === undefined ? undefined : rawHeaders[at + 1];
-    },
-    repeated,
-  };
-}
-
-/** Where which header is: a client sends the same names in the same order all day. */
-const layoutOf = remember((names) => {
-  const places = new Map<string, number>();
+  const values = new Map<string, string>();
   const repeated = new Set<string>();
-  for (const [nth, name] of names.toLowerCase().split('\n').slice(1).entries()) {
-    if (places.has(name)) repeated.add(name);
-    places.set(name, 2 * nth);
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = String(rawHeaders[at]).toLowerCase();
+    if (values.has(name)) repeated.add(name);
+    values.set(name, String(rawHeaders[at + 1]));
   }
-  return { places, repeated };
-});
+  return { get: (name) => values.get(name), repeated };
+}

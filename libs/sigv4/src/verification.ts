@@ -7,11 +7,8 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { Authorization, parseAuthorization } from './authorization';
-import { canonicalRequest, signature } from './canonical-request';
-import { Hmac } from './hmac';
+import { canonicalRequest, sha256Hex, signature } from './canonical-request';
 import { ReceivedHeaders, receivedHeaders } from './received-headers';
-import { remember } from './remember';
-import { sha256Hex } from './sha256';
 import { SignatureError } from './signature-error';
 import { SigningKeys } from './proven-keys';
 
@@ -118,7 +115,8 @@ export function verifySignedRequest(
     throw invalid('x-amz-content-sha256 is not the SHA-256 of the body that arrived');
   }
   const canonical = canonicalRequest({ method, path, query, headers, payloadHash }, request.signedHeaders);
-  const isRight = (key: Hmac): boolean => equal(signature(canonical, request.amzDate, scope, key), request.signature);
+  const isRight = (key: Uint8Array): boolean =>
+    equal(signature(canonical, request.amzDate, scope, key), request.signature);
   if (!keys.proves(secretAccessKey, scope, isRight)) {
     throw invalid(
       'the signature is not that of this request: check the secret access key, and that every proxy on the way leaves Host, path and body as they are',
@@ -145,11 +143,11 @@ function refuseRepeated({ repeated }: ReceivedHeaders, signedHeaders: readonly s
 }
 
 /**
- * Milliseconds since 1970 of `YYYYMMDDTHHMMSSZ`. Requests of the same second say the same.
+ * Milliseconds since 1970 of `YYYYMMDDTHHMMSSZ`.
  *
  * @throws SignatureError for anything else, the 30th of February included
  */
-const timeOf = remember((amzDate) => {
+function timeOf(amzDate: string): number {
   const at = (from: number, to: number): number => Number(amzDate.slice(from, to));
   const [year, month, day, hour, minute, second] = [at(0, 4), at(4, 6), at(6, 8), at(9, 11), at(11, 13), at(13, 15)];
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
@@ -157,18 +155,11 @@ const timeOf = remember((amzDate) => {
   const isReal = new Date(time).getUTCDate() === day && month <= 12 && hour < 24 && minute < 60 && second < 60;
   if (isReal && /^\d{8}T\d{6}Z$/.test(amzDate)) return time;
   throw incomplete('x-amz-date must be a time such as 20250131T235959Z');
-});
-
-/** Hexadecimal digits of a SHA-256. */
-const SIGNATURE_CHARACTERS = 64;
-const [expectedBytes, givenBytes] = [Buffer.alloc(SIGNATURE_CHARACTERS), Buffer.alloc(SIGNATURE_CHARACTERS)];
+}
 
 /** Both are compared as digests would be: the time says nothing about how much of them is equal. */
 function equal(expected: string, given: string): boolean {
-  if (given.length !== SIGNATURE_CHARACTERS) return false;
-  expectedBytes.write(expected, 'latin1');
-  givenBytes.write(given, 'latin1');
-  return timingSafeEqual(expectedBytes, givenBytes);
+  return given.length === expected.length && timingSafeEqual(Buffer.from(expected), Buffer.from(given, 'latin1'));
 }
 
 function incomplete(message: string): SignatureError {
