@@ -1,6 +1,6 @@
 import {
   checkConnectBinding,
-  checkSubscribeBinding,
+  checkConnectionBinding,
   type Claims,
   TokenError,
   type TokenSettings,
@@ -61,7 +61,7 @@ export async function checkToken(
 /** Whether there can be a connection that may present it (tokens-and-claims §2). */
 function checkBinding(claims: Claims, use: TokenUse): void {
   if (use === 'connect') checkConnectBinding(claims);
-  else checkSubscribeBinding(claims, { connectionId: claims.connectionId ?? '', uid: claims.uid });
+  else checkConnectionBinding(claims, { connectionId: claims.connectionId ?? '', uid: claims.uid });
 }
 
 /** Header and payload, as far as they can be read; nothing in them is to be trusted. */

@@ -5,7 +5,7 @@ import {
   dataText,
   isUlid,
   JsonObject,
-  jsonType,
+  typeName,
   parseJsonObject,
   ProtocolError,
   REACTION_EVENT,
@@ -17,7 +17,6 @@ import {
   requiredStorageKey,
   scheduledMs,
   typedMember,
-  withArticle,
 } from '@hearth/protocol';
 import type { ConnectionCredentials } from '@hearth/stream';
 import { createParamDecorator, ExecutionContext } from '@nestjs/common';
@@ -190,11 +189,11 @@ export function parseStorageList(body: Uint8Array): StorageListRequest {
 
 function stringArray(value: unknown, name: string): readonly string[] {
   if (!Array.isArray(value)) {
-    throw new ProtocolError('INVALID_TYPE', `${name} must be an array, got ${withArticle(jsonType(value))}`);
+    throw new ProtocolError('INVALID_TYPE', `${name} must be an array, got ${typeName(value)}`);
   }
   const other: unknown = value.find((element) => typeof element !== 'string');
   if (value.some((element) => typeof element !== 'string')) {
-    throw new ProtocolError('INVALID_TYPE', `${name} must hold strings, got ${withArticle(jsonType(other))}`);
+    throw new ProtocolError('INVALID_TYPE', `${name} must hold strings, got ${typeName(other)}`);
   }
   return value as string[];
 }

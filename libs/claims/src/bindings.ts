@@ -15,12 +15,12 @@ export function checkConnectBinding(claims: Claims): void {
 }
 
 /**
- * A subscribe token must name this connection or, without `connectionId`, the user of this connection
+ * A subscribe or a umd token must name this connection or, without `connectionId`, the user of this connection
  * (tokens-and-claims §2).
  *
  * @throws TokenError `binding`
  */
-export function checkSubscribeBinding(claims: Claims, connection: PresentingConnection): void {
+export function checkConnectionBinding(claims: Claims, connection: PresentingConnection): void {
   if (claims.connectionId !== undefined) {
     if (claims.connectionId === connection.connectionId) return;
     throw new TokenError('binding', 'connectionId must be the id of this connection');
@@ -28,6 +28,3 @@ export function checkSubscribeBinding(claims: Claims, connection: PresentingConn
   if (claims.uid === null) throw new TokenError('binding', 'uid or connectionId is required');
   if (claims.uid !== connection.uid) throw new TokenError('binding', "uid must be this connection's uid");
 }
-
-/** The same rule for a umd token (tokens-and-claims §2). */
-export const checkUmdBinding: (claims: Claims, connection: PresentingConnection) => void = checkSubscribeBinding;

@@ -11,8 +11,12 @@ import {
   storeClaim,
   stringClaim,
 } from './claim-values';
-import type { ChannelEntry, MessageEntry, StorageEntry } from './claims';
 import { compileEntries, type EntryTable, RegexBudget } from './entry-table';
+
+/** Directives of one key of `channels` (§4.2), of `messages` (§4.3), of `storage` (§4.4). One that is absent is `undefined`. */
+export type ChannelEntry = Readonly<ReturnType<typeof readChannel>>;
+export type MessageEntry = Readonly<ReturnType<typeof readMessage>>;
+export type StorageEntry = Readonly<ReturnType<typeof readStorage>>;
 
 /** Compiles the claim `channels` (tokens-and-claims §4). */
 export function parseChannels(payload: JsonObject, root: ClaimPath): EntryTable<ChannelEntry> {
@@ -20,11 +24,11 @@ export function parseChannels(payload: JsonObject, root: ClaimPath): EntryTable<
   return compileEntries(objectClaim(payload, 'channels', root), root.member('channels'), {
     budget,
     nameProblem: channelNameProblem,
-    readEntry: (entry, _key, isPattern, path) => readChannel(entry, isPattern, path, budget),
+    readEntry: (entry, isPattern, path) => readChannel(entry, isPattern, path, budget),
   });
 }
 
-function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, budget: RegexBudget): ChannelEntry {
+function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, budget: RegexBudget) {
   return {
     subscribe: booleanClaim(entry, 'subscribe', path),
     autoSubscribe: exactOnly('autoSubscribe', booleanClaim(entry, 'autoSubscribe', path), isPattern, path),
@@ -36,12 +40,12 @@ function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, bud
     messages: compileEntries(objectClaim(entry, 'messages', path), path.member('messages'), {
       budget,
       nameProblem: eventNameProblem,
-      readEntry: (message, _key, _isPattern, messagePath) => readMessage(message, messagePath),
+      readEntry: (message, _isPattern, messagePath) => readMessage(message, messagePath),
     }),
     storage: compileEntries(objectClaim(entry, 'storage', path), path.member('storage'), {
       budget,
       nameProblem: storageKeyProblem,
-      readEntry: (key, _key, _isPattern, keyPath) => readStorage(key, keyPath),
+      readEntry: (key, _isPattern, keyPath) => readStorage(key, keyPath),
     }),
   };
 }
@@ -59,7 +63,7 @@ function readAlias(entry: JsonObject, isPattern: boolean, path: ClaimPath): stri
   return alias;
 }
 
-function readMessage(entry: JsonObject, path: ClaimPath): MessageEntry {
+function readMessage(entry: JsonObject, path: ClaimPath) {
   return {
     publish: booleanClaim(entry, 'publish', path),
     broadcast: booleanClaim(entry, 'broadcast', path),
@@ -77,7 +81,7 @@ function readReact(entry: JsonObject, path: ClaimPath): boolean | readonly strin
   return refuse(path.member('react'), 'must be a boolean or an array of strings');
 }
 
-function readStorage(entry: JsonObject, path: ClaimPath): StorageEntry {
+function readStorage(entry: JsonObject, path: ClaimPath) {
   return {
     observe: booleanClaim(entry, 'observe', path),
     get: booleanClaim(entry, 'get', path),

@@ -1,46 +1,8 @@
+import type { ChannelEntry } from './channel-claims';
 import type { EntryTable } from './entry-table';
 
 /** What a token is presented for (tokens-and-claims §2). */
 export type TokenUse = 'connect' | 'subscribe' | 'umd';
-
-/** Directives of one key under `messages` (tokens-and-claims §4.3). An absent directive is `undefined`, never its default. */
-export interface MessageEntry {
-  readonly publish?: boolean;
-  readonly broadcast?: boolean;
-  readonly echo?: boolean;
-  readonly emitPubSubEvent?: boolean;
-  /** Seconds; 0 is not stored, -1 is for ever. */
-  readonly store?: number;
-  /** Unix seconds. */
-  readonly scheduleBefore?: number;
-  readonly react?: boolean | readonly string[];
-}
-
-/** Directives of one key under `storage` (tokens-and-claims §4.4). */
-export interface StorageEntry {
-  readonly observe?: boolean;
-  readonly get?: boolean;
-  readonly set?: boolean;
-  readonly emitPubSubEvent?: boolean;
-  /** Seconds; -1 is for ever. */
-  readonly store?: number;
-  /** Unix seconds. */
-  readonly scheduleBefore?: number;
-}
-
-/** Directives of one key under `channels` (tokens-and-claims §4.2). */
-export interface ChannelEntry {
-  readonly subscribe?: boolean;
-  readonly autoSubscribe?: boolean;
-  readonly alias?: string;
-  /** Unix seconds. */
-  readonly historyStart?: number;
-  readonly omitFromSubCount?: boolean;
-  readonly getInfo?: boolean;
-  readonly umdUpdate?: boolean;
-  readonly messages: EntryTable<MessageEntry>;
-  readonly storage: EntryTable<StorageEntry>;
-}
 
 /** A verified token's claims, validated and compiled once; every later decision reads only this. */
 export interface Claims {
@@ -68,6 +30,9 @@ export interface Claims {
   readonly channels: EntryTable<ChannelEntry>;
   /** Alias to real channel name. */
   readonly aliases: ReadonlyMap<string, string>;
-  /** Channels with `autoSubscribe: true`, in the order of the claim. */
+  /**
+   * Channels to subscribe at the start of a connection, in the order of the claim (websocket-protocol §2). Each still goes
+   * through `canSubscribe`: an explicit `subscribe: false` denies it.
+   */
   readonly autoSubscribe: readonly string[];
 }

@@ -52,7 +52,7 @@ export class RegexBudget {
 export interface EntryReader<T> {
   /** Why a string can never be a name looked up in this table, or `undefined`. */
   readonly nameProblem: (name: string) => string | undefined;
-  readonly readEntry: (entry: JsonObject, key: string, isPattern: boolean, path: ClaimPath) => T;
+  readonly readEntry: (entry: JsonObject, isPattern: boolean, path: ClaimPath) => T;
   readonly budget: RegexBudget;
 }
 
@@ -72,7 +72,7 @@ export function compileEntries<T>(
     // No operation can name it, so the entry would never be looked at (tokens-and-claims §4.1).
     if (matches === undefined && reader.nameProblem(key) !== undefined) continue;
     if (!isObject(value)) return refuse(entryPath, 'must be an object');
-    const entry = reader.readEntry(value, key, matches !== undefined, entryPath);
+    const entry = reader.readEntry(value, matches !== undefined, entryPath);
     if (matches === undefined) exact.set(key, entry);
     else patterns.push({ matches, entry });
   }

@@ -1,40 +1,15 @@
-import type { ChannelEntry, Claims, MessageEntry, StorageEntry } from './claims';
-import {
-  isEarlier,
-  isLater,
-  isLongerStore,
-  type Match,
-  matchingChannels,
-  matchingInner,
-  resolveBoolean,
-  resolveNumber,
-} from './resolve';
+import type { Identity } from '@hearth/protocol';
+import type { ChannelEntry, MessageEntry, StorageEntry } from './channel-claims';
+import type { Claims } from './claims';
+import { isLongerStore, type Match, matchingChannels, matchingInner, resolveBoolean, resolveNumber } from './resolve';
 
 export type PublishDecision = 'allow' | 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED';
 
 /** What the claims say about a message that may be published (tokens-and-claims §4.3). */
-export interface MessageDirectives {
-  /** Whether the sending connection gets a copy. */
-  readonly echo: boolean;
-  readonly emitPubSubEvent: boolean;
-  /** Seconds; 0 is not stored, -1 is for ever. */
-  readonly store: number;
-  /** Latest allowed delivery instant in Unix seconds, inclusive; absent allows no scheduling. */
-  readonly scheduleBefore?: number;
-}
+export type MessageDirectives = MessageGrants['directives'];
 
 /** What the claims allow with one storage key (tokens-and-claims §4.4). */
-export interface StorageDirectives {
-  /** Only while subscribed. */
-  readonly observe: boolean;
-  readonly get: boolean;
-  readonly set: boolean;
-  readonly emitPubSubEvent: boolean;
-  /** Seconds; -1 is for ever. */
-  readonly store: number;
-  /** Latest allowed instant in Unix seconds, inclusive; absent allows no scheduling. */
-  readonly scheduleBefore?: number;
-}
+export type StorageDirectives = Readonly<ReturnType<typeof resolveStorage>>;
 
 /** Allowed reaction values: none, all, or those listed. */
 export type ReactGrant = boolean | ReadonlySet<string>;
@@ -46,12 +21,7 @@ interface Matches<T> {
   readonly all: readonly Match<T>[];
 }
 
-interface MessageGrants {
-  readonly publish: boolean | undefined;
-  readonly broadcast: boolean | undefined;
-  readonly directives: MessageDirectives;
-  readonly react: ReactGrant;
-}
+type MessageGrants = Readonly<ReturnType<typeof resolveMessage>>;
 
 interface ChannelGrants {
   readonly matches: Matches<ChannelEntry>;
@@ -113,7 +83,11 @@ export class Grants {
 
   /** Oldest visible instant in Unix seconds, inclusive; `undefined` when the claims set none. */
   historyStart(channel: string): number | undefined {
-    return resolvePair(this.channel(channel).matches, (entry) => entry.historyStart, isEarlier);
+    return resolvePair(
+      this.channel(channel).matches,
+      (entry) => entry.historyStart,
+      (a, b) => a < b,
+    );
   }
 
   omitFromSubCount(channel: string): boolean {
@@ -210,29 +184,43 @@ function resolvePair<T>(
   );
 }
 
-function resolveMessage(matches: Matches<MessageEntry>): MessageGrants {
+function resolveMessage(matches: Matches<MessageEntry>) {
   return {
     publish: resolveBoolean(matches.all, (entry) => entry.publish),
     // Needs no subscription, so no subscribe token can speak for it (§4.3).
     broadcast: resolveBoolean(matches.connect, (entry) => entry.broadcast),
     directives: {
+      /** Whether the sending connection gets a copy. */
       echo: resolveBoolean(matches.all, (entry) => entry.echo) === true,
       emitPubSubEvent: resolveBoolean(matches.all, (entry) => entry.emitPubSubEvent) === true,
+      /** Seconds; 0 is not stored, -1 is for ever. */
       store: resolvePair(matches, (entry) => entry.store, isLongerStore) ?? 0,
-      scheduleBefore: resolvePair(matches, (entry) => entry.scheduleBefore, isLater),
+      /** Latest allowed delivery instant in Unix seconds, inclusive; absent allows no scheduling. */
+      scheduleBefore: resolvePair(
+        matches,
+        (entry) => entry.scheduleBefore,
+        (a, b) => a > b,
+      ),
     },
     react: resolveReact(matches),
   };
 }
 
-function resolveStorage(matches: Matches<StorageEntry>): StorageDirectives {
+function resolveStorage(matches: Matches<StorageEntry>) {
   return {
+    /** Only while subscribed. */
     observe: resolveBoolean(matches.all, (entry) => entry.observe) === true,
     get: resolveBoolean(matches.all, (entry) => entry.get) === true,
     set: resolveBoolean(matches.all, (entry) => entry.set) === true,
     emitPubSubEvent: resolveBoolean(matches.all, (entry) => entry.emitPubSubEvent) === true,
+    /** Seconds; -1 is for ever. */
     store: resolvePair(matches, (entry) => entry.store, isLongerStore) ?? -1,
-    scheduleBefore: resolvePair(matches, (entry) => entry.scheduleBefore, isLater),
+    /** As with messages. */
+    scheduleBefore: resolvePair(
+      matches,
+      (entry) => entry.scheduleBefore,
+      (a, b) => a > b,
+    ),
   };
 }
 
@@ -250,13 +238,6 @@ function allowedReactions(matches: readonly Match<MessageEntry>[]): ReactGrant |
   return new Set(values.flatMap((value) => (typeof value === 'boolean' ? [] : value)));
 }
 
-/** Who a subscription or a connection speaks as. */
-export interface Identity {
-  readonly uid: string | null;
-  /** JSON text. */
-  readonly umdJson: string;
-}
-
 /**
  * `uid` and `umd` of a new subscription (tokens-and-claims §5.5): the subscribe token's where it has them, else the
  * connection's current ones.
@@ -266,12 +247,4 @@ export function subscriptionIdentity(connection: Identity, subscribe?: Claims): 
     uid: subscribe?.uid ?? connection.uid,
     umdJson: subscribe?.hasUmd === true ? subscribe.umdJson : connection.umdJson,
   };
-}
-
-/**
- * Channels to subscribe at the start of a connection, in the order of the claim (websocket-protocol §2). Each still
- * goes through `canSubscribe`: an explicit `subscribe: false` denies it.
- */
-export function autoSubscriptions(connect: Claims): readonly string[] {
-  return connect.autoSubscribe;
 }

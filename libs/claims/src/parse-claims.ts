@@ -6,7 +6,7 @@ import {
   memberText,
   tooDeep,
 } from '@hearth/protocol';
-import { collectAliases, parseChannels } from './channel-claims';
+import { type ChannelEntry, collectAliases, parseChannels } from './channel-claims';
 import {
   booleanClaim,
   claim,
@@ -18,34 +18,28 @@ import {
   refuse,
   stringClaim,
 } from './claim-values';
-import type { ChannelEntry, Claims } from './claims';
+import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
 import { memberNames } from './member-order';
 import { TokenError } from './token-error';
 
 const ROOT = ClaimPath.root;
 
-/** The registered claims that decide whether a token may be used at all (tokens-and-claims §1 steps 4 to 7). */
-export interface RegisteredClaims {
-  readonly exp: number;
-  readonly nbf?: number;
-  readonly iat?: number;
-  readonly audiences: readonly string[];
-  readonly issuer?: string;
-}
-
-export function parsePayload(text: string): JsonObject {
-  let payload: unknown;
+export function parseJsonObject(text: string, name: 'header' | 'payload'): JsonObject {
+  let value: unknown;
   try {
-    payload = JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
-    throw new TokenError('malformed', 'token payload must be JSON');
+    throw new TokenError('malformed', `token ${name} must be JSON`);
   }
-  if (!isObject(payload)) throw new TokenError('malformed', 'token payload must be a JSON object');
-  return payload;
+  if (!isObject(value)) throw new TokenError('malformed', `token ${name} must be a JSON object`);
+  return value;
 }
 
-export function parseRegisteredClaims(payload: JsonObject): RegisteredClaims {
+export type RegisteredClaims = Readonly<ReturnType<typeof parseRegisteredClaims>>;
+
+/** The registered claims that decide whether a token may be used at all (tokens-and-claims §1 steps 4 to 7). */
+export function parseRegisteredClaims(payload: JsonObject) {
   const exp = dateClaim(payload, 'exp', ROOT);
   if (exp === undefined) return refuse(ROOT.member('exp'), 'is required');
   return {

@@ -1,4 +1,5 @@
-import type { ChannelEntry, Claims } from './claims';
+import type { ChannelEntry } from './channel-claims';
+import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
 
 /** Resolution of one directive from all entries that match (tokens-and-claims §5.1, §5.2). */
@@ -69,12 +70,4 @@ export function resolveNumber<T>(
 
 export function isLongerStore(a: number, b: number): boolean {
   return b !== -1 && (a === -1 || a > b);
-}
-
-export function isLater(a: number, b: number): boolean {
-  return a > b;
-}
-
-export function isEarlier(a: number, b: number): boolean {
-  return a < b;
 }

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { isObject, type JsonObject } from './claim-values';
 import type { Claims, TokenUse } from './claims';
-import { parseClaims, parsePayload, parseRegisteredClaims, type RegisteredClaims } from './parse-claims';
+import { parseClaims, parseJsonObject, parseRegisteredClaims, type RegisteredClaims } from './parse-claims';
 import { isSignedBy } from './token-signature';
 import type { SigningKey } from './signing-keys';
 import { TokenError } from './token-error';
@@ -41,7 +40,7 @@ export async function verifyToken(
   const [headerText, payloadText] = decodeToken(token);
   const header = parseHeader(headerText);
   const key = await verifyingKey(token, header, settings);
-  const payload = parsePayload(payloadText);
+  const payload = parseJsonObject(payloadText, 'payload');
   const registered = parseRegisteredClaims(payload);
   checkTimes(registered, settings.leewaySeconds, nowMs / 1_000);
   checkParties(registered, settings);
@@ -70,13 +69,8 @@ function decodeSegment(segment: string, name: 'header' | 'payload'): string {
   return bytes.toString('utf8');
 }
 
-interface TokenHeader {
-  readonly alg: string;
-  readonly kid?: string;
-}
-
-function parseHeader(text: string): TokenHeader {
-  const header = parseHeaderObject(text);
+function parseHeader(text: string) {
+  const header = parseJsonObject(text, 'header');
   const { alg, kid, typ } = header;
   if (typeof alg !== 'string') throw new TokenError('malformed', 'token header alg must be a string');
   if (kid != null && typeof kid !== 'string') {
@@ -91,19 +85,12 @@ function parseHeader(text: string): TokenHeader {
   return { alg: alg === 'Ed25519' ? 'EdDSA' : alg, kid: kid ?? undefined };
 }
 
-function parseHeaderObject(text: string): JsonObject {
-  let header: unknown;
-  try {
-    header = JSON.parse(text);
-  } catch {
-    throw new TokenError('malformed', 'token header must be JSON');
-  }
-  if (!isObject(header)) throw new TokenError('malformed', 'token header must be a JSON object');
-  return header;
-}
-
 /** The key that signed the token. */
-async function verifyingKey(token: string, { alg, kid }: TokenHeader, settings: TokenSettings): Promise<SigningKey> {
+async function verifyingKey(
+  token: string,
+  { alg, kid }: ReturnType<typeof parseHeader>,
+  settings: TokenSettings,
+): Promise<SigningKey> {
   const candidates = settings.keys.filter(
     (key) => key.id === undefined || (kid === undefined ? !settings.requireKid : kid === key.id),
   );

@@ -1,7 +1,7 @@
 import { ErrorCode, ProtocolError } from './errors';
-import { channelNameProblem, eventNameProblem, RESERVED_PREFIX } from './names';
+import { eventNameProblem, RESERVED_PREFIX } from './names';
 import { JsonObject, parseJsonObject, typedMember } from './json-text-members';
-import { dataText, REACTION_EVENT, requiredStorageKey, STORAGE_SET_EVENT } from './publish-request';
+import { dataText, REACTION_EVENT, requiredChannel, requiredStorageKey, STORAGE_SET_EVENT } from './publish-request';
 import { ReactionRequest, reactionRequest } from './reaction-request';
 import { messageIdMember, ResumePoint, resumePoint } from './resume-point';
 import { scheduledMs } from './schedule-expression';
@@ -83,15 +83,15 @@ function clientFrame(text: string, object: JsonObject): ClientFrame {
     case 'hotsock.heartbeat':
       return { kind: 'heartbeat' };
     case 'hotsock.subscribe':
-      return { kind: 'subscribe', channel: requiredName(object), ...subscribeOptions(object.data) };
+      return { kind: 'subscribe', channel: requiredChannel(object), ...subscribeOptions(object.data) };
     case 'hotsock.unsubscribe':
-      return { kind: 'unsubscribe', channel: requiredName(object) };
+      return { kind: 'unsubscribe', channel: requiredChannel(object) };
     case STORAGE_SET_EVENT:
       return storageSet(text, object);
     case 'hotsock.channelStorageGet':
-      return { kind: 'storageGet', channel: requiredName(object), key: requiredStorageKey(object) };
+      return { kind: 'storageGet', channel: requiredChannel(object), key: requiredStorageKey(object) };
     case REACTION_EVENT:
-      return { kind: 'reaction', channel: requiredName(object), ...reactionRequest(dataText(text)) };
+      return { kind: 'reaction', channel: requiredChannel(object), ...reactionRequest(dataText(text)) };
     case 'hotsock.umdUpdate':
       return umdUpdate(object);
     default:
@@ -103,46 +103,37 @@ function message(text: string, object: JsonObject, event: string): ClientFrame {
   if (event.startsWith(RESERVED_PREFIX)) throw new ProtocolError('UNKNOWN_EVENT', `event: ${event} is not known`);
   const problem = eventNameProblem(event);
   if (problem !== undefined) throw new ProtocolError('INVALID_EVENT', problem);
-  const channel = requiredName(object);
+  const channel = requiredChannel(object);
   return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
 }
 
 function storageSet(text: string, object: JsonObject): ClientFrame {
-  const channel = requiredName(object);
+  const channel = requiredChannel(object);
   const key = requiredStorageKey(object);
   return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
 }
 
 function umdUpdate(object: JsonObject): ClientFrame {
-  const channel = object.channel == null ? undefined : requiredName(object);
+  const channel = object.channel == null ? undefined : requiredChannel(object);
   return { kind: 'umdUpdate', channel, token: umdToken(object.data) };
 }
 
 function umdToken(data: unknown): string {
-  if (data == null) throw new ProtocolError('MISSING_FIELD', 'data.token is required');
-  if (typeof data !== 'object' || Array.isArray(data))
-    throw new ProtocolError('INVALID_TYPE', 'data must be an object');
-  const { token } = data as { token?: unknown };
+  const { token } = optionalObject(data);
   if (token == null) throw new ProtocolError('MISSING_FIELD', 'data.token is required');
   if (typeof token !== 'string') throw new ProtocolError('INVALID_UMD_TOKEN', 'data.token must be a string');
   return token;
 }
 
-/** A channel name or an alias; both follow the same rule (tokens-and-claims §6). */
-function requiredName(object: JsonObject): string {
-  if (object.channel == null) throw new ProtocolError('MISSING_FIELD', 'channel is required');
-  const channel = object.channel as string;
-  const problem = channelNameProblem(channel);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
-  return channel;
+/** `data` of a frame that has members there; without any when it is missing or `null`. */
+function optionalObject(data: unknown): JsonObject {
+  if (data == null) return {};
+  if (typeof data === 'object' && !Array.isArray(data)) return data as JsonObject;
+  throw new ProtocolError('INVALID_TYPE', 'data must be an object');
 }
 
 function subscribeOptions(data: unknown): { token?: string; after?: string; resume?: ResumePoint } {
-  if (data === undefined || data === null) return {};
-  if (typeof data !== 'object' || Array.isArray(data)) {
-    throw new ProtocolError('INVALID_TYPE', 'data must be an object');
-  }
-  const { token, ...rest } = data as { token?: unknown; after?: unknown; resume?: unknown };
+  const { token, ...rest } = optionalObject(data);
   if (token != null && typeof token !== 'string') {
     throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token must be a string');
   }

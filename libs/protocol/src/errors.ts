@@ -89,14 +89,8 @@ export function protocolErrorOf(thrown: unknown): ProtocolError {
 }
 
 /** `{"error":{"code","message"[,"index"]}}`, the body of every HTTP error (publish-api §9). */
-export function errorBody(error: ProtocolError): {
+export function errorBody({ code, message, index }: ProtocolError): {
   error: { code: ErrorCode; message: string; index?: number };
 } {
-  return {
-    error: {
-      code: error.code,
-      message: error.message,
-      ...(error.index === undefined ? {} : { index: error.index }),
-    },
-  };
+  return { error: { code, message, ...(index === undefined ? {} : { index }) } };
 }

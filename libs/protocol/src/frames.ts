@@ -25,12 +25,9 @@ export function connectedFrame(
     readonly connectionExpiresAt: string;
   },
 ): string {
-  const data = {
-    connectionId: connection.connectionId,
-    connectionExpiresAt: connection.connectionExpiresAt,
-    connectionSecret: connection.connectionSecret,
-  };
-  return `{"event":"hotsock.connected","data":${JSON.stringify(data)},"meta":${metaJson(connection)}}`;
+  const { connectionId, connectionExpiresAt, connectionSecret } = connection;
+  const data = JSON.stringify({ connectionId, connectionExpiresAt, connectionSecret });
+  return `{"event":"hotsock.connected","data":${data},"meta":${metaJson(connection)}}`;
 }
 
 function aliasedMetaJson(alias: string | undefined, identity: Identity): string {
@@ -50,12 +47,9 @@ export interface SubscribedFrame {
 }
 
 export function subscribedFrame(frame: SubscribedFrame): string {
-  const data = {
-    ...(frame.autoSubscribed === true ? { autoSubscribed: true } : {}),
-    ...(frame.resume === undefined ? {} : { resume: frame.resume }),
-  };
+  const data = JSON.stringify({ autoSubscribed: frame.autoSubscribed === true || undefined, resume: frame.resume });
   const meta = aliasedMetaJson(frame.alias, frame.identity);
-  const dataJson = withMembers(JSON.stringify(data), frame.membersJson);
+  const dataJson = withMembers(data, frame.membersJson);
   return `{"event":"hotsock.subscribed","channel":${JSON.stringify(frame.channel)},"data":${dataJson},"meta":${meta}}`;
 }
 

@@ -1,5 +1,5 @@
 import { ProtocolError } from './errors';
-import { jsonType, withArticle } from './json-text';
+import { typeName } from './json-text';
 
 /** Members of parsed requests, with errors that name the field. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -26,7 +26,7 @@ export function parseJsonObject(text: string, what: string): JsonObject {
 /** @throws ProtocolError `MALFORMED_MESSAGE` unless the value is an object */
 export function asObject(value: unknown, what: string): JsonObject {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `${what} must be a JSON object, got ${withArticle(jsonType(value))}`);
+    throw new ProtocolError('MALFORMED_MESSAGE', `${what} must be a JSON object, got ${typeName(value)}`);
   }
   return value as JsonObject;
 }
@@ -36,18 +36,19 @@ export function asObject(value: unknown, what: string): JsonObject {
  *
  * @throws ProtocolError `INVALID_TYPE`
  */
-export function typedMember(object: JsonObject, name: string, type: 'string'): string | undefined;
-export function typedMember(object: JsonObject, name: string, type: 'boolean'): boolean | undefined;
-export function typedMember(object: JsonObject, name: string, type: 'number'): number | undefined;
-export function typedMember(object: JsonObject, name: string, type: string): unknown;
-export function typedMember(object: JsonObject, name: string, type: string): unknown {
+export function typedMember<Type extends keyof MemberTypes>(
+  object: JsonObject,
+  name: string,
+  type: Type,
+): MemberTypes[Type] | undefined {
   const value = object[name];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== type) {
-    throw new ProtocolError(
-      'INVALID_TYPE',
-      `${name} must be ${withArticle(type)}, got ${withArticle(jsonType(value))}`,
-    );
-  }
-  return value;
+  if (typeof value === type) return value as MemberTypes[Type];
+  throw new ProtocolError('INVALID_TYPE', `${name} must be a ${type}, got ${typeName(value)}`);
+}
+
+interface MemberTypes {
+  string: string;
+  boolean: boolean;
+  number: number;
 }

@@ -141,14 +141,9 @@ export function tooDeep(slice: JsonSlice): boolean {
   return slice.depth > MAX_JSON_DEPTH;
 }
 
-/** The JSON name of a value's type, for error texts (websocket-protocol §6): `string`, `array`, `null`, … */
-export function jsonType(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'array';
-  return typeof value;
-}
-
-/** `a`/`an` before a JSON type name. */
-export function withArticle(type: string): string {
-  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+/** A value's JSON type with its article, for error texts (websocket-protocol §6): `a string`, `an array`, `a null`, … */
+export function typeName(value: unknown): string {
+  if (value === null) return 'a null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

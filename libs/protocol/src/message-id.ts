@@ -56,9 +56,7 @@ export function isUlid(text: string): boolean {
 }
 
 /** Milliseconds since 1970 of an id's time part. */
-export function idTimeMs(id: string): number {
-  return decodeTime(id);
-}
+export const idTimeMs: (id: string) => number = decodeTime;
 
 /** The last instant that an id can carry, ms since 1970: in the year 10889. */
 export const LATEST_ID_MS = 2 ** 48 - 1;
@@ -75,9 +73,7 @@ export function firstIdOf(timeMs: number): string {
 
 /** The partition in the tail of an upper-case id of ours. */
 export function partitionOfId(id: string): number {
-  let partition = 0;
-  for (const character of id.slice(-PARTITION_CHARACTERS)) partition = partition * 32 + ALPHABET.indexOf(character);
-  return partition;
+  return base32Value(id.slice(-PARTITION_CHARACTERS));
 }
 
 /**
@@ -86,11 +82,14 @@ export function partitionOfId(id: string): number {
  * @returns `undefined` when it can be none
  */
 export function sequenceOfId(id: string): number | undefined {
-  let sequence = 0;
-  for (const character of id.slice(-PARTITION_CHARACTERS - SEQUENCE_CHARACTERS, -PARTITION_CHARACTERS)) {
-    sequence = sequence * 32 + ALPHABET.indexOf(character);
-  }
+  const sequence = base32Value(id.slice(-PARTITION_CHARACTERS - SEQUENCE_CHARACTERS, -PARTITION_CHARACTERS));
   return Number.isSafeInteger(sequence) ? sequence : undefined;
+}
+
+function base32Value(text: string): number {
+  let value = 0;
+  for (const character of text) value = value * 32 + ALPHABET.indexOf(character);
+  return value;
 }
 
 /** Characters at the beginning of the tail that no sequence reaches in 17 years of 1,000 stream messages a second. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from './errors';
-import { elementTexts, exceedsCompactBytes, jsonType, memberText, tooDeep, withArticle } from './json-text';
+import { elementTexts, exceedsCompactBytes, memberText, tooDeep, typeName } from './json-text';
 import { asObject, JsonObject, parseJson, parseJsonObject, typedMember } from './json-text-members';
 import {
   MAX_BATCH_DOCUMENTS,
@@ -224,7 +224,7 @@ export function parsePublishBatch(body: Uint8Array): PublishRequest[] {
   const text = bodyText(body);
   const value = parseJson(text, 'the body');
   if (!Array.isArray(value)) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `the body must be a JSON array, got ${withArticle(jsonType(value))}`);
+    throw new ProtocolError('MALFORMED_MESSAGE', `the body must be a JSON array, got ${typeName(value)}`);
   }
   if (value.length < 1 || value.length > MAX_BATCH_DOCUMENTS) {
     throw new ProtocolError('MALFORMED_MESSAGE', `a batch must hold 1 to ${MAX_BATCH_DOCUMENTS} documents`);

@@ -19,11 +19,6 @@ interface Role {
   readonly ExternalId?: string;
 }
 
-interface Caller {
-  readonly region: string;
-  readonly credentials?: AwsCredentials;
-}
-
 /** Credentials are replaced ahead of their end, for clocks differ and requests take time; AWS SDKs do the same. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
 
@@ -99,7 +94,11 @@ async function loadSdkProvider(region: string): Promise<CredentialSource> {
 }
 
 /** @param caller who assumes the role; without credentials, those that the AWS SDK finds are used */
-async function assumeRole(role: Role, caller: Caller, timeoutMs: number): Promise<AwsCredentials> {
+async function assumeRole(
+  role: Role,
+  caller: { readonly region: string; readonly credentials?: AwsCredentials },
+  timeoutMs: number,
+): Promise<AwsCredentials> {
   const sts = await import('@aws-sdk/client-sts').catch(notInstalled);
   if (sts === undefined) {
     throw new ConfigurationError('awsAssumeRoleArn', 'needs the package @aws-sdk/client-sts, which is not installed');

@@ -1,15 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Claims } from './token-claims';
-import { checkOptionNames, Config, neededOption, optionOf, type ConfigOptions } from './sdk-config';
+import { checkOptionNames, Config, isObject, neededOption, optionOf, type ConfigOptions } from './sdk-config';
 import { ArgumentError } from './sdk-errors';
-import { createSigner, type Signer } from './signer';
-
-interface Prepared {
-  /** Encoded, its dot included: the same for every token. */
-  readonly header: string;
-  readonly defaults: (nowSeconds: number) => Claims;
-  readonly signer: Signer;
-}
+import { createSigner } from './signer';
 
 /**
  * Issues tokens with one configuration (server-sdk §4). Keep one for the lifetime of the process: the key is parsed at the
@@ -17,7 +10,7 @@ interface Prepared {
  */
 export class Issuer {
   private readonly config: Config;
-  private prepared?: Prepared;
+  private prepared?: ReturnType<typeof prepare>;
 
   /** @param config read at the first token; later changes have no effect */
   constructor(config: Config | ConfigOptions) {
@@ -44,19 +37,20 @@ export class Issuer {
   }
 }
 
-function prepare(config: Config): Prepared {
+function prepare(config: Config) {
   checkOptionNames(config);
   const algorithm = neededOption(config, 'issuerKeyAlgorithm', 'to issue tokens');
   const key = neededOption(config, 'issuerPrivateKey', 'to issue tokens');
   const kid = optionOf(config, 'issuerKeyId');
   return {
+    /** Encoded, its dot included: the same for every token. */
     header: `${base64Url(JSON.stringify({ typ: 'JWT', kid, alg: algorithm }))}.`,
     defaults: defaultClaims(config),
     signer: createSigner(algorithm, key),
   };
 }
 
-function defaultClaims(config: Config): Prepared['defaults'] {
+function defaultClaims(config: Config): (nowSeconds: number) => Claims {
   const aud = optionOf(config, 'issuerAudClaim');
   const iss = optionOf(config, 'issuerIssClaim');
   const withIat = optionOf(config, 'issuerIatClaim');
@@ -85,10 +79,6 @@ function toJson(claims: Claims): string {
     if (cause instanceof ArgumentError) throw cause;
     throw new ArgumentError('claims cannot be written as JSON', { cause });
   }
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function base64Url(text: string): string {

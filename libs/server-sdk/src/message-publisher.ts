@@ -11,12 +11,6 @@ import type { Answer, Transport } from './transport';
 /** Requests in flight of one publisher, the number the AWS SDK allows itself. */
 const MAX_IN_FLIGHT = 50;
 
-interface Prepared {
-  readonly transport: Transport;
-  readonly timeoutMs: number;
-  readonly maxRetries: number;
-}
-
 /**
  * Publishes messages with one configuration (server-sdk §3). Keep one for the lifetime of the process and use it for
  * everything at the same time: connections, credentials and signing keys are kept with it.
@@ -24,7 +18,7 @@ interface Prepared {
 export class Publisher {
   private readonly config: Config;
   private readonly slots = new Slots(MAX_IN_FLIGHT);
-  private prepared?: Prepared;
+  private prepared?: ReturnType<typeof prepare>;
 
   /** @param config read at the first message; later changes have no effect */
   constructor(config: Config | ConfigOptions) {
@@ -68,7 +62,7 @@ export class Publisher {
   }
 }
 
-function prepare(config: Config): Prepared {
+function prepare(config: Config) {
   checkOptionNames(config);
   return {
     timeoutMs: optionOf(config, 'timeoutMs'),

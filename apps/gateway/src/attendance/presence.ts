@@ -1,6 +1,5 @@
-import { ProtocolError } from '@hearth/protocol';
+import { type Identity, ProtocolError } from '@hearth/protocol';
 import { gatewayIdOf, Introduction, OperationOf } from '@hearth/wire';
-import type { Identity } from '@hearth/claims';
 import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';

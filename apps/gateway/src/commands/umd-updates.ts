@@ -1,5 +1,5 @@
-import { checkUmdBinding, Claims, Grants, Identity, TokenError } from '@hearth/claims';
-import { isPresenceChannel, sameJson, ProtocolError } from '@hearth/protocol';
+import { checkConnectionBinding, Claims, Grants, TokenError } from '@hearth/claims';
+import { Identity, isPresenceChannel, sameJson, ProtocolError } from '@hearth/protocol';
 import { IngestPublisher } from '@hearth/stream';
 import { Injectable } from '@nestjs/common';
 import { realChannel, Requester } from '../connection/permissions';
@@ -43,7 +43,7 @@ export class UmdUpdates {
   private async verify(token: string, holder: Requester): Promise<Claims> {
     try {
       const claims = await this.tokens.verify(token, 'umd');
-      checkUmdBinding(claims, { connectionId: holder.id, uid: holder.identity.uid });
+      checkConnectionBinding(claims, { connectionId: holder.id, uid: holder.identity.uid });
       return claims;
     } catch (error) {
       if (!(error instanceof TokenError)) throw error;

@@ -1,5 +1,5 @@
 import { installationNow } from '@hearth/timing';
-import { autoSubscriptions, Grants, type Claims, type Identity } from '@hearth/claims';
+import { Grants, type Claims } from '@hearth/claims';
 import {
   ClientFrameError,
   connectedFrame,
@@ -12,6 +12,7 @@ import {
   protocolErrorOf,
   utcSeconds,
   type ClientFrame,
+  type Identity,
 } from '@hearth/protocol';
 import type { Introduction } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
@@ -147,7 +148,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
       }),
     );
     this.host.events.connected(this);
-    const channels = autoSubscriptions(this.connect);
+    const channels = this.connect.autoSubscribe;
     if (channels.length === 0) this.isBusy = false;
     else void this.host.joining.autoSubscribe(this, channels, this.opening.resume).finally(() => this.processWaiting());
   }

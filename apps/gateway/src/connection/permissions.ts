@@ -1,15 +1,14 @@
 import {
   aliasOf,
   AliasScope,
-  checkSubscribeBinding,
+  checkConnectionBinding,
   Claims,
   Grants,
-  Identity,
   resolveChannel,
   subscriptionIdentity,
   TokenError,
 } from '@hearth/claims';
-import { channelNameProblem, isPresenceChannel, ProtocolError } from '@hearth/protocol';
+import { channelNameProblem, Identity, isPresenceChannel, ProtocolError } from '@hearth/protocol';
 import type { Introduction } from '@hearth/wire';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Tokens } from './tokens';
@@ -78,7 +77,7 @@ export function allowSubscription(name: string, requester: Requester, token: Cla
 export async function subscribeToken(token: string, requester: Requester, tokens: Tokens): Promise<Claims> {
   try {
     const claims = await tokens.verify(token, 'subscribe');
-    checkSubscribeBinding(claims, { connectionId: requester.id, uid: requester.identity.uid });
+    checkConnectionBinding(claims, { connectionId: requester.id, uid: requester.identity.uid });
     return claims;
   } catch (error) {
     if (!(error instanceof TokenError)) throw error;

@@ -1,5 +1,6 @@
 import { installationNow } from '@hearth/timing';
-import { Claims, Grants, Identity } from '@hearth/claims';
+import { Claims, Grants } from '@hearth/claims';
+import type { Identity } from '@hearth/protocol';
 import { DeliverRecord, gatewayIdOf, Introduction, type Position } from '@hearth/wire';
 import { Channel, Outlet, Subscriber } from '../channel/channel';
 import type { Hole } from '../channel/intake';
