@@ -3,8 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { lockDataDir, openDataDir } from '../../libs/embedded/src/data-dir';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../libs/embedded/src/embedded-postgres';
+import { lockDataDir, openDataDir, startEmbeddedPostgres, type RunningServer } from '@hearth/embedded';
 import { freePort } from './free-port';
 import { pauseProcess, resumeProcess } from './pause-process';
 
@@ -18,7 +17,7 @@ export class TestPostgres {
   private constructor(
     private readonly dataDir: string,
     private readonly unlock: () => Promise<void>,
-    private server: EmbeddedPostgres,
+    private server: RunningServer,
   ) {}
 
   static async start(): Promise<TestPostgres> {

@@ -6,33 +6,10 @@ import { z } from 'zod';
 import { openDataDir } from './data-dir';
 import { natsVersionOf } from './find-nats-server';
 import { freePort } from './free-port';
-import { readPrivateJson, writePrivateFile } from './private-file';
+import { readPrivateJson, writePrivateFile, writePrivateJson } from './private-file';
 import type { StopStep } from './processes';
 import { startServer, stopLeftOver, type LeftOver } from './server-start';
-import type { RunningServer } from './supervised-server';
-
-/**
- * The NATS of the all-in-one. Below the data folder it keeps `nats/`: JetStream's files, its configuration, `nats.json`
- * (its password and last port), its log and the number of its process. It listens on 127.0.0.1 only, with a password,
- * because other users of the machine reach 127.0.0.1 too.
- */
-export interface EmbeddedNats extends RunningServer {
-  /** `nats://user:password@127.0.0.1:port`. */
-  readonly url: string;
-  /** Stops it after JetStream has written everything. */
-  stop(): Promise<void>;
-}
-
-export interface EmbeddedNatsOptions {
-  readonly dataDir: string;
-  readonly log?: (line: string) => void;
-  /** Path of nats-server. */
-  readonly program: string;
-  /** The port it has to have; when not given, that of the last start if it is free. */
-  readonly port?: number | undefined;
-  /** Ends a start that is under way. */
-  readonly signal?: AbortSignal;
-}
+import type { RunningServer, StartOptions } from './supervised-server';
 
 const user = 'hearth';
 // A power cut takes at most what was accepted in so long before it; with the default, in two minutes.
@@ -46,11 +23,14 @@ const stopSteps: readonly StopStep[] = [
 const recordFormat = z.object({ password: z.string().min(1), port: z.number().int().optional() });
 
 /**
- * Starts the embedded NATS on a data folder. The caller holds the folder's lock.
+ * Starts the NATS of the all-in-one on a data folder, whose lock the caller holds. Below the folder it keeps `nats/`:
+ * JetStream's files, its configuration, `nats.json` (its password and last port), its log and the number of its process.
+ * It listens on 127.0.0.1 only, with a password, because other users of the machine reach 127.0.0.1 too.
  *
+ * @param options.program path of nats-server
  * @throws Error that says what to do when there is no nats-server or it does not start
  */
-export async function startEmbeddedNats(options: EmbeddedNatsOptions): Promise<EmbeddedNats> {
+export async function startEmbeddedNats(options: StartOptions & { readonly program: string }): Promise<RunningServer> {
   const { dataDir, log = () => {}, program, signal } = options;
   const folder = join(await openDataDir(dataDir), 'nats');
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -73,7 +53,7 @@ export async function startEmbeddedNats(options: EmbeddedNatsOptions): Promise<E
     check: (port) => checkJetStream(urlOf(port)),
     // Somebody took the port in the meantime.
     passing: /address already in use/,
-    onReady: (port) => writePrivateFile(recordFile, `${JSON.stringify({ password, port }, null, 2)}\n`),
+    onReady: (port) => writePrivateJson(recordFile, { password, port }),
     signal,
   });
   return {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ensureDatabase, isWrongPassword } from '@hearth/store';
@@ -10,34 +11,11 @@ import { lockDataDir, openDataDir } from './data-dir';
 import { freePort } from './free-port';
 import { accountForPostgres, canEnter } from './postgres-account';
 import { preparePostgresBinaries, type PostgresBinaries } from './postgres-binaries';
-import { readPrivateJson, writePrivateFile } from './private-file';
+import { readPrivateJson, writePrivateJson } from './private-file';
 import type { StopStep } from './processes';
 import { identityOf, serverEnvironment, type Account } from './server-process';
 import { startServer, stopLeftOver, type LeftOver } from './server-start';
-import type { RunningServer } from './supervised-server';
-
-/**
- * The Postgres of the all-in-one. In the data folder it keeps `postgres/` (the cluster), `postgres.json` (its password,
- * last port and, where the cluster had to live elsewhere, that place) and `postgres.log`. It listens on 127.0.0.1 only,
- * with a password, because other users of the machine reach 127.0.0.1 too.
- */
-export interface EmbeddedPostgres extends RunningServer {
-  /** `postgres://` URL of the database `hearth`, as its superuser, password included. */
-  readonly url: string;
-  /** Stops it after the running statements were cancelled and everything is on disk. */
-  stop(): Promise<void>;
-}
-
-export interface EmbeddedPostgresOptions {
-  readonly dataDir: string;
-  /** Where a copy of its programs may be kept, `HEARTH_CACHE_DIR`; the user's cache folder when not given. */
-  readonly cacheDir?: string | undefined;
-  readonly log?: (line: string) => void;
-  /** The port it has to have; when not given, that of the last start if it is free. */
-  readonly port?: number | undefined;
-  /** Ends a start that is under way. */
-  readonly signal?: AbortSignal;
-}
+import type { RunningServer, StartOptions } from './supervised-server';
 
 interface Cluster {
   readonly folder: string;
@@ -67,11 +45,18 @@ const settingsFile = z.object({
 type Settings = z.infer<typeof settingsFile>;
 
 /**
- * Starts the embedded Postgres on a data folder, making the cluster at the first start. The caller holds the folder's lock.
+ * Starts the Postgres of the all-in-one on a data folder, whose lock the caller holds; the first start makes the cluster.
+ * The folder has `postgres/` (the cluster), `postgres.json` (its password, last port and, where the cluster had to live
+ * elsewhere, that place) and `postgres.log`. It listens on 127.0.0.1 only, with a password, because other users of the
+ * machine reach 127.0.0.1 too.
  *
+ * @param options.cacheDir where a copy of its programs may be kept, `HEARTH_CACHE_DIR`; the user's cache folder when not given
+ * @returns with the URL of the database `hearth` as its superuser
  * @throws Error that says what to do when it cannot be started
  */
-export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(
+  options: StartOptions & { readonly cacheDir?: string | undefined },
+): Promise<RunningServer> {
   const { dataDir, log = () => {}, signal } = options;
   const home = await openDataDir(dataDir);
   const recordFile = join(home, 'postgres.json');
@@ -81,7 +66,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home, options.cacheDir), log);
     const settings: Settings = { ...record, password: cluster.password };
     if (cluster.unlock !== undefined) settings.cluster = cluster.folder;
-    await writePrivateFile(recordFile, toJson(settings));
+    await writePrivateJson(recordFile, settings);
     await stopLeftOver(leftOverPostgres(cluster.folder), log);
     await createCluster(cluster, binaries, log);
     const { server, port } = await startServer({
@@ -98,7 +83,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       isFatal: isWrongPassword,
       // Somebody took the port in the meantime, or backends of a killed server have not noticed its end yet.
       passing: /could not bind|pre-existing shared memory block/,
-      onReady: (port) => writePrivateFile(recordFile, toJson({ ...settings, port })),
+      onReady: (port) => writePrivateJson(recordFile, { ...settings, port }),
       signal,
     });
     return {
@@ -120,12 +105,12 @@ async function openCluster(home: string, record: Settings | undefined, log: (lin
   const password = record?.password ?? randomBytes(24).toString('hex');
   const inside = join(home, 'postgres');
   const account = await accountForPostgres(record?.cluster ?? inside);
-  if (record === undefined && (await exists(inside))) {
+  if (record === undefined && existsSync(inside)) {
     throw new Error(`${join(home, 'postgres.json')} is gone, and with it the password of the database in ${inside}.`);
   }
   if (record?.cluster === undefined) {
     if (account === undefined || (await canEnter(account, home))) return { folder: inside, account, password };
-    if (await exists(inside)) {
+    if (existsSync(inside)) {
       throw new Error(
         `${account.name}, whose database is in ${inside}, cannot enter ${home}. ` +
           'Let others pass through that folder and the ones above it (chmod o+x).',
@@ -155,7 +140,7 @@ export function leftOverPostgres(folder: string): LeftOver {
 /** Makes the cluster in a folder beside its place and moves it there when it is whole. */
 async function createCluster(cluster: Cluster, binaries: PostgresBinaries, log: (line: string) => void): Promise<void> {
   const { folder, account, password } = cluster;
-  if (await exists(folder)) return checkVersion(folder, binaries);
+  if (existsSync(folder)) return checkVersion(folder, binaries);
   log('creating the database');
   const fresh = `${folder}.new`;
   const passwordFile = `${folder}.password`;
@@ -222,12 +207,4 @@ function cacheDirs(home: string, given: string | undefined): string[] {
   if (process.getuid?.() !== 0) return [cacheFolder(given), join(home, 'cache')];
   // Root's own cache is below a folder nobody else may enter.
   return given === undefined ? [rootsCache] : [given, rootsCache];
-}
-
-function toJson(settings: Settings): string {
-  return `${JSON.stringify(settings, null, 2)}\n`;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -119,7 +120,7 @@ const isAbsent = 'is not there';
 
 /** What keeps us from using this program, to be read after its name, or `undefined`. */
 async function problemWith(program: string): Promise<string | undefined> {
-  if ((await stat(program).catch(() => undefined)) === undefined) return isAbsent;
+  if (!existsSync(program)) return isAbsent;
   try {
     const version = await natsVersionOf(program);
     return isSupportedNats(version) ? undefined : `is version ${version}, and Hearth needs ${SUPPORTED_NATS}`;

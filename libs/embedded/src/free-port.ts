@@ -20,7 +20,8 @@ export async function freePort(preferred?: number): Promise<number> {
   throw new Error(`no free port of 127.0.0.1 was found in ${ATTEMPTS} attempts`);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether a TCP port of 127.0.0.1 can be listened on right now. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));

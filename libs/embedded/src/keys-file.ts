@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openDataDir } from './data-dir';
-import { readPrivateJson, writePrivateFile } from './private-file';
+import { readPrivateJson, writePrivateJson } from './private-file';
 
 /** The secrets of an installation that was given none (configuration §1: generated at first start, shown once). */
 export interface InstallationKeys {
@@ -37,7 +37,7 @@ export async function loadOrCreateKeys(dataDir: string): Promise<InstallationKey
   const file = join(await openDataDir(dataDir), 'keys.json');
   const known = await readPrivateJson(file, (content) => stored.parse(content));
   const keys = known ?? generateKeys();
-  if (known === undefined) await writePrivateFile(file, `${JSON.stringify(keys, null, 2)}\n`);
+  if (known === undefined) await writePrivateJson(file, keys);
   const secret = Buffer.from(keys.signingKey.encoded, 'base64');
   return { ...keys, signingKey: { ...keys.signingKey, secret }, created: known === undefined, file };
 }
@@ -63,6 +63,6 @@ export function newAccessKey(): string {
 }
 
 /** Text of `length` characters, each drawn from `alphabet` with equal chance. */
-export function randomText(alphabet: string, length: number): string {
+function randomText(alphabet: string, length: number): string {
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
 }

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { NatsServerSource } from './find-nats-server';
@@ -72,12 +73,10 @@ async function systemsMirror(): Promise<string> {
   return mirror;
 }
 
-async function findProgram(unpacked: string): Promise<string> {
-  for (const folder of ['usr/sbin', 'usr/bin']) {
-    const program = join(unpacked, folder, 'nats-server');
-    if ((await stat(program).catch(() => undefined)) !== undefined) return program;
-  }
-  throw new Error('the package holds no nats-server');
+function findProgram(unpacked: string): string {
+  const program = ['usr/sbin', 'usr/bin'].map((folder) => join(unpacked, folder, 'nats-server')).find(existsSync);
+  if (program === undefined) throw new Error('the package holds no nats-server');
+  return program;
 }
 
 function throwMissing(tool: string): never {

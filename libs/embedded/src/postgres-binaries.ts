@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
@@ -104,7 +105,7 @@ async function readLinkList(folder: string): Promise<z.infer<typeof linkList>> {
 
 /** Copies the programs, whole or not at all. @returns false when the copy was there already */
 async function makeCopy(from: string, to: string): Promise<boolean> {
-  if ((await stat(to).catch(() => undefined)) !== undefined) return false;
+  if (existsSync(to)) return false;
   const created = await mkdir(dirname(to), { recursive: true });
   if (created !== undefined) await chmod(dirname(to), 0o755);
   // Links are completed in the copy by paths that start with `native`.

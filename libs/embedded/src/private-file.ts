@@ -21,6 +21,11 @@ export async function writePrivateFile(path: string, content: string): Promise<v
   }
 }
 
+/** As `writePrivateFile`, a JSON file that `readPrivateJson` reads. */
+export function writePrivateJson(path: string, content: object): Promise<void> {
+  return writePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`);
+}
+
 /**
  * Reads a JSON file that an earlier start wrote.
  *

@@ -25,22 +25,17 @@ export function processIdentity(pid: number): string | undefined {
   return facts === undefined || facts.state.startsWith('Z') ? undefined : facts.startedAt;
 }
 
-/** The command line of a running process, arguments separated by single spaces, or `undefined`. */
-export function commandLine(pid: number): string | undefined {
+/** Whether process `pid` runs with `argument` as one of its arguments: how a server we left behind is recognised. */
+export function runsWithArgument(pid: number, argument: string): boolean {
   try {
-    const text =
+    const commandLine =
       process.platform === 'linux'
         ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
         : execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' });
-    return text.trim() === '' ? undefined : text.trim();
+    return `${commandLine.trim()} `.includes(` ${argument} `);
   } catch {
-    return undefined;
+    return false;
   }
-}
-
-/** Whether process `pid` runs with `argument` as one of its arguments: how a server we left behind is recognised. */
-export function runsWithArgument(pid: number, argument: string): boolean {
-  return `${commandLine(pid) ?? ''} `.includes(` ${argument} `);
 }
 
 /**

@@ -2,10 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** A server that has been started. */
 export interface RunningServer {
+  /** With user name and password. */
   readonly url: string;
   /** Resolves with how it ended, whether stopped or not. */
   readonly ended: Promise<string>;
+  /** Stops it when everything is on disk. */
   stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly dataDir: string;
+  readonly log?: (line: string) => void;
+  /** The port it has to have; when not given, that of the last start if it is free. */
+  readonly port?: number | undefined;
+  /** Ends a start that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SupervisedServerOptions {

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { projectRoot } from '@hearth/store';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import type { HearthConfig } from '../config/config';
-import { projectRoot } from '../config/project-root';
 import { CONFIG } from '../service-module';
 
 /** Everything of the page comes from here; what it may talk to is the user's choice of `wssUrl`. No text becomes code. */
