@@ -1,5 +1,6 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
-import { neededKey, SIGNING_METHODS, type SigningMethod } from './signing-methods';
+import { neededKey } from './needed-key';
+import { SIGNING_METHODS, type SigningMethod } from './signing-methods';
 
 /** One configured key slot (tokens-and-claims §1). The key never prints its material. */
 export interface SigningKey {

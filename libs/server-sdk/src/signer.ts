@@ -1,5 +1,6 @@
 import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
-import { neededKey, type SigningMethod } from '../../claims/src/signing-methods';
+import { neededKey } from '../../claims/src/needed-key';
+import type { SigningMethod } from '../../claims/src/signing-methods';
 import { ConfigurationError } from './sdk-errors';
 
 /** Signs the text before the last dot of a token. */
