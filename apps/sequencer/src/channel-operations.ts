@@ -68,7 +68,8 @@ export class ChannelOperations {
   /** Loads what must be known before anything is applied; once that is done, changes nothing. */
   async open(): Promise<void> {
     if (this.isOpen) return;
-    this.state.reports.learn(await loadReports(this.database.db, this.partition));
+    const { partition } = this;
+    this.state.reports.learn([{ partition }], await loadReports(this.database.db, partition));
     this.isOpen = true;
   }
 
@@ -114,23 +115,14 @@ export class ChannelOperations {
   async load(batch: readonly Sequenced[]): Promise<void> {
     const { db } = this.database;
     const { state } = this;
-    const needs = missingFor(
-      batch.filter(isOperation).map(({ operation }) => operation),
-      state,
-    );
-    const { presence, counts, storage, reactions, schedules } = needs;
+    const operations = batch.filter(isOperation).map(({ operation }) => operation);
+    const { presence, counts, storage, reactions, schedules } = missingFor(operations, state);
     await Promise.all([
       presence.length > 0 && loadPresence(db, presence).then((rows) => state.presence.learn(presence, rows)),
       counts.length > 0 && loadCounts(db, counts).then((rows) => state.counts.learn(counts, rows)),
       storage.length > 0 && loadStorage(db, storage).then((rows) => state.storage.learn(storage, rows)),
       reactions.length > 0 && loadReactions(db, reactions).then((rows) => state.reactions.learn(reactions, rows)),
-      schedules.length > 0 &&
-        loadSchedules(db, schedules).then((rows) =>
-          state.schedules.learn(
-            schedules.map((scheduleId) => ({ scheduleId })),
-            rows,
-          ),
-        ),
+      schedules.length > 0 && loadSchedules(db, schedules).then((rows) => state.schedules.learn(schedules, rows)),
     ]);
   }
 

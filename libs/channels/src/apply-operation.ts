@@ -3,7 +3,7 @@ import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, SequencedOf, SequencedOperation } from './outcome';
 import { applyJoin, applyLeave, applyUmd } from './presence';
 import { applyReaction, reactionKey } from './reactions';
-import type { ReactionKey, StorageKey } from './rows';
+import type { OfChannel, ReactionKey, ScheduleKey, StorageKey } from './rows';
 import { applyCancel, applySchedule } from './schedules';
 import { applyStorage, applyStorageExpiry } from './storage';
 import { applySubscriptions } from './subscriptions';
@@ -14,33 +14,23 @@ export interface ChannelRules {
   readonly presenceMaxBytes: number;
 }
 
-/** What must be known before operations can be applied; each once. */
-export interface Needs {
-  readonly presence: readonly string[];
-  readonly counts: readonly string[];
-  readonly storage: readonly StorageKey[];
-  readonly reactions: readonly ReactionKey[];
-  readonly schedules: readonly string[];
-}
-
-/** What the operations need that `state` does not know. */
-export function missingFor(operations: readonly IngestOperation[], state: ChannelState): Needs {
-  const presence = new Set<string>();
-  const counts = new Set<string>();
+/** What the operations need that `state` does not know, by table; each once. */
+export function missingFor(operations: readonly IngestOperation[], state: ChannelState) {
+  const presence: OfChannel[] = [];
+  const counts: OfChannel[] = [];
   const storage: StorageKey[] = [];
   const reactions: ReactionKey[] = [];
-  const schedules = new Set<string>();
+  const schedules: ScheduleKey[] = [];
   for (const operation of operations) {
     switch (operation.kind) {
       case 'join':
       case 'leave':
       case 'umd':
-        presence.add(operation.channel);
+        presence.push(operation);
         break;
       case 'subscriptions':
         // A total is told in events only.
-        if (operation.events !== true) break;
-        for (const { channel, count } of operation.changes) if (count !== undefined) counts.add(channel);
+        if (operation.events === true) counts.push(...operation.changes.filter(({ count }) => count !== undefined));
         break;
       case 'storage':
       case 'storageExpiry':
@@ -52,20 +42,18 @@ export function missingFor(operations: readonly IngestOperation[], state: Channe
       case 'schedule':
       case 'fire':
       case 'cancel':
-        schedules.add(operation.scheduleId);
+        schedules.push({ scheduleId: operation.scheduleId });
         break;
       case 'barrier':
         break;
     }
   }
   return {
-    presence: state.presence.missing([...presence]),
-    counts: state.counts.missing([...counts]),
+    presence: state.presence.missing(presence),
+    counts: state.counts.missing(counts),
     storage: state.storage.missing(storage),
     reactions: state.reactions.missing(reactions),
-    schedules: state.schedules
-      .missing([...schedules].map((scheduleId) => ({ scheduleId })))
-      .map((key) => key.scheduleId),
+    schedules: state.schedules.missing(schedules),
   };
 }
 

@@ -1,10 +1,8 @@
-import { CountTable } from './count-table';
-import { GroupedTable } from './grouped-table';
 import { MemberList } from './member-list';
-import { ReportTable } from './report-table';
 import type {
   CountKey,
   CountRow,
+  OfChannel,
   PresenceKey,
   PresenceRow,
   ReactionKey,
@@ -23,77 +21,50 @@ import { StateTable } from './state-table';
 /** Rows and channels of each kind that a partition keeps in memory beyond those that are not saved yet. */
 const CAPACITY = 20_000;
 
-// No channel name, key or id holds a line feed.
-const SEPARATOR = '\n';
+const TABLES = ['presence', 'counts', 'reports', 'storage', 'reactions', 'schedules'] as const;
 
-type Changes<Key, Row extends Key> = Map<string, RowChange<Key, Row>>;
+/** All rows of a partition. */
+type OfPartition = Pick<ReportRow, 'partition'>;
 
 /**
  * What has changed and is not saved yet. Of a row that changed several times only the last change is kept, so what piles
  * up while the database is away is bounded by the rows, not by the writes.
  */
 export class UnsavedChanges {
-  private constructor(
-    private readonly presence: Changes<PresenceKey, PresenceRow>,
-    private readonly counts: Changes<CountKey, CountRow>,
-    private readonly reports: Changes<ReportKey, ReportRow>,
-    private readonly storage: Changes<StorageKey, StorageRow>,
-    private readonly reactions: Changes<ReactionKey, ReactionRow>,
-    private readonly schedules: Changes<ScheduleKey, ScheduleRow>,
-  ) {}
+  private readonly tables = new Map<keyof StateChanges, Map<string, RowChange<object, object>>>();
 
   /** What has changed since this was called last. */
   static take(state: ChannelState): UnsavedChanges {
-    return new UnsavedChanges(
-      state.presence.takeChanges(),
-      state.counts.takeChanges(),
-      state.reports.takeChanges(),
-      state.storage.takeChanges(),
-      state.reactions.takeChanges(),
-      state.schedules.takeChanges(),
-    );
+    const taken = new UnsavedChanges();
+    for (const table of TABLES) taken.tables.set(table, state[table].takeChanges());
+    return taken;
   }
 
   get isEmpty(): boolean {
-    const { presence, counts, reports, storage, reactions, schedules } = this;
-    return [presence, counts, reports, storage, reactions, schedules].every((map) => map.size === 0);
+    return [...this.tables.values()].every(({ size }) => size === 0);
   }
 
   /** Adds what has changed after all of these. */
   add(later: UnsavedChanges): void {
-    overwrite(this.presence, later.presence);
-    overwrite(this.counts, later.counts);
-    overwrite(this.reports, later.reports);
-    overwrite(this.storage, later.storage);
-    overwrite(this.reactions, later.reactions);
-    overwrite(this.schedules, later.schedules);
+    for (const [table, changes] of later.tables) {
+      for (const [key, change] of changes) this.tables.get(table)?.set(key, change);
+    }
   }
 
   /** The rows to write. */
   toRows(): StateChanges {
-    return {
-      presence: [...this.presence.values()],
-      counts: [...this.counts.values()],
-      reports: [...this.reports.values()],
-      storage: [...this.storage.values()],
-      reactions: [...this.reactions.values()],
-      schedules: [...this.schedules.values()],
-    };
+    const rows = [...this.tables].map(([table, changes]) => [table, [...changes.values()]]);
+    return Object.fromEntries(rows) as StateChanges;
   }
 
   /** The database has them. */
   markSaved(state: ChannelState): void {
-    state.presence.saved(this.presence);
-    state.counts.saved(this.counts);
-    state.storage.saved(this.storage);
-    state.reactions.saved(this.reactions);
-    state.schedules.saved(this.schedules);
+    for (const [table, changes] of this.tables) state[table].saved(changes as never);
   }
 }
 
-function overwrite<Value>(map: Map<string, Value>, later: ReadonlyMap<string, Value>): void {
-  for (const [key, value] of later) map.set(key, value);
-}
+// No channel name, key or id holds a line feed.
+const text = (...parts: readonly unknown[]): string => parts.join('\n');
 
 /**
  * What the owner of a partition knows about its channels: presence, counts, reports of them, storage, reactions,
@@ -101,28 +72,46 @@ function overwrite<Value>(map: Map<string, Value>, later: ReadonlyMap<string, Va
  * position.
  */
 export class ChannelState {
-  readonly presence = new GroupedTable<PresenceKey, PresenceRow>(
-    ({ channel, connectionId }) => channel + SEPARATOR + connectionId,
+  readonly presence = new StateTable<PresenceKey, PresenceRow, OfChannel>(
+    ({ channel, connectionId }) => text(channel, connectionId),
+    ({ channel }) => channel,
     CAPACITY,
   );
-  readonly counts = new CountTable(CAPACITY);
-  readonly reports = new ReportTable();
-  readonly storage = new StateTable<StorageKey, StorageRow>(({ channel, key }) => channel + SEPARATOR + key, CAPACITY);
-  readonly reactions = new StateTable<ReactionKey, ReactionRow>(
-    ({ channel, messageId, reaction, uid }) => [channel, messageId, reaction, JSON.stringify(uid)].join(SEPARATOR),
+  /** Gateways report absolute numbers, so a count is set without a look at the others of the channel. */
+  readonly counts = new StateTable<CountKey, CountRow, OfChannel>(
+    ({ channel, gatewayId }) => text(channel, gatewayId),
+    ({ channel }) => channel,
     CAPACITY,
   );
-  readonly schedules = new StateTable<ScheduleKey, ScheduleRow>(({ scheduleId }) => scheduleId, CAPACITY);
+  /**
+   * The last report of each gateway that was applied. They are few, so all of a partition are learned before anything is
+   * applied, and none is forgotten before its gateway is dead: applying a report never waits for the database.
+   */
+  readonly reports = new StateTable<ReportKey, ReportRow, OfPartition>(
+    ({ gatewayId }) => String(gatewayId),
+    ({ partition }) => String(partition),
+    1,
+  );
+  readonly storage = byRow<StorageKey, StorageRow>(({ channel, key }) => text(channel, key));
+  readonly reactions = byRow<ReactionKey, ReactionRow>(({ channel, messageId, reaction, uid }) =>
+    text(channel, messageId, reaction, JSON.stringify(uid)),
+  );
+  readonly schedules = byRow<ScheduleKey, ScheduleRow>(({ scheduleId }) => scheduleId);
   /** Made of the rows when first needed; they go when the table forgets the channel. */
   private readonly memberLists = new WeakMap<ReadonlyMap<string, PresenceRow>, MemberList>();
 
   /** The members of a presence channel; whoever changes its rows changes them too. */
   membersOf(channel: string): MemberList {
-    const rows = this.presence.of(channel);
+    const rows = this.presence.of({ channel });
     const known = this.memberLists.get(rows);
     if (known !== undefined) return known;
     const list = new MemberList(rows.values());
     this.memberLists.set(rows, list);
     return list;
   }
+}
+
+/** A table whose rows are known one by one. */
+function byRow<Key, Row extends Key>(textOf: (key: Key) => string): StateTable<Key, Row> {
+  return new StateTable(textOf, textOf, CAPACITY);
 }

@@ -166,7 +166,7 @@ function apply(state: ChannelState, saved: ReadonlyMap<string, PresenceRow>, one
   const { presence } = missingFor([one.operation], state);
   state.presence.learn(
     presence,
-    [...saved.values()].filter(({ channel }) => presence.includes(channel)),
+    [...saved.values()].filter((row) => presence.some(({ channel }) => channel === row.channel)),
   );
   return applyOperation(one, state, { presenceMaxBytes: CAPACITY });
 }

@@ -62,6 +62,8 @@ export interface RowChange<Key, Row extends Key> {
   readonly row: Row | undefined;
 }
 
+/** Names all rows of a channel. */
+export type OfChannel = Pick<PresenceRow, 'channel'>;
 export type PresenceKey = Pick<PresenceRow, 'channel' | 'connectionId'>;
 export type CountKey = Pick<CountRow, 'channel' | 'gatewayId'>;
 export type ReportKey = Pick<ReportRow, 'partition' | 'gatewayId'>;

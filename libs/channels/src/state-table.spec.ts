@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { GroupedTable } from './grouped-table';
 import type { RowChange } from './rows';
 import { StateTable } from './state-table';
 
@@ -12,6 +11,7 @@ interface Row extends Key {
 }
 
 const textOf = ({ channel, id }: Key): string => `${channel}\n${id}`;
+const channelOf = ({ channel }: Pick<Key, 'channel'>): string => channel;
 const keys = ['a', 'b'].flatMap((channel) => ['1', '2', '3'].map((id): Key => ({ channel, id })));
 
 /** What Postgres would hold: only what was saved. */
@@ -38,49 +38,27 @@ const steps = fc.array(
 );
 
 describe.each([
+  ['of single rows', (capacity: number) => new StateTable<Key, Row>(textOf, textOf, capacity), textOf],
   [
-    'StateTable',
-    (capacity: number) => {
-      const table = new StateTable<Key, Row>(textOf, capacity);
-      return {
-        table,
-        load: (key: Key, saved: Saved) => {
-          const missing = table.missing([key]);
-          table.learn(
-            missing,
-            missing.flatMap((one) => saved.rows.get(textOf(one)) ?? []),
-          );
-        },
-      };
-    },
+    'of groups of rows',
+    (capacity: number) => new StateTable<Key, Row, Pick<Key, 'channel'>>(textOf, channelOf, capacity),
+    channelOf,
   ],
-  [
-    'GroupedTable',
-    (capacity: number) => {
-      const table = new GroupedTable<Key, Row>(textOf, capacity);
-      return {
-        table,
-        load: ({ channel }: Key, saved: Saved) => {
-          const missing = table.missing([channel]);
-          table.learn(
-            missing,
-            [...saved.rows.values()].filter((row) => missing.includes(row.channel)),
-          );
-        },
-      };
-    },
-  ],
-])('%s', (_name, create) => {
+])('a table %s', (_name, create, groupOf) => {
   it('knows what was written, however little it may remember and however late that is saved', () => {
     fc.assert(
       fc.property(steps, fc.nat({ max: 2 }), (all, capacity) => {
-        const { table, load } = create(capacity);
+        const table = create(capacity);
         const saved = new Saved();
         const truth = new Map<string, Row>();
         const unsaved: ReadonlyMap<string, RowChange<Key, Row>>[] = [];
         for (const { writes, saves } of all) {
           for (const { key, value } of writes) {
-            load(key, saved);
+            const missing = (table.missing([key]) as Key[]).map(groupOf);
+            table.learn(
+              missing.length === 0 ? [] : [key],
+              [...saved.rows.values()].filter((row) => missing.includes(groupOf(row))),
+            );
             expect(table.get(key)).toEqual(truth.get(textOf(key)));
             if (value === null) {
               table.drop(key);
@@ -104,6 +82,6 @@ describe.each([
   });
 
   it('says that something was not loaded instead of taking it for absent', () => {
-    expect(() => create(1).table.get({ channel: 'a', id: '1' })).toThrow('used before it was loaded');
+    expect(() => create(1).get({ channel: 'a', id: '1' })).toThrow('used before it was loaded');
   });
 });

@@ -13,10 +13,14 @@ class Bench {
   private readonly unsaved: ReturnType<ChannelState['counts']['takeChanges']>[] = [];
   private sequence = 0;
 
+  constructor() {
+    this.takeOver();
+  }
+
   /** Saves complete between the read and the learning of what was read. */
   apply(operation: OperationOf<'subscriptions'>, savesMeanwhile = 0): Outcome {
     const { counts } = missingFor([operation], this.state);
-    const read = [...this.rows.values()].filter(({ channel }) => counts.includes(channel));
+    const read = [...this.rows.values()].filter((row) => counts.some(({ channel }) => channel === row.channel));
     this.save(savesMeanwhile);
     if (counts.length > 0) this.state.counts.learn(counts, read);
     const position = { epoch: 1, sequence: ++this.sequence };
@@ -34,7 +38,7 @@ class Bench {
     }
     this.save();
     this.state = new ChannelState();
-    this.state.reports.learn([...this.reports.values()]);
+    this.state.reports.learn([{ partition: 0 }], [...this.reports.values()]);
   }
 
   save(batches = Infinity): void {

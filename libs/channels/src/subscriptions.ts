@@ -8,17 +8,29 @@ import { channelUpdated, subscriptionEvent } from './subscription-events';
  */
 export function applySubscriptions({ operation }: SequencedOf<'subscriptions'>, state: ChannelState): Outcome {
   const { partition, gatewayId, report, changes } = operation;
-  if (report !== undefined && !state.reports.note({ partition, gatewayId, ...report })) return NOTHING;
+  if (report !== undefined) {
+    const last = state.reports.get({ partition, gatewayId });
+    if (last?.run === report.run && report.number <= last.number) return NOTHING;
+    state.reports.put({ partition, gatewayId, ...report });
+  }
   if (operation.buried === true) state.reports.drop({ partition, gatewayId });
   const events: OutcomeEvent[] = [];
   for (const { channel, count, subscription } of changes) {
-    if (count !== undefined) state.counts.set({ channel, gatewayId, count });
+    if (count !== undefined && count > 0) state.counts.put({ channel, gatewayId, count });
+    else if (count !== undefined) state.counts.drop({ channel, gatewayId });
     if (operation.events !== true) continue;
     if (subscription !== undefined) {
       const name = subscription.ended === true ? 'unsubscribed' : 'subscribed';
       events.push(subscriptionEvent(name, channel, subscription));
     }
-    if (count !== undefined) events.push(channelUpdated(channel, state.counts.total(channel)));
+    if (count !== undefined) events.push(channelUpdated(channel, totalOf(channel, state)));
   }
   return events.length === 0 ? NOTHING : { events };
+}
+
+/** Over all gateways. */
+function totalOf(channel: string, { counts }: ChannelState): number {
+  let total = 0;
+  for (const { count } of counts.of({ channel }).values()) total += count;
+  return total;
 }

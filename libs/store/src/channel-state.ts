@@ -1,10 +1,12 @@
 import type {
   CountRow,
+  OfChannel,
   PresenceRow,
   ReactionKey,
   ReactionRow,
   ReportRow,
   RowChange,
+  ScheduleKey,
   ScheduleRow,
   StateChanges,
   StorageKey,
@@ -98,13 +100,13 @@ const schedules = stateTable<ScheduleRow>('schedule', {
 });
 
 /** All connections in the given presence channels, in no order. */
-export async function loadPresence(db: Db, channels: readonly string[]): Promise<PresenceRow[]> {
-  return (await presence.load(db, [channels])).map(asRead);
+export async function loadPresence(db: Db, channels: readonly OfChannel[]): Promise<PresenceRow[]> {
+  return (await presence.load(db, [channels.map(({ channel }) => channel)])).map(asRead);
 }
 
 /** The counts of the given channels, by gateway. */
-export function loadCounts(db: Db, channels: readonly string[]): Promise<CountRow[]> {
-  return counts.load(db, [channels]);
+export function loadCounts(db: Db, channels: readonly OfChannel[]): Promise<CountRow[]> {
+  return counts.load(db, [channels.map(({ channel }) => channel)]);
 }
 
 /** The last report of each gateway that was applied in a partition. */
@@ -123,8 +125,8 @@ export async function loadReactions(db: Db, keys: readonly ReactionKey[]): Promi
 }
 
 /** Those of the given schedules that still wait. */
-export function loadSchedules(db: Db, scheduleIds: readonly string[]): Promise<ScheduleRow[]> {
-  return schedules.load(db, [JSON.stringify(scheduleIds.map((scheduleId) => ({ scheduleId })))]);
+export function loadSchedules(db: Db, keys: readonly ScheduleKey[]): Promise<ScheduleRow[]> {
+  return schedules.load(db, [JSON.stringify(keys)]);
 }
 
 const dueSchedules = prepared<Pick<ScheduleRow, 'scheduleId' | 'dueMs'>>(
