@@ -85,6 +85,8 @@ describe('an entry', () => {
     const channel = newChannel();
     const ws = await client(allowing(channel, { k: ALL }));
     await subscribe(ws, channel);
+    // Its picture of the entries has been read: one that is read later has all of this in it.
+    await settled(ws, channel);
     set(ws, channel, 'k', { a: 1, b: { c: 2, d: 3 } });
     ws.send(
       `{"event":"hotsock.channelStorageSet","channel":"${channel}","key":"k","data":{"b":{"d":3,"c":2},"a":1.0}}`,
