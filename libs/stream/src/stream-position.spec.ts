@@ -19,7 +19,6 @@ describe('the time up to which a stream has been processed', () => {
     ['is that of the last message processed while there is more', position, { ...extent, last: 6 }, 1_000],
     ['is that of the last message when the stream lost its tail', position, { ...extent, last: 4 }, 1_000],
     ['is that of the last message when another one is at its place', position, { ...extent, lastTimeNs: '2' }, 1_000],
-    ['is that of the last message of a stream that is gone', position, { ...extent, created: 'now' }, 1_000],
     ['is when its server said that there never was any', beginning, empty, 7_000],
     ['is unknown before the first message is processed', beginning, extent, 0],
     ['is never before the last message, whatever the time of the server is', position, { ...extent, toldMs: 3 }, 1_000],

@@ -2,18 +2,19 @@ import type { Position } from '@hearth/wire';
 import { NatsError } from 'nats';
 import type { StreamConnection } from './connection';
 import type { StartAt } from './pull-consumer';
+import { createdOf } from './stream-creation';
 
 /** How far a stream was read, with what is needed to notice that it is no longer the one it was read from. */
 export interface StreamPosition extends Position {
   /** Time of the message at `sequence`, ns since 1970; empty when none was read in this epoch. */
   readonly timeNs: string;
-  /** When the stream was created, as the server tells it; empty before the first read. */
+  /** When the stream was created (`createdOf`); empty before the first read. */
   readonly streamCreated: string;
 }
 
 /** What a stream holds at the moment. */
 export interface StreamExtent {
-  /** When it was created, as the server tells it. */
+  /** When it was created (`createdOf`). */
   readonly created: string;
   /** Sequence of its oldest message, or of the next one when it is empty. */
   readonly first: number;
@@ -29,9 +30,10 @@ export interface StreamExtent {
 
 /** Asks for what a stream holds; it must exist. */
 export async function extentOf(connection: StreamConnection, stream: string): Promise<StreamExtent> {
-  const { created, state, config, ts } = await (await connection.manager()).streams.info(stream);
+  const info = await (await connection.manager()).streams.info(stream);
+  const { state, config, ts } = info;
   return {
-    created: String(created),
+    created: createdOf(info),
     // Servers differ in what they call the first of an empty stream.
     first: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
     last: state.last_seq,
@@ -50,9 +52,9 @@ export async function extentOf(connection: StreamConnection, stream: string): Pr
  * @param nowMs taken before the server was asked, for one that does not tell its time; ms since 1970
  */
 export function processedUntilMs(last: StreamPosition, extent: StreamExtent, nowMs: number): number {
-  const { streamCreated, sequence, timeNs } = last;
-  const { created, lastTimeNs, toldMs = nowMs } = extent;
-  const isAtEnd = streamCreated === created && sequence === extent.last && (sequence === 0 || timeNs === lastTimeNs);
+  const { sequence, timeNs } = last;
+  const { lastTimeNs, toldMs = nowMs } = extent;
+  const isAtEnd = sequence === extent.last && (sequence === 0 || timeNs === lastTimeNs);
   const timeMs = timeNs === '' ? 0 : Math.floor(Number(timeNs) / 1_000_000);
   return isAtEnd ? Math.max(timeMs, toldMs) : timeMs;
 }
@@ -91,19 +93,22 @@ export async function findStart(
   if (last.streamCreated === '') {
     return { position: { ...last, streamCreated: created }, startAt: 'first' };
   }
+  const timeNs = last.timeNs === '' ? undefined : await storedTimeNs(connection, stream, last.sequence);
+  const goOn: StreamStart = { position: last, startAt: { sequence: last.sequence + 1 } };
+  // No other stream has this message at this place, whatever is told of its creation.
+  if (timeNs === last.timeNs) return goOn;
   if (last.streamCreated !== created) return newEpoch('first', 'the stream was created anew');
   if (end < last.sequence) {
     // What remains had been read; the sequences after it will be given out again.
     return newEpoch({ sequence: end + 1 }, 'the stream lost its tail');
   }
-  const timeNs = last.timeNs === '' ? undefined : await storedTimeNs(connection, stream, last.sequence);
-  if (timeNs !== undefined && timeNs !== last.timeNs) {
+  if (timeNs !== undefined) {
     return newEpoch(
       { timeMs: Math.ceil(Number(last.timeNs) / 1_000_000) },
       'the stream lost its tail and has been written to since',
     );
   }
-  return { position: last, startAt: { sequence: last.sequence + 1 } };
+  return goOn;
 }
 
 /** Time of a message in ns since 1970, `undefined` when the stream no longer holds it. */

@@ -1,5 +1,6 @@
 import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@hearth/wire';
 import type { ConnectionLog, StreamConnection } from './connection';
+import { createdOf, describeCreation } from './stream-creation';
 import { DiscardPolicy, JetStreamManager, nanos, NatsError, RetentionPolicy, StorageType, StreamConfig } from 'nats';
 
 export interface StreamSettings {
@@ -44,7 +45,8 @@ async function ensure(manager: JetStreamManager, configs: readonly NamedConfig[]
   const exist = await Promise.all(configs.map(({ name }) => exists(manager, name)));
   const missing = configs.filter((_, index) => exist[index] !== true);
   for (const config of missing) {
-    await manager.streams.add(config).catch((error: unknown) => {
+    const description = describeCreation(new Date().toISOString());
+    await manager.streams.add({ ...config, description }).catch((error: unknown) => {
       // Another node created it in the same moment.
       if (!alreadyExists(error)) throw error;
     });
@@ -157,12 +159,17 @@ async function update(
   tuning: Readonly<Record<string, number>>,
   growing: readonly string[],
 ): Promise<void> {
-  const config = (await manager.streams.info(name)).config as unknown as Readonly<Record<string, number>>;
-  const changes = Object.entries(tuning).filter(([key, value]) => {
-    const now = config[key] ?? 0;
-    return growing.includes(key) ? value > now : value !== now;
-  });
-  if (changes.length > 0) await manager.streams.update(name, Object.fromEntries(changes));
+  const info = await manager.streams.info(name);
+  const config = info.config as unknown as Readonly<Record<string, number>>;
+  const changes: Partial<StreamConfig> = Object.fromEntries(
+    Object.entries(tuning).filter(([key, value]) => {
+      const now = config[key] ?? 0;
+      return growing.includes(key) ? value > now : value !== now;
+    }),
+  );
+  // One that was made before streams had it keeps the time that it has.
+  if (!info.config.description) changes.description = describeCreation(createdOf(info));
+  if (Object.keys(changes).length > 0) await manager.streams.update(name, changes);
 }
 
 /** The stream of backend events (pubsub-events §4.1); one that exists is used as it is. */
