@@ -4,6 +4,7 @@ import { Pool } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 import { freePort } from '../support/free-port';
+import { LossyNats, type PassingMessage } from '../support/lossy-nats';
 import { startNats } from '../support/nats';
 import { type ClusterMember, startNatsCluster, type TestNatsCluster } from '../support/nats-cluster';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
@@ -71,6 +72,8 @@ export class Node {
     readonly number: number,
     private readonly env: Readonly<Record<string, string>>,
     private readonly proxies: readonly TcpProxy[] = [],
+    /** On the same way: what loses or repeats single messages. */
+    private readonly lossy: readonly LossyNats[] = [],
   ) {}
 
   get label(): string {
@@ -144,6 +147,16 @@ export class Node {
     for (const proxy of this.proxies) proxy.goOn();
   }
 
+  /** From now on it does not get those messages of which this is true. */
+  lose(isLost: (message: PassingMessage) => boolean): void {
+    for (const one of this.lossy) one.lose(isLost);
+  }
+
+  /** From now on it gets those messages twice of which this is true. */
+  repeat(isRepeated: (message: PassingMessage) => boolean): void {
+    for (const one of this.lossy) one.repeat(isRepeated);
+  }
+
   /** From now on everything between it and NATS takes so long, each way. */
   slowDown(ms: number): void {
     for (const proxy of this.proxies) proxy.slowDown(ms);
@@ -163,7 +176,7 @@ export class Cluster {
   readonly histories: Node[] = [];
   readonly webhooks: Node[] = [];
   private readonly secret = randomBytes(32);
-  private readonly proxies: TcpProxy[] = [];
+  private readonly proxies: (TcpProxy | LossyNats)[] = [];
 
   private constructor(
     readonly natsServers: readonly NatsServer[],
@@ -277,14 +290,13 @@ export class Cluster {
     const size = ports.length;
     const isProxied = hasProxies && (name === 'gateway' || name === 'sequencer');
     const proxies = isProxied ? await Promise.all(ports.map((port) => TcpProxy.start(port))) : [];
-    this.proxies.push(...proxies);
-    const natsPorts = isProxied ? proxies.map(({ port }) => port) : ports;
+    const lossy = isProxied ? await Promise.all(proxies.map(({ port }) => LossyNats.start(port))) : [];
+    this.proxies.push(...proxies, ...lossy);
+    const urls = isProxied ? lossy.map(({ url }) => url) : ports.map((port) => `nats://127.0.0.1:${port}`);
     // Each begins with another server, as clients that choose at random would.
     const first = number % size;
     const env: Record<string, string> = {
-      HEARTH_NATS_URL: [...natsPorts.slice(first), ...natsPorts.slice(0, first)]
-        .map((port) => `nats://127.0.0.1:${port}`)
-        .join(','),
+      HEARTH_NATS_URL: [...urls.slice(first), ...urls.slice(0, first)].join(','),
       HEARTH_DATABASE_URL: this.database.url,
       HEARTH_PARTITIONS: String(PARTITIONS),
       HEARTH_SIGNING_KEY_1_ENCODED: this.secret.toString('base64'),
@@ -303,6 +315,6 @@ export class Cluster {
       });
     }
     Object.assign(env, more);
-    return new Node(name, number, env, proxies);
+    return new Node(name, number, env, proxies, lossy);
   }
 }

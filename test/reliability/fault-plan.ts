@@ -45,6 +45,8 @@ export const FAULTS = {
   'cut sequencer off': { parts: ['sequencer'], ms: OUTAGE_MS },
   'deafen sequencer': { parts: ['sequencer'], ms: OUTAGE_MS },
   'silence sequencer': { parts: ['sequencer'], ms: OUTAGE_MS },
+  'lose messages to gateway': { parts: ['gateway'], ms: SLOW_MS },
+  'repeat messages to gateway': { parts: ['gateway'], ms: SLOW_MS },
   'slow link of gateway': { parts: ['gateway'], ms: SLOW_MS },
   'slow link of sequencer': { parts: ['sequencer'], ms: SLOW_MS },
   'wrong clock of publish-api': { parts: ['publish-api'], ms: SLOW_MS },

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DELIVER_STREAM, ingestStream } from '@hearth/wire';
 import { connect, type NatsConnection } from 'nats';
 import { eventually } from '../support/eventually';
+import type { PassingMessage } from '../support/lossy-nats';
 import type { TestNatsCluster } from '../support/nats-cluster';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Direction } from '../support/tcp-proxy';
@@ -19,6 +20,11 @@ const LEADER_WITHIN_MS = 30_000;
 const CLOCK_SHIFTS_MS = [365 * 86_400_000, -120_000, 15_000, -15_000];
 /** The round trip of promise R17. */
 const SLOW_LINK_MS = 600;
+
+const LOST_ONE_OF = 20;
+/** What is read from a stream comes from elsewhere, and comes through. */
+const isLive = ({ subject, reply }: PassingMessage): boolean =>
+  subject.startsWith('hearth.deliver.') && !reply.startsWith('$JS.ACK.');
 
 type Inflict = (cluster: Cluster, blow: Blow, load: Load) => Promise<void>;
 
@@ -78,6 +84,19 @@ const INFLICT: Readonly<Record<Fault, Inflict>> = {
   'cut sequencer off': ({ sequencers }, blow) => disconnect(sequencers, blow, ['there', 'back']),
   'deafen sequencer': ({ sequencers }, blow) => disconnect(sequencers, blow, ['back']),
   'silence sequencer': ({ sequencers }, blow) => disconnect(sequencers, blow, ['there']),
+  'lose messages to gateway': async ({ gateways }, blow) => {
+    const gateway = pick(gateways, blow);
+    const isNext = oneOf(LOST_ONE_OF);
+    gateway.lose((message) => isLive(message) && isNext());
+    await delay(blow.ms);
+    gateway.lose(() => false);
+  },
+  'repeat messages to gateway': async ({ gateways }, blow) => {
+    const gateway = pick(gateways, blow);
+    gateway.repeat(isLive);
+    await delay(blow.ms);
+    gateway.repeat(() => false);
+  },
   'slow link of gateway': ({ gateways }, blow) => slowDown(gateways, blow),
   'slow link of sequencer': ({ sequencers }, blow) => slowDown(sequencers, blow),
   'wrong clock of publish-api': ({ publishApis }, blow) => shiftClock(publishApis, blow),
@@ -113,6 +132,11 @@ const INFLICT: Readonly<Record<Fault, Inflict>> = {
  */
 export function inflict(cluster: Cluster, blow: Blow, load: Load): Promise<void> {
   return INFLICT[blow.fault](cluster, blow, load);
+}
+
+function oneOf(count: number): () => boolean {
+  let n = 0;
+  return () => ++n % count === 0;
 }
 
 function pick(nodes: readonly Node[], { target }: Blow): Node {

@@ -18,6 +18,8 @@ export interface RoundResult {
   readonly latenessMs: readonly number[];
   /** Longest time from a fault's end until everybody got on, ms. */
   readonly recoveryMs: ReadonlyMap<Fault, number>;
+  /** How often each steady subscriber was disconnected. */
+  readonly disconnections: readonly number[];
   /** The first of each kind of offence, in words. */
   readonly examples: readonly string[];
   /** Faults that could not be made. */
@@ -124,6 +126,7 @@ export class Chaos {
       },
       latenessMs,
       recoveryMs: course.recoveryMs,
+      disconnections: load.steady.map(({ connectionCount }) => connectionCount - 1),
       examples: [
         ...examples,
         ...Object.values(storage ?? {})

@@ -11,7 +11,8 @@ export interface PassingMessage {
 
 /**
  * Passes the connections of NATS clients on, and can lose single messages on their way, as a cluster does whose servers lose
- * each other for a moment or whose streams change their leaders: the connections stay, and nobody is told.
+ * each other for a moment or whose streams change their leaders: the connections stay, and nobody is told. It can give them
+ * twice as well.
  */
 export class LossyNats {
   private readonly sockets = new Set<Socket>();
@@ -20,6 +21,7 @@ export class LossyNats {
   private breaking = new Set<Socket>();
   private isLost: (message: PassingMessage) => boolean = () => false;
   private isLostToServer: (message: PassingMessage) => boolean = () => false;
+  private isRepeated: (message: PassingMessage) => boolean = () => false;
   /** Messages that were lost. */
   lost = 0;
 
@@ -50,6 +52,11 @@ export class LossyNats {
     this.isLostToServer = isLost;
   }
 
+  /** From now on messages of which this is true come twice to clients. */
+  repeat(isRepeated: (message: PassingMessage) => boolean): void {
+    this.isRepeated = isRepeated;
+  }
+
   /** Breaks every connection in the middle of what its client sends next; clients may open others. */
   break(): void {
     this.breaking = new Set(this.clients);
@@ -73,11 +80,11 @@ export class LossyNats {
       target.destroy();
     });
     this.clients.add(client);
-    this.filter(target, client, (message) => this.isLost(message));
-    this.filter(client, target, (message) => this.isLostToServer(message));
+    this.filter(target, client, (message) => (this.isLost(message) ? 0 : this.isRepeated(message) ? 2 : 1));
+    this.filter(client, target, (message) => (this.isLostToServer(message) ? 0 : 1));
   }
 
-  private filter(from: Socket, to: Socket, isLost: (message: PassingMessage) => boolean): void {
+  private filter(from: Socket, to: Socket, copiesOf: (message: PassingMessage) => number): void {
     let unread = Buffer.alloc(0);
     from.on('data', (chunk) => {
       unread = unread.length === 0 ? chunk : Buffer.concat([unread, chunk]);
@@ -86,8 +93,9 @@ export class LossyNats {
         const protocol = unread.subarray(0, length);
         unread = unread.subarray(length);
         const message = messageOf(protocol);
-        if (message !== undefined && isLost(message)) this.lost++;
-        else kept.push(protocol);
+        const copies = message === undefined ? 1 : copiesOf(message);
+        if (copies === 0) this.lost++;
+        for (let copy = 0; copy < copies; copy++) kept.push(protocol);
       }
       const all = Buffer.concat(kept);
       if (!this.breaking.delete(from)) to.write(all);
