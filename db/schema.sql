@@ -52,6 +52,36 @@ create table dedup (
 
 CREATE INDEX dedup_expires_ms_idx ON public.dedup USING btree (expires_ms);
 
+create table denial (
+  id text collate "C" not null,
+  kind text not null,
+  names text not null,
+  target_digest bytea not null,
+  version bigint not null,
+  ends_at timestamp with time zone,
+  created_at timestamp with time zone not null default now(),
+  since timestamp with time zone not null default now(),
+  issued_before_ms bigint,
+  ends_with_token boolean not null default false,
+  reason text,
+  farewell text,
+  constraint denial_pkey PRIMARY KEY (id),
+  constraint denial_target_digest_key UNIQUE (target_digest)
+);
+
+CREATE INDEX denial_ends_at_idx ON public.denial USING btree (ends_at);
+
+CREATE INDEX denial_revocation_idx ON public.denial USING btree (id) WHERE (kind ~~ 'revoked%'::text);
+
+CREATE INDEX denial_version_idx ON public.denial USING btree (version);
+
+create table denial_version (
+  only_row boolean not null default true,
+  version bigint not null,
+  constraint denial_version_only_row_check CHECK (only_row),
+  constraint denial_version_pkey PRIMARY KEY (only_row)
+);
+
 create table gateway_lease (
   gateway_id integer not null,
   node_id text not null,

@@ -42,6 +42,8 @@ describeWithNginx('the edge', () => {
     ['/channels/c1', 'publish-api'],
     ['/channels?prefix=c', 'publish-api'],
     ['/connections?uid=u1', 'publish-api'],
+    ['/disconnect', 'publish-api'],
+    ['/unsubscribe', 'publish-api'],
     ['/connections/AAAAAAAAAAAAAAA=', 'publish-api'],
     ['/channels/a%2Fb%20c', 'publish-api'],
     ['/channels/c1/storage?keys=a,b', 'publish-api'],

@@ -181,7 +181,7 @@ describe('schedules', () => {
       scheduleArn,
       channel,
       event: 'e',
-      at: '2090-01-02T03:04:05.000Z',
+      at: '2090-01-02T03:04:05Z',
       trigger: 'server.http',
       uid: null,
       key: null,

@@ -119,6 +119,7 @@ async function detailOf(
     case 'no_keys':
     case 'claims':
     case 'binding':
+    case 'revoked':
       return undefined;
   }
 }

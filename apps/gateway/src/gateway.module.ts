@@ -30,6 +30,8 @@ import { ConnectionEvents } from './connection/connection-events';
 import { ConnectionHost } from './connection/connection-host';
 import { ConnectionRegistry } from './connection/connection-registry';
 import { Tokens } from './connection/tokens';
+import { Denials } from './denials/denials';
+import { Enforcement } from './denials/enforcement';
 import { GatewayLease } from './gateway-lease';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
@@ -68,6 +70,13 @@ const RELEASE_MS = 500;
     ConnectionHost,
     ConnectionEvents,
     Tokens,
+    {
+      provide: Denials,
+      // Behind the lease: what is denied from then on, this gateway is told, or counts as one that did not hear it.
+      useFactory: (database: Database, logger: Logger, _lease: GatewayLease) => Denials.open(database, logger),
+      inject: [Database, LOGGER, GatewayLease],
+    },
+    Enforcement,
     Listing,
     Management,
     Hub,

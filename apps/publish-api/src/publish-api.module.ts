@@ -3,6 +3,8 @@ import { AwsSignatures } from './aws-signatures';
 import { Callers } from './callers';
 import { ChannelsController } from './channels.controller';
 import { LambdaRoutes } from './lambda.routes';
+import { Closing } from './management/closing';
+import { ClosingController } from './management/closing.controller';
 import { Gateways } from './management/gateways';
 import { ListsController } from './management/lists.controller';
 import { Publisher } from './publisher';
@@ -11,7 +13,7 @@ import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
 @Module({
-  controllers: [ChannelsController, SchedulesController, ListsController],
-  providers: [AwsSignatures, Callers, Gateways, Publisher, PublishRoutes, LambdaRoutes],
+  controllers: [ChannelsController, SchedulesController, ListsController, ClosingController],
+  providers: [AwsSignatures, Callers, Closing, Gateways, Publisher, PublishRoutes, LambdaRoutes],
 })
 export class PublishApiModule {}

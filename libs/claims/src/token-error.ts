@@ -11,7 +11,8 @@ export type TokenErrorReason =
   | 'issuer'
   | 'claims'
   | 'scope'
-  | 'binding';
+  | 'binding'
+  | 'revoked';
 
 /**
  * A token that may not be used. The message names the offending header or claim and is safe to show and to log: it

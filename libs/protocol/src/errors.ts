@@ -17,6 +17,8 @@ export const ERROR_STATUS = {
   UNKNOWN_EVENT: 400,
   /** A member or parameter that the management API does not know: a typing mistake must not widen a selector. */
   UNKNOWN_FIELD: 400,
+  /** More than one of several members of which exactly one must be given. */
+  INVALID_SELECTOR: 400,
   INVALID_EVENT: 400,
   INVALID_CHANNEL: 400,
   INVALID_STORAGE_KEY: 400,
@@ -54,16 +56,24 @@ export class ProtocolError extends Error {
   readonly status: number;
   /** Position in a batch, for `POST /publish/batch`. */
   readonly index?: number;
+  /** For programs, where the code alone does not say it. */
+  readonly reason?: string;
 
   constructor(
     readonly code: ErrorCode,
     /** Human-readable English that names the offending field. */
     message: string,
-    options: { readonly status?: number; readonly index?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly status?: number;
+      readonly index?: number;
+      readonly reason?: string;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status ?? ERROR_STATUS[code];
     if (options.index !== undefined) this.index = options.index;
+    if (options.reason !== undefined) this.reason = options.reason;
   }
 }
 
@@ -88,9 +98,10 @@ export function protocolErrorOf(thrown: unknown): ProtocolError {
   return new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
 }
 
-/** `{"error":{"code","message"[,"index"]}}`, the body of every HTTP error (publish-api §9). */
-export function errorBody({ code, message, index }: ProtocolError): {
-  error: { code: ErrorCode; message: string; index?: number };
+/** `{"error":{"code","message"[,"index"][,"reason"]}}`, the body of every HTTP error (publish-api §9). */
+export function errorBody({ code, message, index, reason }: ProtocolError): {
+  error: { code: ErrorCode; message: string; index?: number; reason?: string };
 } {
-  return { error: { code, message, ...(index === undefined ? {} : { index }) } };
+  const more = { ...(index === undefined ? {} : { index }), ...(reason === undefined ? {} : { reason }) };
+  return { error: { code, message, ...more } };
 }

@@ -145,10 +145,18 @@ export function messagesMissedFrame(channel: string, after: string | null, befor
   return `{"event":"hotsock.messagesMissed","channel":${JSON.stringify(channel)},"data":${JSON.stringify({ after, before })}}`;
 }
 
+/** Why a connection is ended, for clients that see no close code (management-api §6). */
+export type EndCode = 'DISCONNECTED' | 'TOKEN_REVOKED' | 'TOKEN_EXPIRED';
+
 /** @param channel the name as the client sent it; absent where the request had no usable one */
-export function errorFrame(code: ErrorCode, message: string, channel: string | undefined): string {
+export function errorFrame(code: ErrorCode | EndCode, message: string, channel: string | undefined): string {
   const echoed = channel === undefined ? '' : `"channel":${JSON.stringify(channel)},`;
   return `{"event":"hotsock.error",${echoed}"error":${JSON.stringify({ code, message })}}`;
+}
+
+/** RFC 3339 UTC with the milliseconds that there are, e.g. `2026-01-01T02:00:00.4Z` is `2026-01-01T02:00:00.400Z`. */
+export function utcInstant(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace('.000Z', 'Z');
 }
 
 /** RFC 3339 UTC with whole seconds, e.g. `2026-01-01T02:00:00Z`. */

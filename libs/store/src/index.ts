@@ -6,6 +6,7 @@ export * from './database-clock';
 export type { Db } from './db';
 export * from './dead-gateways';
 export * from './deduplication';
+export * from './denials';
 export * from './ensure-database';
 export * from './event-index';
 export * from './expiry';

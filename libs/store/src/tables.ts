@@ -7,6 +7,8 @@ export interface Tables {
   channel_end_note: { partition: number; series: number; deliver_created: string; deliver_seq: number };
   channel_storage: { channel: string; key: string; partition: number; data: string; meta: string; expires_ms: number | null; emit_event: boolean; origin: string };
   dedup: { deduplication_id: string; first_seen_ms: number; expires_ms: number; partition: number; stream_epoch: number; seq: number; earlier: string | null };
+  denial: { id: string; kind: string; names: string; target_digest: Buffer; version: number; ends_at: Date | null; created_at: Generated<Date>; since: Generated<Date>; issued_before_ms: number | null; ends_with_token: Generated<boolean>; reason: string | null; farewell: string | null };
+  denial_version: { only_row: Generated<boolean>; version: number };
   gateway_lease: { gateway_id: number; node_id: string; expires_at: Date };
   installation_key: { name: string; key: Buffer };
   message_log: { channel: string; id: string; event: string; data: string; meta: string | null; connection_id: string | null; source_ip: string | null; user_agent: string | null; trigger: string; request_id: string; expires_at: Date | null; eager_id: string | null };

@@ -1,4 +1,4 @@
-import { MANAGEMENT_SUBJECT, managementSubject, Part } from '@hearth/wire';
+import { Denial, MANAGEMENT_SUBJECT, managementSubject, Part } from '@hearth/wire';
 import { createInbox, ErrorCode as NatsErrorCode, Msg, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
 
@@ -55,6 +55,19 @@ export interface ManagementCalls {
     /** `json`: as in the list; `null` without such a connection. */
     readonly answer: { readonly json: string; readonly subscriptions: Part<Listed> } | null;
   };
+  /** Takes denials in, closes the connections and ends the subscriptions that they are about. */
+  readonly deny: {
+    /** `version`: that they have in Postgres, if they are kept there. */
+    readonly ask: { readonly denials: readonly Denial[]; readonly version?: number };
+    readonly answer: {
+      readonly disconnected: number;
+      readonly unsubscribed: number;
+      /** Digests of the connect tokens of those who were closed, where they shall be refused. */
+      readonly tokens: readonly string[];
+      /** There may be further connections to close: it must be said again. */
+      readonly more: boolean;
+    };
+  };
 }
 
 export type ManagementOperation = keyof ManagementCalls;
@@ -82,8 +95,8 @@ interface Reply {
 /** What came of asking all gateways. */
 export interface Answers<Answer> {
   readonly answers: readonly Answer[];
-  /** Every gateway that was expected to has answered. */
-  readonly complete: boolean;
+  /** Numbers of those that were expected to answer and did not. */
+  readonly silent: readonly number[];
 }
 
 /**
@@ -100,7 +113,7 @@ export async function askGateways<Operation extends ManagementOperation>(
   const missing = new Set(expected);
   const answers: AnswerOf<Operation>[] = [];
   // What is sent while NATS is away would be carried out whenever it is back.
-  if (!connection.isConnected) return { answers, complete: missing.size === 0 };
+  if (!connection.isConnected) return { answers, silent: expected };
   const inbox = createInbox();
   let stopListening = (): void => undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -116,7 +129,7 @@ export async function askGateways<Operation extends ManagementOperation>(
   });
   clearTimeout(timer);
   stopListening();
-  return { answers, complete: missing.size === 0 };
+  return { answers, silent: [...missing] };
 }
 
 /**

@@ -1,6 +1,7 @@
 export * from './backend-event';
 export * from './connection-id';
 export * from './deliver-record';
+export * from './denial';
 export * from './ingest-bundle';
 export * from './ingest-event';
 export * from './ingest-operation';

@@ -13,6 +13,7 @@ import { Attendance } from '../attendance/attendance';
 import type { Channel } from '../channel/channel';
 import { Hub } from '../channel/hub';
 import { StorageSnapshot } from '../channel/storage-snapshot';
+import type { Claims } from '@hearth/claims';
 import {
   allowSubscription,
   historyStartMs,
@@ -23,6 +24,7 @@ import {
 import { Subscription, type AllowedSubscription } from '../connection/subscription';
 import type { Subscriptions } from '../connection/subscriptions';
 import { Tokens } from '../connection/tokens';
+import { Denials } from '../denials/denials';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import type { Hole, Seen } from '../channel/intake';
@@ -93,6 +95,7 @@ export class Joining {
   constructor(
     private readonly hub: Hub,
     private readonly tokens: Tokens,
+    private readonly denials: Denials,
     private readonly resume: Resume,
     private readonly resumption: Resumption,
     private readonly attendance: Attendance,
@@ -115,9 +118,9 @@ export class Joining {
   ): Promise<void> | undefined {
     const request: JoinRequest = { answerId, after, resumable: resume && { point: resume } };
     const attempt = (): Promise<void> | undefined => {
-      if (token === undefined) return this.join(joiner, allowSubscription(channel, joiner, undefined), request);
+      if (token === undefined) return this.join(joiner, this.allow(channel, joiner, undefined), request);
       return subscribeToken(token, joiner, this.tokens).then((claims) =>
-        this.join(joiner, allowSubscription(channel, joiner, claims), request),
+        this.join(joiner, this.allow(channel, joiner, claims), request),
       );
     };
     const hold = (error: unknown): Promise<void> => holdThroughOutage(joiner, error, attempt);
@@ -131,7 +134,7 @@ export class Joining {
   /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
   async autoSubscribe(joiner: Joiner, channels: readonly string[], resume: ConnectResume | undefined): Promise<void> {
     const open = async (channel: string) => {
-      const allowed = allowSubscription(channel, joiner, undefined);
+      const allowed = this.allow(channel, joiner, undefined);
       const request = { autoSubscribed: true, resumable: resume && { point: pointFor(resume, allowed) } };
       return { request, entrance: await this.open(joiner, allowed, request) };
     };
@@ -161,8 +164,30 @@ export class Joining {
     if (subscription === undefined) {
       throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
     }
+    this.end(joiner, subscription, answerId);
+  }
+
+  /** Ends a subscription, and tells its client. */
+  end(joiner: Joiner, subscription: Subscription, answerId: number | undefined): void {
+    const { channel, alias, identity } = subscription;
     joiner.subscriptions.remove(subscription);
-    joiner.answer(unsubscribedFrame(channel, subscription.alias, subscription.identity), answerId);
+    joiner.answer(unsubscribedFrame(channel.name, alias, identity), answerId);
+  }
+
+  /** @throws ProtocolError */
+  private allow(name: string, joiner: Joiner, token: Claims | undefined): AllowedSubscription {
+    const allowed = allowSubscription(name, joiner, token);
+    if (!this.isDenied(joiner, allowed)) return allowed;
+    const message = `channel: subscribing to ${allowed.channel} is refused at the moment`;
+    throw new ProtocolError('SUBSCRIBE_PERMISSION_DENIED', message);
+  }
+
+  /** Whether a subscription is refused, or made with a token that was revoked. */
+  private isDenied(joiner: Joiner, { channel, terms }: AllowedSubscription): boolean {
+    const { identity, token } = terms;
+    const uids = [joiner.identity.uid, identity.uid];
+    if (this.denials.refusesSubscription(channel, joiner.id, uids)) return true;
+    return token !== undefined && this.denials.isRevoked(token);
   }
 
   private join(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
@@ -181,7 +206,7 @@ export class Joining {
    */
   private open(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
-    if (!channel.intake.isOpen || allowed.token?.singleUse === true || hasPast(request)) {
+    if (!channel.intake.isOpen || allowed.terms.token?.singleUse === true || hasPast(request)) {
       return this.openLater(joiner, channel, allowed, request);
     }
     return { channel, allowed, enter: () => undefined, giveUp: () => channel.release() };
@@ -194,6 +219,7 @@ export class Joining {
     request: JoinRequest,
   ): Promise<Entrance> {
     const { after, resumable } = request;
+    const { token } = allowed.terms;
     let takeMissed: (() => Missed) | undefined;
     let resumed: Resumed | undefined;
     const giveUp = () => {
@@ -204,7 +230,7 @@ export class Joining {
       await channel.intake.opened;
       if (after !== undefined) takeMissed = await this.collectMissed(joiner, channel, allowed, after);
       if (resumable !== undefined && hasPast(request)) resumed = await this.resumed(channel, allowed, resumable);
-      if (allowed.token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(allowed.token))) {
+      if (token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
       request.hasUsedToken = true;
@@ -285,11 +311,13 @@ export class Joining {
     }
     if (resumed === undefined) {
       joiner.subscriptions.add(subscription, welcome, missed?.seen);
+      if (this.isDenied(joiner, allowed)) return this.end(joiner, subscription, undefined);
       this.beginSnapshot(subscription);
       return;
     }
     joiner.subscriptions.register(subscription);
     welcome();
+    if (this.isDenied(joiner, allowed)) return this.end(joiner, subscription, undefined);
     this.replay(joiner, subscription, resumed, request.resumable?.point?.after);
   }
 

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ProtocolError } from '@hearth/protocol';
+import { type EndCode, ProtocolError } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
+import type { Subscription } from './subscription';
 import type { UmdHolder } from '../commands/umd-updates';
 import type { ClientSocket } from '../frames/client-socket';
 import { isSameSecret } from './credentials';
@@ -16,9 +17,16 @@ export interface OpenConnection extends UmdHolder {
   /** When it ends at the latest, ms since 1970. */
   readonly expiresAtMs: number;
   readonly subscriptionsCount: number;
+  /** Some of its subscriptions may have been made with tokens of their own. */
+  readonly hasSubscribeTokens: boolean;
+  /** Digest of its connect token. */
+  readonly tokenDigest: string;
   /** What time demands; called about twice a second. */
   sweep(nowMs: number): void;
-  close(code: number, reason: string): void;
+  /** @param error what a client is told that sees no close code */
+  close(code: number, reason: string, error?: EndCode): void;
+  /** Ends a subscription of it, as if it had asked for that. */
+  endSubscription(subscription: Subscription): void;
 }
 
 /** Small enough for an even spread, large enough not to matter. */

@@ -12,6 +12,7 @@ import {
   protocolErrorOf,
   utcSeconds,
   type ClientFrame,
+  type EndCode,
   type Identity,
 } from '@hearth/protocol';
 import type { Introduction } from '@hearth/wire';
@@ -30,6 +31,8 @@ import { Subscriptions } from './subscriptions';
 /** How a connection came about. */
 export interface Opening {
   readonly claims: Claims;
+  /** `tokenDigest` of the connect token. */
+  readonly tokenDigest: string;
   readonly sourceIp: string;
   readonly userAgent: string | undefined;
   /** What it asks for its auto-subscribed channels; `undefined` when it does not resume. */
@@ -119,6 +122,14 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     return this.subscriptions.get(channel);
   }
 
+  get tokenDigest(): string {
+    return this.opening.tokenDigest;
+  }
+
+  get hasSubscribeTokens(): boolean {
+    return this.subscriptions.hasTokens;
+  }
+
   get subscriptionsCount(): number {
     return this.subscriptions.count;
   }
@@ -169,12 +180,16 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   }
 
   /** Ends the connection from our side (websocket-protocol §8). */
-  close(code: number, reason: string): void {
+  close(code: number, reason: string, error?: EndCode): void {
     if (this.hasEnded) return;
-    this.socket.close(code, reason);
+    this.socket.close(code, reason, error);
     // The client's part of the closing must be read.
     if (this.isPaused) this.socket.resumeReading();
     this.end();
+  }
+
+  endSubscription(subscription: Subscription): void {
+    this.host.joining.end(this, subscription, undefined);
   }
 
   /** A client that reloads is better off than one that shows a false picture, but not all of them at once (resume §4). */

@@ -66,7 +66,7 @@ export function allowSubscription(name: string, requester: Requester, token: Cla
   if (isPresenceChannel(channel) && identity.uid === null) {
     throw new ProtocolError('PRESENCE_CHANNEL_USER_ID_REQUIRED', `channel: ${channel} needs a token with a uid`);
   }
-  return { channel, terms: { alias: aliasOf(channel, requester.connect, token), identity, grants }, token };
+  return { channel, terms: { alias: aliasOf(channel, requester.connect, token), identity, grants, token } };
 }
 
 /**

@@ -15,6 +15,8 @@ export interface SubscriptionTerms {
   readonly identity: Identity;
   /** What the connection may do in this channel while the subscription lasts (tokens-and-claims §5.3). */
   readonly grants: Grants;
+  /** Claims of the subscribe token. */
+  readonly token: Claims | undefined;
 }
 
 /** One connection's subscription to one channel. */
@@ -31,6 +33,8 @@ export class Subscription implements Subscriber {
   /** Its umd may be updated (channels-presence-storage §7). */
   identity: Identity;
   readonly grants: Grants;
+  /** Claims of the token that it was made with, when that was not the connection's. */
+  readonly token: Claims | undefined;
   /** Whether it counts in `subscriptionsCount` (channels-presence-storage §2.1). */
   readonly counted: boolean;
   /** Goes on after a hole, for one that asked for that (resume §4); any other has its connection ended. */
@@ -53,6 +57,7 @@ export class Subscription implements Subscriber {
     this.alias = terms.alias;
     this.identity = terms.identity;
     this.grants = terms.grants;
+    this.token = terms.token;
     this.counted = !terms.grants.omitFromSubCount(channel.name);
   }
 
@@ -92,9 +97,8 @@ export class Subscription implements Subscriber {
   }
 }
 
-/** A request to subscribe that the claims allow, with the token that must be used up when it succeeds. */
+/** A request to subscribe that the claims allow; a single-use token must be used up when it succeeds. */
 export interface AllowedSubscription {
   readonly channel: string;
   readonly terms: SubscriptionTerms;
-  readonly token: Claims | undefined;
 }

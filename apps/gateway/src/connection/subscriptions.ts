@@ -8,6 +8,8 @@ const NO_ALIASES: ReadonlyMap<string, string> = new Map();
 /** The subscriptions of one connection. Most have few, so nothing is made before it is needed. */
 export class Subscriptions {
   private byChannel: Map<string, Subscription> | undefined;
+  /** Some may have been made with tokens of their own. */
+  hasTokens = false;
   private realNames: Map<string, string> | undefined;
 
   constructor(
@@ -48,6 +50,7 @@ export class Subscriptions {
   register(subscription: Subscription): void {
     const { channel, alias, identity, subscribedAtMs } = subscription;
     channel.subscriptions.change(subscription.counted, 1);
+    if (subscription.token !== undefined) this.hasTokens = true;
     (this.byChannel ??= new Map()).set(channel.name, subscription);
     if (alias !== undefined) (this.realNames ??= new Map()).set(alias, channel.name);
     this.rights.entered(identity.uid, channel.intake, subscribedAtMs);

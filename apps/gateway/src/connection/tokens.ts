@@ -1,8 +1,9 @@
-import { installationNow } from '@hearth/timing';
-import { Claims, TokenUse, verifyToken } from '@hearth/claims';
+import { Claims, TokenError, TokenUse, verifyToken } from '@hearth/claims';
 import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
+import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
+import { Denials } from '../denials/denials';
 
 /** Checks of tokens that need the installation's keys and its memory of used tokens (tokens-and-claims §1, §2.1). */
 @Injectable()
@@ -10,14 +11,15 @@ export class Tokens {
   constructor(
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'tokenLeewaySeconds' | 'requireKid'>,
     private readonly database: Database,
+    private readonly denials: Denials,
   ) {}
 
   /**
-   * The claims of a token that may be used so; the binding to a connection is not checked here.
+   * The claims of a token that may be used so, and was not revoked; the binding to a connection is not checked here.
    *
    * @throws TokenError
    */
-  verify(token: string, use: TokenUse): Promise<Claims> {
+  async verify(token: string, use: TokenUse): Promise<Claims> {
     // Read at every use: keys change while the process runs.
     const { signingKeys, tokenAudience, tokenIssuer } = this.config.live.current;
     const settings = {
@@ -27,7 +29,9 @@ export class Tokens {
       leewaySeconds: this.config.tokenLeewaySeconds,
       requireKid: this.config.requireKid,
     };
-    return verifyToken(token, use, settings, installationNow());
+    const claims = await verifyToken(token, use, settings, installationNow());
+    if (this.denials.isRevoked(claims)) throw new TokenError('revoked', 'token was revoked');
+    return claims;
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { EndCode } from '@hearth/protocol';
 import type { FrameBatch } from './frame-batch';
 
 /** What arrives from a client; every call is made by the transport, in the order of arrival. */
@@ -45,8 +46,12 @@ export interface ClientSocket {
   pauseReading(): void;
   resumeReading(): void;
 
-  /** Ends the connection after what has been written (websocket-protocol §8). */
-  close(code: number, reason: string): void;
+  /**
+   * Ends the connection after what has been written (websocket-protocol §8).
+   *
+   * @param error what a client is told that sees no close code
+   */
+  close(code: number, reason: string, error?: EndCode): void;
   /** Ends the connection at once and drops what has not been sent. */
   terminate(): void;
 }

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { BlockList, isIP } from 'node:net';
+import { utcInstant } from '@hearth/protocol';
 import { blockList } from '@hearth/runtime';
 import type { AnswerOf, Ask, ChannelSummary, ConnectionFilter, Listed } from '@hearth/stream';
 import { SmallestItems, withinBytes } from '@hearth/wire';
@@ -98,8 +99,8 @@ function connectionJson(connection: OpenConnection): string {
     sourceIp: sourceIp ?? null,
     userAgent: userAgent ?? null,
     transport: socket.transport,
-    connectedAt: instant(connectedAtMs),
-    expiresAt: instant(expiresAtMs),
+    connectedAt: utcInstant(connectedAtMs),
+    expiresAt: utcInstant(expiresAtMs),
     jti: connect.jti ?? null,
     kid: connect.keyId ?? null,
     subscriptionsCount: connection.subscriptionsCount,
@@ -110,11 +111,6 @@ function connectionJson(connection: OpenConnection): string {
 
 function subscriptionJson({ channel, identity, alias, subscribedAtMs }: Subscription): string {
   const head = JSON.stringify({ channel: channel.name, uid: identity.uid });
-  const tail = JSON.stringify({ alias: alias ?? null, subscribedAt: instant(subscribedAtMs) });
+  const tail = JSON.stringify({ alias: alias ?? null, subscribedAt: utcInstant(subscribedAtMs) });
   return `${head.slice(0, -1)},"umd":${identity.umdJson},${tail.slice(1)}`;
-}
-
-/** RFC 3339, UTC. */
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

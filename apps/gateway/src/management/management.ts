@@ -1,6 +1,7 @@
 import { Logger, LOGGER } from '@hearth/runtime';
 import { answerManagement, ManagementHandlers, StreamConnection } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
+import { Enforcement } from '../denials/enforcement';
 import { GatewayLease } from '../gateway-lease';
 import { Listing } from './listing';
 
@@ -15,11 +16,13 @@ export class Management {
     private readonly lease: GatewayLease,
     @Inject(LOGGER) private readonly logger: Logger,
     listing: Listing,
+    enforcement: Enforcement,
   ) {
     this.handlers = {
       listConnections: (ask) => listing.connections(ask),
       listChannels: (ask) => listing.channels(ask),
       describeConnection: (ask) => listing.describe(ask),
+      deny: (ask) => enforcement.deny(ask),
     };
   }
 

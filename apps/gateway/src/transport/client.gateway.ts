@@ -2,6 +2,7 @@ import { OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { Connection, type Opening } from '../connection/connection';
 import { ConnectionHost } from '../connection/connection-host';
 import { newConnectionId } from '../connection/credentials';
+import { Denials } from '../denials/denials';
 import type { ClientSocket } from '../frames/client-socket';
 import { GatewayLease } from '../gateway-lease';
 
@@ -15,6 +16,7 @@ export class ClientGateway implements OnGatewayConnection<ClientSocket> {
   constructor(
     private readonly host: ConnectionHost,
     private readonly lease: GatewayLease,
+    private readonly denials: Denials,
   ) {}
 
   /**
@@ -24,6 +26,9 @@ export class ClientGateway implements OnGatewayConnection<ClientSocket> {
    */
   handleConnection(socket: ClientSocket, opening: Opening): void {
     const { registry } = this.host;
+    // Its token may have been denied while it was being used up.
+    const goodbye = this.denials.goodbyeFor(opening.claims, opening.tokenDigest);
+    if (goodbye !== undefined) return socket.close(goodbye.code, goodbye.reason, goodbye.error);
     const connection = new Connection(newConnectionId(this.lease.gatewayId), socket, opening, this.host);
     socket.receiver = connection;
     registry.add(connection);

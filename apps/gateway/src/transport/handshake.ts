@@ -1,11 +1,13 @@
-import { checkConnectBinding, Claims, TokenError } from '@hearth/claims';
+import { checkConnectBinding, TokenError } from '@hearth/claims';
 import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originMatcher, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
 import { ConnectionRegistry } from '../connection/connection-registry';
+import { tokenDigest } from '../connection/credentials';
 import { Tokens } from '../connection/tokens';
+import { Denials } from '../denials/denials';
 
 /** A client that has passed the handshake. */
 export interface Admission {
@@ -23,6 +25,7 @@ export class Handshake {
   constructor(
     private readonly connections: ConnectionRegistry,
     private readonly tokens: Tokens,
+    private readonly denials: Denials,
     private readonly metrics: Metrics,
     @Inject(CONFIG) config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -54,8 +57,8 @@ export class Handshake {
       const release = this.connections.reserve();
       try {
         this.checkOrigin(request.headers);
-        const claims = await this.connectClaims(token);
-        return { opening: { claims, ...this.originOf(request), resume: connectResume(resume) }, release };
+        const credentials = await this.checkToken(token);
+        return { opening: { ...credentials, ...this.originOf(request), resume: connectResume(resume) }, release };
       } catch (error) {
         release();
         throw error;
@@ -71,17 +74,21 @@ export class Handshake {
     throw new ProtocolError('UNAUTHORIZED', 'this origin may not connect', { status: 403 });
   }
 
-  private async connectClaims(token: unknown): Promise<Claims> {
+  private async checkToken(token: unknown): Promise<Pick<Opening, 'claims' | 'tokenDigest'>> {
     if (token === undefined || token === null || token === '') {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token is required');
     }
     if (typeof token !== 'string') throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token must be a string');
     const claims = await this.tokens.verify(token, 'connect');
     checkConnectBinding(claims);
+    const digest = tokenDigest(token);
+    if (this.denials.goodbyeFor(claims, digest) !== undefined) {
+      throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this token is refused at the moment', { status: 403 });
+    }
     if (!(await this.tokens.consume(claims))) {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this single-use token has been used', { status: 403 });
     }
-    return claims;
+    return { claims, tokenDigest: digest };
   }
 
   private refusal(error: unknown): ProtocolError {
@@ -95,5 +102,6 @@ export class Handshake {
 
 function asProtocolError(error: unknown): ProtocolError {
   if (!(error instanceof TokenError)) return protocolErrorOf(error);
-  return new ProtocolError('INVALID_CONNECT_TOKEN', error.message, { status: error.status });
+  const reason = error.reason === 'revoked' ? error.reason : undefined;
+  return new ProtocolError('INVALID_CONNECT_TOKEN', error.message, { status: error.status, reason });
 }

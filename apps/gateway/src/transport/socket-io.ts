@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { protocolErrorOf } from '@hearth/protocol';
+import { type EndCode, errorFrame, protocolErrorOf } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
 import { originMatcher } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
@@ -83,8 +83,9 @@ class SocketIoClient implements ClientSocket {
    * Ends the transport rather than the namespace: a Socket.IO client whose namespace the server has ended stays away for
    * good, one whose transport is gone comes back by itself, as native clients do.
    */
-  close(): void {
+  close(_code?: number, reason = '', error?: EndCode): void {
     if (this.isClosing) return;
+    if (error !== undefined) this.send(errorFrame(error, reason, undefined));
     this.isClosing = true;
     this.session.close();
     setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref();
@@ -243,8 +244,8 @@ function decoderOf({ client }: ServerSocket): Decoder {
   return (client as unknown as { decoder: Decoder }).decoder;
 }
 
-/** What the client's `connect_error` listener gets: `err.data` is `{code, message}`. */
+/** What the client's `connect_error` listener gets: `err.data` is `{code, message}`, with a `reason` where there is one. */
 function connectError(error: unknown): Error {
-  const { code, message } = protocolErrorOf(error);
-  return Object.assign(new Error(message), { data: { code, message } });
+  const { code, message, reason } = protocolErrorOf(error);
+  return Object.assign(new Error(message), { data: { code, message, reason } });
 }

@@ -2,7 +2,6 @@ import { ProtocolError } from '@hearth/protocol';
 import { Database, liveGateways } from '@hearth/store';
 import {
   AnswerOf,
-  Answers,
   Ask,
   askGateway,
   askGateways,
@@ -21,15 +20,9 @@ export class Gateways {
     private readonly database: Database,
   ) {}
 
-  /**
-   * Asks all of them; `complete` says whether every one with a live lease has answered within 1 s. What was committed
-   * before is known to those that are not asked: they begin later, and read it then.
-   */
-  async ask<Operation extends ManagementOperation>(
-    operation: Operation,
-    ask: Ask<Operation>,
-  ): Promise<Answers<AnswerOf<Operation>>> {
-    return askGateways(this.stream, await liveGateways(this.database.db), operation, ask);
+  /** For one request, in which all gateways are asked once or several times. */
+  rollCall(): RollCall {
+    return new RollCall(this.stream, this.database);
   }
 
   /**
@@ -49,6 +42,34 @@ export class Gateways {
     if (answer !== undefined) return answer;
     const isLive = (await liveGateways(this.database.db)).includes(gatewayId);
     throw isLive ? new StreamUnavailableError('the gateway did not answer') : noConnection();
+  }
+}
+
+/** Whether all gateways with a live lease take part in a request. One that was silent once is not waited for again. */
+export class RollCall {
+  private readonly silent = new Set<number>();
+
+  constructor(
+    private readonly stream: StreamConnection,
+    private readonly database: Database,
+  ) {}
+
+  get complete(): boolean {
+    return this.silent.size === 0;
+  }
+
+  /**
+   * Asks all gateways, each of which has 1 s. What was committed before is known to those that are not asked: they begin
+   * later, and read it then.
+   */
+  async ask<Operation extends ManagementOperation>(
+    operation: Operation,
+    ask: Ask<Operation>,
+  ): Promise<readonly AnswerOf<Operation>[]> {
+    const expected = (await liveGateways(this.database.db)).filter((id) => !this.silent.has(id));
+    const { answers, silent } = await askGateways(this.stream, expected, operation, ask);
+    for (const id of silent) this.silent.add(id);
+    return answers;
   }
 }
 

@@ -41,6 +41,19 @@ export function noQuery(query: Query): void {
   refuseUnknown(query, []);
 }
 
+/**
+ * For calls that are no lists.
+ *
+ * @throws ProtocolError naming the first offending parameter
+ */
+export function textParameters<Name extends string>(
+  query: Query,
+  names: readonly Name[],
+): Readonly<Partial<Record<Name, string>>> {
+  refuseUnknown(query, names);
+  return Object.fromEntries(names.map((name) => [name, textOf(query, name)])) as Partial<Record<Name, string>>;
+}
+
 /** @throws ProtocolError `UNKNOWN_FIELD` naming a member that is not among the known ones */
 export function refuseUnknown(members: Query, known: readonly string[]): void {
   const unknown = Object.keys(members).find((name) => !known.includes(name));

@@ -1,4 +1,4 @@
-import { isPresenceChannel, ProtocolError, STORAGE_SET_EVENT } from '@hearth/protocol';
+import { isPresenceChannel, ProtocolError, STORAGE_SET_EVENT, utcInstant } from '@hearth/protocol';
 import { CONFIG, HearthConfig } from '@hearth/runtime';
 import { countMembers, Database, findSchedule, listSchedules, ParkedSchedule } from '@hearth/store';
 import { ChannelSummary, IngestPublisher, Listed } from '@hearth/stream';
@@ -27,11 +27,12 @@ export class ListsController {
   @Get('connections')
   async connections(@Query() parameters: Parameters): Promise<string> {
     const query = connectionsQuery(parameters);
-    const { answers, complete } = await this.gateways.ask('listConnections', query);
+    const rollCall = this.gateways.rollCall();
+    const answers = await rollCall.ask('listConnections', query);
     const parts = answers.map(({ part }) => part);
     const { items, next } = mergeParts(parts, keyOf, query.limit);
     const total = answers.reduce((sum, answer) => sum + answer.total, 0);
-    return list('connections', items, { total, next, complete });
+    return list('connections', items, { total, next, complete: rollCall.complete });
   }
 
   @Get('connections/:id')
@@ -51,14 +52,15 @@ export class ListsController {
   @Get('channels')
   async channels(@Query() parameters: Parameters): Promise<object> {
     const query = channelsQuery(parameters);
-    const { answers, complete } = await this.gateways.ask('listChannels', query);
-    const { items, next } = mergeParts(answers, nameOf, query.limit, sumOf);
+    const rollCall = this.gateways.rollCall();
+    const parts = await rollCall.ask('listChannels', query);
+    const { items, next } = mergeParts(parts, nameOf, query.limit, sumOf);
     const presence = items.map(nameOf).filter(isPresenceChannel);
     const members = await countMembers(this.database.db, presence);
     const channels = items.map((channel) =>
       isPresenceChannel(channel.name) ? { ...channel, membersCount: members.get(channel.name) ?? 0 } : channel,
     );
-    return { channels, next, complete };
+    return { channels, next, complete: rollCall.complete };
   }
 
   @Get('schedules')
@@ -97,7 +99,7 @@ export class ListsController {
       scheduleArn: scheduleArn(this.config, scheduleId),
       channel,
       event,
-      at: new Date(dueMs).toISOString(),
+      at: utcInstant(dueMs),
       trigger,
       uid: meta === undefined ? null : (JSON.parse(meta) as { uid: string | null }).uid,
       key,

@@ -1,0 +1,92 @@
+import { utcInstant } from '@hearth/protocol';
+import { Database, putDenials } from '@hearth/store';
+import type { Denial, Farewell } from '@hearth/wire';
+import { Injectable } from '@nestjs/common';
+import type { ClosingRequest } from './closing-request';
+import { Gateways, RollCall } from './gateways';
+
+export interface ClosingOutcome {
+  readonly disconnected: number;
+  readonly unsubscribed: number;
+  /** Every gateway with a live lease has done it, and refuses what is to be refused. */
+  readonly complete: boolean;
+  readonly refusedUntil: string | null;
+}
+
+/** Denials in one message to the gateways: some 100 KB with the longest reasons. */
+const TOLD_AT_ONCE = 500;
+
+/** Sends clients away, and keeps them away (management-api §3). What is refused is kept before anybody is told. */
+@Injectable()
+export class Closing {
+  constructor(
+    private readonly gateways: Gateways,
+    private readonly database: Database,
+  ) {}
+
+  async close({ target, farewell, refuseForMs }: ClosingRequest): Promise<ClosingOutcome> {
+    const rollCall = this.gateways.rollCall();
+    const now: Denial = { ...target, endsInMs: refuseForMs, sinceMs: Date.now(), farewell };
+    const isOfTokens = target.kind === 'connection' || target.kind === 'channel';
+    if (refuseForMs === 0) return outcomeOf(await this.tell(rollCall, [now]), rollCall, undefined);
+    if (isOfTokens) return this.closeAndRefuseTokens(rollCall, now, farewell, refuseForMs);
+    const stored = await putDenials(this.database.db, [{ ...target, endsInMs: refuseForMs, farewell }]);
+    return outcomeOf(await this.tell(rollCall, stored, stored[0]?.version), rollCall, stored[0]?.endsMs);
+  }
+
+  /**
+   * Closes until there is nobody left to close: whoever was quick enough to come back before its token was refused
+   * everywhere goes with the next round.
+   */
+  private async closeAndRefuseTokens(
+    rollCall: RollCall,
+    denial: Denial,
+    { reason, reconnect }: Farewell,
+    refuseForMs: number,
+  ): Promise<ClosingOutcome> {
+    const farewell = { reason, reconnect, except: [] };
+    let [disconnected, refusedUntilMs] = [0, undefined as number | undefined];
+    for (;;) {
+      const closed = await this.tell(rollCall, [denial]);
+      disconnected += closed.disconnected;
+      if (closed.tokens.size === 0) return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
+      const tokens = [...closed.tokens];
+      for (let from = 0; from < tokens.length; from += TOLD_AT_ONCE) {
+        const refused = tokens.slice(from, from + TOLD_AT_ONCE).map((digest) => {
+          return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, farewell } as const;
+        });
+        const stored = await putDenials(this.database.db, refused);
+        await this.tell(rollCall, stored, stored[0]?.version);
+        refusedUntilMs = Math.max(refusedUntilMs ?? 0, stored[0]?.endsMs ?? 0);
+      }
+    }
+  }
+
+  /**
+   * Tells all gateways, and again those of them that could not do all of it at once.
+   *
+   * @param version that the denials have in Postgres, if they are kept there
+   */
+  private async tell(rollCall: RollCall, denials: readonly Denial[], version?: number) {
+    const tokens = new Set<string>();
+    let [disconnected, unsubscribed] = [0, 0];
+    for (;;) {
+      const answers = await rollCall.ask('deny', { denials, version });
+      for (const answer of answers) {
+        disconnected += answer.disconnected;
+        unsubscribed += answer.unsubscribed;
+        for (const token of answer.tokens) tokens.add(token);
+      }
+      if (!answers.some(({ more }) => more)) return { disconnected, unsubscribed, tokens };
+    }
+  }
+}
+
+function outcomeOf(
+  { disconnected, unsubscribed }: { readonly disconnected: number; readonly unsubscribed: number },
+  { complete }: RollCall,
+  refusedUntilMs: number | null | undefined,
+): ClosingOutcome {
+  const refusedUntil = refusedUntilMs == null ? null : utcInstant(refusedUntilMs);
+  return { disconnected, unsubscribed, complete, refusedUntil };
+}

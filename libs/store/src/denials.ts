@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto';
+import { type Denial, type DenialTarget, type Farewell, REVOKED } from '@hearth/wire';
+import { ulid } from 'ulid';
+import { prepared } from './prepared';
+import type { Db } from './db';
+
+/** Denials as they are kept (management-api §3, §4). All times are the database's. */
+
+export type StoredDenial = Denial & {
+  /** ULID. */
+  readonly id: string;
+  readonly version: number;
+  /** Ms since 1970. */
+  readonly createdMs: number;
+  /** Ms since 1970; `null`: until it is taken back. */
+  readonly endsMs: number | null;
+  /** Of a revocation, for people. */
+  readonly reason: string | null;
+};
+
+/** What is to be kept; what is denied already gets the later of both ends. */
+export type NewDenial = DenialTarget & {
+  /** Ms from now; `null`: until it is taken back. */
+  readonly endsInMs: number | null;
+  /** Of `revokedUser`: Unix ms. */
+  readonly issuedBeforeMs?: number;
+  readonly reason?: string;
+  /** Of refusals. */
+  readonly farewell?: Farewell;
+};
+
+interface Row {
+  readonly id: string;
+  readonly kind: DenialTarget['kind'];
+  readonly names: string;
+  readonly version: number;
+  readonly endsInMs: number | null;
+  readonly endsMs: number | null;
+  readonly sinceMs: number;
+  readonly createdMs: number;
+  readonly issuedBeforeMs: number | null;
+  readonly reason: string | null;
+  readonly farewell: string | null;
+}
+
+/** For how long one that has ended is kept, so that every gateway hears of it. */
+const TOLD_FOR = "interval '1 hour'";
+/** Rows that have ended and are deleted beside one that is made. */
+const DELETED_AT_ONCE = 1_000;
+
+const msOf = (interval: string): string => `floor(extract(epoch from ${interval}) * 1000)::int8`;
+const COLUMNS = `id, kind, names, version, ${msOf('ends_at - now()')} as "endsInMs", ${msOf('ends_at')} as "endsMs",
+  ${msOf('since')} as "sinceMs", ${msOf('created_at')} as "createdMs", issued_before_ms as "issuedBeforeMs", reason, farewell`;
+const IN_FORCE = '(ends_at is null or ends_at > now())';
+
+const put = prepared<Row>(
+  'put_denials',
+  `with next as (update denial_version set version = version + 1 returning version)
+   insert into denial as d (id, kind, names, target_digest, version, ends_at, issued_before_ms, reason, farewell)
+   select k.id, k.kind, k.names, decode(k.digest, 'base64'), next.version,
+          now() + k."endsInMs" * interval '1 millisecond', k."issuedBeforeMs", k.reason, k.farewell
+     from next, json_to_recordset($1::json) as k (id text, kind text, names text, digest text, "endsInMs" float8,
+          "issuedBeforeMs" int8, reason text, farewell text)
+   on conflict (target_digest) do update set
+     id = case when d.ends_at <= now() then excluded.id else d.id end,
+     created_at = case when d.ends_at <= now() then excluded.created_at else d.created_at end,
+     issued_before_ms = case when d.ends_at <= now() then excluded.issued_before_ms
+                             else greatest(d.issued_before_ms, excluded.issued_before_ms) end,
+     ends_at = case when d.ends_at is null or excluded.ends_at is null then null
+                    else greatest(d.ends_at, excluded.ends_at) end,
+     ends_with_token = d.ends_with_token and d.ends_at > now(),
+     reason = coalesce(excluded.reason, case when d.ends_at <= now() then null else d.reason end),
+     since = excluded.since, version = excluded.version, farewell = excluded.farewell
+   returning ${COLUMNS}`,
+);
+const forget = prepared(
+  'forget_denials',
+  `delete from denial where id = any (array(
+     select id from denial where ends_at < now() - ${TOLD_FOR} order by ends_at limit ${DELETED_AT_ONCE}))`,
+);
+const current = prepared<{ version: number }>('denial_version', 'select version from denial_version');
+const changed = prepared<Row>(
+  'changed_denials',
+  `select ${COLUMNS} from denial where version > $1 and ($2 or ${IN_FORCE})
+    order by version fetch first 10000 rows with ties`,
+);
+
+/**
+ * Keeps denials, all of one version.
+ *
+ * @param denials no two of one target
+ */
+export async function putDenials(db: Db, denials: readonly NewDenial[]): Promise<StoredDenial[]> {
+  const rows = denials.map(({ farewell, ...denial }) => ({
+    ...denial,
+    id: ulid(),
+    names: JSON.stringify(denial.names),
+    digest: digestOf(denial).toString('base64'),
+    farewell: farewell && JSON.stringify(farewell),
+  }));
+  const stored = await put(db, [JSON.stringify(rows)]);
+  await forget(db, []);
+  return stored.map(denialOf);
+}
+
+/** Grows with every change. */
+export async function denialVersion(db: Db): Promise<number> {
+  return (await current(db, []))[0]?.version ?? 0;
+}
+
+/**
+ * Up to some 10,000 that changed after a version, in the order of versions; all of a version at once.
+ *
+ * @param withEnded also those that have ended
+ */
+export async function changedDenials(db: Db, after: number, withEnded: boolean): Promise<StoredDenial[]> {
+  return (await changed(db, [after, withEnded])).map(denialOf);
+}
+
+function digestOf({ kind, names }: DenialTarget): Buffer {
+  return hash('sha256', JSON.stringify([kind, ...names]), 'buffer');
+}
+
+function denialOf({ names, issuedBeforeMs, endsInMs, farewell, ...row }: Row): StoredDenial {
+  return {
+    ...row,
+    names: JSON.parse(names) as never,
+    // Ended a moment ago is ended, too.
+    endsInMs: endsInMs === null ? null : endsInMs > 0 ? endsInMs : -1,
+    issuedBefore: issuedBeforeMs === null ? undefined : issuedBeforeMs / 1_000,
+    farewell: farewell === null ? REVOKED : (JSON.parse(farewell) as Farewell),
+  };
+}
