@@ -1,5 +1,5 @@
 import { installationNow } from '@hearth/timing';
-import { CONFIG, HearthConfig, LiveSettings } from '@hearth/runtime';
+import { CONFIG, HearthConfig, LiveSettings, targetAsSent } from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
@@ -28,7 +28,8 @@ export class AwsSignatures {
    */
   checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): (body: Buffer) => void {
     const { awsAccessKeys } = this.live.current;
-    const signed = readSignedRequest(request);
+    const { method, rawHeaders } = request;
+    const signed = readSignedRequest({ method, url: targetAsSent(request), rawHeaders });
     const secret = awsAccessKeys === 'off' ? undefined : awsAccessKeys.get(signed.accessKeyId);
     if (secret === undefined) {
       throw new SignatureError('UnrecognizedClientException', 'the access key is not known here');

@@ -11,6 +11,7 @@ export { SINGLE_SERVICES, type ServiceName, type Variable } from './config/varia
 export type { Environment } from './config/environment';
 export { withInstallationKeys, type GeneratedKeys } from './config/installation-keys';
 export { createHttpApp, listen, rawBody } from './http/http-app';
+export { targetAsSent } from './http/upgradable-request';
 export { readBody } from './http/http-body';
 export { sendError } from './http/http-errors';
 export { InvariantBroken } from './invariants';

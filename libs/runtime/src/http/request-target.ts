@@ -8,12 +8,17 @@
 export function normalTarget(target: string): string {
   // Nearly always there is nothing to do.
   if (target.charCodeAt(0) === SLASH && !target.includes('//') && !target.includes('%')) return target;
-  const local = target.replace(/^https?:\/\/[^/?#]*/i, '');
+  const local = originForm(target);
   if (local.length < target.length && !local.startsWith('/')) return normalTarget(`/${local}`);
   if (!local.startsWith('/')) return target;
   const question = local.indexOf('?');
   const path = question < 0 ? local : local.slice(0, question);
   return normalPath(path) + (question < 0 ? '' : local.slice(question));
+}
+
+/** A target without the scheme and the host that proxies send, and otherwise as it was sent. */
+export function originForm(target: string): string {
+  return target.replace(/^https?:\/\/[^/?#]*/i, '');
 }
 
 const SLASH = 0x2f;

@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { normalTarget } from './request-target';
+import { normalTarget, originForm } from './request-target';
 
 /** `Upgrade: websocket`, alone or as one of several offers. */
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
@@ -41,6 +41,12 @@ export class UpgradableRequest extends IncomingMessage {
 
 interface HasTarget {
   target?: string;
+  sentTarget?: string;
+}
+
+/** Path and query as the client wrote them: what a signature was made of. */
+export function targetAsSent(request: IncomingMessage & HasTarget): string {
+  return originForm(request.sentTarget ?? request.url ?? '');
 }
 
 // Node sets it to what the request line says. Whoever compares paths, at whatever door, sees one form of each. An accessor of
@@ -51,5 +57,6 @@ Object.defineProperty(UpgradableRequest.prototype, 'url', {
   },
   set(this: HasTarget, target: string) {
     this.target = normalTarget(target);
+    this.sentTarget = target;
   },
 });
