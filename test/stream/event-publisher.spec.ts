@@ -110,7 +110,8 @@ it('keeps the last 100,000 events while there is no stream, and sends them when 
   expect(waiting).toBeLessThanOrEqual(100_000);
   expect(waiting).toBeGreaterThan(98_000);
   expect(dropped).toBe(published - waiting);
-  await eventually(() => expect(lines[0]).toMatch(/EVENTS takes no events: replicas > 1 not supported/));
+  // On a busy machine "it does not confirm in time" may stand before it.
+  await eventually(() => expect(lines.at(-1)).toMatch(/EVENTS takes no events: replicas > 1 not supported/));
   await addStream();
   // As long as it goes on: how fast a machine is, the benchmark says.
   for (let before = Infinity; waiting > 0;) {
@@ -119,7 +120,8 @@ it('keeps the last 100,000 events while there is no stream, and sends them when 
     before = waiting;
   }
   expect(await stored()).toEqual({ messages: published - dropped, first: dropped, last: published - 1 });
-  expect(lines).toEqual([lines[0], 'the events stream EVENTS takes events again']);
+  expect(lines.filter((line) => !line.includes('takes no events'))).toEqual([lines.at(-1)]);
+  expect(lines.at(-1)).toBe('the events stream EVENTS takes events again');
 });
 
 it('keeps at most 256 MiB of them, and tells what is lost at the end', () => {

@@ -27,6 +27,8 @@ const PATIENCE_MS = 2_000;
 const CONFIRM_WITHIN_MS = 10_000;
 const RETRY_MS = 500;
 const COMPLAIN_EVERY_MS = 60_000;
+/** Said when nothing better is known: a reason that comes later is told as well. */
+const TOO_LATE = 'it does not confirm in time';
 /** Longest that the end of the process waits for a stream that was behind. */
 const SETTLE_MS = 2_000;
 
@@ -84,6 +86,7 @@ export class EventPublisher {
   private isRefused = false;
   private isBehind = false;
   private complainedAt = -Infinity;
+  private complainedOf = '';
   private connectedAt = 0;
   private running: Promise<void> | undefined;
   private isClosed = false;
@@ -271,13 +274,15 @@ export class EventPublisher {
 
   private fallBehindWhenLate(): void {
     const isLate = this.isLate() || this.askers.length > 0;
-    if (this.isConnected && isLate) this.fallBehind('it does not confirm in time');
+    if (this.isConnected && isLate) this.fallBehind(TOO_LATE);
   }
 
   private fallBehind(why: string): void {
     const now = performance.now();
-    if (now - this.complainedAt >= COMPLAIN_EVERY_MS) {
+    const isKnownNow = this.complainedOf === TOO_LATE && why !== TOO_LATE;
+    if (isKnownNow || now - this.complainedAt >= COMPLAIN_EVERY_MS) {
       this.complainedAt = now;
+      this.complainedOf = why;
       this.report.log.warn(
         `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.waiting.length} wait`,
       );
