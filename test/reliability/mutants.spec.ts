@@ -32,7 +32,7 @@ it('gateways that drop one of 10,000 messages, and send one of 10,000 twice', as
 
 it('gateways that swap two of 10,000 messages, and skip a permission check', async () => {
   const { offences, leaks } = await foundOn('swap', 'permission');
-  // Whoever leaves between the two and comes back behind the later one has lost the earlier one, too.
+  // Where one of the two is the sender's own, which it must not get, the swap gives it that one for the other: lost, leaked.
   expect(offences).toContain('inverted');
   expect(leaks).toBeGreaterThan(0);
 });
