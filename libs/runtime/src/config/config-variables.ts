@@ -1,6 +1,6 @@
-import { SIGNING_METHODS } from '@hearth/claims';
-import { BACKEND_EVENT_TYPES } from '@hearth/wire';
+import { EVENT_VARIABLES } from './event-variables';
 import { MANAGEMENT_VARIABLES } from './management-variables';
+import { TOKEN_VARIABLES } from './token-variables';
 import { optional, readBy, SINGLE_SERVICES, variable, type Variable } from './variable';
 import {
   accessKeys,
@@ -19,7 +19,6 @@ import {
   readableFile,
   text,
   url,
-  webhookSecrets,
   type Kind,
 } from './variable-kinds';
 
@@ -27,8 +26,7 @@ const HTTP = ['publish-api', 'gateway', 'history'] as const;
 /** Whoever starts may be the one to create the streams. */
 const STREAM = ['publish-api', 'sequencer', 'gateway'] as const;
 
-const METHODS = choice(...SIGNING_METHODS);
-/** A month: far above anything useful, and small enough for every timer (2^31 ms is 24.8 days) to be checked against. */
+/** Seconds of a day. Times end at 7 days, far above anything useful and below what a timer takes (2^31 ms, 24.8 days). */
 const DAY = 86_400;
 /** 1 TiB, for limits of streams on disk. */
 const TEBIBYTE = 1_099_511_627_776;
@@ -38,47 +36,8 @@ const TEBIBYTE = 1_099_511_627_776;
  * Parsing, the table in `docs/configuration.md` (compared by a spec) and the choice of what may be shown all come from here.
  */
 export const VARIABLES = {
+  ...TOKEN_VARIABLES,
   ...readBy(['gateway'], {
-    signingKey1Method: variable('HEARTH_SIGNING_KEY_1_METHOD', METHODS, 'HS256', {
-      meaning: 'Algorithm of the first signing key of connect and subscribe tokens.',
-      marks: ['reload'],
-    }),
-    signingKey1Id: optional('HEARTH_SIGNING_KEY_1_ID', text(), {
-      meaning: 'Expected `kid` of the first key; unset accepts any.',
-      marks: ['reload'],
-    }),
-    signingKey1Encoded: optional('HEARTH_SIGNING_KEY_1_ENCODED', text('a Base64 secret or a PEM public key'), {
-      defaultNote: 'generated',
-      meaning:
-        'First signing key: secret in Base64 for HS methods, else PEM, also in Base64. No key at all: no token is valid.',
-      marks: ['secret', 'reload'],
-    }),
-    signingKey2Method: variable('HEARTH_SIGNING_KEY_2_METHOD', METHODS, 'HS256', {
-      meaning: 'Algorithm of the second signing key (for rotation).',
-      marks: ['reload'],
-    }),
-    signingKey2Id: optional('HEARTH_SIGNING_KEY_2_ID', text(), {
-      meaning: 'Expected `kid` of the second key; unset accepts any.',
-      marks: ['reload'],
-    }),
-    signingKey2Encoded: optional('HEARTH_SIGNING_KEY_2_ENCODED', text('a Base64 secret or a PEM public key'), {
-      meaning: 'Second signing key.',
-      marks: ['secret', 'reload'],
-    }),
-    tokenAudience: optional('HEARTH_TOKEN_AUDIENCE', text(), {
-      meaning: 'Required `aud` of tokens; unset = not checked.',
-      marks: ['reload'],
-    }),
-    tokenIssuer: optional('HEARTH_TOKEN_ISSUER', text(), {
-      meaning: 'Required `iss` of tokens; unset = not checked.',
-      marks: ['reload'],
-    }),
-    tokenLeewaySeconds: variable('HEARTH_TOKEN_LEEWAY_SECONDS', integer(0, 3_600), '0', {
-      meaning: 'Tolerance for `exp` and `nbf`.',
-    }),
-    requireKid: variable('HEARTH_REQUIRE_KID', flag(), 'false', {
-      meaning: 'Refuse tokens without `kid` when the signing key has an ID.',
-    }),
     wsPaths: variable(
       'HEARTH_WS_PATHS',
       listOf(
@@ -250,60 +209,7 @@ export const VARIABLES = {
       meaning: 'Value of `metadata.hotsockVersion`.',
     }),
   }),
-  ...readBy([...STREAM, 'webhooks'], {
-    eventsStream: variable(
-      'HEARTH_EVENTS_STREAM',
-      pattern(/^[\w-]{1,255}$/, 'letters, digits, - and _, at most 255'),
-      'HEARTH_EVENTS',
-      { meaning: 'JetStream stream of the pub/sub events.' },
-    ),
-    eventsSubjectPrefix: variable(
-      'HEARTH_EVENTS_SUBJECT_PREFIX',
-      pattern(/^[\w-]+(\.[\w-]+)*$/, 'a NATS subject without wildcards'),
-      'hearth.events.v1',
-      { meaning: 'First part of the subjects of pub/sub events.' },
-    ),
-    eventsMaxAgeSeconds: variable('HEARTH_EVENTS_MAX_AGE_SECONDS', integer(0, 3_650 * DAY), '604800', {
-      meaning: 'How long the events stream keeps an event; `0` = no limit.',
-    }),
-    eventsMaxBytes: variable('HEARTH_EVENTS_MAX_BYTES', integer(-1, TEBIBYTE), '-1', {
-      meaning: 'Size of the events stream; `-1` = no limit.',
-    }),
-    eventsReplicas: variable('HEARTH_EVENTS_REPLICAS', integer(1, 5), '1', {
-      meaning: 'Copies of the events stream in a NATS cluster.',
-    }),
-  }),
-  ...readBy(['webhooks'], {
-    webhookUrls: variable(
-      'HEARTH_WEBHOOK_URLS',
-      listOf((one) => hasScheme(one, ['http', 'https']), 'a comma-separated list of http:// or https:// URLs'),
-      '',
-      { meaning: 'URLs that get the pub/sub events as webhooks. See `docs/webhooks.md`.', marks: ['secret'] },
-    ),
-    webhookSecrets: variable('HEARTH_WEBHOOK_SECRETS', webhookSecrets(), '', {
-      meaning: 'What webhooks are signed with, each with every secret; several for a rotation. Needed with URLs.',
-      marks: ['secret', 'reload'],
-    }),
-    webhookTypes: variable(
-      'HEARTH_WEBHOOK_TYPES',
-      listOf(
-        (type) => BACKEND_EVENT_TYPES.includes(type),
-        'a comma-separated list of event types such as hotsock.messagePublished',
-      ),
-      '',
-      { meaning: 'Types of events that are sent as webhooks; unset = all.' },
-    ),
-    webhookAllowPrivate: variable('HEARTH_WEBHOOK_ALLOW_PRIVATE', flag(), 'false', {
-      meaning: 'Send webhooks to private, loopback and link-local addresses, too.',
-    }),
-    webhookTimeoutMs: variable('HEARTH_WEBHOOK_TIMEOUT_MS', integer(100, 120_000), '15000', {
-      meaning: 'Time for one attempt, from the look-up of the name to the answer.',
-    }),
-    webhookMaxAttempts: variable('HEARTH_WEBHOOK_MAX_ATTEMPTS', integer(1, 10_000), '150', {
-      meaning:
-        'Attempts before an event becomes a dead letter, after 1 s, 2 s, 4 s … 10 minutes; 150 take about a day.',
-    }),
-  }),
+  ...EVENT_VARIABLES,
   ...readBy(['sequencer'], {
     // A record holds the list twice and must fit into a message of NATS (8 MB).
     presenceMaxBytes: variable('HEARTH_PRESENCE_MAX_BYTES', integer(1_024, 3_145_728), '102400', {
