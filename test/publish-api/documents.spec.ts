@@ -1,4 +1,5 @@
-import { errorOf, post, startAll } from './publish-api';
+import { AppProcess } from '../support/process';
+import { Answer, errorOf, post, startAll, startPublishApi } from './publish-api';
 
 let all: Awaited<ReturnType<typeof startAll>>;
 
@@ -151,5 +152,69 @@ describe('what a message document may hold (publish-api §3, §12.2, §12.7)', (
     ['INVALID_STORE', 'store before the schedule', { ...base, store: 1.5, scheduleExpression: 'x' }],
   ])('reports %s first: %s', async (first, _, document) => {
     expect(errorOf(await post(all.url, document)).code).toBe(first);
+  });
+});
+
+describe('members of a message that are not known (publish-api §3.2)', () => {
+  const warningOf = ({ headers }: Answer) => headers.get('hearth-warning');
+  let strict: AppProcess;
+
+  beforeAll(async () => {
+    strict = await startPublishApi(all.nats, { HEARTH_UNKNOWN_FIELDS: 'refuse' });
+  });
+  afterAll(() => strict?.stop());
+
+  const counted = async () =>
+    (await (await fetch(`http://127.0.0.1:${all.app.adminPort}/metrics`)).text())
+      .split('\n')
+      .filter((line) => line.startsWith('hearth_unknown_fields_total{'));
+
+  it('are told in a header, with the name that is meant, and counted', async () => {
+    const before = await counted();
+    const answer = await post(all.url, { ...base, channel: 'told', deduplicationID: 'x', ['a"b\u00f1']: [{}] });
+    expect([answer.status, answer.text]).toEqual([202, '{"channel":"told","event":"e"}']);
+    expect(warningOf(answer)).toBe(
+      'unknown-field;name="deduplicationID";nearest="deduplicationId", unknown-field;name="a\\"b%C3%B1"',
+    );
+    expect((await all.queue.of('told')).map(({ deduplicationId }) => deduplicationId)).toEqual([undefined]);
+    const batch = await post(`${all.url}/batch`, [base, { ...base, a: 1, b: 1 }, { ...base, c: 1, Store: 1 }]);
+    expect(warningOf(batch)).toBe(
+      'unknown-field;name="a";index=1, unknown-field;name="b";index=1, unknown-field;name="c";index=2, unknown-field;more=1',
+    );
+    const total = (lines: string[], route: string) =>
+      Number(lines.find((line) => line.includes(`"${route}"`))?.split(' ')[1] ?? 0);
+    const after = await counted();
+    expect(total(after, 'publish') - total(before, 'publish')).toBe(2);
+    expect(total(after, 'batch') - total(before, 'batch')).toBe(4);
+  });
+
+  it('are not told of where there are none, or are null', async () => {
+    for (const more of [{}, { data: { x: 1 }, store: null }, { deduplication_id: null }]) {
+      expect(warningOf(await post(all.url, { ...base, ...more }))).toBeNull();
+      expect(warningOf(await post(`${all.url}/batch`, [{ ...base, ...more }]))).toBeNull();
+    }
+  });
+
+  it('cost a short header, however many and however long they are', async () => {
+    const many = Object.fromEntries(Array.from({ length: 8_000 }, (_, n) => [`deduplicationI${n}`, 1]));
+    const long = warningOf(await post(all.url, { ...base, ['é'.repeat(20_000)]: 1, ...many }));
+    expect(long).toMatch(/more=7998$/);
+    expect(long?.length).toBeLessThan(1_000);
+  });
+
+  it('are refused where that is set, before anything else is said of the document', async () => {
+    const url = `${strict.httpUrl}/publish`;
+    const one = await post(url, { chanel: 'refused', event: 5 });
+    expect([one.status, errorOf(one)]).toEqual([
+      400,
+      { code: 'UNKNOWN_FIELD', message: 'chanel is not known; did you mean channel?' },
+    ]);
+    const refused = { ...base, channel: 'refused' };
+    const batch = await post(`${url}/batch`, [refused, { ...refused, ttl: 5 }, { ...refused, x: 1 }]);
+    expect([batch.status, errorOf(batch)]).toMatchObject([400, { code: 'UNKNOWN_FIELD', index: 1 }]);
+    expect(errorOf(batch).message).toMatch(/^ttl is not known; known here: .*\bstore\b/);
+    expect(warningOf(batch)).toBeNull();
+    expect(await all.queue.of('refused')).toEqual([]);
+    expect((await post(url, { ...base, deduplication_id: null, data: { x: 1 } })).status).toBe(202);
   });
 });

@@ -110,6 +110,32 @@ describe('an invocation (publish-api §10)', () => {
     expect((await all.queue.of('eager')).map(({ eagerId }) => eagerId)).toEqual([id]);
   });
 
+  it.each([undefined, 'Event'])('of type %s is told of members that are not known (§3.2)', async (type) => {
+    const message = { channel: 'c', event: 'e', deduplicationID: 'x' };
+    const answer = await invoke(message, type === undefined ? {} : as(type));
+    expect(answer.headers['hearth-warning']).toBe('unknown-field;name="deduplicationID";nearest="deduplicationId"');
+  });
+
+  it('with members that are not known is a function error where that is set (§3.2)', async () => {
+    const strict = await startPublishApi(all.nats, {
+      HEARTH_AWS_ACCESS_KEYS: ACCESS_KEYS,
+      HEARTH_PUBLISH_FUNCTION_NAMES: FUNCTION_NAME,
+      HEARTH_UNKNOWN_FIELDS: 'refuse',
+    });
+    try {
+      const body = '{"channel":"refused","event":"e","deduplicationID":"x"}';
+      const answer = await sendRequest(strict.port, signed({ host: `127.0.0.1:${strict.port}`, body }));
+      expect([answer.status, answer.headers['x-amz-function-error']]).toEqual([200, 'Unhandled']);
+      expect(JSON.parse(answer.text)).toEqual({
+        errorType: 'UNKNOWN_FIELD',
+        errorMessage: 'deduplicationID is not known; did you mean deduplicationId?',
+      });
+      expect(await all.queue.of('refused')).toEqual([]);
+    } finally {
+      await strict.stop();
+    }
+  });
+
   it('may ask for its log, bring a context, and be of any content type', async () => {
     const optional: Record<string, string>[] = [
       { 'x-amz-log-type': 'Tail', 'x-amz-client-context': 'e30=' },

@@ -1,6 +1,6 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { bodyText, parsePublishRequest, ProtocolError } from '@hearth/protocol';
+import { bodyText, MESSAGE_FIELDS, parsePublishRequest, ProtocolError, unknownFieldsWarning } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
@@ -20,6 +20,8 @@ interface Outcome {
   /** JSON text of what the function returned. */
   readonly result?: string;
   readonly isFunctionError?: true;
+  /** Of a message that was accepted: what should be looked at nevertheless. */
+  readonly warning?: string;
 }
 
 const INVOCATION_TYPE = 'x-amz-invocation-type';
@@ -91,7 +93,8 @@ export class LambdaRoutes implements OnModuleInit {
 
   private async publishAndTell(body: Buffer, requestId: string): Promise<Outcome> {
     try {
-      return { status: 200, result: JSON.stringify(await this.publish(body, requestId)) };
+      const { accepted, warning } = await this.publish(body, requestId);
+      return { status: 200, result: JSON.stringify(accepted), warning };
     } catch (error) {
       const { code, message } = this.invalidMessage(error, body);
       const result = JSON.stringify({ errorType: code, errorMessage: message });
@@ -102,19 +105,25 @@ export class LambdaRoutes implements OnModuleInit {
   /** Nobody waits for the result of an `Event`, so what is wrong with its message is for the log. */
   private async publishOrDrop(body: Buffer, requestId: string): Promise<Outcome> {
     try {
-      await this.publish(body, requestId);
+      const { warning } = await this.publish(body, requestId);
+      return { status: 202, warning };
     } catch (error) {
       const { code, message: reason } = this.invalidMessage(error, body);
       this.logger.warn({ requestId, code, reason }, 'The message of an Event invocation is invalid and was dropped');
+      return { status: 202 };
     }
-    return { status: 202 };
   }
 
   /** Address and user agent of the caller are no part of what comes by this door (pubsub-events §3.5). */
-  private async publish(body: Buffer, requestId: string): Promise<Accepted> {
-    const accepted = await this.publisher.publish(parsePublishRequest(body), { trigger: 'server.lambda', requestId });
+  private async publish(body: Buffer, requestId: string): Promise<{ accepted: Accepted; warning?: string }> {
+    const request = parsePublishRequest(body, this.config.unknownFields);
+    const accepted = await this.publisher.publish(request, { trigger: 'server.lambda', requestId });
     this.metrics.accepted.of('lambda').inc();
-    return accepted;
+    const { unknownNames } = request;
+    if (unknownNames === undefined) return { accepted };
+    this.metrics.unknownFields.of('lambda').inc(unknownNames.length);
+    const unknown = unknownNames.map((name) => ({ name }));
+    return { accepted, warning: unknownFieldsWarning(unknown, MESSAGE_FIELDS) };
   }
 
   /** The error, if the message is to blame for it; throws whatever else it is. */
@@ -139,8 +148,9 @@ function asIs(text: unknown): string {
   return text as string;
 }
 
-function send(reply: FastifyReply, { status, result, isFunctionError }: Outcome): FastifyReply {
+function send(reply: FastifyReply, { status, result, isFunctionError, warning }: Outcome): FastifyReply {
   reply.code(status).header('x-amz-executed-version', LATEST);
+  if (warning !== undefined) reply.header('hearth-warning', warning);
   if (isFunctionError) reply.header('x-amz-function-error', 'Unhandled');
   return result === undefined ? reply.send() : reply.header('content-type', 'application/json').send(result);
 }

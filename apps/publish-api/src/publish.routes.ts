@@ -2,17 +2,29 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import {
   MAX_BATCH_BYTES,
+  MESSAGE_FIELDS,
   parsePublishBatch,
   parsePublishRequest,
   ProtocolError,
   protocolErrorOf,
   PublishRequest,
+  UnknownField,
+  unknownFieldsWarning,
 } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Metrics, originReader, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { Callers } from './callers';
-import { Publisher, PublishSource } from './publisher';
+import { Accepted, Publisher, PublishSource } from './publisher';
+
+/** What a route answers once everything of a body is accepted. */
+interface Outcome {
+  readonly accepted: Accepted | readonly Accepted[];
+  /** Members of the body that are not known. */
+  readonly unknown: readonly UnknownField[];
+}
+
+const NOTHING_UNKNOWN: readonly UnknownField[] = [];
 
 /**
  * `POST /publish` and `POST /publish/batch` (publish-api §1–§6, §9).
@@ -42,7 +54,7 @@ export class PublishRoutes implements OnModuleInit {
   private route(
     url: string,
     maxBytes: number,
-    publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
+    publish: (body: Buffer, source: PublishSource) => Promise<Outcome>,
   ): void {
     this.host.httpAdapter.getInstance<FastifyInstance>().route({
       method: 'POST',
@@ -57,11 +69,12 @@ export class PublishRoutes implements OnModuleInit {
     request: FastifyRequest,
     reply: FastifyReply,
     maxBytes: number,
-    publish: (body: Buffer, source: PublishSource) => Promise<unknown>,
+    publish: (body: Buffer, source: PublishSource) => Promise<Outcome>,
   ): Promise<FastifyReply> {
     try {
       this.callers.publisher(request.raw);
-      const accepted = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
+      const { accepted, unknown } = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
+      if (unknown.length > 0) reply.header('hearth-warning', unknownFieldsWarning(unknown, MESSAGE_FIELDS));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
       this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
@@ -69,18 +82,27 @@ export class PublishRoutes implements OnModuleInit {
     }
   }
 
-  private async publishOne(body: Buffer, source: PublishSource): Promise<unknown> {
-    const accepted = await this.publisher.publish(parsePublishRequest(body), source);
+  private async publishOne(body: Buffer, source: PublishSource): Promise<Outcome> {
+    const request = parsePublishRequest(body, this.config.unknownFields);
+    const accepted = await this.publisher.publish(request, source);
     this.metrics.accepted.of('publish').inc();
-    return accepted;
+    return { accepted, unknown: this.unknownOf('publish', request.unknownNames) };
   }
 
-  private async publishBatch(body: Buffer, source: PublishSource): Promise<unknown[]> {
-    const requests = parsePublishBatch(body);
+  private async publishBatch(body: Buffer, source: PublishSource): Promise<Outcome> {
+    const requests = parsePublishBatch(body, this.config.unknownFields);
     this.refuseOversized(requests);
     const accepted = await this.publisher.publishAll(requests, source);
     this.metrics.accepted.of('batch').inc(accepted.length);
-    return accepted;
+    const unknown = requests.flatMap(({ unknownNames }, index) => this.unknownOf('batch', unknownNames, index));
+    return { accepted, unknown };
+  }
+
+  /** Counts the members of an accepted message that are not known. */
+  private unknownOf(route: string, names: readonly string[] | undefined, index?: number): readonly UnknownField[] {
+    if (names === undefined) return NOTHING_UNKNOWN;
+    this.metrics.unknownFields.of(route).inc(names.length);
+    return names.map((name) => ({ name, index }));
   }
 
   /**

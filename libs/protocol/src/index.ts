@@ -11,3 +11,4 @@ export * from './publish-request';
 export * from './reaction-request';
 export * from './resume-point';
 export * from './schedule-expression';
+export * from './unknown-fields';

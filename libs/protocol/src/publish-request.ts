@@ -21,6 +21,7 @@ import {
 } from './names';
 import { ReactionRequest, reactionRequest } from './reaction-request';
 import { scheduledMs } from './schedule-expression';
+import { unknownFieldError, UnknownFields, unknownNames } from './unknown-fields';
 
 /** A message as a publisher asked for it: valid, not yet sequenced (publish-api §3). */
 export interface PublishRequest {
@@ -39,6 +40,8 @@ export interface PublishRequest {
   readonly reaction?: ServerReaction;
   /** When it is due, ms since 1970; absent = now. */
   readonly dueMs?: number;
+  /** Members that mean nothing here and were left out; absent when there are none. */
+  readonly unknownNames?: readonly string[];
 }
 
 /** A reaction that a server asks for, in the name of a user or in its own (publish-api §8). */
@@ -60,6 +63,9 @@ const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean'
   ['scheduleExpression', 'string'],
   ['scheduleExpressionTimezone', 'string'],
 ];
+
+/** Everything that a message document may hold (publish-api §3). */
+export const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['data', ...MEMBER_TYPES.map(([name]) => name)]);
 
 /**
  * Text of a request body.
@@ -173,7 +179,10 @@ function isIgnored(name: string, { event, scheduleExpression }: JsonObject): boo
   return name === 'scheduleExpressionTimezone' && scheduleExpression == null;
 }
 
-function publishRequest(text: string, object: JsonObject): PublishRequest {
+function publishRequest(text: string, object: JsonObject, unknownFields: UnknownFields): PublishRequest {
+  const unknown = unknownNames(object, MESSAGE_FIELDS);
+  // First of all: a misspelt member is often the one that is said to be missing.
+  if (unknown?.[0] !== undefined && unknownFields === 'refuse') throw unknownFieldError(unknown[0], MESSAGE_FIELDS);
   for (const [name, type] of MEMBER_TYPES) if (!isIgnored(name, object)) typedMember(object, name, type);
   if (object.channel == null) throw new ProtocolError('MISSING_FIELD', 'channel is required');
   if (object.event == null || object.event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
@@ -202,17 +211,19 @@ function publishRequest(text: string, object: JsonObject): PublishRequest {
     key,
     reaction,
     dueMs,
+    unknownNames: unknown,
   };
 }
 
 /**
  * The message document of `POST /publish` and of a Lambda invocation (publish-api §3, order of checks §9).
  *
+ * @param unknownFields whether unknown members are told (`unknownNames`) or are an error
  * @throws ProtocolError naming the first offending field
  */
-export function parsePublishRequest(body: Uint8Array): PublishRequest {
+export function parsePublishRequest(body: Uint8Array, unknownFields: UnknownFields = 'warn'): PublishRequest {
   const text = bodyText(body);
-  return publishRequest(text, parseJsonObject(text, 'the body'));
+  return publishRequest(text, parseJsonObject(text, 'the body'), unknownFields);
 }
 
 /**
@@ -220,7 +231,7 @@ export function parsePublishRequest(body: Uint8Array): PublishRequest {
  *
  * @throws ProtocolError with `index` set to the position of the offending document
  */
-export function parsePublishBatch(body: Uint8Array): PublishRequest[] {
+export function parsePublishBatch(body: Uint8Array, unknownFields: UnknownFields = 'warn'): PublishRequest[] {
   const text = bodyText(body);
   const value = parseJson(text, 'the body');
   if (!Array.isArray(value)) {
@@ -231,7 +242,7 @@ export function parsePublishBatch(body: Uint8Array): PublishRequest[] {
   }
   return elementTexts(text).map((element, index) => {
     try {
-      return publishRequest(element, asObject(value[index], 'a document'));
+      return publishRequest(element, asObject(value[index], 'a document'), unknownFields);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new ProtocolError(error.code, error.message, { index });

@@ -1,4 +1,4 @@
-import { channelNameProblem, ProtocolError } from '@hearth/protocol';
+import { channelNameProblem, ProtocolError, unknownFieldError } from '@hearth/protocol';
 import { isCidr } from '@hearth/runtime';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
 
@@ -57,9 +57,7 @@ export function textParameters<Name extends string>(
 /** @throws ProtocolError `UNKNOWN_FIELD` naming a member that is not among the known ones */
 export function refuseUnknown(members: Query, known: readonly string[]): void {
   const unknown = Object.keys(members).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const allowed = known.length === 0 ? 'there are none here' : `known here: ${known.join(', ')}`;
-  throw new ProtocolError('UNKNOWN_FIELD', `${unknown} is not known; ${allowed}`);
+  if (unknown !== undefined) throw unknownFieldError(unknown, known);
 }
 
 /** Gives parameters by name. An empty one is a mistake: what was meant to narrow a list would not. */

@@ -82,6 +82,11 @@ export class Metrics {
   readonly subscriptions = this.gauge('hearth_subscriptions', 'Active subscriptions of the open connections');
   readonly accepted = this.counters('hearth_accepted_total', 'Publish requests accepted', 'route');
   readonly publishRefused = this.counters('hearth_publish_refused_total', 'Publish requests refused', 'code');
+  readonly unknownFields = this.counters(
+    'hearth_unknown_fields_total',
+    'Members of accepted messages that are not known',
+    'route',
+  );
   readonly handshakeRefused = this.counters('hearth_handshake_refused_total', 'WebSocket handshakes refused', 'code');
   readonly delivered = this.counter('hearth_delivered_total', 'Messages written to client connections');
   readonly duplicatesDropped = this.counter('hearth_duplicates_dropped_total', 'Messages dropped as duplicates');

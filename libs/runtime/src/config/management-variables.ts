@@ -1,7 +1,7 @@
 import { optional, readBy, variable } from './variable';
 import { choice, pattern } from './variable-kinds';
 
-/** Variables of the management API (management-api §1) and of what its token guards besides. */
+/** Variables of the management API (management-api §1), of what its token guards besides, and of what publishers may send. */
 export const MANAGEMENT_VARIABLES = {
   ...readBy(['publish-api', 'webhooks'], {
     adminToken: optional('HEARTH_ADMIN_TOKEN', pattern(/^[\x21-\x7e]{16,}$/, 'at least 16 characters of ASCII'), {
@@ -12,6 +12,9 @@ export const MANAGEMENT_VARIABLES = {
   ...readBy(['publish-api'], {
     managementAuth: variable('HEARTH_MANAGEMENT_AUTH', choice('api-key', 'admin', 'off'), 'api-key', {
       meaning: 'Who may use the management API: API keys and the admin token, the token alone, or nobody (`404`).',
+    }),
+    unknownFields: variable('HEARTH_UNKNOWN_FIELDS', choice('warn', 'refuse'), 'warn', {
+      meaning: 'Members of a message document that are not known: told (`Hearth-Warning`), or an error.',
     }),
   }),
 };
