@@ -43,6 +43,7 @@ describeWithNginx('the edge', () => {
     ['/channels?prefix=c', 'publish-api'],
     ['/connections?uid=u1', 'publish-api'],
     ['/disconnect', 'publish-api'],
+    ['/revocations', 'publish-api'],
     ['/unsubscribe', 'publish-api'],
     ['/connections/AAAAAAAAAAAAAAA=', 'publish-api'],
     ['/channels/a%2Fb%20c', 'publish-api'],

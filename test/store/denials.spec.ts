@@ -1,4 +1,17 @@
-import { changedDenials, type Database, denialVersion, openDatabase, putDenials } from '@hearth/store';
+import {
+  changedDenials,
+  type Database,
+  denialVersion,
+  endRevocation,
+  endRevocationWithToken,
+  findRevocation,
+  hasRevocations,
+  listRevocations,
+  openDatabase,
+  putDenial,
+  putDenials,
+  revocationOf,
+} from '@hearth/store';
 import { sql } from 'kysely';
 import { createDatabase } from '../support/database';
 
@@ -80,4 +93,48 @@ it('tells for an hour of what has ended, and then forgets it', async () => {
   await sql`update denial set ends_at = now() - interval '61 minutes' where id = ${anew?.id}`.execute(database.db);
   await putDenials(database.db, [user('other', 1_000)]);
   expect(await idsOf(true)).not.toContain(anew?.id);
+});
+
+describe('a revocation', () => {
+  const ofToken = (jti: string, endsInMs: number | null) =>
+    ({ kind: 'revokedToken', names: [jti], endsInMs, reason: 'Stolen' }) as const;
+
+  it('is found by id and target until it has ended or is taken back', async () => {
+    const { stored, isNew } = await putDenial(database.db, ofToken('a', 60_000));
+    expect([isNew, (await putDenial(database.db, ofToken('a', 60_000))).isNew]).toEqual([true, false]);
+    expect((await findRevocation(database.db, stored.id))?.reason).toBe('Stolen');
+    expect((await revocationOf(database.db, { kind: 'revokedToken', names: ['a'] }))?.id).toBe(stored.id);
+    expect(await findRevocation(database.db, 'x')).toBeUndefined();
+    const [refusal] = await putDenials(database.db, [user('no-revocation', 60_000)]);
+    expect(await findRevocation(database.db, refusal?.id ?? '')).toBeUndefined();
+    expect(await endRevocation(database.db, refusal?.id ?? '')).toBeUndefined();
+
+    const ended = await endRevocation(database.db, stored.id);
+    expect(ended).toMatchObject({ id: stored.id, endsInMs: -1 });
+    const news = await changedDenials(database.db, (ended?.version ?? 0) - 1, true);
+    expect(news).toMatchObject([{ id: stored.id, endsInMs: -1, names: ['a'] }]);
+    expect(await findRevocation(database.db, stored.id)).toBeUndefined();
+    const before = await denialVersion(database.db);
+    expect(await endRevocation(database.db, stored.id)).toBeUndefined();
+    expect(await denialVersion(database.db)).toBe(before);
+  });
+
+  it('of a jti ends with the last token that was seen, unless it shall never end', async () => {
+    const inAnHour = Date.now() + 3_600_000;
+    await putDenial(database.db, ofToken('b', 60_000));
+    expect((await endRevocationWithToken(database.db, 'b', inAnHour))?.endsMs).toBe(inAnHour);
+    expect((await endRevocationWithToken(database.db, 'b', inAnHour - 1_000))?.endsMs).toBeUndefined();
+    expect((await endRevocationWithToken(database.db, 'b', inAnHour + 1_000))?.endsMs).toBe(inAnHour + 1_000);
+    await putDenial(database.db, ofToken('c', null));
+    expect(await endRevocationWithToken(database.db, 'c', inAnHour)).toBeUndefined();
+    expect(await endRevocationWithToken(database.db, 'unknown', inAnHour)).toBeUndefined();
+  });
+
+  it('is one of a bounded number', async () => {
+    const listed = await listRevocations(database.db, '', 1_000);
+    expect(listed.map(({ id }) => id)).toEqual(listed.map(({ id }) => id).sort());
+    expect(await listRevocations(database.db, listed.at(-1)?.id ?? '', 1_000)).toEqual([]);
+    expect(await hasRevocations(database.db, listed.length + 100)).toBe(false);
+    expect(await hasRevocations(database.db, listed.length)).toBe(true);
+  });
 });

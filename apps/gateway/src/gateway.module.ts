@@ -73,8 +73,9 @@ const RELEASE_MS = 500;
     {
       provide: Denials,
       // Behind the lease: what is denied from then on, this gateway is told, or counts as one that did not hear it.
-      useFactory: (database: Database, logger: Logger, _lease: GatewayLease) => Denials.open(database, logger),
-      inject: [Database, LOGGER, GatewayLease],
+      useFactory: (database: Database, logger: Logger, config: HearthConfig, _lease: GatewayLease) =>
+        Denials.open(database, logger, config),
+      inject: [Database, LOGGER, CONFIG, GatewayLease],
     },
     Enforcement,
     Listing,

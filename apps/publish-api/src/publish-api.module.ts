@@ -7,13 +7,15 @@ import { Closing } from './management/closing';
 import { ClosingController } from './management/closing.controller';
 import { Gateways } from './management/gateways';
 import { ListsController } from './management/lists.controller';
+import { Revocations } from './management/revocations';
+import { RevocationsController } from './management/revocations.controller';
 import { Publisher } from './publisher';
 import { PublishRoutes } from './publish.routes';
 import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
 @Module({
-  controllers: [ChannelsController, SchedulesController, ListsController, ClosingController],
-  providers: [AwsSignatures, Callers, Closing, Gateways, Publisher, PublishRoutes, LambdaRoutes],
+  controllers: [ChannelsController, SchedulesController, ListsController, ClosingController, RevocationsController],
+  providers: [AwsSignatures, Callers, Closing, Gateways, Revocations, Publisher, PublishRoutes, LambdaRoutes],
 })
 export class PublishApiModule {}

@@ -19,6 +19,8 @@ export const ERROR_STATUS = {
   UNKNOWN_FIELD: 400,
   /** More than one of several members of which exactly one must be given. */
   INVALID_SELECTOR: 400,
+  /** There are as many as there may be. */
+  LIMIT_REACHED: 409,
   INVALID_EVENT: 400,
   INVALID_CHANNEL: 400,
   INVALID_STORAGE_KEY: 400,

@@ -29,7 +29,8 @@ export type NewDenial = DenialTarget & {
   readonly farewell?: Farewell;
 };
 
-interface Row {
+/** As `DENIAL_COLUMNS` gives it. */
+export interface DenialRow {
   readonly id: string;
   readonly kind: DenialTarget['kind'];
   readonly names: string;
@@ -39,6 +40,7 @@ interface Row {
   readonly sinceMs: number;
   readonly createdMs: number;
   readonly issuedBeforeMs: number | null;
+  readonly endsWithToken: boolean;
   readonly reason: string | null;
   readonly farewell: string | null;
 }
@@ -49,11 +51,12 @@ const TOLD_FOR = "interval '1 hour'";
 const DELETED_AT_ONCE = 1_000;
 
 const msOf = (interval: string): string => `floor(extract(epoch from ${interval}) * 1000)::int8`;
-const COLUMNS = `id, kind, names, version, ${msOf('ends_at - now()')} as "endsInMs", ${msOf('ends_at')} as "endsMs",
-  ${msOf('since')} as "sinceMs", ${msOf('created_at')} as "createdMs", issued_before_ms as "issuedBeforeMs", reason, farewell`;
-const IN_FORCE = '(ends_at is null or ends_at > now())';
+export const DENIAL_COLUMNS = `id, kind, names, version, ${msOf('ends_at - now()')} as "endsInMs", ${msOf('ends_at')} as "endsMs",
+  ${msOf('since')} as "sinceMs", ${msOf('created_at')} as "createdMs", issued_before_ms as "issuedBeforeMs",
+  ends_with_token as "endsWithToken", reason, farewell`;
+export const IN_FORCE = '(ends_at is null or ends_at > now())';
 
-const put = prepared<Row>(
+const put = prepared<DenialRow>(
   'put_denials',
   `with next as (update denial_version set version = version + 1 returning version)
    insert into denial as d (id, kind, names, target_digest, version, ends_at, issued_before_ms, reason, farewell)
@@ -71,7 +74,7 @@ const put = prepared<Row>(
      ends_with_token = d.ends_with_token and d.ends_at > now(),
      reason = coalesce(excluded.reason, case when d.ends_at <= now() then null else d.reason end),
      since = excluded.since, version = excluded.version, farewell = excluded.farewell
-   returning ${COLUMNS}`,
+   returning ${DENIAL_COLUMNS}`,
 );
 const forget = prepared(
   'forget_denials',
@@ -79,9 +82,9 @@ const forget = prepared(
      select id from denial where ends_at < now() - ${TOLD_FOR} order by ends_at limit ${DELETED_AT_ONCE}))`,
 );
 const current = prepared<{ version: number }>('denial_version', 'select version from denial_version');
-const changed = prepared<Row>(
+const changed = prepared<DenialRow>(
   'changed_denials',
-  `select ${COLUMNS} from denial where version > $1 and ($2 or ${IN_FORCE})
+  `select ${DENIAL_COLUMNS} from denial where version > $1 and ($2 or ${IN_FORCE})
     order by version fetch first 10000 rows with ties`,
 );
 
@@ -91,11 +94,28 @@ const changed = prepared<Row>(
  * @param denials no two of one target
  */
 export async function putDenials(db: Db, denials: readonly NewDenial[]): Promise<StoredDenial[]> {
+  return putNamed(
+    db,
+    denials.map((denial) => ({ ...denial, id: ulid() })),
+  );
+}
+
+/** As `putDenials`, and says whether it was not denied before. */
+export async function putDenial(
+  db: Db,
+  denial: NewDenial,
+): Promise<{ readonly stored: StoredDenial; readonly isNew: boolean }> {
+  const id = ulid();
+  const [stored] = await putNamed(db, [{ ...denial, id }]);
+  if (stored === undefined) throw new Error('a denial was not kept');
+  return { stored, isNew: stored.id === id };
+}
+
+async function putNamed(db: Db, denials: readonly (NewDenial & { readonly id: string })[]): Promise<StoredDenial[]> {
   const rows = denials.map(({ farewell, ...denial }) => ({
     ...denial,
-    id: ulid(),
     names: JSON.stringify(denial.names),
-    digest: digestOf(denial).toString('base64'),
+    digest: denialDigest(denial).toString('base64'),
     farewell: farewell && JSON.stringify(farewell),
   }));
   const stored = await put(db, [JSON.stringify(rows)]);
@@ -117,11 +137,12 @@ export async function changedDenials(db: Db, after: number, withEnded: boolean):
   return (await changed(db, [after, withEnded])).map(denialOf);
 }
 
-function digestOf({ kind, names }: DenialTarget): Buffer {
+/** By which a denial is found. */
+export function denialDigest({ kind, names }: DenialTarget): Buffer {
   return hash('sha256', JSON.stringify([kind, ...names]), 'buffer');
 }
 
-function denialOf({ names, issuedBeforeMs, endsInMs, farewell, ...row }: Row): StoredDenial {
+export function denialOf({ names, issuedBeforeMs, endsInMs, farewell, ...row }: DenialRow): StoredDenial {
   return {
     ...row,
     names: JSON.parse(names) as never,

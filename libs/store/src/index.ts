@@ -20,6 +20,7 @@ export * from './migrations';
 export * from './partitions';
 export { listReactions, type ListedReaction, type ReactionDetail } from './reactions';
 export * from './refusal';
+export * from './revocations';
 export * from './schedules';
 export * from './sequencer-lease';
 export * from './single-connection';

@@ -64,6 +64,8 @@ export interface ManagementCalls {
       readonly unsubscribed: number;
       /** Digests of the connect tokens of those who were closed, where they shall be refused. */
       readonly tokens: readonly string[];
+      /** When the last of the tokens that were found to be revoked by their `jti` expires, ms since 1970. */
+      readonly tokensEndMs?: number;
       /** There may be further connections to close: it must be said again. */
       readonly more: boolean;
     };

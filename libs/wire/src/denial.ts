@@ -29,11 +29,15 @@ export type DenialTarget = {
   readonly [Kind in DenialKind]: { readonly kind: Kind; readonly names: DenialNames[Kind] };
 }[DenialKind];
 
+export type RevocationTarget = Extract<DenialTarget, { kind: 'revokedToken' | 'revokedUser' | 'revokedKey' }>;
+
 export type Denial = DenialTarget & {
   /** Ms from now; `null`: until it is taken back; negative: it has ended. 0: what is open is closed, nothing else. */
   readonly endsInMs: number | null;
   /** Of `revokedUser`: tokens with an earlier `iat`, or none. Unix seconds. */
   readonly issuedBefore?: number;
+  /** Of `revokedToken`: the end is that of the token, which has been seen. */
+  readonly endsWithToken?: boolean;
   /** When it came into force, or was repeated; ms since 1970. */
   readonly sinceMs: number;
   readonly farewell: Farewell;

@@ -30,8 +30,9 @@ export class Tokens {
       requireKid: this.config.requireKid,
     };
     const claims = await verifyToken(token, use, settings, installationNow());
-    if (this.denials.isRevoked(claims)) throw new TokenError('revoked', 'token was revoked');
-    return claims;
+    if (!this.denials.isRevoked(claims)) return claims;
+    this.denials.saw(claims);
+    throw new TokenError('revoked', 'token was revoked');
   }
 
   /**

@@ -19,12 +19,17 @@ export interface DeniableConnection {
 
 /** What is known of one denial. */
 interface Entry {
-  /** Ms since 1970 by this process's clock; Infinity: until it is taken back. */
+  /** Ms since 1970; Infinity: until it is taken back. */
   readonly endsAtMs: number;
   readonly issuedBefore: number;
   readonly sinceMs: number;
+  /** Of a token's `jti`: the end is that of the token, or there shall be none. */
+  readonly hasItsEnd: boolean;
   readonly farewell: Farewell;
 }
+
+/** What is read of the end of a denial is as late as the reading took. */
+const READING_MS = 5_000;
 
 type Kept = ReadonlyMap<string, Entry>;
 const NOBODY: Kept = new Map();
@@ -38,12 +43,14 @@ export class DenialList {
 
   /** Adds a denial, or changes it, or takes it back when it has ended. */
   put(denial: Denial, nowMs: number): void {
-    const { kind, endsInMs, issuedBefore = Infinity, sinceMs, farewell } = denial;
+    const { kind, endsInMs, issuedBefore = Infinity, sinceMs, farewell, endsWithToken = false } = denial;
     const key = denialKey(denial);
     if (endsInMs !== null && endsInMs < 0) return void this.byKind.get(kind)?.delete(key);
     let entries = this.byKind.get(kind);
     if (entries === undefined) this.byKind.set(kind, (entries = new Map<string, Entry>()));
-    entries.set(key, { endsAtMs: endsInMs === null ? Infinity : nowMs + endsInMs, issuedBefore, sinceMs, farewell });
+    const endsAtMs = endsInMs === null ? Infinity : nowMs + endsInMs;
+    const hasItsEnd = endsWithToken || endsInMs === null;
+    entries.set(key, { endsAtMs, issuedBefore, sinceMs, hasItsEnd, farewell });
   }
 
   /** Whether a token was revoked, whatever it is used for. */
@@ -52,6 +59,16 @@ export class DenialList {
     if (user !== undefined && iat < user.issuedBefore) return true;
     if (jti !== undefined && this.find('revokedToken', jti, nowMs) !== undefined) return true;
     return keyId !== undefined && this.find('revokedKey', keyId, nowMs) !== undefined;
+  }
+
+  /**
+   * Whether the revocation of a `jti` shall end at another time than it does, when its token does.
+   *
+   * @param tokenEndMs ms since 1970
+   */
+  endsWrongly(jti: string | undefined, tokenEndMs: number, nowMs: number): boolean {
+    const entry = jti === undefined ? undefined : this.find('revokedToken', jti, nowMs);
+    return entry !== undefined && (!entry.hasItsEnd || entry.endsAtMs < tokenEndMs - READING_MS);
   }
 
   /** When tokens of a user were last revoked, ms since 1970; `undefined`: they are not. */

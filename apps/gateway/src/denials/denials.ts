@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EndCode } from '@hearth/protocol';
-import { Logger, LOGGER, warnSeldom } from '@hearth/runtime';
-import { changedDenials, Database, denialVersion, type StoredDenial } from '@hearth/store';
-import { every, Repeated, within } from '@hearth/timing';
+import { CONFIG, type HearthConfig, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
+import { changedDenials, Database, denialVersion, endRevocationWithToken, type StoredDenial } from '@hearth/store';
+import { every, installationNow, Repeated, within } from '@hearth/timing';
 import { type Denial, type Farewell, REVOKED } from '@hearth/wire';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { type DeniableToken, DenialList } from './denial-list';
@@ -14,6 +14,8 @@ const RETRY_MS = 1_000;
 /** Denials that have ended are kept for an hour; whoever has not heard of anything for half of it reads all again. */
 const FORGOTTEN_MS = 1_800_000;
 const SWEEP_MS = 60_000;
+/** Ends of revoked tokens that are being written down; whoever shows more of them at once shows them again. */
+const MAX_ENDS = 100;
 
 /** What a client that is sent away is told, and the close code (management-api §6). */
 export interface Goodbye {
@@ -27,6 +29,9 @@ export interface News {
   readonly denials: readonly Denial[];
   readonly version: number;
 }
+
+/** What is known of a token by which a revocation's end is found. */
+type SeenToken = DeniableToken & { readonly exp: number };
 
 /** Hears of news; of none, when it is not known what is new. */
 export type DenialListener = (news?: News) => Promise<void>;
@@ -45,15 +50,22 @@ export class Denials implements OnApplicationShutdown {
   private sweptAtMs = 0;
   private reading: Repeated | undefined;
   private listener: DenialListener = () => Promise.resolve();
+  /** `jti`s of revoked tokens whose end is being written down, with that end. */
+  private readonly ending = new Map<string, number>();
 
   constructor(
     private readonly database: Database,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'tokenLeewaySeconds'>,
   ) {}
 
   /** Reads everything, however long Postgres is away: nobody is let in before (management-api §4). */
-  static async open(database: Database, logger: Logger): Promise<Denials> {
-    const denials = new Denials(database, logger);
+  static async open(
+    database: Database,
+    logger: Logger,
+    config: Pick<HearthConfig, 'tokenLeewaySeconds'>,
+  ): Promise<Denials> {
+    const denials = new Denials(database, logger, config);
     const failed = (error: unknown): void => warnSeldom(logger, { err: error }, 'denials cannot be read, trying again');
     while (!(await denials.readAll().then(() => true, failed))) await delay(RETRY_MS);
     denials.reading = every(READ_MS, () => denials.readNews(), failed);
@@ -74,7 +86,34 @@ export class Denials implements OnApplicationShutdown {
 
   /** Whether a token was revoked, whatever it is used for. */
   isRevoked(token: DeniableToken): boolean {
-    return this.list.isRevoked(token, Date.now());
+    return this.list.isRevoked(token, installationNow());
+  }
+
+  /** When a token's user was last revoked, whatever the token says; ms since 1970. */
+  userRevokedMs(uid: string | null): number | undefined {
+    return this.list.userRevokedMs(uid, installationNow());
+  }
+
+  /** When the revocation of a token's `jti` shall end, ms since 1970; `undefined` where it does already. */
+  endOf({ jti, exp }: SeenToken): number | undefined {
+    const endMs = (exp + this.config.tokenLeewaySeconds) * 1_000;
+    return this.list.endsWrongly(jti, endMs, installationNow()) ? endMs : undefined;
+  }
+
+  /** A revoked token was shown: nobody needs to remember it for longer than it lasts (management-api §4). */
+  saw(token: SeenToken): void {
+    const { jti } = token;
+    const endMs = this.endOf(token);
+    if (jti === undefined || endMs === undefined || this.ending.size >= MAX_ENDS) return;
+    if ((this.ending.get(jti) ?? 0) >= endMs) return;
+    this.ending.set(jti, endMs);
+    const forget = (): void => {
+      if (this.ending.get(jti) === endMs) this.ending.delete(jti);
+    };
+    within(ANSWER_MS, endRevocationWithToken(this.database.db, jti, endMs))
+      .catch((error: unknown) => this.logger.debug({ err: error }, 'the end of a revocation could not be noted'))
+      // Until the news of it have come back.
+      .finally(() => setTimeout(forget, 2 * READ_MS).unref());
   }
 
   /**
@@ -84,13 +123,13 @@ export class Denials implements OnApplicationShutdown {
    */
   goodbyeFor(connect: DeniableToken, digest: string): Goodbye | undefined {
     if (this.isRevoked(connect)) return goodbye(REVOKED);
-    const refusal = this.list.connectRefusal(connect, digest, Date.now());
+    const refusal = this.list.connectRefusal(connect, digest, installationNow());
     return refusal === undefined ? undefined : goodbye(refusal);
   }
 
   /** @param uids of the connection and of the subscription */
   refusesSubscription(channel: string, connectionId: string, uids: readonly (string | null)[]): boolean {
-    return this.list.refusesSubscription(channel, connectionId, uids, Date.now());
+    return this.list.refusesSubscription(channel, connectionId, uids, installationNow());
   }
 
   /**
@@ -105,11 +144,11 @@ export class Denials implements OnApplicationShutdown {
 
   /** Refuses a connect token on this gateway. */
   refuseToken(digest: string, endsInMs: number, farewell: Farewell): void {
-    this.keep({ kind: 'refusedToken', names: [digest], endsInMs, sinceMs: Date.now(), farewell });
+    this.keep({ kind: 'refusedToken', names: [digest], endsInMs, sinceMs: installationNow(), farewell });
   }
 
   private keep(denial: Denial): void {
-    const nowMs = Date.now();
+    const nowMs = installationNow();
     this.list.put(denial, nowMs);
     this.next?.put(denial, nowMs);
   }
@@ -117,7 +156,7 @@ export class Denials implements OnApplicationShutdown {
   private async readNews(): Promise<void> {
     const known = this.version;
     const version = await within(ANSWER_MS, denialVersion(this.database.db));
-    const nowMs = Date.now();
+    const nowMs = installationNow();
     // A database that knows less than we do was restored.
     if (version < known || nowMs - this.readAtMs > FORGOTTEN_MS) {
       await this.readAll();
@@ -139,14 +178,14 @@ export class Denials implements OnApplicationShutdown {
   }
 
   private async readAll(): Promise<void> {
-    const nowMs = Date.now();
+    const nowMs = installationNow();
     const list = (this.next = new DenialList());
     let version = 0;
     try {
       const last = await denialVersion(this.database.db);
       while (version < last) {
         const denials = await changedDenials(this.database.db, version, false);
-        for (const denial of denials) list.put(denial, Date.now());
+        for (const denial of denials) list.put(denial, installationNow());
         version = denials.at(-1)?.version ?? last;
       }
     } finally {

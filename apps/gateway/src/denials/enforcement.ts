@@ -1,5 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Claims } from '@hearth/claims';
 import type { AnswerOf, Ask } from '@hearth/stream';
+import { installationNow } from '@hearth/timing';
 import type { Denial } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import { ConnectionRegistry, type OpenConnection } from '../connection/connection-registry';
@@ -15,7 +17,7 @@ const CLOSED_IN_A_TURN = 25;
 /** Versions of denials that were read before somebody told of them, which takes a moment only. */
 const MAX_READ = 100;
 
-type Counts = Pick<AnswerOf<'deny'>, 'disconnected' | 'unsubscribed'>;
+type Counts = Pick<AnswerOf<'deny'>, 'disconnected' | 'unsubscribed' | 'tokensEndMs'>;
 
 /** What connections are compared with. */
 interface Order {
@@ -61,7 +63,7 @@ export class Enforcement {
   }
 
   private async enforceRead(news: News | undefined): Promise<void> {
-    const everything = { list: this.denials.all, nowMs: Date.now(), channels: undefined, refusedForMs: 0 };
+    const everything = { list: this.denials.all, nowMs: installationNow(), channels: undefined, refusedForMs: 0 };
     const order = news === undefined ? everything : orderOf(news.denials);
     let counts: Counts = { disconnected: 0, unsubscribed: 0 };
     for (let more = true; more;) {
@@ -79,11 +81,16 @@ export class Enforcement {
     const { list, nowMs, refusedForMs } = order;
     const tokens = new Set<string>();
     let [seen, disconnected, unsubscribed, more] = [0, 0, 0, false];
+    let tokensEndMs: number | undefined;
+    const sawEnd = (token: Claims): void => {
+      const endMs = list.isRevoked(token, nowMs) ? this.denials.endOf(token) : undefined;
+      if (endMs !== undefined) tokensEndMs = Math.max(tokensEndMs ?? 0, endMs);
+    };
     for (const connection of this.registry.all()) {
       if (++seen % SEEN_IN_A_TURN === 0) await turn();
       const farewell = list.farewellTo(connection, nowMs);
       if (farewell === undefined) {
-        unsubscribed += unsubscribe(connection, order);
+        unsubscribed += unsubscribe(connection, order, sawEnd);
         continue;
       }
       more = disconnected === CLOSED_AT_ONCE;
@@ -94,9 +101,10 @@ export class Enforcement {
       if (refusedForMs > 0) this.denials.refuseToken(tokenDigest, refusedForMs, farewell);
       if (refusedForMs > 0) tokens.add(tokenDigest);
       const { code, reason, error } = goodbye(farewell);
+      sawEnd(connection.connect);
       connection.close(code, reason, error);
     }
-    return { disconnected, unsubscribed, tokens: [...tokens], more };
+    return { disconnected, unsubscribed, tokens: [...tokens], tokensEndMs, more };
   }
 }
 
@@ -104,6 +112,7 @@ function sumOf(one: Counts, other: Counts): Counts {
   return {
     disconnected: one.disconnected + other.disconnected,
     unsubscribed: one.unsubscribed + other.unsubscribed,
+    tokensEndMs: Math.max(one.tokensEndMs ?? 0, other.tokensEndMs ?? 0) || undefined,
   };
 }
 
@@ -122,14 +131,18 @@ function orderOf(news: readonly Denial[]): Order {
 }
 
 /** @returns how many subscriptions have been ended */
-function unsubscribe(connection: OpenConnection, { list, nowMs, channels }: Order): number {
+function unsubscribe(
+  connection: OpenConnection,
+  { list, nowMs, channels }: Order,
+  revoked: (token: Claims) => void,
+): number {
   let ended = 0;
   for (const subscription of concerned(connection, channels)) {
     const { channel, identity, token } = subscription;
-    const isDenied =
-      list.refusesSubscription(channel.name, connection.id, [connection.identity.uid, identity.uid], nowMs) ||
-      (token !== undefined && list.isRevoked(token, nowMs));
-    if (!isDenied) continue;
+    const isRevoked = token !== undefined && list.isRevoked(token, nowMs);
+    const uids = [connection.identity.uid, identity.uid];
+    if (!isRevoked && !list.refusesSubscription(channel.name, connection.id, uids, nowMs)) continue;
+    if (isRevoked) revoked(token);
     connection.endSubscription(subscription);
     ended++;
   }

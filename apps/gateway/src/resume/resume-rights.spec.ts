@@ -41,7 +41,7 @@ describe('rights of resuming users', () => {
   });
 
   it('of users who have left are kept for the latest only, however often users come and go', () => {
-    const rights = new ResumeRights(600_000, 10);
+    const rights = new ResumeRights(600_000, undefined, 10);
     const comeAndGo = (uid: string) => {
       rights.entered(uid, channel('c', 1), Date.now());
       rights.left(uid, channel('c', 5));

@@ -7,6 +7,8 @@ interface Right {
   /** The channel's last message when the user came; `undefined` when it had none that anybody knew. */
   readonly since: Position | undefined;
   readonly sinceId: string;
+  /** When that was, ms since 1970. */
+  readonly sinceMs: number;
   /** Subscriptions that there are. */
   active: number;
   endedAtMs: number;
@@ -31,10 +33,12 @@ export class ResumeRights {
 
   /**
    * @param reachMs how long the deliver stream keeps a message: so long a right may be worth something
+   * @param revokedMs when tokens of a user were last revoked, ms since 1970: rights from before are none (management-api §4)
    * @param maxEnded rights of users who have left; of more, the latest, at least nine tenths of so many
    */
   constructor(
     private readonly reachMs: number,
+    private readonly revokedMs: (uid: string) => number | undefined = () => undefined,
     private readonly maxEnded = MAX_ENDED,
   ) {}
 
@@ -42,15 +46,19 @@ export class ResumeRights {
   entered(uid: string | null, { name, last }: Pick<Intake, 'name' | 'last'>, sinceMs: number): void {
     if (uid === null) return;
     const key = keyOf(uid, name);
-    const right = this.active.get(key) ??
-      this.ended.get(key) ?? {
-        since: last,
-        sinceId: firstIdOf(sinceMs),
-        active: 0,
-        endedAtMs: 0,
-        last: undefined,
-        lastId: '',
-      };
+    const known = this.active.get(key) ?? this.ended.get(key);
+    const right =
+      known !== undefined && this.isGood(uid, known)
+        ? known
+        : {
+            since: last,
+            sinceId: firstIdOf(sinceMs),
+            sinceMs,
+            active: known?.active ?? 0,
+            endedAtMs: 0,
+            last: undefined,
+            lastId: '',
+          };
     right.active++;
     this.ended.delete(key);
     this.active.set(key, right);
@@ -71,9 +79,10 @@ export class ResumeRights {
 
   /** Whether the message was delivered to a connection of this user. Without a position its id decides. */
   covers(uid: string | null, channel: string, { id, position }: Seen): boolean {
-    const key = uid === null ? undefined : keyOf(uid, channel);
-    const right = key === undefined ? undefined : (this.active.get(key) ?? this.ended.get(key));
-    if (right === undefined) return false;
+    if (uid === null) return false;
+    const key = keyOf(uid, channel);
+    const right = this.active.get(key) ?? this.ended.get(key);
+    if (right === undefined || !this.isGood(uid, right)) return false;
     const { since, last, sinceId, lastId } = right;
     const isActive = right.active > 0;
     if (position === undefined) return id >= sinceId && (isActive || id <= lastId);
@@ -88,6 +97,10 @@ export class ResumeRights {
       if (nowMs - endedAtMs <= rememberMs) return;
       this.ended.delete(key);
     }
+  }
+
+  private isGood(uid: string, { sinceMs }: Right): boolean {
+    return sinceMs >= (this.revokedMs(uid) ?? 0);
   }
 
   /** Forgets the oldest tenth at once: finding the first of a map from which the first are deleted one by one is slow. */

@@ -8,6 +8,7 @@ import { readDelivered, StreamConnection } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Channel } from '../channel/channel';
 import type { Seen } from '../channel/intake';
+import { Denials } from '../denials/denials';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
 import { ReadTurns } from './read-turns';
@@ -57,9 +58,10 @@ export class Resume {
     private readonly turns: ReadTurns,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
+    denials: Denials,
   ) {
     this.reachMs = config.deliverMaxAgeSeconds * 1_000;
-    this.rights = new ResumeRights(this.reachMs);
+    this.rights = new ResumeRights(this.reachMs, (uid) => denials.userRevokedMs(uid));
   }
 
   /**

@@ -14,6 +14,7 @@ import {
   StreamExtent,
 } from '@hearth/stream';
 import type { Channel } from '../channel/channel';
+import { Denials } from '../denials/denials';
 import type { PagedSource } from './paged-replay';
 import { isUnheardOf, NO_REPLAY, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
 import { ResumeRight } from './resume-right';
@@ -65,6 +66,7 @@ export class Resumption implements ReplaySource, PagedSource {
     private readonly old: Resume,
     private readonly keys: ResumeKeys,
     private readonly turns: ReadTurns,
+    private readonly denials: Denials,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -128,7 +130,9 @@ export class Resumption implements ReplaySource, PagedSource {
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {
-    return verifyResumeToken(token, binding, this.keys.all, installationNow());
+    const grant = verifyResumeToken(token, binding, this.keys.all, installationNow());
+    const revokedMs = this.denials.userRevokedMs(binding.uid);
+    return grant === undefined || grant.issuedAtMs < (revokedMs ?? 0) ? undefined : grant;
   }
 
   private questionOf({ channel, uid, historyStartMs }: ResumeAttempt, after: string | undefined, from?: ResumeStart) {

@@ -57,9 +57,10 @@ export function parseUnsubscribe(body: Uint8Array): ClosingRequest {
   };
 }
 
-/** @throws ProtocolError `INVALID_TYPE` for one that does not fit into a close frame */
+/** @throws ProtocolError `INVALID_TYPE` for one that does not fit into a close frame, or is no text */
 export function checkedReason(reason = DEFAULT_REASON): string {
-  if (Buffer.byteLength(reason) <= MAX_REASON_BYTES && reason.isWellFormed()) return reason;
+  const isText = reason.isWellFormed() && !reason.includes('\u0000');
+  if (isText && Buffer.byteLength(reason) <= MAX_REASON_BYTES) return reason;
   throw new ProtocolError('INVALID_TYPE', `reason must be at most ${MAX_REASON_BYTES} bytes of text`);
 }
 

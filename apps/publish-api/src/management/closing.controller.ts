@@ -1,4 +1,5 @@
 import { rawBody } from '@hearth/runtime';
+import { installationNow } from '@hearth/timing';
 import { Controller, Delete, HttpCode, Param, Post, Query, Req, UseGuards } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { ManagerGuard } from '../callers';
@@ -23,7 +24,13 @@ export class ClosingController {
   async deleteConnection(@Param('id') connectionId: string, @Query() parameters: Parameters): Promise<void> {
     const { reason } = textParameters(parameters, ['reason']);
     const farewell = { reason: checkedReason(reason), reconnect: false, except: [] };
-    const denial = { kind: 'connection', names: [connectionId], endsInMs: 0, sinceMs: Date.now(), farewell } as const;
+    const denial = {
+      kind: 'connection',
+      names: [connectionId],
+      endsInMs: 0,
+      sinceMs: installationNow(),
+      farewell,
+    } as const;
     const { disconnected } = await this.gateways.askOwner(connectionId, 'deny', { denials: [denial] });
     if (disconnected === 0) throw noConnection();
   }

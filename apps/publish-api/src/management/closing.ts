@@ -1,9 +1,11 @@
 import { utcInstant } from '@hearth/protocol';
 import { Database, putDenials } from '@hearth/store';
+import { installationNow } from '@hearth/timing';
 import type { Denial, Farewell } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import type { ClosingRequest } from './closing-request';
 import { Gateways, RollCall } from './gateways';
+import { tell } from './tell';
 
 export interface ClosingOutcome {
   readonly disconnected: number;
@@ -26,12 +28,12 @@ export class Closing {
 
   async close({ target, farewell, refuseForMs }: ClosingRequest): Promise<ClosingOutcome> {
     const rollCall = this.gateways.rollCall();
-    const now: Denial = { ...target, endsInMs: refuseForMs, sinceMs: Date.now(), farewell };
+    const now: Denial = { ...target, endsInMs: refuseForMs, sinceMs: installationNow(), farewell };
     const isOfTokens = target.kind === 'connection' || target.kind === 'channel';
-    if (refuseForMs === 0) return outcomeOf(await this.tell(rollCall, [now]), rollCall, undefined);
+    if (refuseForMs === 0) return outcomeOf(await tell(rollCall, [now]), rollCall, undefined);
     if (isOfTokens) return this.closeAndRefuseTokens(rollCall, now, farewell, refuseForMs);
     const stored = await putDenials(this.database.db, [{ ...target, endsInMs: refuseForMs, farewell }]);
-    return outcomeOf(await this.tell(rollCall, stored, stored[0]?.version), rollCall, stored[0]?.endsMs);
+    return outcomeOf(await tell(rollCall, stored, stored[0]?.version), rollCall, stored[0]?.endsMs);
   }
 
   /**
@@ -47,7 +49,7 @@ export class Closing {
     const farewell = { reason, reconnect, except: [] };
     let [disconnected, refusedUntilMs] = [0, undefined as number | undefined];
     for (;;) {
-      const closed = await this.tell(rollCall, [denial]);
+      const closed = await tell(rollCall, [denial]);
       disconnected += closed.disconnected;
       if (closed.tokens.size === 0) return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
       const tokens = [...closed.tokens];
@@ -56,28 +58,9 @@ export class Closing {
           return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, farewell } as const;
         });
         const stored = await putDenials(this.database.db, refused);
-        await this.tell(rollCall, stored, stored[0]?.version);
+        await tell(rollCall, stored, stored[0]?.version);
         refusedUntilMs = Math.max(refusedUntilMs ?? 0, stored[0]?.endsMs ?? 0);
       }
-    }
-  }
-
-  /**
-   * Tells all gateways, and again those of them that could not do all of it at once.
-   *
-   * @param version that the denials have in Postgres, if they are kept there
-   */
-  private async tell(rollCall: RollCall, denials: readonly Denial[], version?: number) {
-    const tokens = new Set<string>();
-    let [disconnected, unsubscribed] = [0, 0];
-    for (;;) {
-      const answers = await rollCall.ask('deny', { denials, version });
-      for (const answer of answers) {
-        disconnected += answer.disconnected;
-        unsubscribed += answer.unsubscribed;
-        for (const token of answer.tokens) tokens.add(token);
-      }
-      if (!answers.some(({ more }) => more)) return { disconnected, unsubscribed, tokens };
     }
   }
 }

@@ -1,6 +1,7 @@
 import { channelNameProblem, ProtocolError, unknownFieldError } from '@hearth/protocol';
 import { isCidr } from '@hearth/runtime';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
+import type { RevocationTarget } from '@hearth/wire';
 
 /** Queries of the management API (management-api §1, §2): what they mean, or which parameter is wrong. */
 
@@ -30,6 +31,21 @@ export function channelsQuery(query: Query): PageQuery & { readonly prefix: stri
 export function schedulesQuery(query: Query): PageQuery & { readonly channel?: string } {
   const text = reader(query, ['channel']);
   return { channel: channel(text('channel')), ...page(query) };
+}
+
+export interface RevocationsQuery extends PageQuery {
+  readonly targets: readonly RevocationTarget[];
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function revocationsQuery(query: Query): RevocationsQuery {
+  const text = reader(query, ['uid', 'jti', 'kid']);
+  const kinds = { uid: 'revokedUser', jti: 'revokedToken', kid: 'revokedKey' } as const;
+  const targets = (['uid', 'jti', 'kid'] as const).flatMap((name): RevocationTarget[] => {
+    const value = text(name);
+    return value === undefined ? [] : [{ kind: kinds[name], names: [value] }];
+  });
+  return { targets, ...page(query) };
 }
 
 /**

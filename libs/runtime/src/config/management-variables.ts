@@ -1,5 +1,8 @@
 import { optional, readBy, variable } from './variable';
-import { choice, pattern } from './variable-kinds';
+import { choice, integer, type Kind, pattern } from './variable-kinds';
+
+/** A hundred years. */
+const MAX_KEEP_SECONDS = 3_155_760_000;
 
 /** Variables of the management API (management-api §1), of what its token guards besides, and of what publishers may send. */
 export const MANAGEMENT_VARIABLES = {
@@ -16,5 +19,17 @@ export const MANAGEMENT_VARIABLES = {
     unknownFields: variable('HEARTH_UNKNOWN_FIELDS', choice('warn', 'refuse'), 'warn', {
       meaning: 'Members of a message document that are not known: told (`Hearth-Warning`), or an error.',
     }),
+    revocationKeepSeconds: variable('HEARTH_REVOCATION_KEEP_SECONDS', keepSeconds(), '2678400', {
+      meaning: 'How long a revocation is kept by default: longer than any token lasts. `-1` = until it is taken back.',
+    }),
   }),
 };
+
+/** For ever, or for a while; for no time would be none. */
+function keepSeconds(): Kind<number> {
+  const { schema } = integer(-1, MAX_KEEP_SECONDS);
+  return {
+    schema: schema.refine((seconds) => seconds !== 0),
+    allowed: `-1 or a whole number from 1 to ${MAX_KEEP_SECONDS}`,
+  };
+}

@@ -1,0 +1,126 @@
+import { ProtocolError, utcInstant } from '@hearth/protocol';
+import {
+  Database,
+  endRevocation,
+  endRevocationWithToken,
+  findRevocation,
+  hasRevocations,
+  listRevocations,
+  putDenial,
+  revocationOf,
+  type StoredDenial,
+} from '@hearth/store';
+import type { RevocationTarget } from '@hearth/wire';
+import { Injectable } from '@nestjs/common';
+import { Gateways } from './gateways';
+import type { RevocationsQuery } from './list-query';
+import type { RevocationRequest } from './revocation-request';
+import { tell } from './tell';
+
+/** Every gateway has them in memory. */
+const MAX_REVOCATIONS = 1_000_000;
+
+/** A revocation as users see it (management-api §4). */
+export interface Revocation {
+  readonly id: string;
+  readonly jti: string | null;
+  readonly uid: string | null;
+  readonly issuedBefore: string | null;
+  readonly kid: string | null;
+  readonly reason: string | null;
+  readonly createdAt: string;
+  /** `null`: until it is taken back. */
+  readonly keptUntil: string | null;
+}
+
+export interface RevocationOutcome {
+  readonly revocation: Revocation;
+  readonly isNew: boolean;
+  readonly disconnected: number;
+  /** Every gateway with a live lease has done it. */
+  readonly complete: boolean;
+}
+
+/** Tokens that shall be good for nothing any more (management-api §4). They are kept before anybody is told. */
+@Injectable()
+export class Revocations {
+  constructor(
+    private readonly gateways: Gateways,
+    private readonly database: Database,
+  ) {}
+
+  /** @throws ProtocolError `LIMIT_REACHED` */
+  async revoke({ target, keepForMs, ...request }: RevocationRequest): Promise<RevocationOutcome> {
+    const { db } = this.database;
+    await this.checkRoom(target);
+    const rollCall = this.gateways.rollCall();
+    const { stored, isNew } = await putDenial(db, { ...target, endsInMs: keepForMs, ...request });
+    const { disconnected, tokensEndMs } = await tell(rollCall, [stored], stored.version);
+    const [jti] = target.names;
+    const ended = tokensEndMs === undefined ? undefined : await endRevocationWithToken(db, jti, tokensEndMs);
+    return { revocation: describe(ended ?? stored), isNew, disconnected, complete: rollCall.complete };
+  }
+
+  async list({ targets, after, limit }: RevocationsQuery): Promise<{ revocations: Revocation[]; next: string | null }> {
+    const found = targets.length === 0 ? await this.page(after, limit) : await this.ofTargets(targets, after);
+    const revocations = found.slice(0, limit).map(describe);
+    return { revocations, next: found.length > limit ? (revocations.at(-1)?.id ?? null) : null };
+  }
+
+  /** @throws ProtocolError `NOT_FOUND` */
+  async find(id: string): Promise<Revocation> {
+    const found = await findRevocation(this.database.db, id);
+    if (found === undefined) throw noRevocation();
+    return describe(found);
+  }
+
+  /**
+   * Takes one back.
+   *
+   * @returns as it was
+   * @throws ProtocolError `NOT_FOUND`
+   */
+  async remove(id: string): Promise<Revocation> {
+    const rollCall = this.gateways.rollCall();
+    const ended = await endRevocation(this.database.db, id);
+    if (ended === undefined) throw noRevocation();
+    await tell(rollCall, [ended], ended.version);
+    return describe(ended);
+  }
+
+  private page(after: string, limit: number): Promise<StoredDenial[]> {
+    return listRevocations(this.database.db, after, limit + 1);
+  }
+
+  /** A revocation has one target, so of several none is about all. */
+  private async ofTargets([target, other]: readonly RevocationTarget[], after: string): Promise<StoredDenial[]> {
+    if (target === undefined || other !== undefined) return [];
+    const found = await revocationOf(this.database.db, target);
+    return found === undefined || found.id <= after ? [] : [found];
+  }
+
+  /** What is revoked already can always be revoked again. */
+  private async checkRoom(target: RevocationTarget): Promise<void> {
+    const { db } = this.database;
+    if (!(await hasRevocations(db, MAX_REVOCATIONS)) || (await revocationOf(db, target)) !== undefined) return;
+    throw new ProtocolError('LIMIT_REACHED', `there are ${MAX_REVOCATIONS} revocations, as many as there may be`);
+  }
+}
+
+function describe({ id, kind, names, issuedBefore, reason, createdMs, endsMs }: StoredDenial): Revocation {
+  const [name] = names;
+  return {
+    id,
+    jti: kind === 'revokedToken' ? name : null,
+    uid: kind === 'revokedUser' ? name : null,
+    issuedBefore: issuedBefore === undefined ? null : utcInstant(issuedBefore * 1_000),
+    kid: kind === 'revokedKey' ? name : null,
+    reason,
+    createdAt: utcInstant(createdMs),
+    keptUntil: endsMs === null ? null : utcInstant(endsMs),
+  };
+}
+
+function noRevocation(): ProtocolError {
+  return new ProtocolError('NOT_FOUND', 'id: there is no such revocation, or its time is over');
+}
