@@ -28,7 +28,7 @@ export default tseslint.config(
     files: ['apps/console/*.js'],
     languageOptions: {
       globals: Object.fromEntries(
-        ['document', 'location', 'navigator', 'sessionStorage', 'atob', 'TextDecoder', 'URLSearchParams']
+        ['document', 'history', 'location', 'navigator', 'sessionStorage', 'atob', 'TextDecoder', 'URLSearchParams']
           .concat('WebSocket', 'EventTarget', 'CustomEvent', 'DocumentFragment', 'Option', 'clearTimeout')
           .map((name) => [name, 'readonly']),
       ),

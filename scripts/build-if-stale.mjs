@@ -1,5 +1,6 @@
 // Builds `dist/` unless it is newer than every source file, so that `npm start` works on a fresh clone
 // and costs nothing afterwards.
+import './check-node-version.mjs';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,9 +1,14 @@
-import { parseJson, prettyJson, previewJson } from './json.js';
+import { membersOf, objectText, parseJson, prettyJson, previewJson } from './json.js';
 
 /** A page with more than this becomes slow. */
 const MAX_ENTRIES = 2000;
 /** So close to its end, the log follows what is added. */
 const END_PIXELS = 40;
+
+/** The beginning of what was on the wire, which is shown to who points at a line. */
+const TITLE_CHARACTERS = 2000;
+/** Members of a frame that a line shows in a place of their own, or not at all. */
+const APART = ['event', 'channel', 'data', 'id', 'meta'];
 
 const ARROWS = { sent: '↑', received: '↓', note: '·' };
 
@@ -75,7 +80,8 @@ export class FrameLog {
 
   #tellCount() {
     const total = this.#list.children.length;
-    this.#count.textContent = this.#shown === total ? `${total} entries` : `${this.#shown} of ${total} entries`;
+    const entries = total === 1 ? '1 entry' : `${total} entries`;
+    this.#count.textContent = this.#shown === total ? entries : `${this.#shown} of ${entries}`;
   }
 
   #itemOf({ direction, text, label, isError }) {
@@ -93,9 +99,8 @@ export class FrameLog {
     }
     const details = element('details');
     const summary = element('summary', 'line');
-    const preview = element('code', 'preview');
-    preview.append(previewJson(text));
-    summary.append(...headOf(direction, name), preview);
+    summary.title = text.slice(0, TITLE_CHARACTERS);
+    summary.append(...headOf(direction, name), ...(label === undefined ? payloadOf(frame, text) : [previewOf(text)]));
     details.append(summary);
     // Most entries are never opened.
     details.addEventListener('toggle', () => details.append(...this.#bodyOf(text, frame)), { once: true });
@@ -115,6 +120,32 @@ export class FrameLog {
     }
     return [full, buttons];
   }
+}
+
+/** What a frame says besides its event: the channel, then an error's code and message, or the data. */
+function payloadOf(frame, text) {
+  const channel = typeof frame?.channel === 'string' ? [element('span', 'channel', frame.channel)] : [];
+  if (frame?.event === 'hotsock.error') {
+    const { code, message } = frame.error ?? {};
+    return [...channel, element('code', 'preview', `${code}: ${message}`)];
+  }
+  const members = membersOf(text);
+  if (!members.has('event')) return [previewOf(text)];
+  const more = [...members].filter(([name]) => !APART.includes(name));
+  return [
+    ...channel,
+    previewOf(
+      ...(more.length === 0 ? [] : [objectText(Object.fromEntries(more))]),
+      ...(members.has('data') ? [members.get('data')] : []),
+    ),
+  ];
+}
+
+/** @param {...string} texts JSON, or other text */
+function previewOf(...texts) {
+  const preview = element('code', 'preview');
+  texts.forEach((text, index) => preview.append(...(index === 0 ? [] : [' ']), previewJson(text)));
+  return preview;
 }
 
 function headOf(direction, name) {

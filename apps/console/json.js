@@ -39,6 +39,34 @@ export function objectText(members) {
 }
 
 /**
+ * The members of an object, each value as the text it was written in.
+ *
+ * @param {string} text
+ * @returns {Map<string, string>} JSON texts by name; empty for what is no object
+ */
+export function membersOf(text) {
+  const members = new Map();
+  const value = parseJson(text);
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return members;
+  let depth = 0;
+  let name;
+  let start = 0;
+  for (const { 0: token, index } of text.matchAll(TOKEN)) {
+    if (depth === 1) {
+      if (token === ':') start = index + 1;
+      else if (token !== ',' && token !== '}') name ??= JSON.parse(token);
+      else if (name !== undefined) {
+        members.set(name, text.slice(start, index).trim());
+        name = undefined;
+      }
+    }
+    if (isOpening(token)) depth += 1;
+    if (isClosing(token)) depth -= 1;
+  }
+  return members;
+}
+
+/**
  * @param {string} text
  * @returns {DocumentFragment} the text in colours, one member a line; other text than JSON as it is
  */

@@ -5,6 +5,7 @@ import { dataText, objectText, parseJson, prettyJson } from './json.js';
 import { socketUrl } from './socket-url.js';
 import { Subscriptions } from './subscriptions.js';
 import { rememberedToken, rememberToken } from './token-memory.js';
+import { takeLinkedToken } from './token-link.js';
 import { channelsOf, decodeToken, refusalOf, timeOf } from './token.js';
 
 /** So long after the last key stroke a typed token is taken for complete. */
@@ -59,7 +60,6 @@ function readToken() {
     const { claims, claimsText } = decodeToken(token);
     byId('claims-text').replaceChildren(prettyJson(claimsText));
     byId('claims').hidden = false;
-    byId('claims').open = true;
     suggestChannels(channelsOf(claims));
     const refusal = refusalOf(claims, Date.now());
     if (refusal !== undefined) return tellAboutToken(refusal, true);
@@ -85,8 +85,18 @@ function tellAboutToken(text, isError = false) {
 function suggestChannels(names) {
   const options = names.map((name) => Object.assign(document.createElement('option'), { value: name }));
   byId('channels').replaceChildren(...options);
-  if (byId('channel').value === '' && names.length > 0) byId('channel').value = names[0];
+  if (byId('channel').value === '' && names.length > 0) useChannel(names[0]);
 }
+
+function useChannel(name) {
+  byId('channel').value = name;
+  showChannel();
+}
+
+function showChannel() {
+  byId('message-channel').textContent = byId('channel').value.trim() || '…';
+}
+byId('channel').addEventListener('input', showChannel);
 
 let typing;
 byId('token').addEventListener('input', () => {
@@ -106,7 +116,7 @@ byId('suspend').addEventListener('click', () => {
 connection.addEventListener('state', ({ detail: state }) => {
   byId('state').textContent = STATES[state];
   byId('state').dataset.state = state;
-  byId('actions').disabled = state !== 'connected';
+  for (const id of ['actions', 'message']) byId(id).disabled = state !== 'connected';
   byId('suspend').disabled = state !== 'connected' && state !== 'suspended';
   byId('suspend').textContent = state === 'suspended' ? 'Resume' : 'Suspend';
   byId('terminate').disabled = state === 'idle' || state === 'closed';
@@ -219,7 +229,7 @@ byId('ping').addEventListener('click', () => sendFrame({ event: quoted('hotsock.
 byId('heartbeat').addEventListener('click', () => sendFrame({ event: quoted('hotsock.heartbeat') }));
 
 function reactTo({ id, channel }) {
-  byId('channel').value = channel;
+  useChannel(channel);
   byId('reaction-message').value = id;
   byId('reaction').open = true;
   byId('reaction-value').focus();
@@ -230,7 +240,7 @@ function showSubscriptions() {
     const item = document.createElement('li');
     const pick = Object.assign(document.createElement('button'), { type: 'button', textContent: channel });
     pick.setAttribute('aria-label', `Use the channel ${channel}`);
-    pick.addEventListener('click', () => (byId('channel').value = channel));
+    pick.addEventListener('click', () => useChannel(channel));
     item.append(pick);
     return item;
   });
@@ -247,9 +257,9 @@ byId('clear').addEventListener('click', () => log.clear());
 // --- Start -----------------------------------------------------------------------------------------------------------
 
 for (const operation of OPERATIONS) byId('raw-operation').append(new Option(operation));
-const remembered = rememberedToken();
-if (remembered !== undefined) {
-  byId('token').value = remembered;
+const known = takeLinkedToken(location, history) ?? rememberedToken();
+if (known !== undefined) {
+  byId('token').value = known;
   byId('remember').checked = true;
 }
 chooseTarget();

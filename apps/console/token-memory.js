@@ -1,5 +1,5 @@
 /**
- * Keeps a token for the life of this tab, where the user wants that. A token is never put into the page's address or into
+ * Keeps a token for the life of this tab, where the user wants that. A token is never left in the page's address, or put into
  * storage that outlives the tab.
  */
 const NAME = 'hearth-console-token';

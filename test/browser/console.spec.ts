@@ -45,7 +45,10 @@ describeInBrowser('the web console', (executable) => {
   interface Row {
     readonly direction: string;
     readonly name: string;
+    /** What a line says behind its name. */
     readonly text: string;
+    /** All that was on the wire; empty for a note. */
+    readonly wire: string;
   }
 
   /** What the log shows at the moment. */
@@ -55,7 +58,11 @@ describeInBrowser('the web console', (executable) => {
       found.push({
         direction: (await item.getAttribute('data-direction')) ?? '',
         name: (await item.locator('.name').textContent()) ?? '',
-        text: (await item.locator('.preview, .note').textContent()) ?? '',
+        text: (await item.locator('.channel, .preview, .note').allTextContents()).join(' '),
+        wire:
+          (await item.locator('[title]').count()) === 0
+            ? ''
+            : ((await item.locator('summary').getAttribute('title')) ?? ''),
       });
     }
     return found;
@@ -64,11 +71,15 @@ describeInBrowser('the web console', (executable) => {
     eventually(async () => expect(await rows()).toContainEqual(expect.objectContaining(row)));
   /** The frames sent so far, parsed. */
   const sent = async () =>
-    (await rows()).filter(({ direction }) => direction === 'sent').map(({ text }) => JSON.parse(text));
+    (await rows()).filter(({ direction }) => direction === 'sent').map(({ wire }) => JSON.parse(wire));
 
-  async function subscribe(): Promise<void> {
+  async function subscribeTo(): Promise<void> {
     await unfold('Subscribe, unsubscribe');
     await press('Subscribe', '#subscribe-form');
+  }
+
+  async function subscribe(): Promise<void> {
+    await subscribeTo();
     await untilRow({ direction: 'received', name: 'hotsock.subscribed' });
   }
 
@@ -119,15 +130,11 @@ describeInBrowser('the web console', (executable) => {
   it('subscribes, sends by both ways, and logs what comes back, each with its milliseconds', async () => {
     await openConnected();
     await subscribe();
-    await unfold('Send a message');
     await page.getByLabel('Event').fill('chat');
     // Too large for a number of JavaScript: it must not be changed on its way.
     await page.getByLabel('Data', { exact: true }).fill('{"n": 12345678901234567890}');
     await press('Send', '#message-form');
-    await untilRow({
-      direction: 'sent',
-      text: '{"channel": "room.1", "event": "chat", "data": {"n": 12345678901234567890}}',
-    });
+    await untilRow({ direction: 'sent', name: 'chat', text: 'room.1 {"n": 12345678901234567890}' });
     await eventually(async () => {
       const [echo] = (await rows()).filter(({ direction, name }) => direction === 'received' && name === 'chat');
       expect(echo?.text).toContain('12345678901234567890');
@@ -175,7 +182,7 @@ describeInBrowser('the web console', (executable) => {
     const frames = (await rows()).filter(({ direction, name }) => direction === 'sent' && name !== 'raw');
     const channel = 'room.1';
     const reaction = { messageId: '01J9ZZZZZZZZZZZZZZZZZZZZZZ', reaction: '👍' };
-    expect(frames.map(({ text }) => JSON.parse(text))).toEqual([
+    expect(frames.map(({ wire }) => JSON.parse(wire))).toEqual([
       { event: 'hotsock.ping' },
       { event: 'hotsock.heartbeat' },
       { event: 'hotsock.channelStorageGet', channel, key: 'status' },
@@ -278,6 +285,43 @@ describeInBrowser('the web console', (executable) => {
     );
     await page.getByLabel('Keep it until this tab is closed').uncheck();
     expect(await kept()).not.toContain(token);
+  });
+
+  it('is connected by the link that a start prints, and forgets that it had a token in its address', async () => {
+    const token = connectToken({ channels: { 'room.1': { ...rights, autoSubscribe: true } } });
+    await open(`#token=${token}`);
+    await untilRow({ name: 'hotsock.subscribed' });
+    expect(await page.evaluate('location.href')).not.toContain(token);
+    await installation.publish({ channel: 'room.1', event: 'live', data: { n: 1 } });
+    await untilRow({ name: 'live', text: 'room.1 {"n": 1}' });
+    await page.reload();
+    await untilState('connected');
+  });
+
+  it('tells code and message of an error, and counts its entries', async () => {
+    await openConnected();
+    expect(await page.locator('#count').textContent()).toBe('1 entry');
+    await page.getByLabel('Channel', { exact: true }).fill('forbidden');
+    await subscribeTo();
+    await untilRow({ name: 'hotsock.error', text: expect.stringMatching(/^forbidden SUBSCRIBE_PERMISSION_DENIED: ./) });
+    expect(await page.locator('#count').textContent()).toBe('3 entries');
+  });
+
+  it.each([
+    [390, 844],
+    [1280, 800],
+    [1920, 1080],
+  ])('has Send and the newest lines on a screen of %i to %i pixels', async (width, height) => {
+    await openConnected({ channels: { 'room.1': { ...rights, autoSubscribe: true } } });
+    await page.setViewportSize({ width, height });
+    await untilRow({ name: 'hotsock.subscribed' });
+    for (let n = 0; n < 60; n += 1) await installation.publish({ channel: 'room.1', event: `e${n}`, data: n });
+    await untilRow({ name: 'e59' });
+    for (const seen of [page.locator('#log > li').last(), page.getByRole('button', { name: 'Send' }).first()]) {
+      const box = await seen.boundingBox();
+      expect((box?.y ?? Infinity) + (box?.height ?? Infinity)).toBeLessThanOrEqual(height);
+      expect((box?.x ?? Infinity) + (box?.width ?? Infinity)).toBeLessThanOrEqual(width);
+    }
   });
 
   it('connects to the address in its link, but not to another host before the user has agreed', async () => {

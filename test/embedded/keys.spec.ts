@@ -113,13 +113,21 @@ describe('the keys in force', () => {
   it('are those that the first start shows, and that its commands use', async () => {
     const env = { HEARTH_DATA_DIR: dataDir, HEARTH_HTTP_API_KEY_1: 'own' };
     const prepared = await withInstallationKeys(env, loadOrCreateKeys);
-    const welcome = await welcomeText(outputsOf(loadConfig(prepared.env, 'hearth')), prepared.generated);
+    const outputs = outputsOf(loadConfig(prepared.env, 'hearth'));
+    const welcome = await welcomeText(outputs, prepared.generated, true);
     const keys = await loadOrCreateKeys(dataDir);
 
     expect(welcome).toContain(`API key 2: ${keys.httpApiKey2}`);
     expect(welcome).not.toContain(keys.httpApiKey1);
     expect(welcome).toContain(`require('${keys.file}').httpApiKey2`);
     expect(welcome).not.toContain('API key 1:');
+
+    // What is no terminal may be a log that is kept.
+    const logged = await welcomeText(outputs, prepared.generated, false);
+    for (const secret of [keys.httpApiKey2, keys.awsAccessKeys?.split(':')[1]]) {
+      expect(welcome).toContain(secret);
+      expect(logged).not.toContain(secret);
+    }
   });
 
   it('are not made where every slot is set', async () => {

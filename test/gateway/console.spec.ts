@@ -55,5 +55,27 @@ describe('the web console', () => {
     for (const path of ['/console', '/console/main.js']) {
       expect((await fetch(`${without.httpUrl}${path}`)).status).toBe(404);
     }
+    expect((await fetch(`${without.httpUrl}/`, { headers: BROWSER })).status).toBe(426);
+  });
+});
+
+const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+describe('the address of an installation', () => {
+  it.each(['/', '/?from=bookmark'])('opened as %s, is a page that leads on, to browsers', async (path) => {
+    const response = await get(path, { headers: BROWSER });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(await response.text()).toContain('<a href="console">');
+  });
+
+  it('is to everybody else the door for sockets that it was', async () => {
+    for (const accept of ['*/*', 'application/json']) {
+      const answer = await get('/', { headers: { accept } });
+      expect(answer.status).toBe(426);
+      expect(await answer.json()).toMatchObject({ error: { code: expect.any(String) } });
+    }
+    expect((await get('/nothing', { headers: BROWSER })).status).toBe(404);
   });
 });

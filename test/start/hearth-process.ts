@@ -22,22 +22,23 @@ export class Installation {
   private ports: Promise<[number, number]> | undefined;
 
   /** Starts Hearth as a newcomer does, with a folder and two ports, in more of a hurry to end, and waits for nothing. */
-  async run(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
+  async run(more: Readonly<Record<string, string>> = {}, from: Place = 'program'): Promise<HearthRun> {
     const [port, adminPort] = await this.freePorts();
-    const run = new HearthRun({
+    const env = {
       HEARTH_DATA_DIR: this.dataDir,
       HEARTH_PORT: String(port),
       HEARTH_ADMIN_PORT: String(adminPort),
       HEARTH_DRAIN_SECONDS: '1',
       ...more,
-    });
+    };
+    const run = new HearthRun(env, from);
     this.runs.push(run);
     return run;
   }
 
   /** Starts it and waits until it says that it is ready. */
-  async start(more: Readonly<Record<string, string>> = {}): Promise<HearthRun> {
-    const run = await this.run(more);
+  async start(more: Readonly<Record<string, string>> = {}, from: Place = 'program'): Promise<HearthRun> {
+    const run = await this.run(more, from);
     await run.untilReady();
     return run;
   }
@@ -69,6 +70,12 @@ export class Installation {
   }
 }
 
+/** From where it is started: on a terminal stdout and stderr are the same, and are found in `stdout`. */
+export type Place = 'program' | 'terminal';
+
+/** Makes a terminal of its own for the program that it runs, and passes on what it says and how it ends. */
+const ON_TERMINAL = ['script', '-qefc', `exec '${process.execPath}' '${program}'`, '/dev/null'] as const;
+
 /** One life of the all-in-one. */
 export class HearthRun {
   /** What it told the person who started it. */
@@ -80,8 +87,9 @@ export class HearthRun {
   private readonly ended: Promise<number | NodeJS.Signals>;
   private exit: number | NodeJS.Signals | undefined;
 
-  constructor(env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [program], {
+  constructor(env: Readonly<Record<string, string>>, from: Place) {
+    const [command, ...args] = from === 'terminal' ? ON_TERMINAL : [process.execPath, program];
+    this.child = spawn(command, args, {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -98,7 +106,8 @@ export class HearthRun {
   async untilReady(): Promise<void> {
     await eventually(() => {
       if (this.exit !== undefined) return;
-      if (!/^ {2}Keys: /m.test(this.stderr)) throw new Error(`Hearth is not ready:\n${this.stdout}${this.stderr}`);
+      if (!/^ {2}Keys: /m.test(this.stderr + this.stdout))
+        throw new Error(`Hearth is not ready:\n${this.stdout}${this.stderr}`);
     }, READY_WITHIN_MS);
     if (this.exit !== undefined) throw new Error(`Hearth ended with ${this.exit}:\n${this.stdout}${this.stderr}`);
   }

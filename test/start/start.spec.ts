@@ -64,18 +64,29 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     },
   );
 
-  it('goes on at the second start where the first one ended, and shows its secrets only once', async () => {
-    const first = await installation.start();
+  it('speaks to people on a terminal, and shows its secrets there once', async () => {
+    const first = await installation.start({}, 'terminal');
     const keys = readFileSync(join(installation.dataDir, 'keys.json'), 'utf8');
     // Two API keys and the secret of an AWS access key.
-    expect(secretsIn(first.stderr)).toHaveLength(3);
-    for (const secret of secretsIn(first.stderr)) expect(keys).toContain(secret);
+    expect(secretsIn(first.stdout)).toHaveLength(3);
+    for (const secret of secretsIn(first.stdout)) expect(keys).toContain(secret);
+    expect(first.stdout).toMatch(/^ {4}http:\/\/localhost:\d+\/console#token=ey[\w.-]+\r?$/m);
+    await eventually(() => expect(first.stdout).toMatch(/^\[\d\d:\d\d:\d\d\].*INFO.*Started/m));
+    expect(first.stdout).not.toMatch(/^\{/m);
+    await first.end('SIGTERM');
+
+    const second = await installation.start({}, 'terminal');
+    for (const secret of secretsIn(keys)) expect(second.stdout).not.toContain(secret);
+  });
+
+  it('goes on at the second start where the first one ended, and tells no secret where its words may be kept', async () => {
+    const first = await installation.start();
+    const keys = readFileSync(join(installation.dataDir, 'keys.json'), 'utf8');
     await publishAsPrinted(first, { data: 'before', deduplicationId: 'once' });
     await first.end('SIGTERM');
 
     const second = await installation.start();
     expect(readFileSync(join(installation.dataDir, 'keys.json'), 'utf8')).toBe(keys);
-    for (const secret of secretsIn(first.stderr)) expect(second.stderr + second.stdout).not.toContain(secret);
     // Still accepted, because nobody shall be able to tell, and dropped.
     await publishAsPrinted(second, { data: 'again', deduplicationId: 'once' });
     await publishAsPrinted(second, { data: 'after' });
@@ -86,7 +97,8 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     });
     const { messages } = await lookBackAsPrinted(second, client);
     expect(messages.map(({ data }) => data)).toEqual(['before', 'after']);
-    for (const log of [first.stdout, second.stdout]) {
+    expect(secretsIn(keys).length).toBeGreaterThan(2);
+    for (const log of [first.stdout, first.stderr, second.stdout, second.stderr]) {
       for (const secret of secretsIn(keys)) expect(log).not.toContain(secret);
     }
   });
@@ -194,6 +206,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await hearth.untilEnded()).toBe(1);
     other.close();
     expect(hearth.stdout).toMatch(new RegExp(`"message":"${name}: .*${problem}`));
+    expect(hearth.stdout).not.toContain('"stack"');
     expect(await descendantsOf(hearth.pid)).toEqual([]);
   });
 

@@ -38,7 +38,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
   try {
     // Waiting for a server that is not started again would never end.
     const services = await Promise.race([startServices(context, servers), failureOf(servers)]);
-    process.stderr.write(await welcomeText(outputsOf(config, services.port), generated));
+    process.stderr.write(await welcomeText(outputsOf(config, services.port), generated, process.stderr.isTTY));
     // Whatever cannot be closed must not leave the servers running: they would outlive us.
     return { ...services, drain: () => services.drain().finally(() => servers.stop()), failed: servers.lost };
   } catch (error) {

@@ -3,6 +3,8 @@ import { SignJWT } from 'jose';
 
 /** The token is for trying things out; it must not be worth stealing from a scroll-back buffer tomorrow. */
 const TOKEN_LIFETIME = '2h';
+/** What is no terminal may be a log that is kept, and read by others. */
+const LOGGED_TOKEN_LIFETIME = '10m';
 
 const CHANNEL = 'my-channel';
 
@@ -22,46 +24,68 @@ const CLAIMS = {
 };
 
 /**
- * What a newcomer does next, ready to paste. API keys are read from their file by the printed command; they are shown
- * once, by the start that made them.
+ * What a newcomer does next, ready to click and to paste. API keys are read from their file by the printed command; they
+ * are shown once, by the start that made them, and on a terminal only.
+ *
+ * @param isTerminal whether what is printed is gone with the window
  */
-export async function welcomeText(outputs: Outputs, generated: GeneratedKeys | undefined): Promise<string> {
-  const lines = ['', `Hearth ${outputs.version} is ready at ${outputs.httpApiUrl}`, ''];
-  const step = (title: string, ...commands: string[]): void =>
-    void lines.push(`  ${title}`, ...commands.map((c) => `    ${c}`), '');
+export async function welcomeText(
+  outputs: Outputs,
+  generated: GeneratedKeys | undefined,
+  isTerminal: boolean,
+): Promise<string> {
+  const token = await newToken(generated, isTerminal ? TOKEN_LIFETIME : LOGGED_TOKEN_LIFETIME);
+  const steps = [
+    ...consoleStep(outputs, token),
+    ...step('1. Connect and subscribe (keep it open):', `npx wscat -c "${outputs.webSocketUrl}?token=${token}"`),
+    ...step(
+      '2. Publish, from another terminal:',
+      `curl -X POST ${outputs.publishHttpApiUrl} -H "Authorization: Bearer ${apiKey(generated)}" \\`,
+      `  -d '{"channel":"${CHANNEL}","event":"greeting","data":"👋","store":3600}'`,
+    ),
+    ...step(
+      '3. Look back, with connectionId and connectionSecret of the first line that wscat printed:',
+      `curl "${outputs.httpApiUrl}connection/listMessages?connectionId=$CONNECTION_ID&connectionSecret=$CONNECTION_SECRET" \\`,
+      `  -d '{"channel":"${CHANNEL}"}'`,
+    ),
+    ...awsStep(outputs, generated),
+  ];
+  const heading = ['', `Hearth ${outputs.version} is ready at ${outputs.httpApiUrl}`, ''];
+  return [...heading, ...steps, ...keysStep(generated, isTerminal), ''].join('\n');
+}
 
-  step(
-    '1. Connect and subscribe (keep it open):',
-    `npx wscat -c "${outputs.webSocketUrl}?token=${await token(generated)}"`,
+function step(title: string, ...lines: string[]): string[] {
+  return [`  ${title}`, ...lines.map((line) => `    ${line}`), ''];
+}
+
+/** A page that is connected and subscribed as soon as it is there. Browsers send what is behind `#` to nobody. */
+function consoleStep({ httpApiUrl, webConsoleUrl, webSocketUrl }: Outputs, token: string): string[] {
+  if (webConsoleUrl === undefined) return [];
+  const isBeside = webSocketUrl === `${httpApiUrl.replace(/^http/, 'ws')}v1`;
+  const page = isBeside ? `${httpApiUrl}console` : webConsoleUrl;
+  return step(
+    'Open this in two tabs of a browser, and send a message from one to the other:',
+    `${page}#token=${token}`,
   );
-  step(
-    '2. Publish, from another terminal:',
-    `curl -X POST ${outputs.publishHttpApiUrl} -H "Authorization: Bearer ${apiKey(generated)}" \\`,
-    `  -d '{"channel":"${CHANNEL}","event":"greeting","data":"👋","store":3600}'`,
+}
+
+function awsStep({ publishFunctionArn, httpApiUrl }: Outputs, generated: GeneratedKeys | undefined): string[] {
+  if (generated?.awsAccessKeys === undefined) return [];
+  return step(
+    `Or publish with any AWS SDK: invoke ${publishFunctionArn}`,
+    // Any region will do, but an SDK insists on one.
+    `export AWS_ENDPOINT_URL_LAMBDA=${httpApiUrl} AWS_REGION=us-east-1`,
+    awsCredentials(generated.awsAccessKeys, generated.file),
+    // They would send the message to AWS, and say only that the function is not there.
+    `AWS CLI before 2.13 and SDKs of before July 2023 do not read the first variable: give them --endpoint-url ${httpApiUrl}`,
   );
-  step(
-    '3. Look back, with connectionId and connectionSecret of the first line that wscat printed:',
-    `curl "${outputs.httpApiUrl}connection/listMessages?connectionId=$CONNECTION_ID&connectionSecret=$CONNECTION_SECRET" \\`,
-    `  -d '{"channel":"${CHANNEL}"}'`,
-  );
-  if (outputs.webConsoleUrl !== undefined) {
-    step('Or watch it in a browser: open the console and paste the token of step 1.', outputs.webConsoleUrl);
-  }
-  if (generated?.awsAccessKeys !== undefined) {
-    step(
-      `Or publish with any AWS SDK: invoke ${outputs.publishFunctionArn}`,
-      // Any region will do, but an SDK insists on one.
-      `export AWS_ENDPOINT_URL_LAMBDA=${outputs.httpApiUrl} AWS_REGION=us-east-1`,
-      awsCredentials(generated.awsAccessKeys, generated.file),
-      // They would send the message to AWS, and say only that the function is not there.
-      `AWS CLI before 2.13 and SDKs of before July 2023 do not read the first variable: give them --endpoint-url ${outputs.httpApiUrl}`,
-    );
-  }
-  if (generated === undefined) return lines.join('\n');
-  lines.push(`  Keys: ${generated.file} (readable by you only)`);
-  const shown = generated.created ? newKeys(generated) : [];
-  if (shown.length > 0) lines.push('  Made just now, and shown this once:', ...shown.map((key) => `    ${key}`));
-  return [...lines, ''].join('\n');
+}
+
+function keysStep(generated: GeneratedKeys | undefined, isTerminal: boolean): string[] {
+  if (generated === undefined) return [];
+  const shown = generated.created && isTerminal ? newKeys(generated) : [];
+  const title = shown.length === 0 ? [] : ['  Made just now, and shown this once:'];
+  return [`  Keys: ${generated.file} (readable by you only)`, ...title, ...shown.map((key) => `    ${key}`)];
 }
 
 function newKeys({ httpApiKey1, httpApiKey2, awsAccessKeys }: GeneratedKeys): string[] {
@@ -73,12 +97,12 @@ function newKeys({ httpApiKey1, httpApiKey2, awsAccessKeys }: GeneratedKeys): st
   ];
 }
 
-async function token(generated: GeneratedKeys | undefined): Promise<string> {
+async function newToken(generated: GeneratedKeys | undefined, lifetime: string): Promise<string> {
   if (generated?.signingKey === undefined) return 'YOUR_TOKEN';
   return new SignJWT(CLAIMS)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuedAt()
-    .setExpirationTime(TOKEN_LIFETIME)
+    .setExpirationTime(lifetime)
     .sign(generated.signingKey.secret);
 }
 

@@ -62,6 +62,7 @@ export async function runService(definition: ServiceDefinition, host: ProcessHos
     level: config.live.current.logLevel,
     service: config.service,
     nodeId: config.nodeId,
+    format: config.logFormat,
   });
   for (const warning of config.warnings) logger.warn(warning);
   await new Life(definition, config, logger, host).run();
@@ -82,6 +83,16 @@ async function readConfig(
     host.exit(1);
     return undefined;
   }
+}
+
+/** What the language itself throws: then the mistake is ours, and the stack says where. */
+const OWN_MISTAKES = [TypeError, ReferenceError, RangeError, SyntaxError];
+
+/** A failure that is told by its message, and those of its causes; where in the code it was found helps no operator. */
+function forOperators(error: unknown): unknown {
+  if (!(error instanceof Error) || OWN_MISTAKES.some((kind) => error instanceof kind)) return error;
+  const { message, code } = error as NodeJS.ErrnoException;
+  return { message, code, ...(error.cause === undefined ? {} : { cause: forOperators(error.cause) }) };
 }
 
 /** One process from its start to its end. */
@@ -130,7 +141,7 @@ class Life {
       logger.info({ outputs: outputsOf(config, port), port, adminPort: admin.port }, 'Started');
     } catch (error) {
       if (this.isInterruption(error)) return;
-      this.logger.fatal({ err: error }, 'Start failed');
+      this.logger.fatal({ err: forOperators(error) }, 'Start failed');
       this.host.exit(1);
     }
   }

@@ -162,6 +162,9 @@ export const VARIABLES = {
       meaning: 'Least severe level that is written; `DEBUG` may log payloads.',
       marks: ['reload'],
     }),
+    logFormat: variable('HEARTH_LOG_FORMAT', choice('auto', 'json', 'text'), 'auto', {
+      meaning: 'Lines of the log: JSON, text for people, or text where stdout is a terminal and JSON elsewhere.',
+    }),
     tracesSampleRate: variable('HEARTH_TRACES_SAMPLE_RATE', decimal(0, 100), '1', {
       meaning: 'Percent of requests whose spans are written to the log; needs `INFO` or `DEBUG`.',
       marks: ['reload'],

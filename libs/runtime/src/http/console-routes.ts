@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { projectRoot } from '@hearth/store';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { HearthConfig } from '../config/config';
 import { CONFIG } from '../service-module';
 
@@ -38,6 +38,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
+const FRONT_PAGE = 'front.html';
+
 /**
  * The web console at `GET /console` (features, "Web console"): the files of `apps/console` as they are. They are
  * public and hold no secrets; the page gets its rights from the token its user enters.
@@ -54,7 +56,8 @@ export class ConsoleRoutes implements OnModuleInit {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     // Not compiled, so they lie beside the sources, for the code in `dist/` too.
     const folder = join(projectRoot(), 'apps', 'console');
-    for (const name of readdirSync(folder)) {
+    showFrontPage(server, readFileSync(join(folder, FRONT_PAGE)));
+    for (const name of readdirSync(folder).filter((name) => name !== FRONT_PAGE)) {
       const body = readFileSync(join(folder, name));
       const type = CONTENT_TYPES[extname(name)] ?? 'application/octet-stream';
       server.get(name === 'index.html' ? '/console' : `/console/${name}`, (_request, reply) =>
@@ -63,3 +66,19 @@ export class ConsoleRoutes implements OnModuleInit {
     }
   }
 }
+
+/** People who open the address of an installation read what it is. To everybody else there is nothing at this path. */
+function showFrontPage(server: FastifyInstance, page: Buffer): void {
+  server.addHook('onRequest', (request, reply, done) => {
+    if (!isForFrontPage(request)) return done();
+    void reply.headers(HEADERS).header('vary', 'accept').header('content-type', CONTENT_TYPES['.html']).send(page);
+  });
+}
+
+function isForFrontPage({ method, raw }: FastifyRequest): boolean {
+  const { url = '', headers } = raw;
+  if (url.charCodeAt(1) !== QUESTION_MARK && url.length > 1) return false;
+  return (method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '');
+}
+
+const QUESTION_MARK = '?'.charCodeAt(0);

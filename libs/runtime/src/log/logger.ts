@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { destination, pino, stdTimeFunctions, type DestinationStream, type Logger as PinoLogger } from 'pino';
+import { terminalLines } from './terminal-lines';
 import { redact, redactText } from './redaction';
 
 /**
@@ -8,19 +9,23 @@ import { redact, redactText } from './redaction';
  */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'level'>;
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+/** `auto`: text for people on a terminal, JSON for whatever else reads. */
+export type LogFormat = 'auto' | 'json' | 'text';
 
 export interface LoggerOptions {
   readonly level: LogLevel;
   /** Written into every line. */
   readonly service: string;
   readonly nodeId?: string;
+  /** `json` unless given. */
+  readonly format?: LogFormat;
 }
 
 /**
- * One JSON object per line on stdout (configuration §5), without secrets. Writes synchronously: a line that was logged
+ * One JSON object per line on stdout, or text for people (configuration §5), without secrets. Writes synchronously: a line that was logged
  * is out, also when the process dies next. The level can be changed later with `setLogLevel`.
  */
-export function createLogger(options: LoggerOptions, stream: DestinationStream = destination({ sync: true })): Logger {
+export function createLogger(options: LoggerOptions, stream: DestinationStream = stdout(options.format)): Logger {
   return pino(
     {
       level: options.level.toLowerCase(),
@@ -40,6 +45,11 @@ export function createLogger(options: LoggerOptions, stream: DestinationStream =
   );
 }
 
+function stdout(format: LogFormat = 'json'): DestinationStream {
+  const isText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
+  return isText ? terminalLines() : destination({ sync: true });
+}
+
 export function setLogLevel(logger: Logger, level: LogLevel): void {
   logger.level = level.toLowerCase();
 }
@@ -51,6 +61,7 @@ const CHATTY_CONTEXTS = new Set([
   'RouterExplorer',
   'NestFactory',
   'NestApplication',
+  'NestMicroservice',
 ]);
 
 /** Nest's own messages through our logger. What it tells while wiring itself up is DEBUG. */
