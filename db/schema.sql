@@ -43,6 +43,7 @@ create table dedup (
   stream_epoch bigint not null,
   seq bigint not null,
   earlier text,
+  result text,
   constraint dedup_pkey PRIMARY KEY (deduplication_id)
 ) with (
   autovacuum_vacuum_scale_factor=0.05,

@@ -25,10 +25,14 @@ describe('deduplication', () => {
     partition: 0,
     streamEpoch: 0,
     seq: nextSeq++,
+    windowMs: WINDOW_MS,
     ...place,
   });
   const claim = (...entries: DeduplicationEntry[]) =>
-    database.db.transaction().execute((tx) => claimDeduplicationIds(tx, entries, WINDOW_MS));
+    database.db.transaction().execute(async (tx) => {
+      const holders = await claimDeduplicationIds(tx, entries);
+      return holders.map((holder) => holder === undefined);
+    });
 
   it('accepts the first, drops the rest of the window, and accepts again when it ends', async () => {
     expect(await claim(entry('a', 1_000))).toEqual([true]);
@@ -90,7 +94,7 @@ describe('deduplication', () => {
 
   it('forgets a claim whose batch was rolled back', async () => {
     const failed = database.db.transaction().execute(async (tx) => {
-      await claimDeduplicationIds(tx, [entry('a', 0)], WINDOW_MS);
+      await claimDeduplicationIds(tx, [entry('a', 0)]);
       throw new Error('the batch failed');
     });
     await expect(failed).rejects.toThrow('the batch failed');

@@ -40,7 +40,7 @@ describe('expiry', () => {
       Array.from({ length: rows }, () => logRow({ store: 0 })),
     );
   const claimDedup = (id: string, timeMs: number) =>
-    claimDeduplicationIds(database.db, [{ id, timeMs, partition: 0, streamEpoch: 0, seq: 1 }], WINDOW_MS);
+    claimDeduplicationIds(database.db, [{ id, timeMs, partition: 0, streamEpoch: 0, seq: 1, windowMs: WINDOW_MS }]);
 
   it('deletes what is due, and only that', async () => {
     await appendExpired(3);

@@ -9,9 +9,10 @@ import {
   takeDue,
   UnsavedChanges,
 } from '@hearth/channels';
-import type { BackendEvent, OperationKind, OperationOf } from '@hearth/wire';
+import type { BackendEvent, OperationKind, OperationOf, Placed } from '@hearth/wire';
 import {
   Database,
+  type Holder,
   loadCounts,
   loadPresence,
   loadReactions,
@@ -21,6 +22,7 @@ import {
 } from '@hearth/store';
 import { eventsOf, eventsOfMessage } from './backend-events';
 import type { Deliverable } from './fan-out';
+import { placedOf } from './placed';
 import type { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, Sequencing } from './sequencing';
 
@@ -36,15 +38,22 @@ export interface AppliedBatch {
   readonly changes: UnsavedChanges;
 }
 
-/** What has no effect: duplicates, and, with why, what Postgres refuses. */
-export type Dropped = ReadonlyMap<Sequenced, Outcome['refusal']>;
+/** What has no effect: duplicates, each with the one that was accepted, and what Postgres refuses, with why. */
+export type Dropped = ReadonlyMap<Sequenced, { readonly refusal?: Outcome['refusal']; readonly first?: Holder }>;
 
 /** To be given once the changes can be read from Postgres. */
 export interface Answer {
   readonly to: string;
   readonly refusal?: Outcome['refusal'];
+  /** Where it stands, for the sender of something with a `ref`. */
+  readonly placed?: Placed;
   /** And once the stream of events holds those of everything until then. */
   readonly afterEvents: boolean;
+}
+
+/** Whether its sender wants to be told where it stands. */
+export function hasRef(one: Sequenced): boolean {
+  return isOperation(one) ? 'ref' in one.operation && one.operation.ref !== undefined : one.event.ref !== undefined;
 }
 
 /**
@@ -82,12 +91,18 @@ export class ChannelOperations {
    * Applies what concerns schedules, in its order, and puts what they parked in the place of the operations that fire
    * them; one that is gone or not due vanishes. This comes before anything else of a batch, because what is fired is
    * committed with it; nothing but these operations looks at schedules, so their order is all that matters.
+   *
+   * @param dropped those that park nothing
    */
-  async settleSchedules(batch: readonly Sequenced[], sequencing: Sequencing): Promise<readonly Sequenced[]> {
+  async settleSchedules(
+    batch: readonly Sequenced[],
+    sequencing: Sequencing,
+    dropped: Dropped,
+  ): Promise<readonly Sequenced[]> {
     if (!batch.some((one) => isOperation(one) && SCHEDULE_KINDS.has(one.operation.kind))) return batch;
     await this.load(batch);
     return batch.flatMap((one) => {
-      if (!isOperation(one) || !SCHEDULE_KINDS.has(one.operation.kind)) return [one];
+      if (!isOperation(one) || !SCHEDULE_KINDS.has(one.operation.kind) || dropped.has(one)) return [one];
       if (one.operation.kind === 'fire') return this.fired(one, one.operation, sequencing);
       this.settled.set(one, this.applyOne(one));
       return [one];
@@ -140,14 +155,17 @@ export class ChannelOperations {
         events.push(...eventsOfMessage(one));
         continue;
       }
-      const outcome = dropped.has(one) ? { refusal: dropped.get(one) } : (this.settled.get(one) ?? this.applyOne(one));
+      const drop = dropped.get(one);
+      const outcome: Outcome =
+        drop === undefined ? (this.settled.get(one) ?? this.applyOne(one)) : { refusal: drop.refusal };
       if (outcome.record !== undefined) {
         deliverables.push({ id: one.id, position: one.position, record: outcome.record });
       }
       events.push(...eventsOf(one, outcome.events));
       const { acknowledgeTo: to } = one.operation;
       const afterEvents = one.operation.kind === 'barrier' && one.operation.events === true;
-      if (to !== undefined) answers.push({ to, refusal: outcome.refusal, afterEvents });
+      const placed = hasRef(one) ? placedOf(one, drop?.first) : undefined;
+      if (to !== undefined) answers.push({ to, refusal: outcome.refusal, placed, afterEvents });
     }
     this.settled.clear();
     return { deliverables, events, answers, changes: UnsavedChanges.take(this.state) };

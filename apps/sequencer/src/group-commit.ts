@@ -6,20 +6,26 @@ import {
   Database,
   fenceAndAdvance,
   FencedPosition,
+  type Holder,
   LogRow,
   writeStateChanges,
 } from '@hearth/store';
+import { REF_WINDOW_SECONDS } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
+import { resultOf } from './placed';
 import { isOperation, Sequenced, SequencedMessage } from './sequencing';
+
+/** What has been accepted before, each with the one that was. */
+export type Duplicates = ReadonlyMap<Sequenced, Holder>;
 
 /** What one partition wants committed. */
 interface Request {
   readonly messages: readonly Sequenced[];
   readonly safe: FencedPosition;
   readonly changes: StateChanges | undefined;
-  resolve(duplicates: ReadonlySet<Sequenced>): void;
+  resolve(duplicates: Duplicates): void;
   reject(error: unknown): void;
 }
 
@@ -30,14 +36,23 @@ const GATHER_MS = 10;
 
 /** Only what must touch Postgres does: a message that is neither kept nor deduplicated never comes here. */
 export function isDurable(sequenced: Sequenced): boolean {
-  if (isOperation(sequenced)) return deduplicationIdOf(sequenced) !== undefined;
-  return sequenced.event.store !== 0 || sequenced.event.deduplicationId !== undefined;
+  if (isOnceOnly(sequenced)) return true;
+  return !isOperation(sequenced) && sequenced.event.store !== 0;
 }
 
-function deduplicationIdOf(one: Sequenced): string | undefined {
-  if (!isOperation(one)) return one.event.deduplicationId;
-  return 'deduplicationId' in one.operation ? one.operation.deduplicationId : undefined;
+/** How its sender told it from others, if at all. */
+function marksOf(one: Sequenced): { readonly deduplicationId?: string; readonly ref?: string } {
+  const marks: object = isOperation(one) ? one.operation : one.event;
+  return marks;
 }
+
+function isOnceOnly(one: Sequenced): boolean {
+  const { deduplicationId, ref } = marksOf(one);
+  return deduplicationId !== undefined || ref !== undefined;
+}
+
+/** Keys of refs begin with it; a `deduplicationId` that does so too begins with two. */
+const REF_MARK = '\u0001';
 
 /**
  * Commits what the partitions of this process want committed: one transaction at a time, with everything that came
@@ -61,14 +76,10 @@ export class GroupCommit {
    *
    * @param safe position up to which the partition has been fanned out; saved along because it costs nothing here
    * @param changes what has become of its channels up to there and is not saved yet
-   * @returns the messages that are duplicates of an earlier one
+   * @returns those that are duplicates of an earlier one
    * @throws FencedError when another worker owns the partition
    */
-  commit(
-    messages: readonly Sequenced[],
-    safe: FencedPosition,
-    changes?: StateChanges,
-  ): Promise<ReadonlySet<Sequenced>> {
+  commit(messages: readonly Sequenced[], safe: FencedPosition, changes?: StateChanges): Promise<Duplicates> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ messages, safe, changes, resolve, reject });
       if (!this.isRunning) void this.run();
@@ -97,7 +108,7 @@ export class GroupCommit {
       const duplicates = await this.write(requests);
       endTimer();
       for (const request of requests) {
-        request.resolve(new Set(request.messages.filter((message) => duplicates.has(message))));
+        request.resolve(of(request.messages, duplicates));
       }
     } catch (error) {
       const [only, ...others] = requests;
@@ -107,7 +118,7 @@ export class GroupCommit {
     }
   }
 
-  private async write(requests: readonly Request[]): Promise<ReadonlySet<Sequenced>> {
+  private async write(requests: readonly Request[]): Promise<Duplicates> {
     const { db } = this.database;
     const positions = requests.map(({ safe }) => safe);
     const messages = requests.flatMap((request) => request.messages);
@@ -116,7 +127,7 @@ export class GroupCommit {
       const rows = logRows(messages);
       await appendAndAdvance(db, positions, rows);
       this.count(rows.length);
-      return new Set();
+      return new Map();
     }
     // When the connection is lost during the commit, nobody knows whether it was written. Whoever repeats it does no harm:
     // a repeat carries the same ids and positions.
@@ -125,9 +136,13 @@ export class GroupCommit {
       for (const { safe, changes } of requests) {
         if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);
       }
-      if (messages.length === 0) return new Set();
-      const isFirst = await claimDeduplicationIds(tx, entries, this.config.deduplicationSeconds * 1_000);
-      const duplicates = new Set(entries.filter((_, index) => isFirst[index] !== true).map(({ message }) => message));
+      if (messages.length === 0) return new Map();
+      const holders = await claimDeduplicationIds(tx, entries);
+      const duplicates = new Map<Sequenced, Holder>();
+      holders.forEach((holder, index) => {
+        const message = entries[index]?.message;
+        if (message !== undefined && holder !== undefined) duplicates.set(message, holder);
+      });
       const rows = logRows(messages.filter((message) => !duplicates.has(message)));
       await appendMessages(tx, rows);
       this.count(rows.length);
@@ -136,28 +151,44 @@ export class GroupCommit {
   }
 
   private deduplicationEntries({ messages, safe }: Request) {
-    return messages
-      .filter((message) => deduplicationIdOf(message) !== undefined)
-      .map((message) => ({
-        message,
-        id: this.deduplicationKey(message),
-        timeMs: message.acceptedMs,
-        partition: safe.partition,
-        streamEpoch: message.position.epoch,
-        seq: message.position.sequence,
-      }));
+    return messages.filter(isOnceOnly).map((message) => ({
+      message,
+      ...this.claimOf(message),
+      timeMs: message.acceptedMs,
+      partition: safe.partition,
+      streamEpoch: message.position.epoch,
+      seq: message.position.sequence,
+    }));
   }
 
-  /** No channel name contains a comma, so the two parts cannot be confused. */
-  private deduplicationKey(message: Sequenced): string {
-    const id = deduplicationIdOf(message) ?? '';
-    return this.config.deduplicationScope === 'channel' ? `${channelOf(message)},${id}` : id;
+  /** No channel name contains a comma or begins with a control character, so the parts of a key cannot be confused. */
+  private claimOf(message: Sequenced): { readonly id: string; readonly windowMs: number; readonly result?: string } {
+    const { ref, deduplicationId = '' } = marksOf(message);
+    if (ref !== undefined) {
+      const id = `${REF_MARK}${channelOf(message)},${ref}`;
+      return { id, windowMs: REF_WINDOW_SECONDS * 1_000, result: resultOf(message) };
+    }
+    const windowMs = this.config.deduplicationSeconds * 1_000;
+    if (this.config.deduplicationScope === 'channel') {
+      return { id: `${channelOf(message)},${deduplicationId}`, windowMs };
+    }
+    return { id: deduplicationId.startsWith(REF_MARK) ? REF_MARK + deduplicationId : deduplicationId, windowMs };
   }
 
   private count(rows: number): void {
     this.metrics.appendBatches.inc();
     this.metrics.appendRows.inc(rows);
   }
+}
+
+function of(messages: readonly Sequenced[], duplicates: Duplicates): Duplicates {
+  if (duplicates.size === 0) return duplicates;
+  const own = new Map<Sequenced, Holder>();
+  for (const message of messages) {
+    const holder = duplicates.get(message);
+    if (holder !== undefined) own.set(message, holder);
+  }
+  return own;
 }
 
 function channelOf(one: Sequenced): string {

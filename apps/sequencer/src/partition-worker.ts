@@ -16,10 +16,11 @@ import { ingestStream, type BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
-import { Answer, ChannelOperations, Dropped } from './channel-operations';
+import { ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
+import { placedOf } from './placed';
 import { Lanes } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
@@ -232,8 +233,12 @@ export class PartitionWorker {
 
   /** A batch with more in it than messages. */
   private async processOperations(sequenced: readonly Sequenced[]): Promise<Processed> {
-    const batch = await this.untilDone(() => this.operations.settleSchedules(sequenced, this.sequencing));
-    const dropped = await this.commit(batch);
+    // Whether it was parked before must be known before it is parked.
+    const parking = sequenced.filter((one) => isOperation(one) && one.operation.kind === 'schedule' && hasRef(one));
+    const parked = await this.commit(parking);
+    const batch = await this.untilDone(() => this.operations.settleSchedules(sequenced, this.sequencing, parked));
+    const others = await this.commit(parking.length === 0 ? batch : batch.filter((one) => !parking.includes(one)));
+    const dropped = parked.size === 0 ? others : new Map([...parked, ...others]);
     await this.untilDone(() => this.operations.load(batch));
     const { deliverables, events, answers, changes } = this.operations.apply(batch, dropped);
     return { deliverables, events, reached: { answers, changes: changes.isEmpty ? undefined : changes }, dropped };
@@ -249,7 +254,8 @@ export class PartitionWorker {
     try {
       const duplicates = await this.saved.write(durable);
       this.host.metrics.duplicatesDropped.inc(duplicates.size);
-      return duplicates.size === 0 ? NOTHING_DROPPED : new Map([...duplicates].map((one) => [one, undefined]));
+      if (duplicates.size === 0) return NOTHING_DROPPED;
+      return new Map([...duplicates].map(([one, first]) => [one, { first }]));
     } catch (error) {
       if (!isDataError(error)) throw error;
       // What is saved with the messages may be what is refused, and no message must be dropped for that.
@@ -261,13 +267,12 @@ export class PartitionWorker {
           { err: error, partition: this.partition, id: only.id },
           'a message was refused by Postgres',
         );
-        return new Map([[only, REFUSED]]);
+        return new Map([[only, { refusal: REFUSED }]]);
       }
     }
-    const dropped = new Map<Sequenced, Answer['refusal']>();
-    for (const message of durable)
-      for (const [one, refusal] of await this.commitOnce([message])) dropped.set(one, refusal);
-    return dropped;
+    const dropped: [Sequenced, NonNullable<ReturnType<Dropped['get']>>][] = [];
+    for (const message of durable) dropped.push(...(await this.commitOnce([message])));
+    return new Map(dropped);
   }
 
   /** Repeats a step until it succeeds: every step of a batch changes nothing when it is repeated. */
@@ -287,7 +292,9 @@ export class PartitionWorker {
   private acknowledge(sequenced: readonly Sequenced[], dropped: Dropped): void {
     for (const one of sequenced) {
       if (isOperation(one) || one.event.acknowledgeTo === undefined) continue;
-      this.saved.answer({ to: one.event.acknowledgeTo, refusal: dropped.get(one), afterEvents: false });
+      const drop = dropped.get(one);
+      const placed = hasRef(one) ? placedOf(one, drop?.first) : undefined;
+      this.saved.answer({ to: one.event.acknowledgeTo, refusal: drop?.refusal, placed, afterEvents: false });
     }
   }
 

@@ -6,6 +6,7 @@ import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lanes, lanesText } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
+import type { Duplicates } from './group-commit';
 import type { PartitionHost } from './partition-host';
 import type { Sequenced } from './sequencing';
 
@@ -107,7 +108,7 @@ export class SavedPosition {
    * @returns the duplicates
    * @throws FencedError when another worker owns the partition
    */
-  write(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+  write(durable: readonly Sequenced[]): Promise<Duplicates> {
     const written = this.writing.then(() => this.writeNow(durable));
     this.writing = written.catch(() => undefined);
     return written;
@@ -124,14 +125,14 @@ export class SavedPosition {
   }
 
   /** Tells who asked what became of it. */
-  answer({ to, refusal, afterEvents }: Answer): void {
-    const reply: OperationReply = refusal === undefined ? { done: true } : { error: refusal };
+  answer({ to, refusal, placed, afterEvents }: Answer): void {
+    const reply: OperationReply = refusal === undefined ? { done: true, placed } : { error: refusal };
     const send = (): void => this.host.stream.tell(to, JSON.stringify(reply));
     if (afterEvents) void this.host.events.told().then(send);
     else send();
   }
 
-  private async writeNow(durable: readonly Sequenced[]): Promise<ReadonlySet<Sequenced>> {
+  private async writeNow(durable: readonly Sequenced[]): Promise<Duplicates> {
     const { fenced, unsaved, answers } = this;
     const { position } = this.current;
     this.unsaved = undefined;

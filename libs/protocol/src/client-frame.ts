@@ -15,6 +15,8 @@ export type ClientFrame =
       /** Resumes in the old way (resume §5); absent when `resume` is there. */
       readonly after?: string;
       readonly resume?: ResumePoint;
+      /** It wants to be told where the storage snapshot ends (client-library §7). */
+      readonly storage?: boolean;
     }
   | { readonly kind: 'unsubscribe'; readonly channel: string }
   | {
@@ -25,6 +27,7 @@ export type ClientFrame =
       readonly data: string;
       /** When it is due, ms since 1970; absent = now. */
       readonly dueMs?: number;
+      readonly ref?: string;
     }
   | {
       readonly kind: 'storageSet';
@@ -33,21 +36,23 @@ export type ClientFrame =
       /** JSON text. */
       readonly data: string;
       readonly dueMs?: number;
+      readonly ref?: string;
     }
   | { readonly kind: 'storageGet'; readonly channel: string; readonly key: string }
-  | ({ readonly kind: 'reaction'; readonly channel: string } & ReactionRequest)
+  | ({ readonly kind: 'reaction'; readonly channel: string; readonly ref?: string } & ReactionRequest)
   /** Without a channel: the connection's. */
   | { readonly kind: 'umdUpdate'; readonly channel?: string; readonly token: string }
   | { readonly kind: 'ping' }
   | { readonly kind: 'pong' }
   | { readonly kind: 'heartbeat' };
 
-/** A refused frame; `channel` is echoed in the error as the client sent it, where it sent a string. */
+/** A refused frame; `channel` and `ref` are echoed in the error as the client sent them, where it sent usable ones. */
 export class ClientFrameError extends ProtocolError {
   constructor(
     code: ErrorCode,
     message: string,
     readonly channel: string | undefined,
+    readonly ref: string | undefined,
   ) {
     super(code, message);
   }
@@ -61,17 +66,34 @@ export class ClientFrameError extends ProtocolError {
  */
 export function parseClientFrame(text: string): ClientFrame {
   let channel: string | undefined;
+  let ref: string | undefined;
   try {
     const object = parseJsonObject(text, 'the message');
     if (typeof object.channel === 'string') channel = object.channel;
-    return clientFrame(text, object);
+    if (object.ref !== undefined && mayHaveRef(object.event)) ref = refOf(object);
+    return clientFrame(text, object, ref);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    throw new ClientFrameError(error.code, error.message, channel);
+    throw new ClientFrameError(error.code, error.message, channel, ref);
   }
 }
 
-function clientFrame(text: string, object: JsonObject): ClientFrame {
+const REF = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Whether the answer to such a frame is told apart by a `ref` (client-library §6); elsewhere it is ignored. */
+function mayHaveRef(event: unknown): boolean {
+  if (event === STORAGE_SET_EVENT || event === REACTION_EVENT) return true;
+  return typeof event !== 'string' || !event.startsWith(RESERVED_PREFIX);
+}
+
+/** @throws ProtocolError `INVALID_TYPE` */
+function refOf(object: JsonObject): string | undefined {
+  const ref = typedMember(object, 'ref', 'string');
+  if (ref === undefined || REF.test(ref)) return ref;
+  throw new ProtocolError('INVALID_TYPE', 'ref must be 1 to 64 letters, digits, hyphens or underscores');
+}
+
+function clientFrame(text: string, object: JsonObject, ref: string | undefined): ClientFrame {
   const event = typedMember(object, 'event', 'string');
   if (event === undefined || event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
   typedMember(object, 'channel', 'string');
@@ -87,30 +109,30 @@ function clientFrame(text: string, object: JsonObject): ClientFrame {
     case 'hotsock.unsubscribe':
       return { kind: 'unsubscribe', channel: requiredChannel(object) };
     case STORAGE_SET_EVENT:
-      return storageSet(text, object);
+      return storageSet(text, object, ref);
     case 'hotsock.channelStorageGet':
       return { kind: 'storageGet', channel: requiredChannel(object), key: requiredStorageKey(object) };
     case REACTION_EVENT:
-      return { kind: 'reaction', channel: requiredChannel(object), ...reactionRequest(dataText(text)) };
+      return { kind: 'reaction', channel: requiredChannel(object), ...reactionRequest(dataText(text)), ref };
     case 'hotsock.umdUpdate':
       return umdUpdate(object);
     default:
-      return message(text, object, event);
+      return message(text, object, event, ref);
   }
 }
 
-function message(text: string, object: JsonObject, event: string): ClientFrame {
+function message(text: string, object: JsonObject, event: string, ref: string | undefined): ClientFrame {
   if (event.startsWith(RESERVED_PREFIX)) throw new ProtocolError('UNKNOWN_EVENT', `event: ${event} is not known`);
   const problem = eventNameProblem(event);
   if (problem !== undefined) throw new ProtocolError('INVALID_EVENT', problem);
   const channel = requiredChannel(object);
-  return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+  return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, Date.now()), ref };
 }
 
-function storageSet(text: string, object: JsonObject): ClientFrame {
+function storageSet(text: string, object: JsonObject, ref: string | undefined): ClientFrame {
   const channel = requiredChannel(object);
   const key = requiredStorageKey(object);
-  return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+  return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, Date.now()), ref };
 }
 
 function umdUpdate(object: JsonObject): ClientFrame {
@@ -132,12 +154,19 @@ function optionalObject(data: unknown): JsonObject {
   throw new ProtocolError('INVALID_TYPE', 'data must be an object');
 }
 
-function subscribeOptions(data: unknown): { token?: string; after?: string; resume?: ResumePoint } {
+function subscribeOptions(data: unknown): { token?: string; after?: string; resume?: ResumePoint; storage?: boolean } {
   const { token, ...rest } = optionalObject(data);
   if (token != null && typeof token !== 'string') {
     throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token must be a string');
   }
   const after = messageIdMember(rest.after, 'data.after');
   const resume = resumePoint(rest.resume, after);
-  return { token: token ?? undefined, after: resume === undefined ? after : undefined, resume };
+  const storage = rest.storage ?? false;
+  if (typeof storage !== 'boolean') throw new ProtocolError('INVALID_TYPE', 'data.storage must be a boolean');
+  return {
+    token: token ?? undefined,
+    after: resume === undefined ? after : undefined,
+    resume,
+    storage: storage || undefined,
+  };
 }

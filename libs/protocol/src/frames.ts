@@ -145,13 +145,44 @@ export function messagesMissedFrame(channel: string, after: string | null, befor
   return `{"event":"hotsock.messagesMissed","channel":${JSON.stringify(channel)},"data":${JSON.stringify({ after, before })}}`;
 }
 
+/** What became of a client's message with a `ref` (client-library §6). */
+export interface PublishedFrame {
+  readonly channel: string;
+  readonly ref: string;
+  /** `null` when it is not known yet, and of what is due later. */
+  readonly id: string | null;
+  readonly position?: string;
+  readonly scheduleArn?: string;
+  readonly duplicate?: boolean;
+}
+
+export function publishedFrame({ channel, ref, ...data }: PublishedFrame): string {
+  const { id, position, scheduleArn, duplicate } = data;
+  const dataJson = JSON.stringify({ id, position, scheduleArn, duplicate: duplicate === true || undefined });
+  return `{"event":"hotsock.published","channel":${JSON.stringify(channel)},"ref":${JSON.stringify(ref)},"data":${dataJson}}`;
+}
+
+/** Ends a storage snapshot, for subscribers that asked for it (client-library §7). */
+export function storageSyncedFrame(channel: string): string {
+  return `{"event":"hotsock.channelStorageSynced","channel":${JSON.stringify(channel)},"data":{}}`;
+}
+
 /** Why a connection is ended, for clients that see no close code (management-api §6). */
 export type EndCode = 'DISCONNECTED' | 'TOKEN_REVOKED' | 'TOKEN_EXPIRED';
 
-/** @param channel the name as the client sent it; absent where the request had no usable one */
-export function errorFrame(code: ErrorCode | EndCode, message: string, channel: string | undefined): string {
+/**
+ * @param channel the name as the client sent it; absent where the request had no usable one
+ * @param ref the request's, where it had one
+ */
+export function errorFrame(
+  code: ErrorCode | EndCode,
+  message: string,
+  channel: string | undefined,
+  ref?: string,
+): string {
   const echoed = channel === undefined ? '' : `"channel":${JSON.stringify(channel)},`;
-  return `{"event":"hotsock.error",${echoed}"error":${JSON.stringify({ code, message })}}`;
+  const named = ref === undefined ? '' : `"ref":${JSON.stringify(ref)},`;
+  return `{"event":"hotsock.error",${echoed}${named}"error":${JSON.stringify({ code, message })}}`;
 }
 
 /** RFC 3339 UTC with the milliseconds that there are, e.g. `2026-01-01T02:00:00.4Z` is `2026-01-01T02:00:00.400Z`. */

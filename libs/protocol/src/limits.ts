@@ -9,6 +9,8 @@ export const MAX_CHANNEL_CHARACTERS = 256;
 export const MAX_EVENT_CHARACTERS = 128;
 export const MAX_DEDUPLICATION_ID_CHARACTERS = 128;
 export const MAX_STORAGE_KEY_CHARACTERS = 128;
+/** A client's `ref` is accepted once within so long (client-library §6). */
+export const REF_WINDOW_SECONDS = 300;
 /** About 100 years in seconds, the longest `store` (publish-api §3). */
 export const MAX_STORE_SECONDS = 3_155_695_200;
 /** Documents in one `POST /publish/batch`. */

@@ -7,6 +7,8 @@ export interface Holder {
   readonly firstMs: number;
   /** From then on the id is accepted again. */
   readonly expiresMs: number;
+  /** What it became, where repeats are told. */
+  readonly result?: string;
 }
 
 /**
@@ -19,6 +21,11 @@ export interface Holder {
 export function judge(holders: readonly Holder[], message: Holder): 'first' | 'repeat' | 'duplicate' {
   if (holders.some((holder) => isAt(holder, message))) return 'repeat';
   return holders.some((holder) => overlap(holder, message)) ? 'duplicate' : 'first';
+}
+
+/** The one that a duplicate is a duplicate of. */
+export function holderOf(holders: readonly Holder[], duplicate: Holder): Holder | undefined {
+  return holders.find((holder) => overlap(holder, duplicate));
 }
 
 /**

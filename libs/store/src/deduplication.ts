@@ -1,6 +1,6 @@
 import { prepared } from './prepared';
 import type { Db } from './db';
-import { type Holder, judge, stillNeeded } from './deduplication-window';
+import { type Holder, holderOf, judge, stillNeeded } from './deduplication-window';
 
 /** One message that carries a `deduplicationId`, and its place in the stream. */
 export interface DeduplicationEntry {
@@ -11,6 +11,10 @@ export interface DeduplicationEntry {
   /** Epoch of the stream (not the fencing epoch): with `seq` it names the message, whoever processes it. */
   readonly streamEpoch: number;
   readonly seq: number;
+  /** So long no other one with the id is accepted. */
+  readonly windowMs: number;
+  /** What it becomes, where its duplicates shall know. */
+  readonly result?: string;
 }
 
 interface HeldId {
@@ -24,9 +28,10 @@ interface HeldId {
 // although the condition leaves it as it is; from there on it cannot change before this transaction ends.
 const claim = prepared<{ id: string }>(
   'claim_deduplication_ids',
-  `insert into dedup as d (deduplication_id, first_seen_ms, expires_ms, partition, stream_epoch, seq)
-   select id, time_ms, time_ms + $6::int8, partition, stream_epoch, seq
-     from unnest($1::text[], $2::int8[], $3::int4[], $4::int8[], $5::int8[]) as e (id, time_ms, partition, stream_epoch, seq)
+  `insert into dedup as d (deduplication_id, first_seen_ms, expires_ms, partition, stream_epoch, seq, result)
+   select id, time_ms, time_ms + window_ms, partition, stream_epoch, seq, result
+     from unnest($1::text[], $2::int8[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::text[])
+       as e (id, time_ms, partition, stream_epoch, seq, window_ms, result)
     order by id collate "C"
    on conflict (deduplication_id) do update set seq = d.seq where false
    returning deduplication_id as id`,
@@ -36,7 +41,7 @@ const held = prepared<HeldId>(
   'held_deduplication_ids',
   `select deduplication_id as id,
           jsonb_build_array(jsonb_build_object('firstMs', first_seen_ms, 'expiresMs', expires_ms, 'partition', partition,
-            'streamEpoch', stream_epoch, 'seq', seq)) || coalesce(earlier::jsonb, '[]') as holders,
+            'streamEpoch', stream_epoch, 'seq', seq, 'result', result)) || coalesce(earlier::jsonb, '[]') as holders,
           (select min(coalesce(caught_up_ms, 0)) from partition_state) as "caughtUpMs"
      from dedup where deduplication_id = any ($1::text[])`,
 );
@@ -45,16 +50,17 @@ const hold = prepared(
   'hold_deduplication_ids',
   `update dedup as d
       set first_seen_ms = e.first_ms, expires_ms = e.expires_ms, partition = e.partition, stream_epoch = e.stream_epoch,
-          seq = e.seq, earlier = e.earlier
-     from unnest($1::text[], $2::int8[], $3::int8[], $4::int4[], $5::int8[], $6::int8[], $7::text[])
-       as e (id, first_ms, expires_ms, partition, stream_epoch, seq, earlier)
+          seq = e.seq, earlier = e.earlier, result = e.result
+     from unnest($1::text[], $2::int8[], $3::int8[], $4::int4[], $5::int8[], $6::int8[], $7::text[], $8::text[])
+       as e (id, first_ms, expires_ms, partition, stream_epoch, seq, earlier, result)
     where d.deduplication_id = e.id`,
 );
 
 /**
- * Decides for each entry whether it is the first with its id (publish-api §5.1): true when no other one within `windowMs`
- * of stream time has been accepted, and again for a repeat of that very message, however many have been accepted with
- * its id since; false for a duplicate, which does not extend the window. Entries of one call are judged in their order.
+ * Decides for each entry whether it is the first with its id (publish-api §5.1): `undefined` when no other one within
+ * `windowMs` of stream time has been accepted, and again for a repeat of that very message, however many have been accepted
+ * with its id since; for a duplicate, which does not extend the window, the one that was accepted. Entries of one call are
+ * judged in their order; those with one id have the same window.
  *
  * Exact over any number of connections: a batch that meets an id of another batch waits until that one has committed
  * or rolled back. Call it once per transaction: a second call could lock ids out of order and deadlock.
@@ -62,8 +68,7 @@ const hold = prepared(
 export async function claimDeduplicationIds(
   tx: Db,
   entries: readonly DeduplicationEntry[],
-  windowMs: number,
-): Promise<boolean[]> {
+): Promise<(Holder | undefined)[]> {
   const contenders = firstOfEachId(entries);
   const won = await claim(tx, [
     contenders.map((entry) => entry.id),
@@ -71,23 +76,24 @@ export async function claimDeduplicationIds(
     contenders.map((entry) => entry.partition),
     contenders.map((entry) => entry.streamEpoch),
     contenders.map((entry) => entry.seq),
-    windowMs,
+    contenders.map((entry) => entry.windowMs),
+    contenders.map((entry) => entry.result ?? null),
   ]);
-  if (won.length === entries.length) return entries.map(() => true);
+  if (won.length === entries.length) return entries.map(() => undefined);
   const rows = await held(tx, [contenders.map(({ id }) => id)]);
   const caughtUpMs = rows[0]?.caughtUpMs ?? 0;
   const holdersOf = new Map(rows.map(({ id, holders }) => [id, [...holders]]));
   const changed = new Map<string, readonly Holder[]>();
-  const accepted = entries.map(({ id, timeMs, partition, streamEpoch, seq }) => {
+  const accepted = entries.map(({ id, timeMs, partition, streamEpoch, seq, windowMs, result }) => {
     const holders = holdersOf.get(id);
     if (holders === undefined) throw new Error('a claimed deduplication id has no holder');
-    const message = { partition, streamEpoch, seq, firstMs: timeMs, expiresMs: timeMs + windowMs };
+    const message = { partition, streamEpoch, seq, firstMs: timeMs, expiresMs: timeMs + windowMs, result };
     const verdict = judge(holders, message);
     if (verdict === 'first') {
       holders.push(message);
       changed.set(id, holders);
     }
-    return verdict !== 'duplicate';
+    return verdict === 'duplicate' ? holderOf(holders, message) : undefined;
   });
   if (changed.size > 0) await holdAgain(tx, changed, caughtUpMs);
   return accepted;
@@ -110,5 +116,6 @@ async function holdAgain(tx: Db, holdersOf: ReadonlyMap<string, readonly Holder[
     kept.map(([latest]) => latest.streamEpoch),
     kept.map(([latest]) => latest.seq),
     kept.map(([, ...earlier]) => (earlier.length === 0 ? null : JSON.stringify(earlier))),
+    kept.map(([latest]) => latest.result ?? null),
   ]);
 }

@@ -6,6 +6,7 @@ export * from './database-clock';
 export type { Db } from './db';
 export * from './dead-gateways';
 export * from './deduplication';
+export type { Holder } from './deduplication-window';
 export * from './denials';
 export * from './ensure-database';
 export * from './event-index';

@@ -6,7 +6,7 @@ export interface Tables {
   channel_end: { channel: string; partition: number; series: number; stream_epoch: number; seq: number; id: string; noted_at: Generated<Date> };
   channel_end_note: { partition: number; series: number; deliver_created: string; deliver_seq: number };
   channel_storage: { channel: string; key: string; partition: number; data: string; meta: string; expires_ms: number | null; emit_event: boolean; origin: string };
-  dedup: { deduplication_id: string; first_seen_ms: number; expires_ms: number; partition: number; stream_epoch: number; seq: number; earlier: string | null };
+  dedup: { deduplication_id: string; first_seen_ms: number; expires_ms: number; partition: number; stream_epoch: number; seq: number; earlier: string | null; result: string | null };
   denial: { id: string; kind: string; names: string; target_digest: Buffer; version: number; ends_at: Date | null; created_at: Generated<Date>; since: Generated<Date>; issued_before_ms: number | null; ends_with_token: Generated<boolean>; reason: string | null; farewell: string | null };
   denial_version: { only_row: Generated<boolean>; version: number };
   gateway_lease: { gateway_id: number; node_id: string; expires_at: Date };

@@ -1,6 +1,6 @@
 import { ErrorCode, ProtocolError } from '@hearth/protocol';
-import { deadline, type CancelDeadline } from '@hearth/timing';
-import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf } from '@hearth/wire';
+import { deadline, TimeoutError, within, type CancelDeadline } from '@hearth/timing';
+import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf, type Placed } from '@hearth/wire';
 import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
@@ -31,6 +31,8 @@ export interface SendOptions {
  */
 const ENVELOPE_BYTES = 65_536;
 const ONCE_IN_TIME: SendOptions = {};
+/** So long the sender of something with a `ref` waits for its id, once it is accepted (client-library §6). */
+const KNOWN_WITHIN_MS = 2_000;
 
 /**
  * The one way into the system: publish-api, gateway and history all accept messages and operations through it. What is
@@ -75,8 +77,32 @@ export class IngestPublisher {
    *
    * @param data JSON text, for what carries some
    */
-  publish(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
-    return this.settings.publishAck === 'log' ? this.perform(what, data) : this.send(what, data);
+  async publish(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
+    await this.accept(what, data);
+  }
+
+  /**
+   * As `publish`.
+   *
+   * @returns what became of it, when it has a `ref` and that is known within 2 s
+   */
+  async accept(what: IngestEvent | IngestOperation, data = ''): Promise<Placed | undefined> {
+    if (this.settings.publishAck === 'log') return this.performed(what, data);
+    if ('ref' in what && what.ref !== undefined) return this.place(what, data);
+    await this.send(what, data);
+    return undefined;
+  }
+
+  /** Accepted when the stream has it; what becomes of it is waited for a little longer. */
+  private place(what: IngestEvent | IngestOperation, data: string): Promise<Placed | undefined> {
+    return this.ask(what, data, async (answer, sent) => {
+      // What is answered has been accepted, whatever becomes of the stream's confirmation.
+      await Promise.race([answer, sent]);
+      return within(KNOWN_WITHIN_MS, answer).catch((error: unknown) => {
+        if (error instanceof TimeoutError) return undefined;
+        throw error;
+      });
+    });
   }
 
   /** Resolves when the stream has it: it is sure to be processed then. */
@@ -97,21 +123,42 @@ export class IngestPublisher {
    * @throws StreamUnavailableError also when the answer did not come in time
    */
   async perform(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
-    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
-    let cancel: CancelDeadline | undefined;
-    const answer = new Promise<string>((resolve, reject) => {
-      this.waiting.set(acknowledgeTo, resolve);
-      cancel = deadline(this.settings.httpTimeoutMs, () =>
-        reject(new StreamUnavailableError('it was queued, but not committed in time')),
-      );
+    await this.performed(what, data);
+  }
+
+  private performed(what: IngestEvent | IngestOperation, data: string): Promise<Placed | undefined> {
+    return this.ask(what, data, async (answer, sent) => {
+      let cancel: CancelDeadline | undefined;
+      const late = new Promise<never>((_, reject) => {
+        cancel = deadline(this.settings.httpTimeoutMs, () =>
+          reject(new StreamUnavailableError('it was queued, but not committed in time')),
+        );
+      });
+      try {
+        const [placed] = await Promise.all([Promise.race([answer, late]), sent]);
+        return placed;
+      } finally {
+        cancel?.();
+      }
     });
+  }
+
+  /**
+   * Sends something whose sequencer answers.
+   *
+   * @param wait for the answer and for the stream, as long as is meant
+   */
+  private async ask(
+    what: IngestEvent | IngestOperation,
+    data: string,
+    wait: (answer: Promise<Placed | undefined>, sent: Promise<void>) => Promise<Placed | undefined>,
+  ): Promise<Placed | undefined> {
+    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
+    const text = new Promise<string>((resolve) => this.waiting.set(acknowledgeTo, resolve));
+    const sent = this.send({ ...what, acknowledgeTo }, data);
     try {
-      const [text] = await Promise.all([answer, this.send({ ...what, acknowledgeTo }, data)]);
-      // That of a message says nothing more.
-      const reply: OperationReply = text === '' ? { done: true } : (JSON.parse(text) as OperationReply);
-      if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
+      return await wait(text.then(placedBy), sent);
     } finally {
-      cancel?.();
       this.waiting.delete(acknowledgeTo);
     }
   }
@@ -131,4 +178,12 @@ export class IngestPublisher {
     const message = `data must be at most ${this.maxDataBytes} bytes as written`;
     return Promise.reject(new ProtocolError('PAYLOAD_TOO_LARGE', message));
   }
+}
+
+/** @throws ProtocolError the sequencer's refusal */
+function placedBy(text: string): Placed | undefined {
+  // That of a message says nothing more.
+  const reply: OperationReply = text === '' ? { done: true } : (JSON.parse(text) as OperationReply);
+  if ('error' in reply) throw new ProtocolError(reply.error.code as ErrorCode, reply.error.message);
+  return reply.placed;
 }

@@ -1,5 +1,5 @@
 import { installationNow } from '@hearth/timing';
-import { IngestEvent, OperationOf, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
+import { IngestEvent, OperationOf, Placed, scheduleArn, ScheduleNaming, scheduleOf } from '@hearth/wire';
 import type { IngestPublisher } from './ingest-publisher';
 
 /** What its publisher is told of something that is due later. */
@@ -7,8 +7,8 @@ export interface Scheduled {
   /** The id that its message will have, where one was asked for. */
   readonly eagerId: string | undefined;
   readonly scheduleArn: string;
-  /** Settles as `IngestPublisher.publish` does. */
-  readonly accepted: Promise<void>;
+  /** Settles as `IngestPublisher.accept` does. */
+  readonly accepted: Promise<Placed | undefined>;
 }
 
 /**
@@ -19,13 +19,13 @@ export interface Scheduled {
  * @param dueMs ms since 1970
  */
 export function schedule(
-  ingest: Pick<IngestPublisher, 'publish' | 'partitionOf'>,
+  ingest: Pick<IngestPublisher, 'accept' | 'partitionOf'>,
   naming: ScheduleNaming,
   target: IngestEvent | OperationOf<'storage'>,
   data: string,
   dueMs: number,
 ): Scheduled {
   const parked = scheduleOf(target, data, dueMs, ingest.partitionOf(target.channel), installationNow());
-  const accepted = ingest.publish(parked.operation, parked.data);
+  const accepted = ingest.accept(parked.operation, parked.data);
   return { eagerId: parked.eagerId, scheduleArn: scheduleArn(naming, parked.scheduleId), accepted };
 }

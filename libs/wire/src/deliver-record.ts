@@ -21,6 +21,14 @@ export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.sequence - b.sequence;
 }
 
+/** Sequences are below it. */
+const EPOCH_STEP = 2n ** 53n;
+
+/** A place as a decimal number that rises within a channel: for clients, who compare nothing else. */
+export function placeNumber({ epoch, sequence }: Position): string {
+  return (BigInt(epoch) * EPOCH_STEP + BigInt(sequence)).toString();
+}
+
 /** A connection has entered a presence channel. */
 export interface JoinedNotice {
   readonly connectionId: string;

@@ -1,4 +1,5 @@
 export * from './backend-event';
+export * from './client-ref';
 export * from './connection-id';
 export * from './deliver-record';
 export * from './denial';

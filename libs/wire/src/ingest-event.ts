@@ -19,6 +19,8 @@ export interface IngestEvent {
   readonly store: number;
   readonly emitPubSubEvent: boolean;
   readonly deduplicationId?: string;
+  /** Within its channel at most one is accepted in `REF_WINDOW_SECONDS` (`clientRef`). */
+  readonly ref?: string;
   /** ULID that was promised to the publisher. */
   readonly eagerId?: string;
   /** JSON text `{"uid","umd"}`; present iff a client published. */
@@ -59,6 +61,7 @@ interface IngestLine {
   ip?: string;
   ua?: string;
   a?: string;
+  f?: string;
   in?: readonly Introduction[];
 }
 
@@ -79,6 +82,7 @@ export function encodeIngestEvent(event: IngestEvent, data: string): Buffer {
     ip: event.sourceIp,
     ua: event.userAgent,
     a: event.acknowledgeTo,
+    f: event.ref,
     in: event.introduces,
   };
   return Buffer.from(`${JSON.stringify(line)}\n${data}`, 'utf8');
@@ -120,6 +124,7 @@ export function decodeIngest(payload: Uint8Array): IngestRecord {
     sourceIp: line.ip,
     userAgent: line.ua,
     acknowledgeTo: line.a,
+    ref: line.f,
     introduces: line.in,
   };
   return { event, data: bytes.subarray(newline + 1) };

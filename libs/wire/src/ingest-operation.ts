@@ -94,6 +94,8 @@ export interface StorageOperation extends OperationOrigin {
   /** JSON text `{"uid","umd"}` of the writer. */
   readonly meta: string;
   readonly deduplicationId?: string;
+  /** As of a message. */
+  readonly ref?: string;
 }
 
 /** A storage entry is past its time; it is removed if it still is the one with this end. */
@@ -120,6 +122,8 @@ export interface ReactionOperation extends OperationOrigin {
   /** End of the message; absent = never. */
   readonly expiresMs?: number;
   readonly deduplicationId?: string;
+  /** As of a message. */
+  readonly ref?: string;
 }
 
 /** Parks a message or storage write until its time; what is parked is the data: a whole ingest payload (publish-api §7). */
@@ -129,6 +133,8 @@ export interface ScheduleOperation {
   /** ULID whose tail holds the partition (`newScheduleId`). */
   readonly scheduleId: string;
   readonly dueMs: number;
+  /** That of what is parked, which has none any more. */
+  readonly ref?: string;
 }
 
 /** The time of a schedule has come. One that is not there any more changes nothing. */
@@ -200,6 +206,19 @@ export function operationOf(line: object): IngestOperation | undefined {
   return typeof kind === 'string' && Object.hasOwn(KINDS, kind) ? (line as IngestOperation) : undefined;
 }
 
-/** Answer to an operation that was sent with `acknowledgeTo`. */
+/** What became of something that was sent with a `ref`. */
+export interface Placed {
+  /** Of the message, or of the place of an operation; absent for what is due later. */
+  readonly id?: string;
+  /** Where it stands (`placeNumber`); absent for what is due later. */
+  readonly position?: string;
+  /** Of what is due later. */
+  readonly scheduleId?: string;
+  /** It changed nothing: this is about the one that was accepted before. */
+  readonly duplicate?: true;
+}
+
+/** Answer to what was sent with `acknowledgeTo`. */
 export type OperationReply =
-  { readonly done: true } | { readonly error: { readonly code: string; readonly message: string } };
+  | { readonly done: true; readonly placed?: Placed }
+  | { readonly error: { readonly code: string; readonly message: string } };

@@ -33,12 +33,15 @@ export function scheduleOf(
   nowMs: number,
 ): Scheduled {
   const scheduleId = newScheduleId(nowMs, partition);
-  const { channel, introduces } = target;
-  const operation: OperationOf<'schedule'> = { kind: 'schedule', channel, scheduleId, dueMs, introduces };
+  const { channel, introduces, ref } = target;
+  const operation: OperationOf<'schedule'> = { kind: 'schedule', channel, scheduleId, dueMs, introduces, ref };
   const promised = 'kind' in target ? undefined : target.eagerId;
   const eagerId = promised === undefined ? undefined : idAt(dueMs, promised);
-  // Nobody waits for an answer by then, and who is unknown now is known.
-  const parked = encodeIngest({ ...target, eagerId, acknowledgeTo: undefined, introduces: undefined }, data);
+  // Nobody waits for an answer by then, who is unknown now is known, and what was accepted once is not judged again.
+  const parked = encodeIngest(
+    { ...target, eagerId, acknowledgeTo: undefined, introduces: undefined, ref: undefined },
+    data,
+  );
   return { operation, data: parked.toString('utf8'), scheduleId, eagerId };
 }
 

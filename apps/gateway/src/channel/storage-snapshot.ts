@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { storageUpdatedFrame } from '@hearth/protocol';
+import { storageSyncedFrame, storageUpdatedFrame } from '@hearth/protocol';
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import { Logger } from '@hearth/runtime';
 import type { PlacedStoragePage, StorageEntry } from '@hearth/store';
@@ -101,6 +101,7 @@ export class StorageSnapshot {
     const changes = this.changes ?? [];
     this.changes = undefined;
     this.write(changes.filter(([key, change]) => this.isNews(key, change)).map(([, { frame }]) => frame));
+    if (subscription.wantsSnapshotEnd) this.write([Buffer.from(storageSyncedFrame(subscription.channel.name), 'utf8')]);
     this.held.release();
     subscription.socket = this.direct;
   }

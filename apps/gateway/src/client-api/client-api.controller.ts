@@ -41,7 +41,9 @@ export class ClientApiController {
   async react({ connection, request }: CallOf<'react'>): Promise<ReplyTo<'react'>> {
     const { sourceIp, userAgent } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
-    return { channel: await this.reactions.react(connection, request, origin) };
+    const { channel, accepted } = await this.reactions.react(connection, request, origin);
+    await accepted;
+    return { channel };
   }
 
   /** Which channel's messages the connection may ask about, and how far back. Needs the subscription (§5). */

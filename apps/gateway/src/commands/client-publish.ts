@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { metaJson, ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { IngestEvent, ScheduleNaming } from '@hearth/wire';
+import { clientRef, IngestEvent, type Placed, scheduleArn, ScheduleNaming } from '@hearth/wire';
 import { CONFIG, Logger, LOGGER, Metrics, traced, Tracing } from '@hearth/runtime';
 import { IngestPublisher, schedule } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
@@ -17,6 +17,8 @@ export interface ClientMessage {
   readonly data: string;
   /** When it is due, ms since 1970; absent = now. */
   readonly dueMs?: number;
+  /** Tells a repeat from another message (client-library §6). */
+  readonly ref?: string;
 }
 
 /** How it came. */
@@ -34,7 +36,7 @@ export interface AcceptedMessage {
   /** Of a scheduled message. */
   readonly scheduleArn?: string;
   /** Settles as `IngestPublisher.publish` does. */
-  readonly accepted: Promise<void>;
+  readonly accepted: Promise<Placed | undefined>;
 }
 
 type Refusal = 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED' | 'SCHEDULE_PERMISSION_DENIED';
@@ -74,7 +76,7 @@ export class ClientPublish {
     }
     const { dueMs, data } = message;
     if (dueMs === undefined) {
-      const accepted = this.counted(this.ingest.publish(event, data), event);
+      const accepted = this.counted(this.ingest.accept(event, data), event);
       return { channel, id: event.eagerId ?? null, accepted };
     }
     const scheduled = schedule(this.ingest, this.naming, event, data, dueMs);
@@ -82,11 +84,20 @@ export class ClientPublish {
     return { channel, id: scheduled.eagerId ?? null, scheduleArn: scheduled.scheduleArn, accepted };
   }
 
-  private counted(queued: Promise<void>, { trigger, requestId }: IngestEvent): Promise<void> {
+  /** Name of a schedule, as its publisher is told. */
+  scheduleArn(scheduleId: string): string {
+    return scheduleArn(this.naming, scheduleId);
+  }
+
+  private counted(
+    queued: Promise<Placed | undefined>,
+    { trigger, requestId }: IngestEvent,
+  ): Promise<Placed | undefined> {
     return traced(this.tracing.begin('client.publish', requestId), queued).then(
-      () => {
+      (placed) => {
         // What comes over HTTP is counted where the request arrived.
         if (trigger === 'client.websocket') this.metrics.accepted.of('websocket').inc();
+        return placed;
       },
       (error: unknown) => {
         this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
@@ -98,7 +109,7 @@ export class ClientPublish {
   private ingestEvent(
     requester: Requester,
     channel: string,
-    { event, dueMs }: ClientMessage,
+    { event, dueMs, ref }: ClientMessage,
     origin: ClientOrigin,
     eagerId: string | undefined,
   ): IngestEvent {
@@ -110,6 +121,7 @@ export class ClientPublish {
     if (dueMs !== undefined && !maySchedule(dueMs, scheduleBefore)) {
       throw this.refusal('SCHEDULE_PERMISSION_DENIED', channel, event);
     }
+    const identity = subscription?.identity ?? requester.identity;
     return {
       requestId: randomUUID(),
       channel,
@@ -118,7 +130,8 @@ export class ClientPublish {
       store,
       emitPubSubEvent,
       eagerId,
-      meta: metaJson(subscription?.identity ?? requester.identity),
+      ref: ref === undefined ? undefined : clientRef(ref, identity.uid, requester.id),
+      meta: metaJson(identity),
       connectionId: requester.id,
       echo,
       sourceIp: origin.sourceIp,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { idTimeMs, ProtocolError, protocolErrorOf, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
-import type { OperationOf } from '@hearth/wire';
+import { clientRef, type OperationOf, type Placed } from '@hearth/wire';
 import { Metrics } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
@@ -13,6 +13,15 @@ import type { Subscription } from '../connection/subscription';
 export interface ClientReaction extends ReactionRequest {
   /** May be an alias. */
   readonly channel: string;
+  /** Tells a repeat from another reaction (client-library §6). */
+  readonly ref?: string;
+}
+
+export interface AcceptedReaction {
+  /** Real name. */
+  readonly channel: string;
+  /** Over HTTP it can be read when this resolves, on a socket it is accepted. */
+  readonly accepted: Promise<Placed | undefined>;
 }
 
 /** Reactions of clients, from their sockets and over HTTP, on their way to the sequencer (channels-presence-storage §6.2). */
@@ -25,22 +34,44 @@ export class ClientReactions {
   ) {}
 
   /**
-   * Checks everything and hands the reaction on. Over HTTP it can be read when this resolves, on a socket it is accepted.
+   * Checks everything and hands the reaction on; what is handed on keeps the order of the calls.
    *
-   * @returns the channel's real name
    * @throws ProtocolError when it is refused
    * @throws OutageError when it may be asked for again: nothing happens twice
    */
-  async react(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<string> {
+  async react(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<AcceptedReaction> {
     try {
-      return await this.attempt(requester, request, origin);
+      const operation = await this.operation(requester, request, origin);
+      return { channel: operation.channel, accepted: this.handOn(operation) };
     } catch (error) {
-      this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
+      this.count(error);
       throw error;
     }
   }
 
-  private async attempt(requester: Requester, request: ClientReaction, origin: ClientOrigin): Promise<string> {
+  private async handOn(operation: OperationOf<'reaction'>): Promise<Placed | undefined> {
+    const overHttp = operation.trigger === 'client.http';
+    try {
+      // What comes over HTTP is counted where the request arrived.
+      if (overHttp) return void (await this.ingest.perform(operation));
+      const placed = await this.ingest.accept(operation);
+      this.metrics.accepted.of('websocket').inc();
+      return placed;
+    } catch (error) {
+      this.count(error);
+      throw error;
+    }
+  }
+
+  private count(error: unknown): void {
+    this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
+  }
+
+  private async operation(
+    requester: Requester,
+    request: ClientReaction,
+    origin: ClientOrigin,
+  ): Promise<OperationOf<'reaction'>> {
     const channel = realChannel(request.channel, requester);
     const subscription = requester.subscription(channel);
     if (subscription === undefined) {
@@ -54,7 +85,7 @@ export class ClientReactions {
     const target = await this.target(channel, request.messageId, overHttp ? visibleSinceMs(channel, requester) : 0);
     allowReaction(subscription, channel, target.event, request.reaction);
     const { grants } = subscription;
-    const operation: OperationOf<'reaction'> = {
+    return {
       kind: 'reaction',
       channel,
       messageId: request.messageId,
@@ -65,15 +96,12 @@ export class ClientReactions {
       echo: grants.messageDirectives(channel, REACTION_EVENT).echo,
       emitPubSubEvent: grants.messageDirectives(channel, target.event).emitPubSubEvent,
       expiresMs: target.expiresMs ?? undefined,
+      ref: request.ref === undefined ? undefined : clientRef(request.ref, uid, requester.id),
       requestId: randomUUID(),
       connectionId: requester.id,
       ...origin,
       introduces: requester.introduction,
     };
-    await (overHttp ? this.ingest.perform(operation) : this.ingest.publish(operation));
-    // What comes over HTTP is counted where the request arrived.
-    if (!overHttp) this.metrics.accepted.of('websocket').inc();
-    return channel;
   }
 
   /** @param sinceMs oldest instant that the client may see, ms since 1970 */

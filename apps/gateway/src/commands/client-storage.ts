@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { StorageDirectives } from '@hearth/claims';
 import { metaJson, ProtocolError, storageDataFrame } from '@hearth/protocol';
-import { type OperationOf, ScheduleNaming } from '@hearth/wire';
+import { clientRef, type OperationOf, type Placed, ScheduleNaming } from '@hearth/wire';
 import { IngestPublisher, schedule } from '@hearth/stream';
 import { CONFIG } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
@@ -18,6 +18,8 @@ export interface StorageWrite {
   readonly data: string;
   /** When it is due, ms since 1970; absent = now. */
   readonly dueMs?: number;
+  /** Tells a repeat from another write (client-library §6). */
+  readonly ref?: string;
 }
 
 export interface AcceptedWrite {
@@ -26,7 +28,7 @@ export interface AcceptedWrite {
   /** Only when it is scheduled. */
   readonly scheduleArn?: string;
   /** Settles as `IngestPublisher.publish` does, or `perform`. */
-  readonly accepted: Promise<void>;
+  readonly accepted: Promise<Placed | undefined>;
 }
 
 /** Channel storage for clients, over their sockets and over HTTP (channels-presence-storage §5). */
@@ -48,9 +50,12 @@ export class ClientStorage {
     const { key, data, dueMs } = write;
     const channel = realChannel(write.channel, requester);
     const directives = allowed('set', requester, channel, key);
-    const operation = storageOperation(requester, channel, key, directives, origin);
+    const operation = storageOperation(requester, { ...write, channel }, directives, origin);
     if (dueMs === undefined) {
-      return { channel, accepted: this.ingest[untilReadable ? 'perform' : 'publish'](operation, data) };
+      const accepted = untilReadable
+        ? this.ingest.perform(operation, data).then(() => undefined)
+        : this.ingest.accept(operation, data);
+      return { channel, accepted };
     }
     refuseSchedule(directives, key, dueMs);
     const { scheduleArn, accepted } = schedule(this.ingest, this.naming, operation, data, dueMs);
@@ -126,18 +131,19 @@ function refuseSchedule({ scheduleBefore }: StorageDirectives, key: string, dueM
 
 function storageOperation(
   requester: Requester,
-  channel: string,
-  key: string,
+  { channel, key, ref }: StorageWrite,
   { store, emitPubSubEvent }: StorageDirectives,
   origin: ClientOrigin,
 ): OperationOf<'storage'> {
+  const identity = requester.subscription(channel)?.identity ?? requester.identity;
   return {
     kind: 'storage',
     channel,
     key,
     store,
     emitPubSubEvent,
-    meta: metaJson(requester.subscription(channel)?.identity ?? requester.identity),
+    meta: metaJson(identity),
+    ref: ref === undefined ? undefined : clientRef(ref, identity.uid, requester.id),
     requestId: randomUUID(),
     connectionId: requester.id,
     ...origin,

@@ -3,6 +3,7 @@ import {
   isPresenceChannel,
   ProtocolError,
   ResumePoint,
+  storageSyncedFrame,
   subscribedFrame,
   unsubscribedFrame,
   type ClientFrame,
@@ -67,6 +68,8 @@ interface JoinRequest {
   /** The client wants a token, and goes on from there. */
   readonly resumable?: Resumable;
   readonly autoSubscribed?: boolean;
+  /** The client wants to know where the storage snapshot ends. */
+  readonly storage?: boolean;
   /** Its single-use token has been used up, though what came after that failed. */
   hasUsedToken?: boolean;
 }
@@ -113,10 +116,10 @@ export class Joining {
    */
   subscribe(
     joiner: Joiner,
-    { channel, token, after, resume }: SubscribeFrame,
+    { channel, token, after, resume, storage }: SubscribeFrame,
     answerId: number | undefined,
   ): Promise<void> | undefined {
-    const request: JoinRequest = { answerId, after, resumable: resume && { point: resume } };
+    const request: JoinRequest = { answerId, after, resumable: resume && { point: resume }, storage };
     const attempt = (): Promise<void> | undefined => {
       if (token === undefined) return this.join(joiner, this.allow(channel, joiner, undefined), request);
       return subscribeToken(token, joiner, this.tokens).then((claims) =>
@@ -290,6 +293,7 @@ export class Joining {
     const { terms } = allowed;
     const missed = enter();
     const subscription = new Subscription(joiner, channel, terms);
+    subscription.wantsSnapshotEnd = request.storage === true;
     const frame = subscribedFrame({
       channel: channel.name,
       alias: terms.alias,
@@ -366,7 +370,11 @@ export class Joining {
   }
 
   private beginSnapshot(subscription: Subscription): void {
-    if (!subscription.grants.mayObserveStorage(subscription.channel.name)) return;
+    const { channel, grants, socket, wantsSnapshotEnd } = subscription;
+    if (!grants.mayObserveStorage(channel.name)) {
+      if (wantsSnapshotEnd) socket.write(new FrameBatch([Buffer.from(storageSyncedFrame(channel.name), 'utf8')]));
+      return;
+    }
     StorageSnapshot.begin(subscription, this.storage, this.maxBacklogBytes, this.logger);
   }
 }

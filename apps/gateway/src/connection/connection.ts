@@ -10,12 +10,14 @@ import {
   PONG_FRAME,
   ProtocolError,
   protocolErrorOf,
+  publishedFrame,
   utcSeconds,
   type ClientFrame,
   type EndCode,
   type Identity,
+  type PublishedFrame,
 } from '@hearth/protocol';
-import type { Introduction } from '@hearth/wire';
+import type { Introduction, Placed } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
 import type { Joiner } from '../commands/joining';
 import type { ClientSocket, FrameReceiver } from '../frames/client-socket';
@@ -40,6 +42,14 @@ export interface Opening {
 }
 
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
+
+/** What was handed on to the stream. */
+interface HandedOn {
+  /** Real name. */
+  readonly channel: string;
+  readonly scheduleArn?: string;
+  readonly accepted: Promise<Placed | undefined>;
+}
 
 /** Time over which the connections that missed messages are closed. */
 const MISSED_SPREAD_MS = 5_000;
@@ -267,15 +277,16 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   /** Does what one frame asks for; gives a promise only when that takes more than this moment. */
   private perform(request: ClientFrame | Error, answerId: number | undefined): Promise<void> | undefined {
     if (request instanceof Error) {
-      const channel = request instanceof ClientFrameError ? request.channel : undefined;
-      return void this.refuse(request, channel, answerId);
+      const { channel, ref } = request instanceof ClientFrameError ? request : {};
+      return void this.refuse(request, channel, answerId, ref);
     }
     const channel = 'channel' in request ? request.channel : undefined;
+    const ref = 'ref' in request ? request.ref : undefined;
     try {
       const unfinished = this.performFrame(request, answerId);
-      return unfinished?.catch((error: unknown) => this.refuse(error, channel, answerId));
+      return unfinished?.catch((error: unknown) => this.refuse(error, channel, answerId, ref));
     } catch (error) {
-      return void this.refuse(error, channel, answerId);
+      return void this.refuse(error, channel, answerId, ref);
     }
   }
 
@@ -293,7 +304,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
       case 'pong':
         return void this.answerNothing(answerId);
       case 'reaction':
-        return this.host.reactions.react(this, frame, this.origin).then(() => this.answerNothing(answerId));
+        return this.react(frame, answerId);
       case 'umdUpdate':
         return this.host.umd.update(this, frame).then(() => this.answerNothing(answerId));
       case 'storageSet':
@@ -307,25 +318,33 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (answerId !== undefined) this.socket.answer(answerId, undefined);
   }
 
-  /** @param channel as the client sent it: it knows its requests by that name (websocket-protocol §7) */
-  refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void {
+  /**
+   * @param channel as the client sent it: it knows its requests by that name (websocket-protocol §7)
+   * @param ref likewise (client-library §6)
+   */
+  refuse(error: unknown, channel: string | undefined, answerId: number | undefined, ref?: string): void {
     if (this.hasEnded) return;
     const { code, message } = protocolErrorOf(error);
     const isBug = code === 'INTERNAL_ERROR';
     if (isBug) this.host.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
-    this.answer(errorFrame(code, message, channel), answerId);
+    this.answer(errorFrame(code, message, channel, ref), answerId);
   }
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
   private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
-    const { channel, scheduleArn, accepted } = this.host.publish.publish(this, frame, this.origin);
-    const answer = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
-    return this.meanwhile(accepted, frame.channel, answer, answerId);
+    const handedOn = this.host.publish.publish(this, frame, this.origin);
+    const { channel, scheduleArn } = handedOn;
+    const acknowledgement = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
+    return this.meanwhile(handedOn, frame, acknowledgement, answerId);
   }
 
   private setStorage(frame: FrameOf<'storageSet'>, answerId: number | undefined): Promise<void> | undefined {
-    const { accepted } = this.host.storage.set(this, frame, this.origin);
-    return this.meanwhile(accepted, frame.channel, () => undefined, answerId);
+    return this.meanwhile(this.host.storage.set(this, frame, this.origin), frame, () => undefined, answerId);
+  }
+
+  private async react(frame: FrameOf<'reaction'>, answerId: number | undefined): Promise<void> {
+    const handedOn = await this.host.reactions.react(this, frame, this.origin);
+    await this.meanwhile(handedOn, frame, () => undefined, answerId);
   }
 
   private async getStorage(frame: FrameOf<'storageGet'>, answerId: number | undefined): Promise<void> {
@@ -336,27 +355,36 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   /**
    * Goes on while something is on its way to the stream, unless there is too much of it.
    *
-   * @param channel as the client sent it
+   * @param acknowledgement for a Socket.IO client that asked for one, of what has no `ref`
    */
   private meanwhile(
-    accepted: Promise<void>,
-    channel: string,
-    answer: () => string | undefined,
+    handedOn: HandedOn,
+    { channel, ref }: { readonly channel: string; readonly ref?: string },
+    acknowledgement: () => string | undefined,
     answerId: number | undefined,
   ): Promise<void> | undefined {
     this.inFlight++;
-    accepted.then(
-      () => {
+    handedOn.accepted.then(
+      (placed) => {
         this.landed();
-        if (answerId !== undefined && !this.hasEnded) this.socket.answer(answerId, answer());
+        if (this.hasEnded) return;
+        if (ref !== undefined) this.answer(publishedFrame({ ref, ...this.published(handedOn, placed) }), answerId);
+        else if (answerId !== undefined) this.socket.answer(answerId, acknowledgement());
       },
       (error: unknown) => {
         this.landed();
-        this.refuse(error, channel, answerId);
+        this.refuse(error, channel, answerId, ref);
       },
     );
     if (this.inFlight < MAX_IN_FLIGHT) return undefined;
     return new Promise((resolve) => (this.onRoom = resolve));
+  }
+
+  /** @param placed what became of it, as far as that is known yet */
+  private published({ channel, scheduleArn }: HandedOn, placed: Placed | undefined): Omit<PublishedFrame, 'ref'> {
+    const { id = null, position, scheduleId, duplicate } = placed ?? {};
+    const first = scheduleId === undefined ? undefined : this.host.publish.scheduleArn(scheduleId);
+    return { channel, id, position, scheduleArn: first ?? (id === null ? scheduleArn : undefined), duplicate };
   }
 
   private landed(): void {

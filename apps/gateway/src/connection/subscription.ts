@@ -29,6 +29,8 @@ export class Subscription implements Subscriber {
   isActive = true;
   /** The storage entries that it gets at its beginning, when it may observe any. */
   snapshot: StorageSnapshot | undefined;
+  /** Its client is told where such entries end (client-library §7). */
+  wantsSnapshotEnd = false;
   readonly alias: string | undefined;
   /** Its umd may be updated (channels-presence-storage §7). */
   identity: Identity;
