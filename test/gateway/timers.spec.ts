@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { io } from 'socket.io-client';
 import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { startApp } from '../support/process';
@@ -177,4 +178,62 @@ it('closes everybody at shutdown, over the drain time, and lets nobody in meanwh
   ).toEqual(new Set([JSON.stringify(GOING_AWAY)]));
   expect(Math.max(...closedAt) - Math.min(...closedAt)).toBeGreaterThan(300);
   await stopped;
+});
+
+describe('closeAtExp (management-api §5)', () => {
+  const EXPIRED = { code: 4401, reason: 'TOKEN_EXPIRED' };
+  const soon = (): number => Math.floor(Date.now() / 1_000) + 2;
+
+  it('M8: ends a connection within a second of the end of its token, and never before', async () => {
+    const exp = soon();
+    const [closes, goesOn] = await Promise.all([
+      testbed.gateway.connect({ exp, closeAtExp: true }),
+      testbed.gateway.connect({ exp }),
+    ]);
+    expect((await closes.connected()).data.connectionExpiresAt).toBe(
+      new Date(exp * 1_000).toISOString().replace('.000', ''),
+    );
+    expect(Date.parse((await goesOn.connected()).data.connectionExpiresAt) / 1_000).toBeGreaterThan(exp + 60);
+    expect(await closes.closed).toEqual(EXPIRED);
+    expect(Date.now()).toBeGreaterThanOrEqual(exp * 1_000);
+    goesOn.send({ event: 'hotsock.ping' });
+    await goesOn.next('hotsock.pong');
+    await goesOn.close();
+  });
+
+  it('follows the setting where the claim does not say, and counts the leeway', async () => {
+    const gateway = await testbed.anotherGateway({ closeAtExp: true, tokenLeewaySeconds: 1 });
+    const exp = soon() - 1;
+    const [closes, goesOn] = await Promise.all([
+      gateway.connect({ exp, closeAtExp: null }),
+      gateway.connect({ exp, closeAtExp: false }),
+    ]);
+    expect(await closes.closed).toEqual(EXPIRED);
+    expect(Date.now()).toBeGreaterThanOrEqual((exp + 1) * 1_000);
+    goesOn.send({ event: 'hotsock.ping' });
+    await goesOn.next('hotsock.pong');
+    await goesOn.close();
+  });
+
+  it('shows the end of the connection where that comes first', async () => {
+    const gateway = await testbed.anotherGateway({ connectionMaxSeconds: 1 });
+    const exp = soon() + 60;
+    const client = await gateway.connect({ exp, closeAtExp: true });
+    expect(Date.parse((await client.connected()).data.connectionExpiresAt) / 1_000).toBeLessThan(exp - 30);
+    expect(await client.closed).toEqual(GOING_AWAY);
+  });
+
+  it('is told to clients of Socket.IO by a frame', async () => {
+    const socket = io(testbed.gateway.httpUrl, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      auth: { token: connectToken({ exp: soon(), closeAtExp: true }) },
+    });
+    const told = new Promise((resolve) => socket.on('hotsock.error', resolve));
+    const gone = new Promise((resolve) => socket.on('disconnect', resolve));
+    expect(await told).toMatchObject({ error: { code: 'TOKEN_EXPIRED' } });
+    await gone;
+    socket.disconnect();
+  });
 });

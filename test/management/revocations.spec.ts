@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { io } from 'socket.io-client';
 import { eventually } from '../support/eventually';
 import { connectToken, subscribeToken, Testbed, umdToken } from '../support/installation';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
@@ -103,6 +104,25 @@ describe('POST /revocations', () => {
     const client = await WsClient.open(`${urlOf(0)}?closeReason=1&token=${tokenFor({ jti: 'why' })}`);
     expect(await client.closed).toEqual({ code: 4401, reason: 'INVALID_CONNECT_TOKEN' });
     expect(client.frames).toEqual([]);
+  });
+
+  it('is told to a client of Socket.IO, which sees no close code, by a frame', async () => {
+    const socket = io(testbed.gateways[0]!.httpUrl, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      auth: { token: tokenFor({ uid: 'io' }) },
+    });
+    const told = new Promise((resolve) => socket.on('hotsock.error', resolve));
+    const gone = new Promise((resolve) => socket.on('disconnect', resolve));
+    await new Promise((resolve) => socket.on('hotsock.connected', resolve));
+    await revoke({ uid: 'io' });
+    expect(await told).toMatchObject({ error: { code: 'TOKEN_REVOKED' } });
+    await gone;
+    const refused = new Promise<Error & { data?: unknown }>((resolve) => socket.once('connect_error', resolve));
+    socket.connect();
+    expect((await refused).data).toMatchObject({ code: 'INVALID_CONNECT_TOKEN', reason: 'revoked' });
+    socket.disconnect();
   });
 
   it('ends when its time is over, which the later of two says', async () => {

@@ -16,6 +16,7 @@ export interface ClaimFlags {
   readonly singleUse?: boolean;
   readonly connectionId?: string;
   readonly keepAlive?: boolean;
+  readonly closeAtExp?: boolean;
   readonly heartbeatTimeout?: number;
   readonly channel?: readonly string[];
   /** Directives of every one of them. */
@@ -47,10 +48,10 @@ export const DEFAULT_TTL_SECONDS = 7_200;
 export function claimsFrom(flags: ClaimFlags, base: ClaimsObject, now: number, newId: () => string): ClaimsObject {
   const { channel: channels = [], publish = [], broadcast = [], echo, store, ttl } = flags;
   const { subscribe, autoSubscribe, history, getInfo } = flags;
-  const { scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, heartbeatTimeout } = flags;
+  const { scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, closeAtExp, heartbeatTimeout } = flags;
   const claims: Record<string, unknown> = {
     ...base,
-    ...given({ scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, heartbeatTimeout }),
+    ...given({ scope, uid, umd, aud, iss, jti, singleUse, connectionId, keepAlive, closeAtExp, heartbeatTimeout }),
   };
   claims.scope ??= 'connect';
   if (ttl !== undefined) claims.exp = now + ttl;

@@ -36,7 +36,15 @@ describe('an accepted token', () => {
     const claims = {
       scope: 'subscribe umd',
       connectionId: 'c1',
-      ...{ singleUse: true, jti: 'j', keepAlive: true, heartbeatTimeout: 30, umdUpdate: true, umdPropagate: true },
+      ...{
+        singleUse: true,
+        jti: 'j',
+        keepAlive: true,
+        closeAtExp: true,
+        heartbeatTimeout: 30,
+        umdUpdate: true,
+        umdPropagate: true,
+      },
     };
     expect(acceptedLines(await accepted(claims), NOW_MS)).toEqual([
       'Valid: Hearth accepts this token to subscribe.',
@@ -47,6 +55,7 @@ describe('an accepted token', () => {
       '  only for  connection c1',
       '  used      once at most (jti j); only the gateways know whether it has been',
       '  keepAlive the connection stays open while nothing is said',
+      '  at exp    the connection is closed, whatever is configured',
       '  heartbeat at least every 30 seconds',
       '  umdUpdate of the connection and its subscriptions',
       '  channels  none',

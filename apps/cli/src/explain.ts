@@ -59,6 +59,7 @@ export function explanation({ use, claims, content }: Accepted, nowMs: number): 
     jti: claims.jti,
     singleUse: claims.singleUse,
     keepAlive: claims.keepAlive,
+    closeAtExp: claims.closeAtExp,
     heartbeatTimeout: claims.heartbeatTimeout,
     umdUpdate: claims.umdUpdate,
     umdPropagate: claims.umdPropagate,
@@ -85,6 +86,9 @@ export function acceptedLines({ use, claims, content }: Accepted, nowMs: number)
   if (claims.connectionId !== undefined) line('only for', `connection ${claims.connectionId}`);
   if (claims.singleUse) line('used', `once at most (jti ${claims.jti}); only the gateways know whether it has been`);
   if (claims.keepAlive) line('keepAlive', 'the connection stays open while nothing is said');
+  if (claims.closeAtExp !== undefined) {
+    line('at exp', `the connection ${claims.closeAtExp ? 'is closed' : 'goes on'}, whatever is configured`);
+  }
   if (claims.heartbeatTimeout !== undefined) line('heartbeat', `at least every ${duration(claims.heartbeatTimeout)}`);
   if (claims.umdUpdate) line('umdUpdate', `of the connection${claims.umdPropagate ? ' and its subscriptions' : ''}`);
   return [...lines, ...channelsLines(payload)];

@@ -48,6 +48,7 @@ export function tokenCommand(): Command {
     .option('--single-use', 'can be used once; makes a jti if there is none')
     .option('--connection-id <id>', 'only for this connection (subscribe and umd tokens)')
     .option('--keep-alive', 'the connection is kept alive while nothing is said')
+    .option('--close-at-exp', 'the connection ends with the token')
     .option(
       '--heartbeat-timeout <seconds>',
       'the client sends a heartbeat at least this often, 5 to 600',

@@ -23,6 +23,8 @@ export interface Claims {
   readonly singleUse: boolean;
   readonly connectionId?: string;
   readonly keepAlive: boolean;
+  /** Whether the connection ends with its token; absent: as it is configured (management-api §5). */
+  readonly closeAtExp?: boolean;
   /** Seconds, 5 to 600. */
   readonly heartbeatTimeout?: number;
   readonly umdUpdate: boolean;

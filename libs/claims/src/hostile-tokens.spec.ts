@@ -95,7 +95,7 @@ const WRONG_VALUES: readonly HostileToken[] = [
   ...wrong(
     'token',
     (name, value) => claims({ jti: 'j', [name]: value }),
-    ['singleUse', 'keepAlive', 'umdUpdate', 'umdPropagate'],
+    ['singleUse', 'keepAlive', 'closeAtExp', 'umdUpdate', 'umdPropagate'],
     NO_BOOLEAN,
   ),
   ...wrong(

@@ -95,6 +95,7 @@ export function parseClaims(
     singleUse,
     connectionId: stringClaim(payload, 'connectionId', ROOT),
     keepAlive: booleanClaim(payload, 'keepAlive', ROOT) ?? false,
+    closeAtExp: booleanClaim(payload, 'closeAtExp', ROOT),
     heartbeatTimeout: parseHeartbeatTimeout(payload),
     umdUpdate: booleanClaim(payload, 'umdUpdate', ROOT) ?? false,
     umdPropagate: booleanClaim(payload, 'umdPropagate', ROOT) ?? false,

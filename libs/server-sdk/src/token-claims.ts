@@ -22,8 +22,10 @@ export interface Claims {
   uid?: string | null;
   /** User metadata, at most 1 KiB as JSON. */
   umd?: unknown;
-  /** The connection outlives the token's `exp`. Default `false`; `connect` only. */
+  /** The server says something before the connection would be closed for its silence. Default `false`; `connect` only. */
   keepAlive?: boolean;
+  /** Whether the connection ends when the token expires; by default as the server is configured. `connect` only. */
+  closeAtExp?: boolean;
   /** Seconds of silence after which the connection is closed, 5 to 600; `connect` only. */
   heartbeatTimeout?: number;
   /** `umd` scope: the connection's metadata may be changed. Default `false`. */

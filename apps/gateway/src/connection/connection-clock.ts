@@ -1,4 +1,5 @@
 import type { Claims } from '@hearth/claims';
+import type { EndCode } from '@hearth/protocol';
 
 /** Milliseconds. */
 export interface ConnectionTimes {
@@ -7,23 +8,46 @@ export interface ConnectionTimes {
   readonly keepAliveMs: number;
   /** Infinity = never. */
   readonly pingMs: number;
+  /** How long after its `exp` a token is good. */
+  readonly leewayMs: number;
+  /** Whether a connection ends with its token, where that does not say. */
+  readonly closeAtExp: boolean;
 }
+
+/** How a connection is ended. */
+export interface Ending {
+  readonly code: 1001 | 4401;
+  readonly reason: string;
+  /** For clients that see no close code. */
+  readonly error?: EndCode;
+}
+
+const GOING_AWAY: Ending = { code: 1001, reason: 'Going away' };
+const NO_HEARTBEAT: Ending = { code: 1001, reason: 'Heartbeat timeout' };
+const TOKEN_EXPIRED: Ending = { code: 4401, reason: 'TOKEN_EXPIRED', error: 'TOKEN_EXPIRED' };
+
+const wholeSeconds = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
 
 /** What time demands of one connection (websocket-protocol §2). It has no timer: the gateway's sweep asks it. */
 export class ConnectionClock {
   /** End of the connection; whole seconds, because that is what the client is told. */
   readonly expiresAtMs: number;
+  private readonly oldAtMs: number;
+  private readonly tokenEndsAtMs: number;
   private heartbeatDueMs: number;
   private keepAliveDueMs: number;
   private pingDueMs: number;
   private lastDataMs: number;
 
   constructor(
-    private readonly claims: Pick<Claims, 'heartbeatTimeout' | 'keepAlive'>,
+    private readonly claims: Pick<Claims, 'exp' | 'closeAtExp' | 'heartbeatTimeout' | 'keepAlive'>,
     private readonly times: ConnectionTimes,
     nowMs: number,
   ) {
-    this.expiresAtMs = Math.floor((nowMs + times.lifetimeMs) / 1_000) * 1_000;
+    const { exp, closeAtExp = times.closeAtExp } = claims;
+    this.oldAtMs = wholeSeconds(nowMs + times.lifetimeMs);
+    this.tokenEndsAtMs = closeAtExp ? exp * 1_000 + times.leewayMs : Infinity;
+    this.expiresAtMs = Math.min(this.oldAtMs, wholeSeconds(this.tokenEndsAtMs));
     this.heartbeatDueMs = Infinity;
     this.beat(nowMs);
     this.keepAliveDueMs = claims.keepAlive ? nowMs + times.keepAliveMs : Infinity;
@@ -57,13 +81,14 @@ export class ConnectionClock {
   }
 
   /**
-   * Why the connection must end now; `undefined` when it may go on.
+   * How the connection must end now; `undefined` when it may go on.
    *
    * @param hadData whether a data frame went either way since the last call
    */
-  endReason(nowMs: number, hadData: boolean): string | undefined {
+  ending(nowMs: number, hadData: boolean): Ending | undefined {
     if (hadData) this.lastDataMs = nowMs;
-    if (nowMs >= this.expiresAtMs || nowMs - this.lastDataMs >= this.times.idleMs) return 'Going away';
-    return nowMs >= this.heartbeatDueMs ? 'Heartbeat timeout' : undefined;
+    if (nowMs >= this.tokenEndsAtMs) return TOKEN_EXPIRED;
+    if (nowMs >= this.oldAtMs || nowMs - this.lastDataMs >= this.times.idleMs) return GOING_AWAY;
+    return nowMs >= this.heartbeatDueMs ? NO_HEARTBEAT : undefined;
   }
 }

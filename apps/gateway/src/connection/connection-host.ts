@@ -46,6 +46,8 @@ function timesOf(config: HearthConfig): ConnectionTimes {
     lifetimeMs: config.connectionMaxSeconds * 1_000,
     idleMs,
     keepAliveMs: keepAliveMs < idleMs ? keepAliveMs : idleMs * KEEP_ALIVE_SHARE_OF_IDLE,
+    leewayMs: config.tokenLeewaySeconds * 1_000,
+    closeAtExp: config.closeAtExp,
     pingMs: config.wsPingSeconds === 0 ? Infinity : config.wsPingSeconds * 1_000,
   };
 }

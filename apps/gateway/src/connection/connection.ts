@@ -218,10 +218,10 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   sweep(nowMs: number): void {
     if (this.isPaused) this.clock.excuse(nowMs);
     if (this.clock.isKeepAliveDue(nowMs)) this.send(KEEP_ALIVE_FRAME);
-    const reason = this.clock.endReason(nowMs, this.hasReceived || this.socket.hasWritten);
+    const ending = this.clock.ending(nowMs, this.hasReceived || this.socket.hasWritten);
     this.hasReceived = false;
     this.socket.hasWritten = false;
-    if (reason !== undefined) this.close(1001, reason);
+    if (ending !== undefined) this.close(ending.code, ending.reason, ending.error);
     else if (this.clock.isPingDue(nowMs)) this.socket.ping?.();
   }
 

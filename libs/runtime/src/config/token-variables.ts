@@ -43,6 +43,9 @@ export const TOKEN_VARIABLES = readBy(['gateway'], {
   tokenLeewaySeconds: variable('HEARTH_TOKEN_LEEWAY_SECONDS', integer(0, 3_600), '0', {
     meaning: 'Tolerance for `exp` and `nbf`.',
   }),
+  closeAtExp: variable('HEARTH_CLOSE_AT_EXP', flag(), 'false', {
+    meaning: 'Whether a connection ends with its token, unless its claim `closeAtExp` says.',
+  }),
   requireKid: variable('HEARTH_REQUIRE_KID', flag(), 'false', {
     meaning: 'Refuse tokens without `kid` when the signing key has an ID.',
   }),
