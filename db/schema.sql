@@ -137,6 +137,14 @@ create table message_reaction (
 
 CREATE INDEX message_reaction_expires_ms_idx ON public.message_reaction USING btree (expires_ms) WHERE (expires_ms IS NOT NULL);
 
+create table open_connection (
+  partition integer not null,
+  gateway_id integer not null,
+  connection_id text collate "C" not null,
+  data text not null,
+  constraint open_connection_pkey PRIMARY KEY (partition, gateway_id, connection_id)
+);
+
 create table partition_state (
   partition integer not null,
   epoch bigint not null default 0,

@@ -25,7 +25,7 @@ function form(
 }
 
 const CONNECTION_DATA = ['id', 'connectedAt', 'disconnectedAt', 'keepAlive', 'sourceIp', 'uid', 'umd', 'userAgent'];
-const CONNECTION = form('connection', [], CONNECTION_DATA);
+const CONNECTION = form('connection', [], CONNECTION_DATA, ['reason']);
 const SUBSCRIPTION = form('subscription', ['channel'], ['channel', 'connectionId', 'uid', 'umd']);
 const MEMBER = form('channelMember', ['channel'], ['uid', 'umd', 'members']);
 const REACTION = form(

@@ -1,16 +1,7 @@
 import { type BeforeApplicationShutdown, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import {
-  CONFIG,
-  ConsoleRoutes,
-  eventPublisher,
-  LOGGER,
-  TIME_UP,
-  type HearthConfig,
-  type Logger,
-} from '@hearth/runtime';
+import { CONFIG, ConsoleRoutes, LOGGER, TIME_UP, type HearthConfig, type Logger } from '@hearth/runtime';
 import { Database } from '@hearth/store';
-import { EventPublisher } from '@hearth/stream';
 import { every, untilAborted, type Repeated, installationNow } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
@@ -60,7 +51,6 @@ const RELEASE_MS = 500;
         GatewayLease.claim(database, config.processId, logger),
       inject: [Database, CONFIG, LOGGER],
     },
-    eventPublisher,
     ClientGateway,
     Handshake,
     GatewayRpcStrategy,
@@ -111,7 +101,6 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     private readonly hub: Hub,
     private readonly attendance: Attendance,
     private readonly events: ConnectionEvents,
-    private readonly publisher: EventPublisher,
     private readonly lease: GatewayLease,
     private readonly resume: Resume,
     @Inject(TIME_UP) private readonly timeUp: AbortSignal,
@@ -139,7 +128,6 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
     this.registry.closeAll();
     this.hub.stop();
     this.attendance.close();
-    this.publisher.close();
     await untilAborted(this.timeUp, this.lease.release(), RELEASE_MS);
   }
 

@@ -13,6 +13,7 @@ import type { BackendEvent, OperationKind, OperationOf, Placed } from '@hearth/w
 import {
   Database,
   type Holder,
+  loadConnections,
   loadCounts,
   loadPresence,
   loadReactions,
@@ -35,6 +36,8 @@ export interface AppliedBatch {
   /** In order. */
   readonly events: readonly BackendEvent[];
   readonly answers: readonly Answer[];
+  /** Those that need not wait for the database. */
+  readonly promptAnswers: readonly Answer[];
   readonly changes: UnsavedChanges;
 }
 
@@ -77,8 +80,10 @@ export class ChannelOperations {
   /** Loads what must be known before anything is applied; once that is done, changes nothing. */
   async open(): Promise<void> {
     if (this.isOpen) return;
-    const { partition } = this;
-    this.state.reports.learn([{ partition }], await loadReports(this.database.db, partition));
+    const { partition, state } = this;
+    const { db } = this.database;
+    state.reports.learn([{ partition }], await loadReports(db, partition));
+    state.connections.learn([{ partition }], await loadConnections(db, partition));
     this.isOpen = true;
   }
 
@@ -148,6 +153,7 @@ export class ChannelOperations {
     const deliverables: Deliverable[] = [];
     const events: BackendEvent[] = [];
     const answers: Answer[] = [];
+    const promptAnswers: Answer[] = [];
     for (const one of batch) {
       if (!isOperation(one)) {
         if (dropped.has(one)) continue;
@@ -163,12 +169,13 @@ export class ChannelOperations {
       }
       events.push(...eventsOf(one, outcome.events));
       const { acknowledgeTo: to } = one.operation;
-      const afterEvents = one.operation.kind === 'barrier' && one.operation.events === true;
+      if (to === undefined) continue;
+      const { events: afterEvents = false, unsaved = false } = one.operation.kind === 'barrier' ? one.operation : {};
       const placed = hasRef(one) ? placedOf(one, drop?.first) : undefined;
-      if (to !== undefined) answers.push({ to, refusal: outcome.refusal, placed, afterEvents });
+      (unsaved ? promptAnswers : answers).push({ to, refusal: outcome.refusal, placed, afterEvents });
     }
     this.settled.clear();
-    return { deliverables, events, answers, changes: UnsavedChanges.take(this.state) };
+    return { deliverables, events, answers, promptAnswers, changes: UnsavedChanges.take(this.state) };
   }
 
   /** The database has these changes now. */

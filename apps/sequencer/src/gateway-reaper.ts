@@ -1,25 +1,32 @@
-import { LiveSettings, Logger, LOGGER } from '@hearth/runtime';
+import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER } from '@hearth/runtime';
 import {
   Database,
   DeadGateway,
   deadGateways,
   endExpiredLeases,
+  isInPresenceChannels,
   leftConnections,
   leftCounts,
+  leftOpenConnections,
   readClock,
 } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
-import { every, Repeated } from '@hearth/timing';
+import { every, installationNow, Repeated } from '@hearth/timing';
+import { endedConnectionData } from '@hearth/wire';
 import { Inject, Injectable } from '@nestjs/common';
 import { PartitionOwnership } from './partition-ownership';
 
 const ROUND_MS = 2_000;
+/** `metadata.reason` of the `disconnected` of a connection whose gateway has died. */
+const BURIED = 'gateway-died';
 /** After its lease has expired, a gateway has this long to come back. */
 const GRACE_MS = 10_000;
 /** Subscriptions of one kind that are removed in one round, for each gateway and partition: other work goes on beside. */
 const AT_ONCE = 1_000;
 /** Counts in one operation, which must fit into one message. */
 const COUNTS_AT_ONCE = 200;
+/** Ends of connections that are told in one round, for each gateway. */
+const ENDS_AT_ONCE = 10_000;
 
 /**
  * Removes what dead gateways have left behind in presence channels and counts (channels-presence-storage §2), by the
@@ -41,6 +48,7 @@ export class GatewayReaper {
     private readonly ingest: IngestPublisher,
     private readonly ownership: PartitionOwnership,
     private readonly live: LiveSettings,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'partitions'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -96,5 +104,38 @@ export class GatewayReaper {
     }
     removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));
     await Promise.all(removals);
+    await this.endConnectionsOf(dead);
+  }
+
+  /**
+   * Tells of the ends of a dead gateway's connections, behind those of all their subscriptions (pubsub-events §4.4). While
+   * others are still removing these, the next round does.
+   */
+  private async endConnectionsOf(dead: DeadGateway): Promise<void> {
+    const { database, ingest, config } = this;
+    const { partition, gatewayId } = dead;
+    if ((await leftOpenConnections(database.db, dead, 1)).length === 0) return;
+    // Whatever it has entered can be read then; and then, whatever was told of its leaving is told.
+    await this.passBarriers({});
+    if (await isInPresenceChannels(database.db, gatewayId, config.partitions)) return;
+    await this.passBarriers({ events: true });
+    const connections = await leftOpenConnections(database.db, dead, ENDS_AT_ONCE);
+    const ends = connections.map(({ connectionId, dataJson }) =>
+      ingest.send({
+        kind: 'connection',
+        partition,
+        gatewayId,
+        connectionId,
+        event: 'disconnected',
+        dataJson: endedConnectionData(dataJson, installationNow()),
+        reason: BURIED,
+      }),
+    );
+    await Promise.all(ends);
+  }
+
+  private async passBarriers(what: { readonly events?: boolean }): Promise<void> {
+    const all = Array.from({ length: this.config.partitions }, (_, partition) => partition);
+    await Promise.all(all.map((partition) => this.ingest.perform({ kind: 'barrier', partition, ...what })));
   }
 }

@@ -16,7 +16,7 @@ import { ingestStream, type BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
-import { ChannelOperations, Dropped, hasRef } from './channel-operations';
+import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
@@ -44,6 +44,7 @@ interface Processed {
   readonly events: readonly BackendEvent[];
   readonly reached: Reached;
   readonly dropped: Dropped;
+  readonly promptAnswers: readonly Answer[];
 }
 
 /**
@@ -204,7 +205,7 @@ export class PartitionWorker {
     const sequenced = this.sequencing.sequence(messages);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint = this.checkpoint();
-    const { deliverables, events, reached, dropped } = sequenced.some(isOperation)
+    const { deliverables, events, reached, dropped, promptAnswers } = sequenced.some(isOperation)
       ? await this.processOperations(sequenced)
       : await this.processMessages(sequenced as SequencedMessage[]);
     const { confirmed, fanned } = await this.untilDone(() => fanOut.send(deliverables));
@@ -215,6 +216,8 @@ export class PartitionWorker {
     );
     this.acknowledge(sequenced, dropped);
     this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
+    // Behind the events that they may wait for.
+    for (const answer of promptAnswers) this.saved.answer(answer);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
   }
 
@@ -228,7 +231,7 @@ export class PartitionWorker {
     const dropped = await this.commit(messages);
     const deliverables = dropped.size === 0 ? messages : messages.filter((message) => !dropped.has(message));
     const events = deliverables.flatMap(eventsOfMessage);
-    return { deliverables, events, reached: NOTHING_REACHED, dropped };
+    return { deliverables, events, reached: NOTHING_REACHED, dropped, promptAnswers: [] };
   }
 
   /** A batch with more in it than messages. */
@@ -240,8 +243,9 @@ export class PartitionWorker {
     const others = await this.commit(parking.length === 0 ? batch : batch.filter((one) => !parking.includes(one)));
     const dropped = parked.size === 0 ? others : new Map([...parked, ...others]);
     await this.untilDone(() => this.operations.load(batch));
-    const { deliverables, events, answers, changes } = this.operations.apply(batch, dropped);
-    return { deliverables, events, reached: { answers, changes: changes.isEmpty ? undefined : changes }, dropped };
+    const { deliverables, events, answers, promptAnswers, changes } = this.operations.apply(batch, dropped);
+    const reached = { answers, changes: changes.isEmpty ? undefined : changes };
+    return { deliverables, events, reached, dropped, promptAnswers };
   }
 
   /** Commits what is durable; waits for Postgres for as long as it takes, because order must hold. */

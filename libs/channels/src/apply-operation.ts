@@ -1,5 +1,6 @@
 import type { IngestOperation } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
+import { applyConnection } from './connections';
 import { NOTHING, Outcome, SequencedOf, SequencedOperation } from './outcome';
 import { applyJoin, applyLeave, applyUmd } from './presence';
 import { applyReaction, reactionKey } from './reactions';
@@ -45,6 +46,7 @@ export function missingFor(operations: readonly IngestOperation[], state: Channe
         schedules.push({ scheduleId: operation.scheduleId });
         break;
       case 'barrier':
+      case 'connection':
         break;
     }
   }
@@ -82,6 +84,8 @@ export function applyOperation(sequenced: SequencedOperation, state: ChannelStat
       return applySchedule(sequenced as SequencedOf<'schedule'>, state);
     case 'cancel':
       return applyCancel(sequenced as SequencedOf<'cancel'>, state);
+    case 'connection':
+      return applyConnection(sequenced as SequencedOf<'connection'>, state);
     case 'fire':
     case 'barrier':
       return NOTHING;

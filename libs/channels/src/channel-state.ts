@@ -1,5 +1,7 @@
 import { MemberList } from './member-list';
 import type {
+  ConnectionKey,
+  ConnectionRow,
   CountKey,
   CountRow,
   OfChannel,
@@ -21,7 +23,7 @@ import { StateTable } from './state-table';
 /** Rows and channels of each kind that a partition keeps in memory beyond those that are not saved yet. */
 const CAPACITY = 20_000;
 
-const TABLES = ['presence', 'counts', 'reports', 'storage', 'reactions', 'schedules'] as const;
+const TABLES = ['presence', 'counts', 'reports', 'connections', 'storage', 'reactions', 'schedules'] as const;
 
 /** All rows of a partition. */
 type OfPartition = Pick<ReportRow, 'partition'>;
@@ -89,6 +91,15 @@ export class ChannelState {
    */
   readonly reports = new StateTable<ReportKey, ReportRow, OfPartition>(
     ({ gatewayId }) => String(gatewayId),
+    ({ partition }) => String(partition),
+    1,
+  );
+  /**
+   * Open connections of the gateways whose home this is; all are known at any time, for the same reason. One takes about
+   * as much as what events tell of it.
+   */
+  readonly connections = new StateTable<ConnectionKey, ConnectionRow, OfPartition>(
+    ({ connectionId }) => connectionId,
     ({ partition }) => String(partition),
     1,
   );

@@ -28,6 +28,15 @@ export interface ReportRow {
   readonly number: number;
 }
 
+/** A connection whose `connected` is told and whose `disconnected` is not. */
+export interface ConnectionRow {
+  readonly partition: number;
+  readonly gatewayId: number;
+  readonly connectionId: string;
+  /** What events tell of it. */
+  readonly dataJson: string;
+}
+
 export interface StorageRow {
   readonly channel: string;
   readonly key: string;
@@ -67,6 +76,7 @@ export type OfChannel = Pick<PresenceRow, 'channel'>;
 export type PresenceKey = Pick<PresenceRow, 'channel' | 'connectionId'>;
 export type CountKey = Pick<CountRow, 'channel' | 'gatewayId'>;
 export type ReportKey = Pick<ReportRow, 'partition' | 'gatewayId'>;
+export type ConnectionKey = Pick<ConnectionRow, 'partition' | 'gatewayId' | 'connectionId'>;
 export type StorageKey = Pick<StorageRow, 'channel' | 'key'>;
 export type ReactionKey = Pick<ReactionRow, 'channel' | 'messageId' | 'reaction' | 'uid'>;
 export type ScheduleKey = Pick<ScheduleRow, 'scheduleId'>;
@@ -76,6 +86,7 @@ export interface StateChanges {
   readonly presence: readonly RowChange<PresenceKey, PresenceRow>[];
   readonly counts: readonly RowChange<CountKey, CountRow>[];
   readonly reports: readonly RowChange<ReportKey, ReportRow>[];
+  readonly connections: readonly RowChange<ConnectionKey, ConnectionRow>[];
   readonly storage: readonly RowChange<StorageKey, StorageRow>[];
   readonly reactions: readonly RowChange<ReactionKey, ReactionRow>[];
   readonly schedules: readonly RowChange<ScheduleKey, ScheduleRow>[];

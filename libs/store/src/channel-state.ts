@@ -1,4 +1,5 @@
 import type {
+  ConnectionRow,
   CountRow,
   OfChannel,
   PresenceRow,
@@ -85,6 +86,11 @@ const reports = stateTable<ReportRow>('subscription_report', {
   values: { run: 'text', number: 'int8' },
   wanted: 'where t.partition = $1',
 });
+const connections = stateTable<ConnectionRow>('open_connection', {
+  key: { partition: 'int4', gatewayId: 'int4', connectionId: 'text' },
+  values: { dataJson: 'text' },
+  wanted: 'where t.partition = $1',
+});
 const storage = stateTable<StorageRow>('channel_storage', {
   key: { channel: 'text', key: 'text' },
   values: { data: 'text', meta: 'text', expiresMs: 'int8', emitEvent: 'bool', origin: 'text' },
@@ -112,6 +118,11 @@ export function loadCounts(db: Db, channels: readonly OfChannel[]): Promise<Coun
 /** The last report of each gateway that was applied in a partition. */
 export function loadReports(db: Db, partition: number): Promise<ReportRow[]> {
   return reports.load(db, [partition]);
+}
+
+/** The open connections of the gateways whose home a partition is. */
+export function loadConnections(db: Db, partition: number): Promise<ConnectionRow[]> {
+  return connections.load(db, [partition]);
 }
 
 /** Those of the given entries that exist, expired ones too. */
@@ -166,6 +177,7 @@ export async function writeStateChanges(tx: Db, partition: number, changes: Stat
   await write(presence, changes.presence);
   await write(counts, changes.counts);
   await write(reports, changes.reports);
+  await write(connections, changes.connections);
   await write(storage, changes.storage);
   await write(reactions, changes.reactions);
   await write(schedules, changes.schedules);

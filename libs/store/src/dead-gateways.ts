@@ -9,7 +9,12 @@ export interface DeadGateway {
 }
 
 /** What gateways leave rows in. */
-const TABLES: readonly (keyof Tables)[] = ['presence_connection', 'subscription_count', 'subscription_report'];
+const TABLES: readonly (keyof Tables)[] = [
+  'presence_connection',
+  'subscription_count',
+  'subscription_report',
+  'open_connection',
+];
 
 /** The gateways in a table of some partitions, found by stepping from one to the next in the index. */
 function gatewaysIn(table: string): string {
@@ -59,4 +64,31 @@ export async function leftCounts(db: Db, { partition, gatewayId }: DeadGateway, 
     .limit(limit)
     .execute();
   return rows.map(({ channel }) => channel);
+}
+
+/** Whether a gateway is still in presence channels of any partition. */
+export async function isInPresenceChannels(db: Db, gatewayId: number, partitions: number): Promise<boolean> {
+  const all = Array.from({ length: partitions }, (_, partition) => partition);
+  const row = await db
+    .selectFrom('presence_connection')
+    .select('gateway_id')
+    .where('partition', 'in', all)
+    .where('gateway_id', '=', gatewayId)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Connections of a dead gateway whose end has not been told, at most `limit`, and what events tell of them. */
+export function leftOpenConnections(
+  db: Db,
+  { partition, gatewayId }: DeadGateway,
+  limit: number,
+): Promise<{ connectionId: string; dataJson: string }[]> {
+  return db
+    .selectFrom('open_connection')
+    .select(['connection_id as connectionId', 'data as dataJson'])
+    .where((eb) => eb.and({ partition, gateway_id: gatewayId }))
+    .limit(limit)
+    .execute();
 }

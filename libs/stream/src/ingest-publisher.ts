@@ -1,6 +1,14 @@
 import { ErrorCode, ProtocolError } from '@hearth/protocol';
 import { deadline, TimeoutError, within, type CancelDeadline } from '@hearth/timing';
-import { encodeIngest, IngestEvent, IngestOperation, OperationReply, partitionOf, type Placed } from '@hearth/wire';
+import {
+  encodeIngest,
+  homePartition,
+  IngestEvent,
+  IngestOperation,
+  OperationReply,
+  partitionOf,
+  type Placed,
+} from '@hearth/wire';
 import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
@@ -65,6 +73,11 @@ export class IngestPublisher {
   /** The partition of a channel. */
   partitionOf(channel: string): number {
     return partitionOf(channel, this.settings.partitions);
+  }
+
+  /** The partition in which a gateway's connections are told of. */
+  homeOf(gatewayId: number): number {
+    return homePartition(gatewayId, this.settings.partitions);
   }
 
   /** Bytes of `data` as written that fit into a message of NATS together with all that is put around them. */

@@ -1,5 +1,6 @@
 export * from './backend-event';
 export * from './client-ref';
+export * from './connection-data';
 export * from './connection-id';
 export * from './deliver-record';
 export * from './denial';

@@ -151,11 +151,33 @@ export interface CancelOperation {
   readonly scheduleId: string;
 }
 
+/**
+ * A connection has begun, changed or ended (pubsub-events §3.1). The owner of its gateway's home partition keeps a row of
+ * it while it lasts, and tells of it: so whoever buries a gateway finds the connections whose end has not been told.
+ */
+export interface ConnectionOperation {
+  readonly kind: 'connection';
+  /** Of its gateway (`homePartition`). */
+  readonly partition: number;
+  readonly gatewayId: number;
+  readonly connectionId: string;
+  /** What comes of it. `connected` is what the operation introduces; of one without a row there is nothing else to tell. */
+  readonly event: 'connected' | 'connectionUpdated' | 'disconnected';
+  /** JSON text of the event's data; absent for `connected`. */
+  readonly dataJson?: string;
+  /** It has no row, because it began when nobody wanted events. */
+  readonly unannounced?: boolean;
+  /** Why somebody else than its gateway says that it has ended. */
+  readonly reason?: string;
+}
+
 /** Changes nothing: its answer says that everything before it can be read from Postgres. */
 export type BarrierOperation = ({ readonly partition: number } | { readonly channel: string }) & {
   readonly kind: 'barrier';
   /** It says, too, that the stream of events holds every event of what is before it. */
   readonly events?: boolean;
+  /** With `events`: it says that only, and does not wait for Postgres. */
+  readonly unsaved?: boolean;
 };
 
 type Operation =
@@ -169,6 +191,7 @@ type Operation =
   | ScheduleOperation
   | FireOperation
   | CancelOperation
+  | ConnectionOperation
   | BarrierOperation;
 
 export type IngestOperation = Operation & {
@@ -192,6 +215,7 @@ const KINDS: Readonly<Record<OperationKind, true>> = {
   schedule: true,
   fire: true,
   cancel: true,
+  connection: true,
   barrier: true,
 };
 

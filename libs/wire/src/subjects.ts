@@ -47,6 +47,11 @@ export function partitionOf(channel: string, partitions: number): number {
   return mix(hash) % partitions;
 }
 
+/** The partition in which a gateway's connections are told of. */
+export function homePartition(gatewayId: number, partitions: number): number {
+  return gatewayId % partitions;
+}
+
 function hashBytes(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { IngestPublisher } from '@hearth/stream';
+import type { OperationOf } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import { SharedRuns } from '../channel/shared-runs';
 
@@ -25,9 +26,12 @@ export class Barriers {
   /**
    * Resolves once the stream of events holds those of everything that the partition's stream holds now, however long that
    * takes.
+   *
+   * @param unsaved what the operations changed need not be in Postgres yet
    */
-  eventsTold(partition: number): Promise<void> {
-    return this.runs.run(`events ${partition}`, () => this.passAtLast(partition));
+  eventsTold(partition: number, { unsaved }: { readonly unsaved?: boolean } = {}): Promise<void> {
+    const key = `events ${partition} ${unsaved === true}`;
+    return this.runs.run(key, () => this.passAtLast({ kind: 'barrier', partition, events: true, unsaved }));
   }
 
   /** Nobody waits any more. */
@@ -35,10 +39,10 @@ export class Barriers {
     this.isClosed = true;
   }
 
-  private async passAtLast(partition: number): Promise<void> {
+  private async passAtLast(barrier: OperationOf<'barrier'>): Promise<void> {
     while (!this.isClosed) {
       try {
-        return await this.ingest.perform({ kind: 'barrier', partition, events: true });
+        return await this.ingest.perform(barrier);
       } catch {
         await delay(RETRY_MS, undefined, { ref: false });
       }

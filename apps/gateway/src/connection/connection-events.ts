@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Identity } from '@hearth/protocol';
-import { BackendEventName, Introduction } from '@hearth/wire';
-import { LiveSettings } from '@hearth/runtime';
-import { EventPublisher } from '@hearth/stream';
-import { untilAborted, installationNow } from '@hearth/timing';
-import { Injectable } from '@nestjs/common';
+import { ConnectionOperation, connectionData, endedConnectionData, gatewayIdOf, Introduction } from '@hearth/wire';
+import { LiveSettings, Logger, LOGGER } from '@hearth/runtime';
+import { IngestPublisher } from '@hearth/stream';
+import { installationNow } from '@hearth/timing';
+import { Inject, Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
+import { type Asker, holdThroughOutage } from '../commands/held-request';
+import { Barriers } from '../attendance/barriers';
 
 /** What events tell about a connection (pubsub-events §3.1). */
 export interface DescribedConnection {
@@ -15,7 +17,9 @@ export interface DescribedConnection {
   readonly connect: { readonly keepAlive: boolean };
   readonly sourceIp: string | undefined;
   readonly userAgent: string | undefined;
-  /** Its `connected` event, until the stream holds it. */
+  /** Its `connected` event is told, or will be. */
+  isAnnounced: boolean;
+  /** Its `connected` event, until the stream of events holds it. */
   introduction: readonly Introduction[] | undefined;
 }
 
@@ -28,40 +32,62 @@ const SETTLE_POLL_MS = 20;
 const LAST_MS = 500;
 
 /**
- * The backend events of connections, in the order of the calls. The events of their subscriptions come from the owners of
- * channels, by other roads, and no road has to be the faster one: `connected` goes along with what owners are told, and
- * `disconnected` waits until they say that the stream holds what comes before it (pubsub-events §4.4).
+ * The backend events of connections, in the order of the calls: all are operations in the home partition of this gateway,
+ * whose owner tells of them. The events of their subscriptions come from the owners of channels, by other roads, and no
+ * road has to be the faster one: `connected` goes along with what those are told, and `disconnected` waits until they say
+ * that the stream holds what comes before it (pubsub-events §4.4).
  */
 @Injectable()
 export class ConnectionEvents {
-  /** Publishes a `disconnected` that waits for other events. */
+  /** Tells of an end that waits for other events. */
   private readonly untold = new Set<() => void>();
+  /** Operations that the stream does not have yet. */
+  private underWay = 0;
 
   constructor(
-    private readonly publisher: EventPublisher,
+    private readonly ingest: IngestPublisher,
+    private readonly barriers: Barriers,
     private readonly live: LiveSettings,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  connected(connection: DescribedConnection): void {
-    if (!this.live.current.eventsEnabled) return;
-    const event = { id: ulid(), dataJson: describe(connection, null) };
-    connection.introduction = [event];
-    this.publish('connected', event);
-    void this.publisher.told().then(() => (connection.introduction = undefined));
+  /**
+   * Tells of a connection that has begun.
+   *
+   * @returns when the stream has that, or has not taken it for so long that the connection was ended. Before that it must do
+   *   nothing that events tell of, because whoever buries this gateway would not find it; `undefined` when nobody wants events
+   */
+  announce(connection: DescribedConnection & Asker): Promise<void> | undefined {
+    if (!this.live.current.eventsEnabled) return undefined;
+    const attempt = (): Promise<void> => this.connected(connection);
+    return attempt()
+      .catch((error: unknown) => holdThroughOutage(connection, error, attempt))
+      .catch((error: unknown) => {
+        this.logger.error({ connectionId: connection.id, err: error }, 'a connection could not be told of');
+        connection.close(1011, 'Internal error');
+      });
+  }
+
+  private connected(connection: DescribedConnection): Promise<void> {
+    connection.isAnnounced = true;
+    connection.introduction ??= [{ id: ulid(), dataJson: connectionData(detailsOf(connection)) }];
+    const { introduction: introduces } = connection;
+    const operation: ConnectionOperation = { ...this.placeOf(connection), kind: 'connection', event: 'connected' };
+    return this.ingest.send({ ...operation, introduces }).then(() => this.forgetWhenTold(connection));
   }
 
   /** Its metadata really changed. */
   updated(connection: DescribedConnection): void {
-    if (this.live.current.eventsEnabled)
-      this.publish('connectionUpdated', { id: ulid(), dataJson: describe(connection, null) });
+    if (connection.isAnnounced || this.live.current.eventsEnabled)
+      void this.tell(connection, { event: 'connectionUpdated', dataJson: connectionData(detailsOf(connection)) });
   }
 
   /** @param unsubscribed gives a promise of the moment when the stream holds the ends of its subscriptions */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
-    if (!this.live.current.eventsEnabled) return;
-    const event = { id: ulid(), dataJson: describe(connection, installationNow()) };
+    if (!connection.isAnnounced && !this.live.current.eventsEnabled) return;
+    const dataJson = endedConnectionData(connectionData(detailsOf(connection)), installationNow());
     const tell = (): void => {
-      if (this.untold.delete(tell)) this.publish('disconnected', event);
+      if (this.untold.delete(tell)) void this.tell(connection, { event: 'disconnected', dataJson });
     };
     this.untold.add(tell);
     if (this.untold.size > MAX_UNTOLD) tell();
@@ -69,32 +95,50 @@ export class ConnectionEvents {
   }
 
   /**
-   * When the stream holds all events, or that takes too long: then none waits for others any more.
+   * When all has been told, or that takes too long: then no end waits for others any more, and what does not arrive is told
+   * by whoever buries this gateway.
    *
    * @param timeUp aborted when it does
    */
   async settle(timeUp: AbortSignal): Promise<void> {
-    const endMs = performance.now() + SETTLE_MS;
-    while (this.untold.size > 0 && performance.now() < endMs && !timeUp.aborted) await delay(SETTLE_POLL_MS);
+    await this.until(() => this.untold.size === 0, SETTLE_MS, timeUp);
     for (const tell of this.untold) tell();
-    await untilAborted(timeUp, this.publisher.settle(), LAST_MS);
+    await this.until(() => this.underWay === 0, LAST_MS, timeUp);
   }
 
-  private publish(name: BackendEventName, event: Introduction): void {
-    void this.publisher.publish({ ...event, name, metadata: {} });
+  private async until(isDone: () => boolean, withinMs: number, timeUp: AbortSignal): Promise<void> {
+    const endMs = performance.now() + withinMs;
+    while (!isDone() && performance.now() < endMs && !timeUp.aborted) await delay(SETTLE_POLL_MS);
+  }
+
+  private async tell(
+    connection: DescribedConnection,
+    what: Pick<ConnectionOperation, 'event' | 'dataJson'>,
+  ): Promise<void> {
+    const unannounced = connection.isAnnounced ? undefined : true;
+    this.underWay++;
+    try {
+      const operation = { ...this.placeOf(connection), kind: 'connection', unannounced, ...what } as const;
+      await this.ingest.send(operation, '', { atLast: true });
+    } catch {
+      // The publisher is closing: whoever buries this gateway tells it.
+    } finally {
+      this.underWay--;
+    }
+  }
+
+  private placeOf({ id: connectionId }: DescribedConnection) {
+    const gatewayId = gatewayIdOf(connectionId) ?? 0;
+    return { partition: this.ingest.homeOf(gatewayId), gatewayId, connectionId };
+  }
+
+  /** The introduction is not needed any more once the stream of events holds it. */
+  private forgetWhenTold(connection: DescribedConnection): void {
+    const { partition } = this.placeOf(connection);
+    void this.barriers.eventsTold(partition, { unsaved: true }).then(() => (connection.introduction = undefined));
   }
 }
 
-function describe(connection: DescribedConnection, disconnectedAtMs: number | null): string {
-  const { uid, umdJson } = connection.identity;
-  const head = JSON.stringify({
-    id: connection.id,
-    connectedAt: new Date(connection.connectedAtMs).toISOString(),
-    disconnectedAt: disconnectedAtMs === null ? null : new Date(disconnectedAtMs).toISOString(),
-    keepAlive: connection.connect.keepAlive,
-    sourceIp: connection.sourceIp ?? null,
-    uid,
-  });
-  const userAgent = JSON.stringify(connection.userAgent ?? null);
-  return `${head.slice(0, -1)},"umd":${umdJson},"userAgent":${userAgent}}`;
+function detailsOf({ id, connectedAtMs, connect, sourceIp, identity, userAgent }: DescribedConnection) {
+  return { id, connectedAtMs, keepAlive: connect.keepAlive, sourceIp, ...identity, userAgent };
 }

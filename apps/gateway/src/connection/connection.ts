@@ -59,7 +59,8 @@ const MAX_IN_FLIGHT = 256;
 /**
  * One client's connection, from its first frame to its end (websocket-protocol §2, §3).
  *
- * - opening: `hotsock.connected` is sent and the claims' `autoSubscribe` entries are worked through.
+ * - opening: `hotsock.connected` is sent, it is announced to backends, and the claims' `autoSubscribe` entries are worked
+ *   through.
  * - open: frames are processed strictly in order of arrival. One that cannot be finished at once (a token to verify, a
  *   channel to open) makes the later ones wait; when too many wait, the client is not read any more.
  * - ended: nothing is sent, its subscriptions are gone and its credentials work no longer.
@@ -73,6 +74,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   readonly connectedAtMs = installationNow();
   identity: Identity;
   readonly grants: Grants;
+  isAnnounced = false;
   introduction: readonly Introduction[] | undefined;
 
   readonly subscriptions: Subscriptions;
@@ -168,10 +170,16 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
         connectionExpiresAt: utcSeconds(this.clock.expiresAtMs),
       }),
     );
-    this.host.events.connected(this);
+    const announced = this.host.events.announce(this);
     const channels = this.connect.autoSubscribe;
-    if (channels.length === 0) this.isBusy = false;
-    else void this.host.joining.autoSubscribe(this, channels, this.opening.resume).finally(() => this.processWaiting());
+    if (announced === undefined && channels.length === 0) this.isBusy = false;
+    else void this.begin(announced, channels).finally(() => this.processWaiting());
+  }
+
+  private async begin(announced: Promise<void> | undefined, channels: readonly string[]): Promise<void> {
+    await announced;
+    if (channels.length > 0 && !this.hasEnded)
+      await this.host.joining.autoSubscribe(this, channels, this.opening.resume);
   }
 
   receive(text: string | undefined, answerId?: number): void {
