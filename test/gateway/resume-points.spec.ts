@@ -8,6 +8,7 @@ import { DELIVER_STREAM } from '@hearth/wire';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
+import { LossyNats } from '../support/lossy-nats';
 import { type Frame, WsClient } from '../support/ws-client';
 import { connectToken, GatewayUnderTest, SECRET } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
@@ -491,4 +492,72 @@ it('works with the code of the README, on another gateway too', async () => {
   const answers = shown.filter(({ event }) => event === 'hotsock.subscribed').map(({ data }) => data.resume.complete);
   expect(answers).toEqual([undefined, true, true]);
   end();
+});
+
+describe('a gateway that has not heard of what another one has shown', () => {
+  let lossy: LossyNats;
+  let late: GatewayUnderTest;
+
+  beforeAll(async () => {
+    lossy = await LossyNats.start(testbed.nats.port);
+    late = await GatewayUnderTest.start({ ...testbed.servers, natsUrl: lossy.url });
+  });
+  afterAll(async () => {
+    await late?.stop();
+    await lossy?.stop();
+  });
+
+  /** Somebody has seen 0 to 3 elsewhere; here, where the channel is open, 1 to 3 are lost. */
+  async function beAhead(channel: string): Promise<Point> {
+    const [first, watcher] = await Promise.all(
+      [testbed.gateway, late].map((gateway) => Resumer.subscribe(gateway, channel)),
+    );
+    await publish(channel, 0);
+    await eventually(() => expect(watcher?.data).toEqual([0]));
+    // What is read from the stream comes with a subject of JetStream's to answer to.
+    lossy.lose(({ subject, reply }) => subject.endsWith(channel) && !reply.startsWith('$JS.'));
+    await publish(channel, 1, 2, 3);
+    await eventually(() => expect(first?.data).toEqual(upTo(4)));
+    await eventually(() => expect(lossy.lost).toBeGreaterThan(2));
+    lossy.lose(() => false);
+    lossy.lost = 0;
+    return (await first?.leave()) ?? {};
+  }
+
+  it('goes on behind that, as the stream has it', async () => {
+    const point = await beAhead('ahead1');
+    const again = await Resumer.subscribe(late, 'ahead1', point);
+    await publish('ahead1', 4);
+    await eventually(() => expect(again.data).toEqual([4]));
+    expect(completeOf(again)).toBe(true);
+  });
+
+  it('shows nothing up to that when it comes at last, although the stream had lost it', async () => {
+    const channel = 'ahead2';
+    const point = await beAhead(channel);
+    // As a cluster does that changes the leader; the sequencer sends it again.
+    const manager = await testbed.gateway.stream.manager();
+    const { seq, data } = await manager.streams.getMessage(DELIVER_STREAM, {
+      last_by_subj: `hearth.deliver.${channel}`,
+    });
+    await manager.streams.deleteMessage(DELIVER_STREAM, seq);
+    const again = await Resumer.subscribe(late, channel, point);
+    expect(completeOf(again)).toBe(false);
+    await testbed.sequencer.send({ channel, record: Buffer.from(data) });
+    await publish(channel, 4, 5);
+    await eventually(() => expect(again.data.at(-1)).toBe(5));
+    expect(again.data).toEqual([4, 5]);
+    const old = await late.connect({ ...CLAIMS, channels: { [channel]: { subscribe: true, historyStart: 0 } } });
+    old.send({ event: 'hotsock.subscribe', channel, data: { after: point.after } });
+    expect((await old.next('hotsock.subscribed')).data.resume.complete).toBe(true);
+  });
+
+  it('is not kept silent by an id that is made up', async () => {
+    const channel = 'ahead3';
+    const { token } = await beAhead(channel);
+    const again = await Resumer.subscribe(late, channel, { after: messageId(Date.now() + 60_000, 1, 0), token });
+    expect(completeOf(again)).toBe(false);
+    await publish(channel, 4);
+    await eventually(() => expect(again.data.at(-1)).toBe(4));
+  });
 });

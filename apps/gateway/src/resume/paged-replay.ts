@@ -58,6 +58,8 @@ export class PagedReplay {
   /** Everything up to here has been sent, or was not for this client. */
   private at: Position | undefined;
   private lastId: string | undefined;
+  /** What comes is not for this client up to the message with this id. */
+  private ahead: string | undefined;
   /** Read, but a link before them is missing: a message that was stored late comes behind those that follow it. */
   private early: StoredDeliverRecord[] = [];
   /** Of the channel's last message when the subscription began. */
@@ -78,6 +80,7 @@ export class PagedReplay {
     this.at = plan.startAt === undefined ? channel.intake.last : plan.through;
     this.startAt = plan.startAt ?? { sequence: channel.intake.end().streamSequence + 1 };
     this.lastId = after;
+    this.ahead = plan.ahead;
   }
 
   /** Resolves when the client is a subscriber, or its subscription has ended. */
@@ -164,11 +167,20 @@ export class PagedReplay {
   /** Changes of members are told when they are news; storage is told by its snapshot. */
   private isForIt(record: DeliverRecord): boolean {
     const { notice, frame, exceptConnectionId } = record;
+    if (this.hasSeen(record)) return false;
     if (frame.length === 0 || (exceptConnectionId !== undefined && this.reader.chain.includes(exceptConnectionId))) {
       return false;
     }
     if (notice === undefined) return true;
     return notice.kind !== 'storage' && this.isNews(record);
+  }
+
+  /** Asked once for each record, in order. */
+  private hasSeen({ id }: DeliverRecord): boolean {
+    const { ahead } = this;
+    if (ahead === undefined) return false;
+    if (id >= ahead) this.ahead = undefined;
+    return id <= ahead;
   }
 
   private frameOf({ id, notice, frame }: DeliverRecord): Uint8Array {
@@ -238,8 +250,9 @@ export class PagedReplay {
 
   private finish(frames: readonly Uint8Array[]): void {
     if (!this.reader.isActive) return;
-    const { at, lastId } = this;
-    this.reader.goLive(frames, at === undefined ? undefined : { id: lastId ?? '', position: at });
+    const { ahead, at, lastId = '' } = this;
+    if (ahead !== undefined) this.reader.goLive(frames, { id: ahead, position: undefined });
+    else this.reader.goLive(frames, at === undefined ? undefined : { id: lastId, position: at });
   }
 
   /** Waits until the client has read most of what it was sent; false when its subscription has ended. */

@@ -22,6 +22,11 @@ export interface ReplayPlan {
   /** Stored messages that are to be read from the log first. */
   readonly logged: LogRange | undefined;
   readonly sees: (stored: StoredDeliverRecord) => boolean;
+  /**
+   * Id of a message that the client has and this gateway does not know: it, and what comes before it, may still come here,
+   * and is not for this client.
+   */
+  readonly ahead?: string;
   /** The replay begins behind a hole of live traffic. */
   readonly hole?: Hole;
   /** Where the next token's right begins; `undefined`: with this subscription. */
@@ -52,6 +57,8 @@ export interface ResumeQuestion {
 /** Where what was missed is read. */
 export interface ReplaySource {
   page(channel: string, startAt: StartAt): Promise<DeliveredPage>;
+  /** The newest that the stream holds of a channel. */
+  newest(channel: string): Promise<StoredDeliverRecord | undefined>;
   extent(): Promise<StreamExtent>;
   notedEnd(channel: string, partition: number): Promise<NotedEnd | undefined>;
 }
@@ -69,8 +76,18 @@ const CLOCK_MARGIN_MS = 2_000;
 
 const NOTHING = { through: undefined, startAt: undefined, logged: undefined, sees: () => false, from: undefined };
 
-/** The answer to one with a token that is unusable, or without any right: nothing old, and no promise. */
-export const NO_REPLAY: ReplayPlan = { ...NOTHING, complete: false };
+/** Nothing old, and no promise. */
+const NO_REPLAY: ReplayPlan = { ...NOTHING, complete: false };
+
+/**
+ * The answer to one with a token that is unusable, or without any right. What it has seen is not shown to it again, unless
+ * it names something from the future: whatever comes would be older than that, so nobody has seen it.
+ */
+export function noReplay(question: Pick<ResumeQuestion, 'channel' | 'partition' | 'after'>): ReplayPlan {
+  const { after } = question;
+  if (after === undefined || idTimeMs(after) > installationNow() + CLOCK_MARGIN_MS) return NO_REPLAY;
+  return isUnheardOf(question) ? { ...NO_REPLAY, ahead: after } : NO_REPLAY;
+}
 
 /** So far behind now a replay after a hole begins to read: longer than the search for what was missing took. */
 const HOLE_MS = 60_000;
@@ -100,7 +117,8 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
       from: end,
     };
   }
-  if (right.isNone || isUnheardOf(question)) return NO_REPLAY;
+  if (isUnheardOf(question)) return planUnheardOf(question, source);
+  if (right.isNone) return NO_REPLAY;
   const known = after === undefined || after === from?.id ? from?.position : undefined;
   const isKnown = known !== undefined || after === undefined;
   const start = startOf(question, await createdMs(source));
@@ -131,6 +149,20 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
     sees,
     from: first === undefined ? undefined : before(first, streamCreatedMs),
   };
+}
+
+/**
+ * The message may be made up. Or another gateway was ahead of this one when it showed it, which is so for longer than a
+ * moment when what was sent to this one has been lost; then the stream is ahead too, as a rule.
+ */
+async function planUnheardOf(question: ResumeQuestion, source: ReplaySource): Promise<ReplayPlan> {
+  const { channel, after = '', right } = question;
+  const ahead = noReplay(question);
+  if (ahead.ahead === undefined || right.isNone) return ahead;
+  const newest = await source.newest(channel.name);
+  if (newest === undefined || isUpTo(newest.record.position, channel.last)) return ahead;
+  const found = await search(channel, after, startOf(question, await createdMs(source)), source);
+  return found?.message === undefined ? ahead : planFrom(question, found, await createdMs(source));
 }
 
 /** The message was found: what stands behind it in the stream is what was missed. */
@@ -245,7 +277,11 @@ function isNewest({ channel: { last, lastId }, after, from }: ResumeQuestion): b
  * Whether nobody can have seen such a message: it would be newer than the newest, which tells its own place, so that
  * nothing before it has a greater id.
  */
-export function isUnheardOf({ channel: { last, lastId }, partition, after }: ResumeQuestion): boolean {
+export function isUnheardOf({
+  channel: { last, lastId },
+  partition,
+  after,
+}: Pick<ResumeQuestion, 'channel' | 'partition' | 'after'>): boolean {
   if (after === undefined || last === undefined || lastId === undefined || after <= lastId) return false;
   return tellsPlace(lastId, last, partition);
 }

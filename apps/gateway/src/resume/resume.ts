@@ -167,7 +167,7 @@ function missedOf(
   return {
     complete: isWhole && messages.isUnbroken && visible.length === missed.length,
     frames: newestWithin([...older, ...visible.map(({ frame }) => frame)]),
-    seen: position === undefined && !isFresh(after) ? undefined : { id: after, position },
+    seen: position === undefined && isFromFuture(after) ? undefined : { id: after, position },
   };
 }
 
@@ -209,8 +209,12 @@ function newestWithin(frames: readonly Buffer[]): readonly Buffer[] {
   return frames.slice(from);
 }
 
-/** Whether a message with this id may not have come here yet. */
+/** Whether a message with this id may not be stored yet. */
 function isFresh(id: string): boolean {
-  const ageMs = installationNow() - idTimeMs(id);
-  return ageMs < LATEST_MS && ageMs > -CLOCK_MARGIN_MS;
+  return installationNow() - idTimeMs(id) < LATEST_MS && !isFromFuture(id);
+}
+
+/** Whether it is made up: whatever comes would be older. */
+function isFromFuture(id: string): boolean {
+  return idTimeMs(id) > installationNow() + CLOCK_MARGIN_MS;
 }

@@ -7,16 +7,18 @@ import { Database, LogRange, messagesBetween, MissedMessage, NotedEnd, notedEnd 
 import {
   DeliveredPage,
   deliverExtent,
+  lastDelivered,
   IngestPublisher,
   readDeliveredPage,
   StartAt,
+  StoredDeliverRecord,
   StreamConnection,
   StreamExtent,
 } from '@hearth/stream';
 import type { Channel } from '../channel/channel';
 import { Denials } from '../denials/denials';
 import type { PagedSource } from './paged-replay';
-import { isUnheardOf, NO_REPLAY, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
+import { isUnheardOf, noReplay, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
 import { ResumeRight } from './resume-right';
 import { ReadTurns } from './read-turns';
 import { Resume } from './resume';
@@ -81,8 +83,9 @@ export class Resumption implements ReplaySource, PagedSource {
     const { after, token } = point ?? {};
     const grant = token === undefined ? undefined : this.verify(token, { channel: channel.name, uid });
     const connectionIds = grant?.connectionIds ?? [];
-    if (point === undefined || (token !== undefined && grant === undefined)) return { plan: NO_REPLAY, connectionIds };
     const question = this.questionOf(attempt, after, grant?.from);
+    if (point === undefined || (token !== undefined && grant === undefined))
+      return { plan: noReplay(question), connectionIds };
     if (after !== undefined) await this.untilHere(() => isUnheardOf(question), after);
     try {
       return { plan: await planReplay(question, this), connectionIds };
@@ -114,6 +117,10 @@ export class Resumption implements ReplaySource, PagedSource {
 
   page(channel: string, startAt: StartAt): Promise<DeliveredPage> {
     return this.turns.take(() => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
+  }
+
+  newest(channel: string): Promise<StoredDeliverRecord | undefined> {
+    return lastDelivered(this.stream, channel);
   }
 
   extent(): Promise<StreamExtent> {
