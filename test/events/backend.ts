@@ -39,9 +39,14 @@ export class Backend {
     return new Backend(nats, onTrouble, await consumer.consume());
   }
 
-  /** In the order of the stream. */
-  get events(): readonly StoredEvent[] {
+  /** In the order of the stream, with what the audit log tells. */
+  get all(): readonly StoredEvent[] {
     return [...this.taken.values()].sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** What connections and channels do, in the order of the stream. */
+  get events(): readonly StoredEvent[] {
+    return this.all.filter(({ envelope }) => envelope.type !== 'hearth.audit');
   }
 
   /** Those of a type, given without its prefix, in the order of the stream. */

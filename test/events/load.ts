@@ -74,7 +74,7 @@ export class Load {
     await this.leave(first);
     await eventually(async () => {
       const { messages } = await this.backend.stream();
-      if (this.backend.events.length !== messages) throw new Error('the backend has not read everything');
+      if (this.backend.all.length !== messages) throw new Error('the backend has not read everything');
     });
     const { deeds, connections } = this.journal;
     const observer = { uid: 'observer-0', umd: OBSERVER_UMD, frames: first.ws.frames };

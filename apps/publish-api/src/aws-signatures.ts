@@ -4,6 +4,12 @@ import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, ver
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 
+/** A signed request of which only the body is still to be checked. */
+interface SignedHead {
+  readonly accessKeyId: string;
+  readonly checkBody: (body: Buffer) => void;
+}
+
 /** The signature check of both doors for AWS SDKs (publish-api §7, §10.2). */
 @Injectable()
 export class AwsSignatures {
@@ -23,10 +29,10 @@ export class AwsSignatures {
    * Checks everything that can be refused unread: who signed the request, when and for what.
    *
    * @param mustSign headers that must be signed if they are there
-   * @returns checks the body, and throws as this does
+   * @returns who signed it; `checkBody` throws as this does
    * @throws SignatureError
    */
-  checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): (body: Buffer) => void {
+  checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): SignedHead {
     const { awsAccessKeys } = this.live.current;
     const { method, rawHeaders } = request;
     const signed = readSignedRequest({ method, url: targetAsSent(request), rawHeaders });
@@ -36,6 +42,7 @@ export class AwsSignatures {
     }
     const { awsClockSkewSeconds: clockSkewSeconds } = this.config;
     checkSignedRequest(signed, { service, clockSkewSeconds, mustSign }, installationNow());
-    return (body) => verifySignedRequest(signed, body, secret, this.signingKeys);
+    const checkBody = (body: Buffer): void => verifySignedRequest(signed, body, secret, this.signingKeys);
+    return { accessKeyId: signed.accessKeyId, checkBody };
   }
 }

@@ -62,7 +62,7 @@ export class LambdaRoutes implements OnModuleInit {
     const requestId = randomUUID();
     reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
-      const checkBody = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
+      const { checkBody } = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
       const body = await readBody(request.raw, this.config.maxBodyBytes);
       checkBody(body);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);

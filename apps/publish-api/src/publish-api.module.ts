@@ -1,8 +1,10 @@
+import { AuditModule } from '@hearth/runtime';
 import { Module } from '@nestjs/common';
 import { AwsSignatures } from './aws-signatures';
 import { Callers } from './callers';
 import { ChannelsController } from './channels.controller';
 import { LambdaRoutes } from './lambda.routes';
+import { Changes } from './management/changes';
 import { Closing } from './management/closing';
 import { ClosingController } from './management/closing.controller';
 import { Gateways } from './management/gateways';
@@ -15,7 +17,8 @@ import { SchedulesController } from './schedules.controller';
 
 /** Server-side HTTP API of one process. */
 @Module({
+  imports: [AuditModule],
   controllers: [ChannelsController, SchedulesController, ListsController, ClosingController, RevocationsController],
-  providers: [AwsSignatures, Callers, Closing, Gateways, Revocations, Publisher, PublishRoutes, LambdaRoutes],
+  providers: [AwsSignatures, Callers, Changes, Closing, Gateways, Revocations, Publisher, PublishRoutes, LambdaRoutes],
 })
 export class PublishApiModule {}

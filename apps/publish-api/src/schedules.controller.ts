@@ -1,6 +1,6 @@
 import { Controller, Delete, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, rawBody } from '@hearth/runtime';
+import { type AuditActor, CONFIG, HearthConfig, Logger, LOGGER, rawBody } from '@hearth/runtime';
 import { SignatureError } from '@hearth/sigv4';
 import { IngestPublisher } from '@hearth/stream';
 import { partitionOfSchedule, scheduleIdOf } from '@hearth/wire';
@@ -8,6 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { AwsSignatures } from './aws-signatures';
 import { Callers } from './callers';
+import { Changes } from './management/changes';
 
 /**
  * `DELETE /schedules/{name}`: cancels what was scheduled, with an API key, or signed as a `DeleteSchedule` of AWS's
@@ -18,6 +19,7 @@ export class SchedulesController {
   constructor(
     private readonly callers: Callers,
     private readonly signatures: AwsSignatures,
+    private readonly changes: Changes,
     private readonly ingest: IngestPublisher,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -33,8 +35,7 @@ export class SchedulesController {
   ): Promise<string | undefined> {
     const isSigned = request.headers.authorization?.startsWith('AWS4-') === true;
     if (isSigned && this.signatures.areTaken) return this.deleteForAws(name, groupName, request, reply);
-    this.callers.reader(request.raw);
-    await this.cancel(name);
+    await this.cancel(name, this.callers.reader(request.raw), request);
     void reply.code(204);
     return undefined;
   }
@@ -47,11 +48,12 @@ export class SchedulesController {
   ): Promise<string> {
     void reply.header('x-amzn-requestid', randomUUID());
     try {
-      this.signatures.checkHead(request.raw, 'scheduler')(rawBody(request));
+      const { accessKeyId, checkBody } = this.signatures.checkHead(request.raw, 'scheduler');
+      checkBody(rawBody(request));
       if (groupName !== undefined && groupName !== this.config.scheduleGroup) {
         throw new ProtocolError('NOT_FOUND', 'there is no such schedule group');
       }
-      await this.cancel(name);
+      await this.cancel(name, `aws:${accessKeyId}`, request);
       return '{}';
     } catch (error) {
       const { status, type, message } = this.awsError(error, name);
@@ -66,11 +68,12 @@ export class SchedulesController {
    * @throws ProtocolError `NOT_FOUND` when there is none, or its time has come
    * @throws StreamUnavailableError when it may still fire
    */
-  private async cancel(nameOrArn: string): Promise<void> {
+  private async cancel(nameOrArn: string, actor: AuditActor, { raw: request }: FastifyRequest): Promise<void> {
     const scheduleId = scheduleIdOf(nameOrArn);
     const partition = partitionOfSchedule(scheduleId, this.config.partitions);
     if (partition === undefined) throw new ProtocolError('NOT_FOUND', 'there is no such schedule');
-    await this.ingest.perform({ kind: 'cancel', partition, scheduleId });
+    const asked = { action: 'cancelSchedule', actor, request, target: { id: scheduleId } } as const;
+    await this.changes.carryOut(asked, () => this.ingest.perform({ kind: 'cancel', partition, scheduleId }));
   }
 
   private awsError(error: unknown, name: string): { status: number; type: string; message: string } {

@@ -1,4 +1,4 @@
-import { decodeToken } from '@hearth/wire';
+import { backendEventType, decodeToken } from '@hearth/wire';
 import type { StreamMessage } from '@hearth/stream';
 import type { WebhookEvent } from '@hearth/store';
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ export function webhookEventOf(message: StreamMessage, streamEpoch: number): Web
     streamEpoch,
     sequence: message.sequence,
     id: idOf(message, streamEpoch),
-    type: `hotsock.${typeName.replaceAll('\u0000', '')}`,
+    type: backendEventType(typeName.replaceAll('\u0000', '')),
     channel: channelOf(channelToken),
     payload: message.payload,
   };

@@ -1,4 +1,6 @@
 export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } from './admin/admin-server';
+export { Audit, type AuditActor, type AuditRecord } from './audit/audit';
+export { AuditModule } from './audit/audit.module';
 export { ApiKeys, bearerToken, isSecret } from './http/api-keys';
 export { loadConfig, required, type HearthConfig } from './config/config';
 export { ConsoleRoutes } from './http/console-routes';

@@ -11,6 +11,8 @@ export class EventOrder {
   private hasConnection = false;
 
   admit({ name, channel }: Pick<BackendEvent, 'name' | 'channel'>): boolean {
+    // Each tells when it was.
+    if (name === 'audit') return true;
     if (channel !== undefined) {
       const isFirst = !this.channels.has(channel);
       this.channels.add(channel);

@@ -19,13 +19,22 @@ const DATA_TYPES = {
   channelStorageUpdated: 'channelStorage',
   messageReactionAdded: 'messageReaction',
   messageReactionRemoved: 'messageReaction',
+  audit: 'audit',
 } as const;
 
-/** `type` without the leading `hotsock.` (pubsub-events §2). */
+/** The last part of `type` (pubsub-events §2). */
 export type BackendEventName = keyof typeof DATA_TYPES;
 
-/** `hotsock.connected`, … */
-export const BACKEND_EVENT_TYPES: readonly string[] = Object.keys(DATA_TYPES).map((name) => `hotsock.${name}`);
+/**
+ * `hotsock.connected`, …; `hearth.` for what the original has not.
+ *
+ * @param name as in the subject; any text
+ */
+export function backendEventType(name: string): string {
+  return `${name === 'audit' ? 'hearth' : 'hotsock'}.${name}`;
+}
+
+export const BACKEND_EVENT_TYPES: readonly string[] = Object.keys(DATA_TYPES).map(backendEventType);
 
 /** Values are strings; what is unknown is left out, never `null` (§1). */
 export type EventMetadata = Readonly<Record<string, string | undefined>>;
@@ -60,7 +69,7 @@ export function encodeBackendEvent(
 ): { subject: string; headers: Record<string, string>; payload: Buffer } {
   const dataType = DATA_TYPES[event.name];
   const metadata: EventMetadata = { channel: event.channel, ...event.metadata };
-  const type = `hotsock.${event.name}`;
+  const type = backendEventType(event.name);
   const head = `{"source":"hotsock.v1","type":"${type}","metadata":${JSON.stringify({
     hotsockVersion: versions.compatVersion,
     hearthVersion: versions.version,

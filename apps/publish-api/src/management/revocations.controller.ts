@@ -2,10 +2,11 @@ import { CONFIG, HearthConfig, rawBody } from '@hearth/runtime';
 import { installationNow } from '@hearth/timing';
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ManagerGuard } from '../callers';
+import { CalledBy, type Caller, ManagerGuard } from '../callers';
+import { Changes } from './changes';
 import { noQuery, revocationsQuery } from './list-query';
 import { parseRevocation } from './revocation-request';
-import { Revocations } from './revocations';
+import { revokedBy, Revocations } from './revocations';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -15,6 +16,7 @@ type Parameters = Readonly<Record<string, unknown>>;
 export class RevocationsController {
   constructor(
     private readonly revocations: Revocations,
+    private readonly changes: Changes,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'revocationKeepSeconds'>,
   ) {}
 
@@ -22,12 +24,17 @@ export class RevocationsController {
   @Post()
   async revoke(
     @Query() parameters: Parameters,
+    @CalledBy() actor: Caller,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
     noQuery(parameters);
     const asked = parseRevocation(rawBody(request), this.config.revocationKeepSeconds, installationNow());
-    const { revocation, isNew, disconnected, complete } = await this.revocations.revoke(asked);
+    const { revocation, isNew, disconnected, complete } = await this.changes.carryOut(
+      { action: 'revoke', actor, request: request.raw, target: revokedBy(asked.target), reason: asked.reason },
+      () => this.revocations.revoke(asked),
+      (outcome) => ({ disconnected: outcome.disconnected, complete: outcome.complete }),
+    );
     void reply.status(isNew ? 201 : 200).header('location', `/revocations/${revocation.id}`);
     return { ...revocation, disconnected, complete };
   }
@@ -45,8 +52,19 @@ export class RevocationsController {
 
   @Delete(':id')
   @HttpCode(204)
-  async remove(@Param('id') id: string, @Query() parameters: Parameters): Promise<void> {
+  async remove(
+    @Param('id') id: string,
+    @Query() parameters: Parameters,
+    @CalledBy() actor: Caller,
+    @Req() { raw: request }: FastifyRequest,
+  ): Promise<void> {
     noQuery(parameters);
-    await this.revocations.remove(id);
+    const target = revokedBy(await this.revocations.targetOf(id));
+    const asked = { action: 'unrevoke', actor, request, target } as const;
+    await this.changes.carryOut(
+      asked,
+      () => this.revocations.remove(id),
+      (outcome) => ({ ...outcome }),
+    );
   }
 }

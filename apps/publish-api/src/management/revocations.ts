@@ -74,18 +74,24 @@ export class Revocations {
     return describe(found);
   }
 
+  /** @throws ProtocolError `NOT_FOUND` */
+  async targetOf(id: string): Promise<RevocationTarget> {
+    const found = await findRevocation(this.database.db, id);
+    if (found === undefined) throw noRevocation();
+    return found as RevocationTarget;
+  }
+
   /**
    * Takes one back.
    *
-   * @returns as it was
    * @throws ProtocolError `NOT_FOUND`
    */
-  async remove(id: string): Promise<Revocation> {
+  async remove(id: string): Promise<{ readonly complete: boolean }> {
     const rollCall = this.gateways.rollCall();
     const ended = await endRevocation(this.database.db, id);
     if (ended === undefined) throw noRevocation();
     await tell(rollCall, [ended], ended.version);
-    return describe(ended);
+    return { complete: rollCall.complete };
   }
 
   private page(after: string, limit: number): Promise<StoredDenial[]> {
@@ -107,14 +113,21 @@ export class Revocations {
   }
 }
 
-function describe({ id, kind, names, issuedBefore, reason, createdMs, endsMs }: StoredDenial): Revocation {
-  const [name] = names;
+/** What is revoked, in the words of the request. */
+export function revokedBy({ kind, names: [name] }: RevocationTarget): { jti?: string; uid?: string; kid?: string } {
+  if (kind === 'revokedToken') return { jti: name };
+  return kind === 'revokedUser' ? { uid: name } : { kid: name };
+}
+
+function describe(stored: StoredDenial): Revocation {
+  const { id, issuedBefore, reason, createdMs, endsMs } = stored;
+  const { jti = null, uid = null, kid = null } = revokedBy(stored as RevocationTarget);
   return {
     id,
-    jti: kind === 'revokedToken' ? name : null,
-    uid: kind === 'revokedUser' ? name : null,
+    jti,
+    uid,
     issuedBefore: issuedBefore === undefined ? null : utcInstant(issuedBefore * 1_000),
-    kid: kind === 'revokedKey' ? name : null,
+    kid,
     reason,
     createdAt: utcInstant(createdMs),
     keptUntil: endsMs === null ? null : utcInstant(endsMs),

@@ -1,5 +1,5 @@
 import { BACKEND_EVENT_TYPES } from '@hearth/wire';
-import { readBy, variable } from './variable';
+import { readBy, SINGLE_SERVICES, variable } from './variable';
 import { flag, hasScheme, integer, listOf, pattern, webhookSecrets } from './variable-kinds';
 
 const TEN_YEARS = 3_650 * 86_400;
@@ -8,7 +8,7 @@ const TEBIBYTE = 1_099_511_627_776;
 
 /** The stream of backend events, and what sends them as webhooks (configuration §2). */
 export const EVENT_VARIABLES = {
-  ...readBy(['publish-api', 'sequencer', 'gateway', 'webhooks'], {
+  ...readBy(SINGLE_SERVICES, {
     eventsStream: variable(
       'HEARTH_EVENTS_STREAM',
       pattern(/^[\w-]{1,255}$/, 'letters, digits, - and _, at most 255'),

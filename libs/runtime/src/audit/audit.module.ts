@@ -1,0 +1,37 @@
+import { EventPublisher } from '@hearth/stream';
+import { untilAborted } from '@hearth/timing';
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { LiveSettings } from '../config/live-settings';
+import { eventPublisher } from '../event-publisher.provider';
+import type { Logger } from '../log/logger';
+import { LOGGER, TIME_UP } from '../service-module';
+import { Audit } from './audit';
+
+/** What is told in the end gets so long to arrive, however late it is. */
+const LAST_MS = 500;
+
+/** The audit log of a process, one for all its services. */
+@Module({
+  providers: [
+    eventPublisher,
+    {
+      provide: Audit,
+      useFactory: (publisher: EventPublisher, live: LiveSettings, logger: Logger) => new Audit(publisher, live, logger),
+      inject: [EventPublisher, LiveSettings, LOGGER],
+    },
+  ],
+  exports: [Audit],
+})
+export class AuditModule implements OnApplicationShutdown {
+  constructor(
+    private readonly audit: Audit,
+    private readonly publisher: EventPublisher,
+    @Inject(TIME_UP) private readonly timeUp: AbortSignal,
+  ) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    this.audit.flush();
+    await untilAborted(this.timeUp, this.publisher.settle(), LAST_MS);
+    this.publisher.close();
+  }
+}
