@@ -89,21 +89,17 @@ export class ClosingController {
   }
 }
 
-/** Whom a request is about, in its own words. */
+/** Names of what a request is about, in its own words. */
+const WORDS: Readonly<Partial<Record<DenialTarget['kind'], readonly string[]>>> = {
+  refusedUser: ['uid'],
+  refusedJti: ['jti'],
+  refusedSubscriber: ['channel', 'uid'],
+  refusedSubscription: ['channel', 'connectionId'],
+  channel: ['channel'],
+  connection: ['connectionId'],
+};
+
+/** Whom a request is about. */
 function targetOf({ kind, names }: DenialTarget): Record<string, string | undefined> {
-  const [first, second] = names as readonly string[];
-  switch (kind) {
-    case 'refusedUser':
-      return { uid: first };
-    case 'refusedJti':
-      return { jti: first };
-    case 'refusedSubscriber':
-      return { channel: first, uid: second };
-    case 'refusedSubscription':
-      return { channel: first, connectionId: second };
-    case 'channel':
-      return { channel: first };
-    default:
-      return { connectionId: first };
-  }
+  return Object.fromEntries((WORDS[kind] ?? []).map((word, index) => [word, names[index]]));
 }
