@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { io } from 'socket.io-client';
+import { hearth } from '../cli/hearth-command';
 import { eventually } from '../support/eventually';
 import { connectToken, subscribeToken, Testbed, umdToken } from '../support/installation';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
@@ -369,6 +370,9 @@ describe('a revocation', () => {
     try {
       const { status, json } = await manager.post('/revocations', { uid: 'late' });
       expect([status, json.disconnected, json.complete]).toEqual([201, 0, false]);
+      const asked = ['--url', testbed.publishApiUrl, '--api-key', ADMIN_TOKEN, '--json'];
+      const { code, stdout, stderr } = await hearth(['connections', ...asked]);
+      expect([code, JSON.parse(stdout).complete, stderr]).toEqual([1, false, expect.stringContaining('warning')]);
     } finally {
       resumeProcess(paused.pid);
     }

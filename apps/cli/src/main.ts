@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { VERSION } from '@hearth/runtime';
 import { report } from './failure';
 import { keysCommand } from './keys-command';
+import { managementCommands } from './management/commands';
 import { publishCommand } from './publish-command';
 import { subscribeCommand } from './subscribe-command';
 import { tokenCommand } from './token-command';
@@ -9,10 +10,10 @@ import { tokenCommand } from './token-command';
 /** The `hearth` command: tokens, messages and keys from a terminal (docs/cli.md). */
 function hearthCommand(): Command {
   const program = new Command('hearth')
-    .description('Issue and check tokens, publish, subscribe and make keys for a Hearth installation.')
+    .description('Issue and check tokens, publish, subscribe, make keys, look into a Hearth installation and step in.')
     .version(VERSION)
     .helpCommand(false);
-  const commands = [tokenCommand(), publishCommand(), subscribeCommand(), keysCommand()];
+  const commands = [tokenCommand(), publishCommand(), subscribeCommand(), keysCommand(), ...managementCommands()];
   for (const command of commands) program.addCommand(command);
   program.addHelpText('after', AFTER_HELP);
   for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)]) {

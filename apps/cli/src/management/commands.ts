@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import { disconnectCommand, revocationsCommand, revokeCommand, unsubscribeCommand } from './change-commands';
+import { channelsCommand, connectionsCommand, schedulesCommand } from './list-commands';
+
+/** The management API from a terminal (management-api §8). */
+export function managementCommands(): readonly Command[] {
+  return [
+    connectionsCommand(),
+    channelsCommand(),
+    schedulesCommand(),
+    disconnectCommand(),
+    unsubscribeCommand(),
+    revokeCommand(),
+    revocationsCommand(),
+  ];
+}
