@@ -1,4 +1,4 @@
-import { connect, type NatsConnection } from 'nats';
+import { connect, StorageType, type NatsConnection } from 'nats';
 import { eventually } from './eventually';
 import { freePort } from './free-port';
 import { startNats, type ClusterMembership, type TestNats } from './nats';
@@ -47,12 +47,34 @@ interface Member extends ClusterMember {
   readonly server: TestNats;
 }
 
+/** At what nats-server fails now and then. */
+const ATTEMPTS = 4;
+const PROBE_MS = 5_000;
+/** Copies that follow their leader at all do so within 10 s on a busy machine. */
+const WHOLE_MS = 25_000;
+
 /**
- * Starts three nats-servers on free ports with empty stores; returns when they have a leader.
+ * Starts three nats-servers on free ports with empty stores; returns when they have a leader, and streams can have three copies.
  *
  * @param canBeIsolated their ways to each other lead through this process, which makes every message some ms slower
  */
 export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsCluster> {
+  for (let attempt = 1; ; attempt++) {
+    const cluster = await startMembers(canBeIsolated);
+    try {
+      await cluster.untilWhole();
+      // Of servers that start for the first time in the same moment, one may never become known to the leader (seen with
+      // 2.10.27). That shows at once, is over with a restart, and is nothing that we could test.
+      await eventually(() => cluster.placeThreeCopies(), PROBE_MS);
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startMembers(canBeIsolated: boolean): Promise<Cluster> {
   const indexes = Array.from({ length: SIZE }, (_, index) => index);
   const ports = await Promise.all(indexes.map(() => freePort()));
   /** `roads[from][to]`: each member reaches each other by a road of its own, so that one can be cut off. */
@@ -60,8 +82,10 @@ export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsC
     ? await Promise.all(indexes.map(() => Promise.all(ports.map((port) => TcpProxy.start(port)))))
     : [];
   const start = async (index: number): Promise<Member> => {
-    const wayTo = (other: number): number => roads[index]?.[other]?.port ?? ports[other] ?? 0;
-    const routes = indexes.filter((other) => other !== index).map(wayTo);
+    const wayTo = (other: number): number =>
+      (other === index ? undefined : roads[index]?.[other]?.port) ?? ports[other] ?? 0;
+    // Itself included, as in deploy/nats-cluster.conf: the server takes the number of routes for the size of the cluster.
+    const routes = indexes.map(wayTo);
     const membership: ClusterMembership = { name: `nats-${index}`, routePort: ports[index] ?? 0, routes };
     const server = await startNats({ membership });
     const outwards = (roads[index] ?? []).filter((_, to) => to !== index);
@@ -88,15 +112,7 @@ export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsC
       rejoin: () => [...outwards, ...inwards].forEach((road) => road.goOn()),
     };
   };
-  const members = await Promise.all(indexes.map(start));
-  const cluster = new Cluster(members, roads.flat());
-  try {
-    await cluster.untilWhole();
-    return cluster;
-  } catch (error) {
-    await cluster.stop();
-    throw error;
-  }
+  return new Cluster(await Promise.all(indexes.map(start)), roads.flat());
 }
 
 class Cluster implements TestNatsCluster {
@@ -128,10 +144,22 @@ class Cluster implements TestNatsCluster {
     for (const { url } of this.members) {
       await eventually(async () => {
         const connection = await connect({ servers: url, reconnect: false });
-        await connection.jetstreamManager().finally(() => connection.close());
+        // While nobody leads there is no answer.
+        await connection.jetstreamManager({ timeout: 1_000 }).finally(() => connection.close());
       });
     }
-    await eventually(() => this.everyStreamIsWhole());
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await eventually(() => this.everyStreamIsWhole(), WHOLE_MS);
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error;
+        // Seen with 2.10.27: of a stream in which nothing happens, the copy of a server that was killed stays one entry behind
+        // for ever. Its next start mends that.
+        process.stderr.write(`nats-server is started again: ${(error as Error).message}\n`);
+        for (const member of this.members)
+          if ((error as Error).message.includes(`"${member.name}"`)) await member.restart();
+      }
+    }
   }
 
   async stop(): Promise<void> {
@@ -139,12 +167,23 @@ class Cluster implements TestNatsCluster {
     await Promise.all(this.roads.map((road) => road.stop()));
   }
 
+  /** @throws Error when no stream can have three copies yet */
+  placeThreeCopies(): Promise<void> {
+    return this.ask(async (connection) => {
+      const { streams } = await connection.jetstreamManager({ checkAPI: false });
+      await streams.add({ name: 'probe', subjects: ['probe'], storage: StorageType.Memory, num_replicas: SIZE });
+      await streams.delete('probe');
+    });
+  }
+
   private everyStreamIsWhole(): Promise<void> {
     return this.ask(async (connection) => {
       const manager = await connection.jetstreamManager({ checkAPI: false });
       for await (const { config, cluster } of manager.streams.list()) {
-        const isWhole = cluster?.leader !== undefined && (cluster.replicas ?? []).every(({ current }) => current);
-        if (!isWhole) throw new Error(`${config.name} is not whole: ${JSON.stringify(cluster)}`);
+        const { leader, replicas = [] } = cluster ?? {};
+        const behind = replicas.filter(({ current }) => !current);
+        const isWhole = leader !== undefined && replicas.length === config.num_replicas - 1 && behind.length === 0;
+        if (!isWhole) throw new Error(`${config.name}, led by ${leader}, is not whole: ${JSON.stringify(behind)}`);
       }
     });
   }

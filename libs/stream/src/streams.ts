@@ -2,6 +2,7 @@ import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@
 import type { ConnectionLog, StreamConnection } from './connection';
 import { createdOf, describeCreation } from './stream-creation';
 import { DiscardPolicy, JetStreamManager, nanos, NatsError, RetentionPolicy, StorageType, StreamConfig } from 'nats';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface StreamSettings {
   readonly partitions: number;
@@ -33,6 +34,9 @@ const REPEAT_WINDOW_MS = 15_000;
 /** For a publish that must not be stored twice: past it, the server may have forgotten its id. */
 export const LONGEST_DEADLINE_MS = 10_000;
 
+/** What makes a stream waits so long for the answer before it looks itself. */
+const LOOK_AGAIN_MS = 250;
+
 /** JetStream's error codes, as questions. */
 const isMissing = (error: unknown): boolean =>
   error instanceof NatsError && (error.api_error?.err_code === 10059 || error.api_error?.code === 404);
@@ -44,14 +48,28 @@ type NamedConfig = Partial<StreamConfig> & { readonly name: string };
 async function ensure(manager: JetStreamManager, configs: readonly NamedConfig[]): Promise<string[]> {
   const exist = await Promise.all(configs.map(({ name }) => exists(manager, name)));
   const missing = configs.filter((_, index) => exist[index] !== true);
-  for (const config of missing) {
-    const description = describeCreation(new Date().toISOString());
-    await manager.streams.add({ ...config, description }).catch((error: unknown) => {
-      // Another node created it in the same moment.
-      if (!alreadyExists(error)) throw error;
-    });
-  }
+  for (const config of missing) await make(manager, config);
   return missing.map(({ name }) => name);
+}
+
+/**
+ * Makes a stream, or finds that another process has made it in the same moment: then servers of a cluster leave one of the two
+ * without an answer, so that it is looked for as well.
+ */
+async function make(manager: JetStreamManager, config: NamedConfig): Promise<void> {
+  const description = describeCreation(new Date().toISOString());
+  const made = manager.streams.add({ ...config, description }).then(
+    () => true,
+    (error: unknown) => {
+      if (!alreadyExists(error)) throw error;
+      return true;
+    },
+  );
+  const look = async (): Promise<boolean> => {
+    await delay(LOOK_AGAIN_MS);
+    return exists(manager, config.name);
+  };
+  while (!(await Promise.race([made, look()])));
 }
 
 async function exists(manager: JetStreamManager, name: string): Promise<boolean> {
