@@ -10,12 +10,13 @@ const LIBRARIES = {
   protocol: [],
   sigv4: [],
   timing: ['protocol'],
+  limits: [],
   claims: ['protocol'],
   wire: ['protocol'],
   channels: ['protocol', 'wire'],
   stream: ['protocol', 'wire', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
-  runtime: ['protocol', 'wire', 'claims', 'timing', 'stream', 'store'],
+  runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store'],
   embedded: ['stream', 'store', 'timing'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['claims', 'sigv4'],
@@ -36,6 +37,7 @@ const PURE = {
   wire: [],
   channels: [],
   sigv4: [],
+  limits: [],
 };
 const PURE_BUILTINS = ['buffer', 'crypto'];
 const IMPURE_GLOBALS = ['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'WebSocket', 'process', 'console'];

@@ -9,7 +9,11 @@ import { startTestbed, type Testbed } from './testbed';
 let testbed: Testbed;
 
 beforeAll(async () => {
-  testbed = await startTestbed({ wsMaxMessageBytes: 2_048 });
+  testbed = await startTestbed({
+    wsMaxMessageBytes: 2_048,
+    limitConnectionFrames: 'unlimited',
+    limitConnectionBytes: 'unlimited',
+  });
 });
 afterAll(() => testbed?.stop());
 

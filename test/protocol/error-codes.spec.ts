@@ -108,6 +108,18 @@ describe('errors over the socket echo the channel as it was sent', () => {
     expect([answer.error.code, answer.channel]).toEqual(['UMD_UPDATE_PERMISSION_DENIED', 'mine']);
   });
 
+  it('RATE_LIMITED and LIMIT_REACHED', async () => {
+    const limited = await testbed.connect({ channels: CHANNELS, limits: { publish: [0.01, 1], storage: 0 } });
+    await limited.subscribe('mine');
+    limited.ws.send({ event: 'chat', channel: 'mine' });
+    const tooMany = await errorTo(limited, { event: 'chat', channel: 'mine' });
+    const none = await errorTo(limited, { event: 'hotsock.channelStorageGet', channel: 'mine', key: 'readable' });
+    expect([tooMany, none].map(({ error, channel }) => [error.code, channel])).toEqual([
+      ['RATE_LIMITED', 'mine'],
+      ['LIMIT_REACHED', 'mine'],
+    ]);
+  });
+
   it('an error about a subscribe token for another user', async () => {
     const token = subscribeToken({ uid: 'u2', channels: { b: { subscribe: true } } });
     const answer = await errorTo(client, { event: 'hotsock.subscribe', channel: 'b', data: { token } });

@@ -14,6 +14,7 @@ export class HandshakeRefused extends Error {
   constructor(
     readonly status: number,
     readonly body: string,
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>,
   ) {
     super(`the handshake was answered with ${status}: ${body}`);
   }
@@ -57,7 +58,8 @@ export class WsClient {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('end', () => {
-          reject(new HandshakeRefused(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8')));
+          const body = Buffer.concat(chunks).toString('utf8');
+          reject(new HandshakeRefused(response.statusCode ?? 0, body, response.headers));
           socket.terminate();
         });
       });

@@ -61,6 +61,7 @@ export function explanation({ use, claims, content }: Accepted, nowMs: number): 
     keepAlive: claims.keepAlive,
     closeAtExp: claims.closeAtExp,
     heartbeatTimeout: claims.heartbeatTimeout,
+    limits: content.payload.limits,
     umdUpdate: claims.umdUpdate,
     umdPropagate: claims.umdPropagate,
     channels: content.payload.channels ?? {},
@@ -90,6 +91,7 @@ export function acceptedLines({ use, claims, content }: Accepted, nowMs: number)
     line('at exp', `the connection ${claims.closeAtExp ? 'is closed' : 'goes on'}, whatever is configured`);
   }
   if (claims.heartbeatTimeout !== undefined) line('heartbeat', `at least every ${duration(claims.heartbeatTimeout)}`);
+  if (claims.limits !== undefined) line('limits', JSON.stringify(content.payload.limits));
   if (claims.umdUpdate) line('umdUpdate', `of the connection${claims.umdPropagate ? ' and its subscriptions' : ''}`);
   return [...lines, ...channelsLines(payload)];
 }

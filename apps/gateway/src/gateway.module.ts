@@ -24,6 +24,7 @@ import { Tokens } from './connection/tokens';
 import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
 import { GatewayLease } from './gateway-lease';
+import { Limits } from './limits/limits';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { MissedLog } from './resume/missed-log';
@@ -68,6 +69,7 @@ const RELEASE_MS = 500;
       inject: [Database, LOGGER, CONFIG, GatewayLease],
     },
     Enforcement,
+    Limits,
     Listing,
     Management,
     Hub,

@@ -25,6 +25,7 @@ export function allowOrigins(server: FastifyInstance, pathPrefix: string, origin
       void reply.header('vary', 'origin');
       if (origin !== undefined && allows(origin)) void reply.header('access-control-allow-origin', origin);
     }
+    void reply.header('access-control-expose-headers', 'retry-after');
     if (request.method !== 'OPTIONS') return done();
     void reply
       .code(204)

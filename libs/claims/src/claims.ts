@@ -1,5 +1,6 @@
 import type { ChannelEntry } from './channel-claims';
 import type { EntryTable } from './entry-table';
+import type { ClaimedLimits } from './limit-claims';
 
 /** What a token is presented for (tokens-and-claims §2). */
 export type TokenUse = 'connect' | 'subscribe' | 'umd';
@@ -27,6 +28,8 @@ export interface Claims {
   readonly closeAtExp?: boolean;
   /** Seconds, 5 to 600. */
   readonly heartbeatTimeout?: number;
+  /** What this connection may do instead of what is set (limits §4). */
+  readonly limits?: ClaimedLimits;
   readonly umdUpdate: boolean;
   readonly umdPropagate: boolean;
   readonly channels: EntryTable<ChannelEntry>;

@@ -110,7 +110,19 @@ const WRONG_VALUES: readonly HostileToken[] = [
     ['heartbeatTimeout'],
     [0, 4, 601, 5.5, -30, 1e300, '30', true, [], [30], {}],
   ),
-  ...wrong('token', (name, value) => claims({ [name]: value }), ['channels'], NO_OBJECT),
+  ...wrong('token', (name, value) => claims({ [name]: value }), ['channels', 'limits'], NO_OBJECT),
+  ...wrong(
+    'limits',
+    (name, value) => claims({ limits: { [name]: value } }),
+    ['publish', 'subscribe', 'presence', 'storage', 'reaction', 'history', 'frames', 'bytes', 'strikes'],
+    ['5', '', true, false, {}, -2, 1e300, [], [5], [5, 1.5], [5, 0], [0, 5], [-1, 5], [1, 2, 3], ['5', 5], [[5], 5]],
+  ),
+  ...wrong(
+    'limits',
+    (name, value) => claims({ limits: { [name]: value } }),
+    ['subscriptions', 'uidConnections'],
+    ['5', true, {}, [], [5, 5], -2, 1.5, 1e300],
+  ),
   ...wrong('channels', (name, value) => channels({ [name]: value }), ['a', '*', '#regex:a'], NO_OBJECT),
   ...wrong(
     'channel',

@@ -2,6 +2,7 @@ export * from './aliases';
 export * from './bindings';
 export * from './claims';
 export * from './grants';
+export type { ClaimedLimits, ClaimedRate } from './limit-claims';
 export * from './needed-key';
 export * from './signing-keys';
 export * from './signing-methods';

@@ -20,6 +20,7 @@ import {
 } from './claim-values';
 import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
+import { parseLimits } from './limit-claims';
 import { memberNames } from './member-order';
 import { TokenError } from './token-error';
 
@@ -97,6 +98,7 @@ export function parseClaims(
     keepAlive: booleanClaim(payload, 'keepAlive', ROOT) ?? false,
     closeAtExp: booleanClaim(payload, 'closeAtExp', ROOT),
     heartbeatTimeout: parseHeartbeatTimeout(payload),
+    limits: parseLimits(payload),
     umdUpdate: booleanClaim(payload, 'umdUpdate', ROOT) ?? false,
     umdPropagate: booleanClaim(payload, 'umdPropagate', ROOT) ?? false,
     channels,

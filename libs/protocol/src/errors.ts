@@ -43,6 +43,10 @@ export const ERROR_STATUS = {
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   UPGRADE_REQUIRED: 426,
+  /** Passes by itself (limits §1). */
+  RATE_LIMITED: 429,
+  /** Does not pass by itself; 429 for a handshake (limits §1). */
+  LIMIT_REACHED: 409,
   /** A node was asked, by a newer one, for what it does not know; never a silent accept. */
   NOT_IMPLEMENTED: 501,
   INTERNAL_ERROR: 500,
@@ -50,6 +54,16 @@ export const ERROR_STATUS = {
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** Which limit stands in the way (limits §3). */
+export interface LimitDetails {
+  /** Its name in camelCase: `connectionPublish`. */
+  readonly limit: string;
+  /** Of a rate: after so long one more passes; 1 or more. */
+  readonly retryAfterMs?: number;
+  /** Of a cap. */
+  readonly max?: number;
+}
 
 /** A failure that is part of the protocol. Anything else that is thrown is a bug or an outage. */
 export class ProtocolError extends Error {
@@ -60,6 +74,8 @@ export class ProtocolError extends Error {
   readonly index?: number;
   /** For programs, where the code alone does not say it. */
   readonly reason?: string;
+  /** Of `RATE_LIMITED` and `LIMIT_REACHED`. */
+  readonly limited?: LimitDetails;
 
   constructor(
     readonly code: ErrorCode,
@@ -69,6 +85,7 @@ export class ProtocolError extends Error {
       readonly status?: number;
       readonly index?: number;
       readonly reason?: string;
+      readonly limited?: LimitDetails;
       readonly cause?: unknown;
     } = {},
   ) {
@@ -76,7 +93,31 @@ export class ProtocolError extends Error {
     this.status = options.status ?? ERROR_STATUS[code];
     if (options.index !== undefined) this.index = options.index;
     if (options.reason !== undefined) this.reason = options.reason;
+    if (options.limited !== undefined) this.limited = options.limited;
   }
+}
+
+/**
+ * Something came too often.
+ *
+ * @param limit in camelCase
+ * @param waitMs until one more passes
+ */
+export function rateLimited(limit: string, waitMs: number): ProtocolError {
+  const retryAfterMs = Math.max(1, Math.ceil(waitMs));
+  return new ProtocolError('RATE_LIMITED', `too many at a time, try again in ${retryAfterMs} ms`, {
+    limited: { limit, retryAfterMs },
+  });
+}
+
+/**
+ * There is no room for one more.
+ *
+ * @param limit in camelCase
+ * @param what there is too much of, in the plural
+ */
+export function limitReached(limit: string, max: number, what: string): ProtocolError {
+  return new ProtocolError('LIMIT_REACHED', `at most ${max} ${what} are allowed`, { limited: { limit, max } });
 }
 
 /**
@@ -100,10 +141,19 @@ export function protocolErrorOf(thrown: unknown): ProtocolError {
   return new ProtocolError('INTERNAL_ERROR', 'An internal error occurred', { cause: thrown });
 }
 
-/** `{"error":{"code","message"[,"index"][,"reason"]}}`, the body of every HTTP error (publish-api §9). */
-export function errorBody({ code, message, index, reason }: ProtocolError): {
-  error: { code: ErrorCode; message: string; index?: number; reason?: string };
+/**
+ * `{"error":{"code","message"[,"index"][,"reason"][,"limit"[,"retryAfterMs"][,"max"]]}}`, the body of every HTTP error
+ * (publish-api §9, limits §3).
+ */
+export function errorBody({ code, message, index, reason, limited }: ProtocolError): {
+  error: { code: ErrorCode; message: string; index?: number; reason?: string } & Partial<LimitDetails>;
 } {
   const more = { ...(index === undefined ? {} : { index }), ...(reason === undefined ? {} : { reason }) };
-  return { error: { code, message, ...more } };
+  return { error: { code, message, ...more, ...limited } };
+}
+
+/** Value of `Retry-After` (RFC 9110 §10.2.3) in whole seconds; `undefined` when waiting does not help. */
+export function retryAfter({ limited }: ProtocolError): string | undefined {
+  const { retryAfterMs } = limited ?? {};
+  return retryAfterMs === undefined ? undefined : String(Math.ceil(retryAfterMs / 1_000));
 }

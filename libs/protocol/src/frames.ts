@@ -1,4 +1,4 @@
-import { ErrorCode } from './errors';
+import { ErrorCode, LimitDetails } from './errors';
 
 /**
  * The frames a client receives, as text, members in the order of websocket-protocol §4. `…Json` parameters are JSON
@@ -168,21 +168,23 @@ export function storageSyncedFrame(channel: string): string {
 }
 
 /** Why a connection is ended, for clients that see no close code (management-api §6). */
-export type EndCode = 'DISCONNECTED' | 'TOKEN_REVOKED' | 'TOKEN_EXPIRED';
+export type EndCode = 'DISCONNECTED' | 'TOKEN_REVOKED' | 'TOKEN_EXPIRED' | 'RATE_LIMITED';
 
 /**
  * @param channel the name as the client sent it; absent where the request had no usable one
  * @param ref the request's, where it had one
+ * @param limited of a limit that stands in the way (limits §3)
  */
 export function errorFrame(
   code: ErrorCode | EndCode,
   message: string,
   channel: string | undefined,
   ref?: string,
+  limited?: LimitDetails,
 ): string {
   const echoed = channel === undefined ? '' : `"channel":${JSON.stringify(channel)},`;
   const named = ref === undefined ? '' : `"ref":${JSON.stringify(ref)},`;
-  return `{"event":"hotsock.error",${echoed}${named}"error":${JSON.stringify({ code, message })}}`;
+  return `{"event":"hotsock.error",${echoed}${named}"error":${JSON.stringify({ code, message, ...limited })}}`;
 }
 
 /** RFC 3339 UTC with the milliseconds that there are, e.g. `2026-01-01T02:00:00.4Z` is `2026-01-01T02:00:00.400Z`. */

@@ -22,6 +22,7 @@ export { LiveSettings, type LiveValues } from './config/live-settings';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';
 export { Count, Labelled, Level, Metrics } from './admin/metrics';
 export { outputsOf, VERSION, type Outputs } from './config/outputs';
+export { LimitAnswers, type LimitAnswer } from './limits/limit-answers';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';
 export { redactUrl } from './log/redaction';
 export { warnSeldom } from './log/warn-seldom';

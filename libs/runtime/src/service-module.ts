@@ -6,6 +6,7 @@ import { LiveSettings } from './config/live-settings';
 import type { Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { Tracing } from './log/tracing';
+import { LimitAnswers } from './limits/limit-answers';
 
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
 export const CONFIG = Symbol('HearthConfig');
@@ -40,6 +41,7 @@ export class ServiceModule {
       { provide: AdminServer, useValue: context.admin },
       { provide: LiveSettings, useValue: context.config.live },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
+      { provide: LimitAnswers, useValue: new LimitAnswers(context.metrics, context.logger) },
       { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },
     ];
     return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };

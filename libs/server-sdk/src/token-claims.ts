@@ -28,6 +28,8 @@ export interface Claims {
   closeAtExp?: boolean;
   /** Seconds of silence after which the connection is closed, 5 to 600; `connect` only. */
   heartbeatTimeout?: number;
+  /** What the connection may do, instead of what the installation allows; `connect` only. */
+  limits?: LimitClaims;
   /** `umd` scope: the connection's metadata may be changed. Default `false`. */
   umdUpdate?: boolean;
   /** With `umdUpdate`: the subscriptions' metadata changes along. Default `false`. */
@@ -35,6 +37,29 @@ export interface Claims {
   /** Permissions by channel name, name with `*`, or `#regex:` and a pattern. */
   channels?: Readonly<Record<string, ChannelClaims>>;
   [claim: string]: unknown;
+}
+
+/** Tokens a second, or that and the most that can be saved up; `0` = none, `-1` = no limit. */
+export type LimitRate = number | readonly [perSecond: number, burst: number];
+
+/** Limits of one connection (limits §4). */
+export interface LimitClaims {
+  publish?: LimitRate;
+  subscribe?: LimitRate;
+  presence?: LimitRate;
+  storage?: LimitRate;
+  reaction?: LimitRate;
+  history?: LimitRate;
+  /** Everything that it sends. */
+  frames?: LimitRate;
+  bytes?: LimitRate;
+  /** Answers `RATE_LIMITED` before the connection is closed. */
+  strikes?: LimitRate;
+  /** Most subscriptions. */
+  subscriptions?: number;
+  /** Most connections of its `uid`, for it to be let in. */
+  uidConnections?: number;
+  [limit: string]: unknown;
 }
 
 /** What a token allows on a channel (tokens-and-claims §4.2). */

@@ -1,4 +1,4 @@
-import { ProtocolError, ErrorCode, ReactionRequest } from '@hearth/protocol';
+import { ProtocolError, ErrorCode, LimitDetails, ReactionRequest } from '@hearth/protocol';
 import { gatewaySubject } from '@hearth/wire';
 import { ErrorCode as NatsErrorCode, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
@@ -61,9 +61,10 @@ export type GatewayAnswer =
 
 export type AnswerTo<R extends GatewayRequest> = Extract<GatewayAnswer, { operation: R['operation'] }>;
 
-/** What goes over the wire; an error is carried as its code and text. */
+/** What goes over the wire; an error is carried as its code and text, and the limit that it is about. */
 export type GatewayReply =
-  { readonly answer: GatewayAnswer } | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+  | { readonly answer: GatewayAnswer }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly limited?: LimitDetails } };
 
 export interface GatewayCall {
   readonly credentials: ConnectionCredentials;
@@ -99,7 +100,10 @@ export async function callGateway<R extends GatewayRequest>(
     }
     throw new StreamUnavailableError('the gateway did not answer', { cause: error });
   }
-  if ('error' in reply) throw new ProtocolError(reply.error.code, reply.error.message);
+  if ('error' in reply) {
+    const { code, message, limited } = reply.error;
+    throw new ProtocolError(code, message, { limited });
+  }
   return reply.answer as AnswerTo<R>;
 }
 

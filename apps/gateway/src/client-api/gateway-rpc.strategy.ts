@@ -71,6 +71,7 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
   }
 
   private async reply(text: string): Promise<GatewayReply> {
+    let connection: OpenConnection | undefined;
     try {
       const { credentials, request } = JSON.parse(text) as GatewayCall;
       const { operation } = request;
@@ -79,14 +80,17 @@ export class GatewayRpcStrategy extends Server implements CustomTransportStrateg
         // A newer node may ask for what this gateway does not know.
         throw new ProtocolError('NOT_IMPLEMENTED', `${operation as string} is not known to this gateway`);
       }
-      const connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+      connection = this.connections.authenticate(credentials.connectionId, credentials.connectionSecret);
+      connection.takeCall(operation);
       const answered = this.transformToObservable(await handler({ connection, request })) as Observable<object>;
       return { answer: { operation, ...(await firstValueFrom(answered)) } as GatewayAnswer };
     } catch (error) {
-      const { code, message } = protocolErrorOf(error);
+      const refusal = protocolErrorOf(error);
+      const { code, message, limited } = refusal;
+      connection?.refusedCall(refusal);
       if (code === 'INTERNAL_ERROR')
         this.log.error({ err: error }, 'a request from another node could not be answered');
-      return { error: { code, message } };
+      return { error: { code, message, limited } };
     }
   }
 }

@@ -26,6 +26,7 @@ import { Subscription, type AllowedSubscription } from '../connection/subscripti
 import type { Subscriptions } from '../connection/subscriptions';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
+import { Limits } from '../limits/limits';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import type { Hole, Seen } from '../channel/intake';
@@ -99,6 +100,7 @@ export class Joining {
     private readonly hub: Hub,
     private readonly tokens: Tokens,
     private readonly denials: Denials,
+    private readonly limits: Limits,
     private readonly resume: Resume,
     private readonly resumption: Resumption,
     private readonly attendance: Attendance,
@@ -180,6 +182,7 @@ export class Joining {
   /** @throws ProtocolError */
   private allow(name: string, joiner: Joiner, token: Claims | undefined): AllowedSubscription {
     const allowed = allowSubscription(name, joiner, token);
+    this.limits.checkSubscriptions(joiner.connect, joiner.subscriptions.count);
     if (!this.isDenied(joiner, allowed)) return allowed;
     const message = `channel: subscribing to ${allowed.channel} is refused at the moment`;
     throw new ProtocolError('SUBSCRIBE_PERMISSION_DENIED', message);
@@ -269,6 +272,13 @@ export class Joining {
   private enter(joiner: Joiner, entrance: Entrance, request: JoinRequest): Promise<void> | undefined {
     const { channel, allowed, giveUp } = entrance;
     if (joiner.hasEnded) return void giveUp();
+    try {
+      // Again, because several were opened at the same time.
+      this.limits.checkSubscriptions(joiner.connect, joiner.subscriptions.count);
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
     (joiner.partitions ??= new Set()).add(this.attendance.partitionOf(channel.name));
     if (!isPresenceChannel(channel.name)) return void this.begin(joiner, entrance, request);
     const { identity, grants } = allowed.terms;

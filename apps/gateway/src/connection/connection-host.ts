@@ -6,6 +6,7 @@ import { ClientReactions } from '../commands/client-reactions';
 import { ClientStorage } from '../commands/client-storage';
 import { Joining } from '../commands/joining';
 import { UmdUpdates } from '../commands/umd-updates';
+import { Limits } from '../limits/limits';
 import { Resume } from '../resume/resume';
 import type { ConnectionTimes } from './connection-clock';
 import { ConnectionEvents } from './connection-events';
@@ -30,6 +31,7 @@ export class ConnectionHost {
     readonly events: ConnectionEvents,
     readonly attendance: Attendance,
     readonly resume: Resume,
+    readonly limits: Limits,
     readonly metrics: Metrics,
     @Inject(LOGGER) readonly logger: Logger,
     @Inject(CONFIG) config: HearthConfig,

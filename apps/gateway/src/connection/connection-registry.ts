@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EndCode, ProtocolError } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
+import type { GatewayRequest } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Subscription } from './subscription';
 import type { UmdHolder } from '../commands/umd-updates';
@@ -25,6 +26,14 @@ export interface OpenConnection extends UmdHolder {
   sweep(nowMs: number): void;
   /** @param error what a client is told that sees no close code */
   close(code: number, reason: string, error?: EndCode): void;
+  /**
+   * Takes what a call of the client HTTP API costs.
+   *
+   * @throws ProtocolError `RATE_LIMITED`, `LIMIT_REACHED`
+   */
+  takeCall(operation: GatewayRequest['operation']): void;
+  /** Counts that a call was refused, if that was because of a limit. */
+  refusedCall(error: ProtocolError): void;
   /** Ends a subscription of it, as if it had asked for that. */
   endSubscription(subscription: Subscription): void;
 }

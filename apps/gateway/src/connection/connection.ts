@@ -17,6 +17,7 @@ import {
   type Identity,
   type PublishedFrame,
 } from '@hearth/protocol';
+import type { GatewayRequest } from '@hearth/stream';
 import type { Introduction, Placed } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
 import type { Joiner } from '../commands/joining';
@@ -26,7 +27,10 @@ import type { DescribedConnection } from './connection-events';
 import type { ConnectionHost } from './connection-host';
 import type { OpenConnection } from './connection-registry';
 import { newConnectionSecret } from './credentials';
-import { FrameQueue, type WaitingFrame } from './frame-queue';
+import { costOf, costOfCall, mustBeDone, PING_COST } from '../limits/operation-cost';
+import { Throttle } from '../limits/throttle';
+import type { WaitingFrame } from './frame-queue';
+import { FrameTurns, type TurnTaker } from './frame-turns';
 import type { Subscription } from './subscription';
 import { Subscriptions } from './subscriptions';
 
@@ -41,6 +45,7 @@ export interface Opening {
   readonly resume: ConnectResume | undefined;
 }
 
+type Cost = ReturnType<typeof costOf>;
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
 
 /** What was handed on to the stream. */
@@ -51,10 +56,12 @@ interface HandedOn {
   readonly accepted: Promise<Placed | undefined>;
 }
 
+/** What a frame of the protocol below counts beside its bytes (limits §2). */
+const FRAME_BYTES = 16;
 /** Time over which the connections that missed messages are closed. */
 const MISSED_SPREAD_MS = 5_000;
-/** Messages of one connection on their way to the stream; the next one waits until there is room. */
-const MAX_IN_FLIGHT = 256;
+/** Messages of one connection on their way to the stream; the next one waits until there is room (limits §5). */
+const MAX_IN_FLIGHT = 64;
 
 /**
  * One client's connection, from its first frame to its end (websocket-protocol §2, §3).
@@ -67,7 +74,7 @@ const MAX_IN_FLIGHT = 256;
  *
  * A mistake of the client never ends it: every refused frame is answered with `hotsock.error` (§6, §7).
  */
-export class Connection implements FrameReceiver, OpenConnection, Joiner, DescribedConnection {
+export class Connection implements FrameReceiver, OpenConnection, Joiner, DescribedConnection, TurnTaker {
   readonly secret = newConnectionSecret();
   /** Claims of the connect token. */
   readonly connect: Claims;
@@ -87,10 +94,8 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   private readonly origin: ClientOrigin;
   private hasReceived = false;
 
-  /** A frame is being processed; further ones wait. */
-  private isBusy = true;
-  private waiting: FrameQueue | undefined;
-  private isPaused = false;
+  private readonly turns: FrameTurns;
+  private counted: Throttle | undefined;
 
   private inFlight = 0;
   private onRoom: (() => void) | undefined;
@@ -106,6 +111,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
     this.subscriptions = new Subscriptions(host.resume.rights, host.attendance);
+    this.turns = new FrameTurns(this);
     this.clock = new ConnectionClock(claims, host.times, installationNow());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
   }
@@ -116,6 +122,10 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   get userAgent(): string | undefined {
     return this.origin.userAgent;
+  }
+
+  private get throttle(): Throttle {
+    return (this.counted ??= new Throttle(this, this.host.limits));
   }
 
   get expiresAtMs(): number {
@@ -172,8 +182,8 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     );
     const announced = this.host.events.announce(this);
     const channels = this.connect.autoSubscribe;
-    if (announced === undefined && channels.length === 0) this.isBusy = false;
-    else void this.begin(announced, channels).finally(() => this.processWaiting());
+    if (announced === undefined && channels.length === 0) this.turns.next();
+    else void this.begin(announced, channels).finally(() => this.turns.next());
   }
 
   private async begin(announced: Promise<void> | undefined, channels: readonly string[]): Promise<void> {
@@ -188,8 +198,36 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     const request = readFrame(text);
     // It counts from its receipt (websocket-protocol §2), whatever it waits for.
     if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(installationNow());
-    if (this.isBusy) this.keepWaiting({ request, answerId, characters: text?.length ?? 0 });
-    else this.process(request, answerId);
+    this.turns.take({ request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });
+  }
+
+  read(bytes: number, frames: number): void {
+    if (this.hasEnded) return;
+    const pauseMs = this.throttle.read(bytes + frames * FRAME_BYTES);
+    if (pauseMs > 0) this.turns.rest(pauseMs);
+  }
+
+  get pauseMs(): number {
+    return this.throttle.readingPauseMs;
+  }
+
+  /** It is read again. */
+  resumed(): void {
+    this.clock.excuse(installationNow());
+  }
+
+  pinged(): void {
+    const refusal = this.hasEnded ? undefined : this.throttle.take(PING_COST);
+    if (refusal !== undefined) this.refuse(refusal, undefined, undefined);
+  }
+
+  takeCall(operation: GatewayRequest['operation']): void {
+    const refusal = this.throttle.take(costOfCall(operation));
+    if (refusal !== undefined) throw refusal;
+  }
+
+  refusedCall(error: ProtocolError): void {
+    this.throttle.refused(error);
   }
 
   /** The socket has closed. */
@@ -202,7 +240,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (this.hasEnded) return;
     this.socket.close(code, reason, error);
     // The client's part of the closing must be read.
-    if (this.isPaused) this.socket.resumeReading();
+    if (this.turns.isPaused) this.socket.resumeReading();
     this.end();
   }
 
@@ -224,7 +262,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   /** What time demands; called about twice a second. */
   sweep(nowMs: number): void {
-    if (this.isPaused) this.clock.excuse(nowMs);
+    if (this.turns.isPaused) this.clock.excuse(nowMs);
     if (this.clock.isKeepAliveDue(nowMs)) this.send(KEEP_ALIVE_FRAME);
     const ending = this.clock.ending(nowMs, this.hasReceived || this.socket.hasWritten);
     this.hasReceived = false;
@@ -239,7 +277,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.host.registry.remove(this);
     this.subscriptions.clear();
     this.host.events.disconnected(this, () => this.host.attendance.endsTold(this.id, this.partitions ?? []));
-    this.waiting = undefined;
+    this.turns.end();
     this.onRoom?.();
   }
 
@@ -253,43 +291,29 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (answerId !== undefined) this.socket.answer(answerId, frame);
   }
 
-  private keepWaiting(frame: WaitingFrame): void {
-    this.waiting ??= new FrameQueue();
-    this.waiting.push(frame);
-    if (this.waiting.isTooLong) return this.close(1008, 'Too many messages');
-    if (this.isPaused || !this.waiting.isLong) return;
-    this.isPaused = true;
-    this.socket.pauseReading();
+  /** Does what one frame asks for, if it may; gives a promise only when that takes more than this moment. */
+  perform(frame: WaitingFrame): Promise<void> | undefined {
+    const { request, answerId } = frame;
+    const cost = costOf(request, this);
+    const refusal = this.throttle.take(cost);
+    if (refusal === undefined) return this.performAllowed(request, answerId);
+    if (mustBeDone(request)) return this.performInTurn(frame, cost);
+    const { channel, ref } = namesOf(request);
+    return void this.refuse(refusal, channel, answerId, ref);
   }
 
-  private processWaiting(): void {
-    this.isBusy = false;
-    while (!this.isBusy && !this.hasEnded) {
-      const next = this.waiting?.shift();
-      if (next === undefined) break;
-      this.process(next.request, next.answerId);
+  private async performInTurn({ request, answerId, sinceMs }: WaitingFrame, cost: Cost): Promise<void> {
+    try {
+      if (await this.throttle.takeInTurn(cost, sinceMs)) await this.performAllowed(request, answerId);
+    } catch (error) {
+      const { channel, ref } = namesOf(request);
+      this.refuse(error, channel, answerId, ref);
     }
-    if (!this.isPaused || this.isBusy || this.hasEnded) return;
-    this.isPaused = false;
-    this.clock.excuse(installationNow());
-    this.socket.resumeReading();
   }
 
-  private process(request: ClientFrame | Error, answerId: number | undefined): void {
-    const unfinished = this.perform(request, answerId);
-    if (unfinished === undefined) return;
-    this.isBusy = true;
-    void unfinished.finally(() => this.processWaiting());
-  }
-
-  /** Does what one frame asks for; gives a promise only when that takes more than this moment. */
-  private perform(request: ClientFrame | Error, answerId: number | undefined): Promise<void> | undefined {
-    if (request instanceof Error) {
-      const { channel, ref } = request instanceof ClientFrameError ? request : {};
-      return void this.refuse(request, channel, answerId, ref);
-    }
-    const channel = 'channel' in request ? request.channel : undefined;
-    const ref = 'ref' in request ? request.ref : undefined;
+  private performAllowed(request: ClientFrame | Error, answerId: number | undefined): Promise<void> | undefined {
+    const { channel, ref } = namesOf(request);
+    if (request instanceof Error) return void this.refuse(request, channel, answerId, ref);
     try {
       const unfinished = this.performFrame(request, answerId);
       return unfinished?.catch((error: unknown) => this.refuse(error, channel, answerId, ref));
@@ -332,10 +356,12 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
    */
   refuse(error: unknown, channel: string | undefined, answerId: number | undefined, ref?: string): void {
     if (this.hasEnded) return;
-    const { code, message } = protocolErrorOf(error);
+    const refusal = protocolErrorOf(error);
+    const { code, message, limited } = refusal;
+    if (limited !== undefined && this.throttle.refused(refusal)) return;
     const isBug = code === 'INTERNAL_ERROR';
     if (isBug) this.host.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
-    this.answer(errorFrame(code, message, channel, ref), answerId);
+    this.answer(errorFrame(code, message, channel, ref, limited), answerId);
   }
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
@@ -401,6 +427,15 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.onRoom = undefined;
     onRoom?.();
   }
+}
+
+/** By which the client knows its request (websocket-protocol §7, client-library §6). */
+function namesOf(request: ClientFrame | Error): { readonly channel?: string; readonly ref?: string } {
+  if (request instanceof Error) return request instanceof ClientFrameError ? request : {};
+  return {
+    channel: 'channel' in request ? request.channel : undefined,
+    ref: 'ref' in request ? request.ref : undefined,
+  };
 }
 
 /** What a client asks for, or why that cannot be told (websocket-protocol §6). */

@@ -7,6 +7,8 @@ export interface WaitingFrame {
   readonly answerId: number | undefined;
   /** Length of its text. */
   readonly characters: number;
+  /** When it came, by `performance.now()`. */
+  readonly sinceMs: number;
 }
 
 /** While so much waits, nothing more is read from the client. */

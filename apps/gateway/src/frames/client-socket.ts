@@ -8,6 +8,15 @@ export interface FrameReceiver {
    * @param answerId names the frame in `ClientSocket.answer`; absent when the client wants no answer of its own
    */
   receive(text: string | undefined, answerId?: number): void;
+  /**
+   * Something was read, whether or not a message is complete with it; comes before the message.
+   *
+   * @param bytes of messages, as they were sent
+   * @param frames of the protocol below that they came in
+   */
+  read(bytes: number, frames: number): void;
+  /** A ping or a pong of the protocol below has been read. */
+  pinged(): void;
   /** The socket is gone, whoever ended it; called once. */
   closed(): void;
 }

@@ -39,8 +39,17 @@ const FRAGMENT_BYTES = 16;
 /** So many pieces are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
 const LOOSE_PIECES = 64;
 
+/** Who wants to know what else arrives than messages. */
+export interface Watched {
+  /** A piece of a message that is not finished. */
+  onPiece?(): void;
+  /** A ping with so many bytes. */
+  onPinged?(bytes: number): void;
+}
+
 /** What `ws` parses with; none of it is in its types. */
 interface Receiver {
+  watched: Watched;
   readonly _fin: boolean;
   readonly _numFragments: number;
   readonly _totalPayloadLength: number;
@@ -54,7 +63,7 @@ interface Receiver {
   createError(kind: typeof Error, message: string, prefix: boolean, status: number, code: string): Error;
 }
 
-interface Pinged extends WebSocket {
+interface Pinged extends WebSocket, Watched {
   /** A pong waits for the client to read. */
   isPonging?: boolean;
   /** Of the newest ping since. */
@@ -63,6 +72,7 @@ interface Pinged extends WebSocket {
 
 function bound(webSocket: WebSocket): void {
   const { _receiver: receiver } = webSocket as unknown as { _receiver: Receiver };
+  receiver.watched = webSocket as Watched;
   receiver.dataMessage = takePiece;
   receiver._write = write;
   webSocket.on('ping', onPing);
@@ -74,6 +84,7 @@ function takePiece(this: Receiver, done: (error?: Error) => void): void {
     if (this._totalPayloadLength + this._numFragments * FRAGMENT_BYTES > this._maxPayload) {
       return done(this.createError(RangeError, 'Too many pieces', false, 1009, 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'));
     }
+    this.watched.onPiece?.();
     if (this._fragments.length >= LOOSE_PIECES) this._fragments = [Buffer.concat(this._fragments)];
   }
   inheritedOf(this).dataMessage.call(this, done);
@@ -88,8 +99,13 @@ function inheritedOf(receiver: Receiver): Receiver {
   return Object.getPrototypeOf(receiver) as Receiver;
 }
 
-/** While a pong waits, only the newest ping is remembered, as RFC 6455 §5.5.3 allows. */
 function onPing(this: Pinged, data: Buffer): void {
+  this.onPinged?.(data.length);
+  answerPing.call(this, data);
+}
+
+/** While a pong waits, only the newest ping is remembered, as RFC 6455 §5.5.3 allows. */
+function answerPing(this: Pinged, data: Buffer): void {
   if (this.readyState !== WebSocket.OPEN) return;
   if (this.isPonging === true) {
     // A copy, because what it is cut out of may be large.
@@ -101,6 +117,6 @@ function onPing(this: Pinged, data: Buffer): void {
     this.isPonging = false;
     const { nextPong } = this;
     this.nextPong = undefined;
-    if (nextPong !== undefined) onPing.call(this, nextPong);
+    if (nextPong !== undefined) answerPing.call(this, nextPong);
   });
 }

@@ -8,6 +8,7 @@ import { ConnectionRegistry } from '../connection/connection-registry';
 import { tokenDigest } from '../connection/credentials';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
+import { Limits } from '../limits/limits';
 
 /** A client that has passed the handshake. */
 export interface Admission {
@@ -26,6 +27,7 @@ export class Handshake {
     private readonly connections: ConnectionRegistry,
     private readonly tokens: Tokens,
     private readonly denials: Denials,
+    private readonly limits: Limits,
     private readonly metrics: Metrics,
     @Inject(CONFIG) config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -57,8 +59,9 @@ export class Handshake {
       const release = this.connections.reserve();
       try {
         this.checkOrigin(request.headers);
-        const credentials = await this.checkToken(token);
-        return { opening: { ...credentials, ...this.originOf(request), resume: connectResume(resume) }, release };
+        const origin = this.originOf(request);
+        const credentials = await this.checkToken(token, origin.sourceIp);
+        return { opening: { ...credentials, ...origin, resume: connectResume(resume) }, release };
       } catch (error) {
         release();
         throw error;
@@ -74,7 +77,7 @@ export class Handshake {
     throw new ProtocolError('UNAUTHORIZED', 'this origin may not connect', { status: 403 });
   }
 
-  private async checkToken(token: unknown): Promise<Pick<Opening, 'claims' | 'tokenDigest'>> {
+  private async checkToken(token: unknown, sourceIp: string): Promise<Pick<Opening, 'claims' | 'tokenDigest'>> {
     if (token === undefined || token === null || token === '') {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token is required');
     }
@@ -85,6 +88,8 @@ export class Handshake {
     if (this.denials.goodbyeFor(claims, digest) !== undefined) {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this token is refused at the moment', { status: 403 });
     }
+    const penalty = this.limits.penaltyOf({ sourceIp, uid: claims.uid, tokenDigest: digest });
+    if (penalty !== undefined) throw penalty;
     if (!(await this.tokens.consume(claims))) {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this single-use token has been used', { status: 403 });
     }

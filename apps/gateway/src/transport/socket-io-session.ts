@@ -1,4 +1,4 @@
-import { CLOSE_TIMEOUT_MS } from './bounded-web-sockets';
+import { CLOSE_TIMEOUT_MS, type Watched } from './bounded-web-sockets';
 
 /** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
 export interface Session {
@@ -11,12 +11,14 @@ export interface Session {
   once(event: 'close', listener: () => void): void;
   /** A client asks whether it can change to this transport. */
   on(event: 'upgrading', listener: (transport: SessionTransport) => void): void;
+  /** The client has answered a ping, or sent a pong without one. */
+  on(event: 'heartbeat', listener: () => void): void;
 }
 
 interface SessionTransport {
   readonly name: string;
   /** Of the WebSocket transport. */
-  readonly socket?: { pause(): void; resume(): void; terminate(): void };
+  readonly socket?: { pause(): void; resume(): void; terminate(): void } & Watched;
   /** Of long-polling: how long it waits for the client to fetch the close. */
   closeTimeout?: number;
   /** Of long-polling: the most that it takes at once. */

@@ -38,13 +38,20 @@ class SocketIoClient implements ClientSocket {
   private readonly session: Session;
   /** Sizes of what Engine.IO has not sent yet, in its order. */
   private readonly unsent: number[] = [];
+  private readonly onPiece = (): void => this.receiver?.read(0, 1);
   private readonly sent = (): void => {
     this.backlogBytes -= this.unsent.shift() ?? 0;
   };
 
   constructor(private readonly socket: ServerSocket) {
     this.session = socket.conn as unknown as Session;
-    socket.on(FRAME_EVENT, (text, answerId) => this.receiver?.receive(text, answerId));
+    socket.on(FRAME_EVENT, (text, answerId) => {
+      const { socket: webSocket } = this.session.transport;
+      if (webSocket !== undefined) webSocket.onPiece ??= this.onPiece;
+      this.receiver?.read(text === undefined ? 0 : Buffer.byteLength(text), 1);
+      this.receiver?.receive(text, answerId);
+    });
+    this.session.on('heartbeat', () => this.receiver?.pinged());
     socket.on('disconnect', () => {
       this.receiver?.closed();
       // A client that leaves the namespace has left: without one, its session has no use.
@@ -244,8 +251,8 @@ function decoderOf({ client }: ServerSocket): Decoder {
   return (client as unknown as { decoder: Decoder }).decoder;
 }
 
-/** What the client's `connect_error` listener gets: `err.data` is `{code, message}`, with a `reason` where there is one. */
+/** What the client's `connect_error` listener gets: `err.data` is `{code, message}`, with a `reason` or a limit where there is one. */
 function connectError(error: unknown): Error {
-  const { code, message, reason } = protocolErrorOf(error);
-  return Object.assign(new Error(message), { data: { code, message, reason } });
+  const { code, message, reason, limited } = protocolErrorOf(error);
+  return Object.assign(new Error(message), { data: { code, message, reason, ...limited } });
 }

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { RawData, WebSocket } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
-import { BoundedWebSocketServer } from './bounded-web-sockets';
+import { BoundedWebSocketServer, type Watched } from './bounded-web-sockets';
 import { descriptorOf, writeNow } from './direct-write';
 import { FrameBatch, webSocketFrame, writeWithout } from '../frames/frame-batch';
 import { Handshake } from './handshake';
@@ -22,8 +22,16 @@ const PING = Buffer.from([0x89, 0]);
  * operating system while nothing waits in that socket: a stream's bookkeeping would be a good half of what a write to a
  * subscriber costs outside the kernel.
  */
-class NativeWebSocket extends WebSocket {
+class NativeWebSocket extends WebSocket implements Watched {
   client: NativeClient | undefined;
+
+  onPiece(): void {
+    this.client?.receiver?.read(0, 1);
+  }
+
+  onPinged(bytes: number): void {
+    this.client?.pinged(bytes);
+  }
 
   override close(code?: number, reason?: string | Buffer): void {
     this.client?.closing();
@@ -112,11 +120,19 @@ class NativeClient implements ClientSocket {
 
   received(data: Buffer, isBinary: boolean): void {
     this.unansweredPings = 0;
+    this.receiver?.read(data.length, 1);
     this.receiver?.receive(!isBinary || isUtf8(data) ? data.toString('utf8') : undefined);
   }
 
   answered(): void {
+    // What answers a ping of ours costs the client nothing.
+    if (this.unansweredPings === 0) this.pinged(0);
     this.unansweredPings = 0;
+  }
+
+  pinged(bytes: number): void {
+    this.receiver?.read(bytes, 1);
+    this.receiver?.pinged();
   }
 
   /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
@@ -246,6 +262,7 @@ function refuse(socket: Duplex, error: ProtocolError): void {
   if (!socket.writable) return void socket.destroy();
   const { status } = error;
   const refusal = handshakeRefusal(error);
+  const waitSeconds = retryAfter(error);
   const body = JSON.stringify(refusal);
   const head = [
     `HTTP/1.1 ${status} ${refusal.message}`,
@@ -255,6 +272,7 @@ function refuse(socket: Duplex, error: ProtocolError): void {
       ? ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Connection: Upgrade, close']
       : ['Connection: close']),
     ...(status === 401 ? ['WWW-Authenticate: Bearer'] : []),
+    ...(waitSeconds === undefined ? [] : [`Retry-After: ${waitSeconds}`]),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

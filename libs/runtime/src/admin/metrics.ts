@@ -24,7 +24,7 @@ export class Level {
 }
 
 /** One number per label value; on hot paths keep what `of` returns. Label values must come from a fixed set. */
-export class Labelled<T extends Count | Level> {
+export class Labelled<T> {
   readonly all = new Map<string, T>();
 
   constructor(private readonly make: () => T) {}
@@ -90,6 +90,7 @@ export class Metrics {
   readonly handshakeRefused = this.counters('hearth_handshake_refused_total', 'WebSocket handshakes refused', 'code');
   readonly delivered = this.counter('hearth_delivered_total', 'Messages written to client connections');
   readonly duplicatesDropped = this.counter('hearth_duplicates_dropped_total', 'Messages dropped as duplicates');
+  readonly limited = this.countersOfTwo('hearth_limited_total', 'What limits have stopped', 'limit', 'answer');
   readonly slowConsumers = this.counter('hearth_slow_consumers_total', 'Connections closed at their backlog cap');
   readonly catchUps = this.counter('hearth_catch_ups_total', 'Gaps that gateways filled from the deliver stream');
   readonly catchUpsFailed = this.counter('hearth_catch_ups_failed_total', 'Gaps that gateways could not fill');
@@ -158,6 +159,17 @@ export class Metrics {
     const counts = new Labelled(() => new Count());
     const registers = [this.registry];
     new Counter({ name, help, labelNames: [label], registers, collect: refill(() => samples(counts, label)) });
+    return counts;
+  }
+
+  private countersOfTwo(name: string, help: string, outer: string, inner: string): Labelled<Labelled<Count>> {
+    const counts = new Labelled(() => new Labelled(() => new Count()));
+    const registers = [this.registry];
+    const read = (): Sample[] =>
+      [...counts.all].flatMap(([value, byInner]) =>
+        samples(byInner, inner).map(([labels, number]): Sample => [{ [outer]: value, ...labels }, number]),
+      );
+    new Counter({ name, help, labelNames: [outer, inner], registers, collect: refill(read) });
     return counts;
   }
 

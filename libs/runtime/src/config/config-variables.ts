@@ -1,4 +1,5 @@
 import { EVENT_VARIABLES } from './event-variables';
+import { LIMIT_VARIABLES } from './limit-variables';
 import { MANAGEMENT_VARIABLES } from './management-variables';
 import { TOKEN_VARIABLES } from './token-variables';
 import { optional, readBy, SINGLE_SERVICES, variable, type Variable } from './variable';
@@ -114,6 +115,7 @@ export const VARIABLES = {
     }),
   }),
   ...MANAGEMENT_VARIABLES,
+  ...LIMIT_VARIABLES,
   ...readBy(HTTP, {
     publicWsUrl: optional('HEARTH_PUBLIC_WS_URL', url('ws', 'wss'), {
       defaultNote: 'derived',

@@ -1,4 +1,4 @@
-import { errorBody, OutageError, ProtocolError, protocolErrorOf } from '@hearth/protocol';
+import { errorBody, OutageError, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { HttpException } from '@nestjs/common';
 import type { Logger } from '../log/logger';
 
@@ -21,6 +21,8 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
   // The deadline has answered already, or the client is gone.
   if (reply.sent) return;
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
+  const seconds = retryAfter(error);
+  if (seconds !== undefined) reply.header('retry-after', seconds);
   reply.code(error.status);
   reply.send(errorBody(error));
 }

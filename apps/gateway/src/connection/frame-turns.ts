@@ -1,0 +1,90 @@
+import type { ClientSocket } from '../frames/client-socket';
+import { FrameQueue, type WaitingFrame } from './frame-queue';
+
+/** Then it is looked again: no timer holds more than 24 days. */
+const LONGEST_WAIT_MS = 60_000;
+
+/** Whose frames are processed. */
+export interface TurnTaker {
+  readonly hasEnded: boolean;
+  readonly socket: ClientSocket;
+  /** How long it shall not be read; 0 for no time, Infinity when that would be of no use. */
+  readonly pauseMs: number;
+  /** Does what a frame asks for; gives a promise, which never rejects, when that takes more than this moment. */
+  perform(frame: WaitingFrame): Promise<void> | undefined;
+  /** It is read again. */
+  resumed(): void;
+  close(code: number, reason: string): void;
+}
+
+/**
+ * Lets the frames of one connection be processed strictly in order of arrival. One that cannot be finished at once makes
+ * the later ones wait; when too many wait, or too much came, the client is not read any more.
+ */
+export class FrameTurns {
+  /** The client is not read. */
+  isPaused = false;
+  /** A frame is being processed, or none may be; further ones wait. It begins so. */
+  private isBusy = true;
+  private waiting: FrameQueue | undefined;
+
+  constructor(private readonly of: TurnTaker) {}
+
+  /** A frame has come. */
+  take(frame: WaitingFrame): void {
+    if (this.isBusy) this.keepWaiting(frame);
+    else this.process(frame);
+  }
+
+  /** Whatever kept frames waiting is over. */
+  next(): void {
+    const { of } = this;
+    this.isBusy = false;
+    while (!this.isBusy && !of.hasEnded) {
+      const frame = this.waiting?.shift();
+      if (frame === undefined) break;
+      this.process(frame);
+    }
+    if (!this.isPaused || this.isBusy || of.hasEnded) return;
+    const { pauseMs } = of;
+    if (pauseMs > 0 && pauseMs < Infinity) return this.wait(pauseMs);
+    this.isPaused = false;
+    of.resumed();
+    of.socket.resumeReading();
+  }
+
+  /** Nothing more shall be read for a while, and what has been read waits. */
+  rest(ms: number): void {
+    if (ms === Infinity || this.isPaused) return;
+    this.pause();
+    if (!this.isBusy) this.wait(ms);
+  }
+
+  end(): void {
+    this.waiting = undefined;
+  }
+
+  private process(frame: WaitingFrame): void {
+    const unfinished = this.of.perform(frame);
+    if (unfinished === undefined) return;
+    this.isBusy = true;
+    void unfinished.finally(() => this.next());
+  }
+
+  private keepWaiting(frame: WaitingFrame): void {
+    this.waiting ??= new FrameQueue();
+    this.waiting.push(frame);
+    if (this.waiting.isTooLong) return this.of.close(1008, 'Too many messages');
+    if (!this.isPaused && this.waiting.isLong) this.pause();
+  }
+
+  private pause(): void {
+    this.isPaused = true;
+    this.of.socket.pauseReading();
+  }
+
+  private wait(ms: number): void {
+    this.isBusy = true;
+    setTimeout(() => this.next(), Math.min(ms, LONGEST_WAIT_MS)).unref();
+  }
+}
