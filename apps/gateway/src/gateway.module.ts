@@ -25,6 +25,7 @@ import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
 import { GatewayLease } from './gateway-lease';
 import { Limits } from './limits/limits';
+import { UidLimits } from './limits/uid-limits';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { MissedLog } from './resume/missed-log';
@@ -70,6 +71,7 @@ const RELEASE_MS = 500;
     },
     Enforcement,
     Limits,
+    UidLimits,
     Listing,
     Management,
     Hub,

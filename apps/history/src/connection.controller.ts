@@ -1,7 +1,17 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Metrics, rawBody, originReader, Span, traced, Tracing } from '@hearth/runtime';
+import {
+  AddressLimits,
+  CONFIG,
+  HearthConfig,
+  Metrics,
+  rawBody,
+  originReader,
+  Span,
+  traced,
+  Tracing,
+} from '@hearth/runtime';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import {
   Database,
@@ -25,6 +35,7 @@ import {
   parseUmdUpdate,
 } from './client-request';
 import { allowOrigins } from './cors';
+import { limitWrongCredentials } from './wrong-credentials';
 
 /** `meta` is always an object in history; clients read `meta.uid` without looking (client-http-api §3.2). */
 const SERVER_META = '{"uid":null,"umd":null}';
@@ -44,12 +55,15 @@ export class ConnectionController implements OnModuleInit {
     @Inject(CONFIG) private readonly config: HearthConfig,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
+    private readonly addresses: AddressLimits,
   ) {
     this.originOf = originReader(config);
   }
 
   onModuleInit(): void {
-    allowOrigins(this.host.httpAdapter.getInstance<FastifyInstance>(), '/connection/', this.config.corsOrigins);
+    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
+    allowOrigins(server, '/connection/', this.config.corsOrigins);
+    limitWrongCredentials(server, '/connection/', this.addresses, this.config);
   }
 
   @Post('listMessages')

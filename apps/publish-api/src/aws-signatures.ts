@@ -1,5 +1,5 @@
 import { installationNow } from '@hearth/timing';
-import { CONFIG, HearthConfig, LiveSettings, targetAsSent } from '@hearth/runtime';
+import { AddressLimits, CONFIG, HearthConfig, LiveSettings, sourceIpReader, targetAsSent } from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
@@ -14,11 +14,15 @@ interface SignedHead {
 @Injectable()
 export class AwsSignatures {
   private readonly signingKeys = new SigningKeys();
+  private readonly addressOf: ReturnType<typeof sourceIpReader>;
 
   constructor(
     private readonly live: LiveSettings,
-    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'awsClockSkewSeconds'>,
-  ) {}
+    private readonly addresses: AddressLimits,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'awsClockSkewSeconds' | 'trustedProxies'>,
+  ) {
+    this.addressOf = sourceIpReader(config);
+  }
 
   /** Whether this installation has these doors; it may change while the process runs. */
   get areTaken(): boolean {
@@ -30,9 +34,16 @@ export class AwsSignatures {
    *
    * @param mustSign headers that must be signed if they are there
    * @returns who signed it; `checkBody` throws as this does
-   * @throws SignatureError
+   * @throws SignatureError; ProtocolError `RATE_LIMITED` unread, for an address that has shown too many wrong ones
    */
   checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): SignedHead {
+    const address = this.addressOf(request);
+    const guarded = <T>(check: () => T): T => this.addresses.guard(address, check, isSignatureError);
+    const { accessKeyId, checkBody } = guarded(() => this.check(request, service, mustSign));
+    return { accessKeyId, checkBody: (body) => guarded(() => checkBody(body)) };
+  }
+
+  private check(request: IncomingMessage, service: string, mustSign: readonly string[]): SignedHead {
     const { awsAccessKeys } = this.live.current;
     const { method, rawHeaders } = request;
     const signed = readSignedRequest({ method, url: targetAsSent(request), rawHeaders });
@@ -45,4 +56,8 @@ export class AwsSignatures {
     const checkBody = (body: Buffer): void => verifySignedRequest(signed, body, secret, this.signingKeys);
     return { accessKeyId: signed.accessKeyId, checkBody };
   }
+}
+
+function isSignatureError(error: unknown): boolean {
+  return error instanceof SignatureError;
 }

@@ -1,21 +1,28 @@
 import { ProtocolError } from '@hearth/protocol';
-import { ApiKeys, bearerToken, CONFIG, HearthConfig, isSecret } from '@hearth/runtime';
+import { AddressLimits, ApiKeys, bearerToken, CONFIG, HearthConfig, isSecret, sourceIpReader } from '@hearth/runtime';
 import { CanActivate, createParamDecorator, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { KeyLimits } from './limits/key-limits';
 
 /** Who calls: an API key by its number, or the admin token. */
 export type Caller = `api-key:${number}` | 'admin';
 
-type Request = Pick<IncomingMessage, 'headers'>;
+type Request = IncomingMessage;
 
 /** Tells callers of the server-side HTTP API by their credentials (publish-api §2, management-api §1). */
 @Injectable()
 export class Callers {
+  private readonly addressOf: ReturnType<typeof sourceIpReader>;
+
   constructor(
     private readonly keys: ApiKeys,
-    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'managementAuth'>,
-  ) {}
+    private readonly addresses: AddressLimits,
+    private readonly limits: KeyLimits,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'managementAuth' | 'trustedProxies'>,
+  ) {
+    this.addressOf = sourceIpReader(config);
+  }
 
   /**
    * Whoever has an API key.
@@ -23,30 +30,44 @@ export class Callers {
    * @throws ProtocolError `UNAUTHORIZED`
    */
   publisher(request: Request): Caller {
-    return this.keyOf(request) ?? refuse(request, 'API key');
+    return this.guarded(request, () => this.keyOf(request) ?? refuse(request, 'API key'));
   }
 
   /**
    * Whoever has an API key or the admin token, for what is older than the management API.
    *
-   * @throws ProtocolError `UNAUTHORIZED`
+   * @throws ProtocolError `UNAUTHORIZED`, `RATE_LIMITED`
    */
   reader(request: Request): Caller {
-    const isAdmin = this.config.managementAuth !== 'off' && this.isAdmin(request);
-    return isAdmin ? 'admin' : this.publisher(request);
+    const mayBeAdmin = this.config.managementAuth !== 'off';
+    const caller = this.guarded(request, () => {
+      if (mayBeAdmin && this.isAdmin(request)) return 'admin';
+      return this.keyOf(request) ?? refuse(request, 'API key');
+    });
+    this.limits.takeRequest(caller);
+    return caller;
   }
 
   /**
    * Whoever may use the management API.
    *
-   * @throws ProtocolError `UNAUTHORIZED`; `NOT_FOUND` where it is switched off
+   * @throws ProtocolError `UNAUTHORIZED`, `RATE_LIMITED`; `NOT_FOUND` where it is switched off
    */
   manager(request: Request): Caller {
     const { managementAuth } = this.config;
     if (managementAuth === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
-    if (this.isAdmin(request)) return 'admin';
-    const key = managementAuth === 'admin' ? undefined : this.keyOf(request);
-    return key ?? refuse(request, managementAuth === 'admin' ? 'admin token' : 'API key or admin token');
+    const caller = this.guarded(request, () => {
+      if (this.isAdmin(request)) return 'admin';
+      const key = managementAuth === 'admin' ? undefined : this.keyOf(request);
+      return key ?? refuse(request, managementAuth === 'admin' ? 'admin token' : 'API key or admin token');
+    });
+    this.limits.takeRequest(caller);
+    return caller;
+  }
+
+  /** Does not look at the credentials of an address that has shown too many wrong ones (limits §2). */
+  private guarded(request: Request, check: () => Caller): Caller {
+    return this.addresses.guard(this.addressOf(request), check);
   }
 
   private keyOf({ headers }: Request): Caller | undefined {

@@ -1,4 +1,4 @@
-import { protocolErrorOf } from '@hearth/protocol';
+import { protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { SignatureError } from '@hearth/sigv4';
 import { StreamFullError } from '@hearth/stream';
 
@@ -21,14 +21,21 @@ const ERRORS = {
 
 export type LambdaErrorName = keyof typeof ERRORS;
 
+/** Long enough for a sequencer to make room in a full queue; SDKs have a back-off of their own on top. */
+const RETRY_AFTER_SECONDS = '1';
+
 /** An invocation that was refused, or failed, for another reason than its message. */
 export class LambdaError extends Error {
+  /** Value of `Retry-After`, for `TooManyRequestsException`. */
+  readonly retryAfter: string;
+
   constructor(
     override readonly name: LambdaErrorName,
     message: string,
-    options?: ErrorOptions,
+    options: ErrorOptions & { readonly retryAfter?: string } = {},
   ) {
     super(message, options);
+    this.retryAfter = options.retryAfter ?? RETRY_AFTER_SECONDS;
   }
 
   get status(): number {
@@ -49,7 +56,11 @@ export class LambdaError extends Error {
 export function toLambdaError(error: unknown): LambdaError {
   if (error instanceof LambdaError) return error;
   if (error instanceof SignatureError) return new LambdaError(error.failure, error.message);
-  const { code, message, cause } = protocolErrorOf(error);
+  const refusal = protocolErrorOf(error);
+  const { code, message, cause } = refusal;
+  if (code === 'RATE_LIMITED') {
+    return new LambdaError('TooManyRequestsException', message, { retryAfter: retryAfter(refusal) });
+  }
   if (code === 'INTERNAL_ERROR') return new LambdaError('ServiceException', message, { cause: error });
   if (code === 'PAYLOAD_TOO_LARGE') return new LambdaError('RequestTooLargeException', message);
   if (code !== 'SERVICE_UNAVAILABLE') return new LambdaError('InvalidRequestContentException', message);

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { AwsSignatures } from './aws-signatures';
 import { checkFunctionName, LATEST } from './function-name';
 import { LambdaError, toLambdaError } from './lambda-error';
+import { KeyLimits } from './limits/key-limits';
 import { Accepted, Publisher } from './publisher';
 
 interface Invocation {
@@ -26,8 +27,6 @@ interface Outcome {
 
 const INVOCATION_TYPE = 'x-amz-invocation-type';
 const EMPTY_DOCUMENT = Buffer.from('{}');
-/** Long enough for a sequencer to make room in a full queue; SDKs have a back-off of their own on top. */
-const RETRY_AFTER_SECONDS = '1';
 
 /**
  * `POST /2015-03-31/functions/{FunctionName}/invocations`, as AWS Lambda's Invoke (publish-api §10): an AWS SDK publishes
@@ -41,6 +40,7 @@ export class LambdaRoutes implements OnModuleInit {
     private readonly host: HttpAdapterHost,
     private readonly signatures: AwsSignatures,
     private readonly publisher: Publisher,
+    private readonly limits: KeyLimits,
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -62,12 +62,14 @@ export class LambdaRoutes implements OnModuleInit {
     const requestId = randomUUID();
     reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
-      const { checkBody } = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
+      const { accessKeyId, checkBody } = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
       const body = await readBody(request.raw, this.config.maxBodyBytes);
       checkBody(body);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);
       const document = body.length === 0 ? EMPTY_DOCUMENT : body;
-      return send(reply, await this.invoke(request.headers[INVOCATION_TYPE], document, requestId));
+      const type = request.headers[INVOCATION_TYPE];
+      if (type !== 'DryRun') this.limits.takeAwsMessages(accessKeyId, 1);
+      return send(reply, await this.invoke(type, document, requestId));
     } catch (error) {
       return this.refuse(reply, toLambdaError(error), requestId);
     }
@@ -137,7 +139,7 @@ export class LambdaRoutes implements OnModuleInit {
   private refuse(reply: FastifyReply, error: LambdaError, requestId: string): FastifyReply {
     this.metrics.publishRefused.of(error.name).inc();
     if (error.cause !== undefined) this.logger.error({ requestId, err: error.cause }, 'A request failed unexpectedly');
-    if (error.name === 'TooManyRequestsException') reply.header('retry-after', RETRY_AFTER_SECONDS);
+    if (error.name === 'TooManyRequestsException') reply.header('retry-after', error.retryAfter);
     reply.header('x-amzn-errortype', error.name).header('content-type', 'application/json');
     return reply.code(error.status).send(error.body);
   }

@@ -4,6 +4,7 @@ import { AwsSignatures } from './aws-signatures';
 import { Callers } from './callers';
 import { ChannelsController } from './channels.controller';
 import { LambdaRoutes } from './lambda.routes';
+import { KeyLimits } from './limits/key-limits';
 import { Changes } from './management/changes';
 import { Closing } from './management/closing';
 import { ClosingController } from './management/closing.controller';
@@ -19,6 +20,17 @@ import { SchedulesController } from './schedules.controller';
 @Module({
   imports: [AuditModule],
   controllers: [ChannelsController, SchedulesController, ListsController, ClosingController, RevocationsController],
-  providers: [AwsSignatures, Callers, Changes, Closing, Gateways, Revocations, Publisher, PublishRoutes, LambdaRoutes],
+  providers: [
+    AwsSignatures,
+    Callers,
+    Changes,
+    Closing,
+    Gateways,
+    KeyLimits,
+    Revocations,
+    Publisher,
+    PublishRoutes,
+    LambdaRoutes,
+  ],
 })
 export class PublishApiModule {}

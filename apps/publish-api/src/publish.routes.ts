@@ -14,7 +14,8 @@ import {
 import { CONFIG, HearthConfig, Metrics, originReader, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { Callers } from './callers';
+import { type Caller, Callers } from './callers';
+import { KeyLimits } from './limits/key-limits';
 import { Accepted, Publisher, PublishSource } from './publisher';
 
 /** What a route answers once everything of a body is accepted. */
@@ -25,6 +26,8 @@ interface Outcome {
 }
 
 const NOTHING_UNKNOWN: readonly UnknownField[] = [];
+
+type Publish = (body: Buffer, source: PublishSource, caller: Caller) => Promise<Outcome>;
 
 /**
  * `POST /publish` and `POST /publish/batch` (publish-api §1–§6, §9).
@@ -39,6 +42,7 @@ export class PublishRoutes implements OnModuleInit {
   constructor(
     private readonly host: HttpAdapterHost,
     private readonly callers: Callers,
+    private readonly limits: KeyLimits,
     private readonly publisher: Publisher,
     private readonly metrics: Metrics,
     @Inject(CONFIG) private readonly config: HearthConfig,
@@ -47,15 +51,11 @@ export class PublishRoutes implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.route('/publish', this.config.maxBodyBytes, (body, source) => this.publishOne(body, source));
-    this.route('/publish/batch', MAX_BATCH_BYTES, (body, source) => this.publishBatch(body, source));
+    this.route('/publish', this.config.maxBodyBytes, (body, source, caller) => this.publishOne(body, source, caller));
+    this.route('/publish/batch', MAX_BATCH_BYTES, (body, source, caller) => this.publishBatch(body, source, caller));
   }
 
-  private route(
-    url: string,
-    maxBytes: number,
-    publish: (body: Buffer, source: PublishSource) => Promise<Outcome>,
-  ): void {
+  private route(url: string, maxBytes: number, publish: Publish): void {
     this.host.httpAdapter.getInstance<FastifyInstance>().route({
       method: 'POST',
       url,
@@ -69,11 +69,13 @@ export class PublishRoutes implements OnModuleInit {
     request: FastifyRequest,
     reply: FastifyReply,
     maxBytes: number,
-    publish: (body: Buffer, source: PublishSource) => Promise<Outcome>,
+    publish: Publish,
   ): Promise<FastifyReply> {
     try {
-      this.callers.publisher(request.raw);
-      const { accepted, unknown } = await publish(await readBody(request.raw, maxBytes), this.source(request.raw));
+      const caller = this.callers.publisher(request.raw);
+      this.limits.checkMessages(caller);
+      const body = await readBody(request.raw, maxBytes);
+      const { accepted, unknown } = await publish(body, this.source(request.raw), caller);
       if (unknown.length > 0) reply.header('hearth-warning', unknownFieldsWarning(unknown, MESSAGE_FIELDS));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
@@ -82,15 +84,16 @@ export class PublishRoutes implements OnModuleInit {
     }
   }
 
-  private async publishOne(body: Buffer, source: PublishSource): Promise<Outcome> {
+  private async publishOne(body: Buffer, source: PublishSource, caller: Caller): Promise<Outcome> {
+    this.limits.takeMessages(caller, 1);
     const request = parsePublishRequest(body, this.config.unknownFields);
     const accepted = await this.publisher.publish(request, source);
     this.metrics.accepted.of('publish').inc();
     return { accepted, unknown: this.unknownOf('publish', request.unknownNames) };
   }
 
-  private async publishBatch(body: Buffer, source: PublishSource): Promise<Outcome> {
-    const requests = parsePublishBatch(body, this.config.unknownFields);
+  private async publishBatch(body: Buffer, source: PublishSource, caller: Caller): Promise<Outcome> {
+    const requests = this.batchOf(body, caller);
     this.refuseOversized(requests);
     const accepted = await this.publisher.publishAll(requests, source);
     this.metrics.accepted.of('batch').inc(accepted.length);
@@ -103,6 +106,19 @@ export class PublishRoutes implements OnModuleInit {
     if (names === undefined) return NOTHING_UNKNOWN;
     this.metrics.unknownFields.of(route).inc(names.length);
     return names.map((name) => ({ name, index }));
+  }
+
+  /** Documents count whether or not they are right (limits §2). */
+  private batchOf(body: Buffer, caller: Caller): PublishRequest[] {
+    let requests: PublishRequest[];
+    try {
+      requests = parsePublishBatch(body, this.config.unknownFields);
+    } catch (error) {
+      this.limits.takeMessages(caller, ((error as ProtocolError).index ?? 0) + 1);
+      throw error;
+    }
+    this.limits.takeMessages(caller, requests.length);
+    return requests;
   }
 
   /**

@@ -79,6 +79,7 @@ export class SchedulesController {
   private awsError(error: unknown, name: string): { status: number; type: string; message: string } {
     if (error instanceof SignatureError) return { status: 403, type: error.failure, message: error.message };
     const { code, message } = protocolErrorOf(error);
+    if (code === 'RATE_LIMITED') return { status: 429, type: 'ThrottlingException', message };
     if (code === 'NOT_FOUND') {
       return { status: 404, type: 'ResourceNotFoundException', message: `Schedule ${name} does not exist.` };
     }

@@ -10,3 +10,4 @@ export { narrower, parseRate, rateOf, type Rate, type RateLimit } from './rate';
 export { TokenBucket } from './token-bucket';
 export { addressKey } from './address-key';
 export { Penalties } from './penalties';
+export { SharedRates, type DemandReport } from './shared-rates';

@@ -115,9 +115,10 @@ export function rateLimited(limit: string, waitMs: number): ProtocolError {
  *
  * @param limit in camelCase
  * @param what there is too much of, in the plural
+ * @param status 429 for a handshake
  */
-export function limitReached(limit: string, max: number, what: string): ProtocolError {
-  return new ProtocolError('LIMIT_REACHED', `at most ${max} ${what} are allowed`, { limited: { limit, max } });
+export function limitReached(limit: string, max: number, what: string, status?: 429): ProtocolError {
+  return new ProtocolError('LIMIT_REACHED', `at most ${max} ${what} are allowed`, { limited: { limit, max }, status });
 }
 
 /**
@@ -152,8 +153,12 @@ export function errorBody({ code, message, index, reason, limited }: ProtocolErr
   return { error: { code, message, ...more, ...limited } };
 }
 
+/** When somebody may have made room (limits §3). */
+const CAP_RETRY_SECONDS = '10';
+
 /** Value of `Retry-After` (RFC 9110 §10.2.3) in whole seconds; `undefined` when waiting does not help. */
-export function retryAfter({ limited }: ProtocolError): string | undefined {
-  const { retryAfterMs } = limited ?? {};
+export function retryAfter({ limited, status }: ProtocolError): string | undefined {
+  const { retryAfterMs, max } = limited ?? {};
+  if (max !== undefined && status === 429) return CAP_RETRY_SECONDS;
   return retryAfterMs === undefined ? undefined : String(Math.ceil(retryAfterMs / 1_000));
 }

@@ -22,6 +22,7 @@ export { LiveSettings, type LiveValues } from './config/live-settings';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';
 export { Count, Labelled, Level, Metrics } from './admin/metrics';
 export { outputsOf, VERSION, type Outputs } from './config/outputs';
+export { AddressLimits } from './limits/address-limits';
 export { LimitAnswers, type LimitAnswer } from './limits/limit-answers';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';
 export { redactUrl } from './log/redaction';
@@ -31,6 +32,6 @@ export { CONFIG, LOGGER, ServiceModule, TIME_UP, type ServiceContext } from './s
 export { startApp, startHttpApp } from './start-app';
 export { requireMigrated, requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';
-export { originReader, type ClientOrigin } from './http/client-origin';
+export { originReader, sourceIpReader, type ClientOrigin } from './http/client-origin';
 export { originMatcher } from './http/origins';
 export { Span, traced, Tracing } from './log/tracing';

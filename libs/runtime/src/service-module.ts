@@ -6,6 +6,7 @@ import { LiveSettings } from './config/live-settings';
 import type { Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { Tracing } from './log/tracing';
+import { AddressLimits } from './limits/address-limits';
 import { LimitAnswers } from './limits/limit-answers';
 
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
@@ -32,6 +33,7 @@ export interface ServiceContext {
 @Module({})
 export class ServiceModule {
   static of(context: ServiceContext): DynamicModule {
+    const limitAnswers = new LimitAnswers(context.metrics, context.logger);
     const providers = [
       { provide: CONFIG, useValue: context.config },
       { provide: LOGGER, useValue: context.logger },
@@ -41,7 +43,8 @@ export class ServiceModule {
       { provide: AdminServer, useValue: context.admin },
       { provide: LiveSettings, useValue: context.config.live },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
-      { provide: LimitAnswers, useValue: new LimitAnswers(context.metrics, context.logger) },
+      { provide: LimitAnswers, useValue: limitAnswers },
+      { provide: AddressLimits, useValue: new AddressLimits(context.config, limitAnswers) },
       { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },
     ];
     return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };

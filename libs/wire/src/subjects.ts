@@ -87,6 +87,12 @@ export const gatewaySubject = (gatewayId: number): string => `hearth.gateway.${g
 export const MANAGEMENT_SUBJECT = 'hearth.management';
 export const managementSubject = (gatewayId: number): string => `${MANAGEMENT_SUBJECT}.${gatewayId}`;
 
+/** What gateways tell each other of the connections of each user (limits §2). */
+export const UID_COUNTS_SUBJECT = 'hearth.uid-counts';
+
+/** What nodes of the server-side API tell each other of the demand of each key (limits §2). */
+export const KEY_DEMANDS_SUBJECT = 'hearth.key-demands';
+
 /** Backend events (pubsub-events §4.2): always six tokens with the default prefix. */
 export const eventSubject = (prefix: string, dataType: string, typeName: string, channel: string | undefined): string =>
   `${prefix}.${dataType}.${typeName}.${channel === undefined ? '~' : encodeToken(channel)}`;

@@ -43,6 +43,8 @@ export interface Opening {
   readonly userAgent: string | undefined;
   /** What it asks for its auto-subscribed channels; `undefined` when it does not resume. */
   readonly resume: ConnectResume | undefined;
+  /** A connection has come of it, and gives back what it takes up when it ends. */
+  isTaken: boolean;
 }
 
 type Cost = ReturnType<typeof costOf>;
@@ -107,6 +109,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     private readonly host: ConnectionHost,
   ) {
     const { claims } = opening;
+    opening.isTaken = true;
     this.connect = claims;
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
     this.grants = new Grants(claims);
@@ -275,6 +278,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.host.registry.remove(this);
+    this.host.limits.left(this);
     this.subscriptions.clear();
     this.host.events.disconnected(this, () => this.host.attendance.endsTold(this.id, this.partitions ?? []));
     this.turns.end();

@@ -14,6 +14,7 @@ export type LimitSettings = Pick<
   | 'limitConnectionBytes'
   | 'limitConnectionStrikes'
   | 'limitConnectionSubscriptions'
+  | 'limitUidConnections'
 >;
 
 /** What is set for a connection whose token says nothing else. */
@@ -31,7 +32,7 @@ export function limitsAsSet(config: LimitSettings): ConnectionLimits {
       strikes: config.limitConnectionStrikes,
     },
     subscriptions: config.limitConnectionSubscriptions,
-    uidConnections: Infinity,
+    uidConnections: config.limitUidConnections,
   };
 }
 

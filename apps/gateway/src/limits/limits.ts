@@ -1,9 +1,10 @@
 import { addressKey, type ConnectionLimits, ConnectionBuckets, Penalties } from '@hearth/limits';
 import type { ClaimedLimits, Claims } from '@hearth/claims';
-import { limitReached, type ProtocolError, rateLimited } from '@hearth/protocol';
-import { CONFIG, HearthConfig, type LimitAnswer, LimitAnswers } from '@hearth/runtime';
+import { limitReached, rateLimited } from '@hearth/protocol';
+import { AddressLimits, CONFIG, HearthConfig, type LimitAnswer, LimitAnswers } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { limitsAsClaimed, limitsAsSet } from './limit-table';
+import { UidLimits } from './uid-limits';
 
 /** Who went on although it was told not to stays away for so long (limits §3). */
 const PENALTY_MS = 10_000;
@@ -31,6 +32,8 @@ export class Limits {
 
   constructor(
     private readonly answers: LimitAnswers,
+    private readonly addresses: AddressLimits,
+    private readonly uids: UidLimits,
     @Inject(CONFIG) private readonly config: HearthConfig,
   ) {
     this.set = limitsAsSet(config);
@@ -66,10 +69,51 @@ export class Limits {
     this.penalties.add(penaltyKey(sourceIp, uid, tokenDigest), performance.now());
   }
 
-  /** Whether somebody who was sent away is back too early. */
-  penaltyOf({ sourceIp, uid, tokenDigest }: Comer): ProtocolError | undefined {
+  /**
+   * Somebody begins a connection; no token has been looked at.
+   *
+   * @returns ends what it takes up
+   * @throws ProtocolError with status 429
+   */
+  takePlace(sourceIp: string): () => void {
+    this.addresses.checkRefusals(sourceIp);
+    this.addresses.takeHandshake(sourceIp);
+    this.addresses.enter(sourceIp);
+    return () => this.addresses.leave(sourceIp);
+  }
+
+  /** Somebody opens a session of a transport that shows its token later. */
+  takeSession(sourceIp: string): void {
+    this.addresses.checkRefusals(sourceIp);
+    this.addresses.takeHandshake(sourceIp);
+  }
+
+  /** Somebody has shown a token that is not taken. */
+  refusedToken(sourceIp: string): void {
+    this.addresses.refused(sourceIp);
+  }
+
+  /**
+   * Somebody has shown a good token.
+   *
+   * @returns ends what it takes up
+   * @throws ProtocolError with status 429
+   */
+  takeUser(claims: Claims, { sourceIp, uid, tokenDigest }: Comer): () => void {
     const leftMs = this.penalties.leftMs(penaltyKey(sourceIp, uid, tokenDigest), performance.now());
-    return leftMs === 0 ? undefined : rateLimited('connectionStrikes', leftMs);
+    if (leftMs > 0) {
+      this.answers.count({ limit: 'connectionStrikes', answer: 'refused', key: uid ?? sourceIp, sourceIp, uid });
+      throw rateLimited('connectionStrikes', leftMs);
+    }
+    if (uid === null) return () => undefined;
+    this.uids.enter(uid, this.of(claims).uidConnections, sourceIp);
+    return () => this.uids.leave(uid);
+  }
+
+  /** A connection has ended that had taken a place and a user. */
+  left({ sourceIp = '', identity }: Pick<Limited, 'sourceIp' | 'identity'>): void {
+    this.addresses.leave(sourceIp);
+    if (identity.uid !== null) this.uids.leave(identity.uid);
   }
 }
 

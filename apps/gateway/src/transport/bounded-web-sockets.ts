@@ -42,9 +42,9 @@ const LOOSE_PIECES = 64;
 /** Who wants to know what else arrives than messages. */
 export interface Watched {
   /** A piece of a message that is not finished. */
-  onPiece?(): void;
+  onPiece?: () => void;
   /** A ping with so many bytes. */
-  onPinged?(bytes: number): void;
+  onPinged?: (bytes: number) => void;
 }
 
 /** What `ws` parses with; none of it is in its types. */

@@ -55,20 +55,42 @@ export class Handshake {
    * @throws ProtocolError whose `status` and `code` say why not
    */
   async admit(request: IncomingMessage, token: unknown, resume: unknown): Promise<Admission> {
+    const origin = this.originOf(request);
+    const taken: (() => void)[] = [];
+    const giveBack = (): void => {
+      for (const give of taken.splice(0)) give();
+    };
     try {
       const release = this.connections.reserve();
       try {
         this.checkOrigin(request.headers);
-        const origin = this.originOf(request);
-        const credentials = await this.checkToken(token, origin.sourceIp);
-        return { opening: { ...credentials, ...origin, resume: connectResume(resume) }, release };
+        taken.push(this.limits.takePlace(origin.sourceIp));
+        const credentials = await this.checkToken(token, origin.sourceIp, taken);
+        const opening: Opening = { ...credentials, ...origin, resume: connectResume(resume), isTaken: false };
+        return {
+          opening,
+          release: () => {
+            release();
+            if (!opening.isTaken) giveBack();
+          },
+        };
       } catch (error) {
         release();
+        giveBack();
         throw error;
       }
     } catch (error) {
-      throw this.refusal(error);
+      throw this.refusal(error, origin.sourceIp);
     }
+  }
+
+  /**
+   * A client opens a session of a transport that shows its token later.
+   *
+   * @throws ProtocolError with status 429
+   */
+  openSession(request: IncomingMessage): void {
+    this.limits.takeSession(this.originOf(request).sourceIp);
   }
 
   private checkOrigin({ origin }: IncomingHttpHeaders): void {
@@ -77,7 +99,12 @@ export class Handshake {
     throw new ProtocolError('UNAUTHORIZED', 'this origin may not connect', { status: 403 });
   }
 
-  private async checkToken(token: unknown, sourceIp: string): Promise<Pick<Opening, 'claims' | 'tokenDigest'>> {
+  /** @param taken gets what gives back what the user takes up */
+  private async checkToken(
+    token: unknown,
+    sourceIp: string,
+    taken: (() => void)[],
+  ): Promise<Pick<Opening, 'claims' | 'tokenDigest'>> {
     if (token === undefined || token === null || token === '') {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'token is required');
     }
@@ -88,16 +115,16 @@ export class Handshake {
     if (this.denials.goodbyeFor(claims, digest) !== undefined) {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this token is refused at the moment', { status: 403 });
     }
-    const penalty = this.limits.penaltyOf({ sourceIp, uid: claims.uid, tokenDigest: digest });
-    if (penalty !== undefined) throw penalty;
+    taken.push(this.limits.takeUser(claims, { sourceIp, uid: claims.uid, tokenDigest: digest }));
     if (!(await this.tokens.consume(claims))) {
       throw new ProtocolError('INVALID_CONNECT_TOKEN', 'this single-use token has been used', { status: 403 });
     }
     return { claims, tokenDigest: digest };
   }
 
-  private refusal(error: unknown): ProtocolError {
+  private refusal(error: unknown, sourceIp: string): ProtocolError {
     const refusal = asProtocolError(error);
+    if (refusal.code === 'INVALID_CONNECT_TOKEN') this.limits.refusedToken(sourceIp);
     this.metrics.handshakeRefused.of(refusal.code).inc();
     if (refusal.status >= 500) this.logger.warn({ err: error }, 'a handshake could not be completed');
     else this.logger.debug({ code: refusal.code, reason: refusal.message }, 'a handshake was refused');

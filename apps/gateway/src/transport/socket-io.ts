@@ -1,6 +1,6 @@
-import type { Server as HttpServer } from 'node:http';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type EndCode, errorFrame, protocolErrorOf } from '@hearth/protocol';
+import { type EndCode, errorFrame, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
 import { originMatcher } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
@@ -9,6 +9,7 @@ import type { Opening } from '../connection/connection';
 import { FrameBatch, writeWithout } from '../frames/frame-batch';
 import { BoundedWebSocketServer, CLOSE_TIMEOUT_MS } from './bounded-web-sockets';
 import { Admission, Handshake } from './handshake';
+import { handshakeRefusal } from './handshake-refusal';
 import { Decoder, FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './socket-io-packets';
 import { boundSession, type Session } from './socket-io-session';
 
@@ -184,7 +185,25 @@ export class SocketIoTransport {
   /** Takes the requests and upgrades of its path from the HTTP server and leaves all others to it. */
   attach(server: HttpServer): void {
     this.io.attach(server, { path: PATH, destroyUpgrade: false });
+    this.io.engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      if (isOpening(request) && !this.mayOpen(request, response)) return;
+      next();
+    });
     this.io.engine.on('connection', (session: Session) => this.bounds.set(session, boundSession(session)));
+  }
+
+  /** Answers a request to open a session that comes too soon. */
+  private mayOpen(request: IncomingMessage, response: ServerResponse): boolean {
+    try {
+      this.handshake.openSession(request);
+      return true;
+    } catch (error) {
+      const refusal = protocolErrorOf(error);
+      const headers = { 'Content-Type': 'application/json', 'Retry-After': retryAfter(refusal) ?? '1' };
+      response.writeHead(refusal.status, headers);
+      response.end(JSON.stringify(handshakeRefusal(refusal)));
+      return false;
+    }
   }
 
   /**
@@ -236,6 +255,11 @@ export class SocketIoTransport {
     // Nobody needs it any more, and it is larger than all the rest of a connection.
     session.request = null;
   }
+}
+
+/** Whether a request opens a session, and is not part of one. */
+function isOpening({ url = '' }: IncomingMessage): boolean {
+  return !/[?&]sid=/.test(url);
 }
 
 /** As the package `cors` wants it. */

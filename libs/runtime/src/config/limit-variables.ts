@@ -108,8 +108,56 @@ export const LIMIT_VARIABLES = {
       '2000',
       'Subscriptions of a connection.',
     ),
+    limitUidConnections: capOf(
+      'HEARTH_LIMIT_UID_CONNECTIONS',
+      '1000',
+      'Connections of one `uid`, of all gateways together.',
+    ),
+    limitUidHandshakes: rateOf(
+      'HEARTH_LIMIT_UID_HANDSHAKES',
+      '20,1000',
+      'Valid connect tokens of one `uid`, for each gateway.',
+    ),
+    limitAddressConnections: capOf(
+      'HEARTH_LIMIT_ADDRESS_CONNECTIONS',
+      '10000',
+      'Connections of one address (an IPv4 address or an IPv6 /64), for each gateway.',
+    ),
+    limitAddressHandshakes: rateOf(
+      'HEARTH_LIMIT_ADDRESS_HANDSHAKES',
+      '200,5000',
+      'WebSocket upgrades, opened Socket.IO sessions and their CONNECTs of one address, for each gateway.',
+    ),
     limitClaims: variable('HEARTH_LIMIT_CLAIMS', choice('any', 'narrow', 'ignore'), 'any', {
       meaning: 'Whether the claim `limits` of a connect token may widen these limits, only narrow them, or is ignored.',
+    }),
+  }),
+  ...readBy(['publish-api'], {
+    limitApiKeyMessages: rateOf(
+      'HEARTH_LIMIT_API_KEY_MESSAGES',
+      '50000,100000',
+      'Message documents of one API key, of all processes together.',
+    ),
+    limitAwsKeyMessages: rateOf(
+      'HEARTH_LIMIT_AWS_KEY_MESSAGES',
+      '50000,100000',
+      'Message documents of one AWS access key, of all processes together.',
+    ),
+    limitApiKeyRequests: rateOf(
+      'HEARTH_LIMIT_API_KEY_REQUESTS',
+      '500,5000',
+      'Other calls of an API key or the admin token, for each process.',
+    ),
+  }),
+  ...readBy(['publish-api', 'gateway', 'history'], {
+    limitAddressRefusals: rateOf(
+      'HEARTH_LIMIT_ADDRESS_REFUSALS',
+      '20,500',
+      'Wrong credentials of one address, at any door of a process; past that they are not looked at.',
+    ),
+    limitAddressExempt: variable('HEARTH_LIMIT_ADDRESS_EXEMPT', exempt(), 'private', {
+      meaning:
+        'Addresses without limits. `private` are loopback, RFC 1918, 100.64.0.0/10, link-local and unique local ones: behind a proxy that is missing in `HEARTH_TRUSTED_PROXIES` all clients have its address.',
     }),
   }),
 };

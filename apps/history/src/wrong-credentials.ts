@@ -1,0 +1,28 @@
+import { AddressLimits, type HearthConfig, sourceIpReader } from '@hearth/runtime';
+import type { FastifyInstance } from 'fastify';
+
+/**
+ * Does not look at the credentials of addresses that have shown too many wrong ones (limits §2), below a path. Who knows
+ * whether they are right is a gateway, so it is counted by its answer.
+ */
+export function limitWrongCredentials(
+  server: FastifyInstance,
+  pathPrefix: string,
+  addresses: AddressLimits,
+  config: Pick<HearthConfig, 'trustedProxies'>,
+): void {
+  const addressOf = sourceIpReader(config);
+  server.addHook('onRequest', (request, _reply, done) => {
+    try {
+      if ((request.raw.url ?? '').startsWith(pathPrefix)) addresses.checkRefusals(addressOf(request.raw));
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  server.addHook('onResponse', (request, reply, done) => {
+    const isRefused = reply.statusCode === 401 && (request.raw.url ?? '').startsWith(pathPrefix);
+    if (isRefused) addresses.refused(addressOf(request.raw));
+    done();
+  });
+}

@@ -1,0 +1,147 @@
+import { BlockList } from 'node:net';
+import { io } from 'socket.io-client';
+import { connectToken, GatewayUnderTest } from '../gateway/gateway-under-test';
+import { startTestbed, type Testbed } from '../gateway/testbed';
+import { eventually } from '../support/eventually';
+import { HandshakeRefused, WsClient } from '../support/ws-client';
+
+/** What users and addresses may do at the doors of gateways (limits §2, §3, §6). */
+
+let testbed: Testbed;
+
+beforeAll(async () => {
+  testbed = await startTestbed({ limitUidConnections: 2 });
+});
+afterAll(() => testbed?.stop());
+
+/** Addresses of this machine count like any other. */
+const NOBODY = new BlockList();
+
+async function refusal(gateway: GatewayUnderTest, token: string | undefined): Promise<HandshakeRefused> {
+  const refused = await WsClient.open(gateway.wsUrl, token).catch((error: unknown) => error);
+  // Whoever tries again must not count twice.
+  if (refused instanceof WsClient) await refused.close();
+  expect(refused).toBeInstanceOf(HandshakeRefused);
+  return refused as HandshakeRefused;
+}
+
+const errorOf = ({ body }: HandshakeRefused) => (JSON.parse(body) as { error: Record<string, unknown> }).error;
+
+describe('connections of a user', () => {
+  it('have a cap over all gateways; one that ends makes room (L10)', async () => {
+    const [here, there] = [testbed.gateway, await testbed.anotherGateway({ limitUidConnections: 2 })];
+    const first = await here.connect({ uid: 'u' });
+    await there.connect({ uid: 'u' });
+    for (const gateway of [here, there]) {
+      const refused = await eventually(() => refusal(gateway, connectToken({ uid: 'u' })));
+      expect(refused.status).toBe(429);
+      expect(refused.headers['retry-after']).toBe('10');
+      expect(errorOf(refused)).toEqual({
+        code: 'LIMIT_REACHED',
+        message: expect.any(String),
+        limit: 'uidConnections',
+        max: 2,
+      });
+    }
+    await here.connect({ uid: 'somebody else' });
+    await here.connect();
+    await first.close();
+    await eventually(() => there.connect({ uid: 'u' }));
+    await eventually(async () => {
+      const asked = await WsClient.open(`${here.wsUrl}?closeReason=1&token=${connectToken({ uid: 'u' })}`);
+      expect(await asked.closed).toEqual({ code: 4429, reason: 'LIMIT_REACHED' });
+    });
+  });
+
+  it('that are refused use no single-use token up', async () => {
+    const token = connectToken({ uid: 'once', jti: 'j', singleUse: true });
+    const others = [await testbed.gateway.connect({ uid: 'once' }), await testbed.gateway.connect({ uid: 'once' })];
+    expect((await refusal(testbed.gateway, token)).status).toBe(429);
+    await others[0]?.close();
+    await eventually(() => WsClient.open(testbed.gateway.wsUrl, token));
+  });
+
+  it('have another cap by the claim uidConnections', async () => {
+    await testbed.gateway.connect({ uid: 'claimed', limits: { uidConnections: 1 } });
+    const refused = await refusal(testbed.gateway, connectToken({ uid: 'claimed', limits: { uidConnections: 1 } }));
+    expect(errorOf(refused)).toMatchObject({ limit: 'uidConnections', max: 1 });
+    await testbed.gateway.connect({ uid: 'claimed' });
+    await testbed.gateway.connect({ uid: 'claimed', limits: { uidConnections: -1 } });
+    expect((await refusal(testbed.gateway, connectToken({ uid: 'x', limits: { uidConnections: 0 } }))).status).toBe(
+      429,
+    );
+  });
+});
+
+it('handshakes of a user have a rate, which wrong tokens do not use up', async () => {
+  const gateway = await testbed.anotherGateway({ limitUidHandshakes: { perSecond: 0.01, burst: 2 } });
+  await refusal(gateway, connectToken({ uid: 'v', exp: 1 }));
+  for (let n = 0; n < 2; n++) await (await gateway.connect({ uid: 'v' })).close();
+  const refused = await refusal(gateway, connectToken({ uid: 'v' }));
+  expect(refused.status).toBe(429);
+  expect(errorOf(refused)).toMatchObject({ code: 'RATE_LIMITED', limit: 'uidHandshakes' });
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+  await gateway.connect({ uid: 'w' });
+});
+
+it('connections of an address have a cap', async () => {
+  const gateway = await testbed.anotherGateway({ limitAddressConnections: 2, limitAddressExempt: NOBODY });
+  const [first] = [await gateway.connect({ uid: 'a' }), await gateway.connect({ uid: 'b' })];
+  const refused = await refusal(gateway, connectToken({ uid: 'c' }));
+  expect([refused.status, refused.headers['retry-after']]).toEqual([429, '10']);
+  expect(errorOf(refused)).toMatchObject({ code: 'LIMIT_REACHED', limit: 'addressConnections', max: 2 });
+  await first.close();
+  await eventually(() => gateway.connect({ uid: 'c' }));
+});
+
+it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and their CONNECTs', async () => {
+  const gateway = await testbed.anotherGateway({
+    limitAddressHandshakes: { perSecond: 0.01, burst: 4 },
+    limitAddressExempt: NOBODY,
+  });
+  await gateway.connect({ uid: 'a1' });
+  const socket = io(gateway.httpUrl, {
+    auth: { token: connectToken({ uid: 'a2' }) },
+    transports: ['websocket'],
+    reconnection: false,
+  });
+  await eventually(() => expect(socket.connected).toBe(true));
+  socket.disconnect();
+  await refusal(gateway, 'nonsense');
+  const refused = await refusal(gateway, 'nonsense');
+  // Its token is not looked at any more.
+  expect([refused.status, errorOf(refused).limit]).toEqual([429, 'addressHandshakes']);
+  const polling = await fetch(`${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`);
+  expect(polling.status).toBe(429);
+  expect(Number(polling.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+});
+
+it('wrong credentials of an address have a rate; past it no token is looked at', async () => {
+  const gateway = await testbed.anotherGateway({
+    limitAddressRefusals: { perSecond: 0.01, burst: 2 },
+    limitAddressExempt: NOBODY,
+  });
+  await gateway.connect({ uid: 'good' });
+  for (let n = 0; n < 2; n++) expect((await refusal(gateway, 'nonsense')).status).toBe(401);
+  const refused = await refusal(gateway, connectToken({ uid: 'good' }));
+  expect([refused.status, errorOf(refused).limit]).toEqual([429, 'addressRefusals']);
+});
+
+it('addresses are counted by those that proxies tell of, an IPv6 /64 as one', async () => {
+  const gateway = await testbed.anotherGateway({
+    limitAddressConnections: 1,
+    limitAddressExempt: NOBODY,
+    trustedProxies: ['127.0.0.0/8'],
+  });
+  const from = (address: string) => WsClient.open(gateway.wsUrl, connectToken(), { 'x-forwarded-for': address });
+  await from('2001:db8::1');
+  await expect(from('2001:db8::2')).rejects.toMatchObject({ status: 429 });
+  await from('2001:db8:0:1::1');
+  await from('192.0.2.1');
+  await expect(from('192.0.2.1')).rejects.toMatchObject({ status: 429 });
+});
+
+it('private addresses are exempt unless told otherwise', async () => {
+  const gateway = await testbed.anotherGateway({ limitAddressHandshakes: { perSecond: 0.01, burst: 1 } });
+  for (let n = 0; n < 3; n++) await gateway.connect();
+});

@@ -1,0 +1,140 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ACCESS_KEY, sendRequest, signed } from '../aws/signed-request';
+import { KEY_2, post, startAll, startPublishApi } from '../publish-api/publish-api';
+import type { AppProcess } from '../support/process';
+
+/** What keys may publish (limits §2, §3): two processes that keep one rate, and one by itself. */
+
+let shared: Awaited<ReturnType<typeof startAll>>;
+let other: AppProcess;
+let single: Awaited<ReturnType<typeof startAll>>;
+
+beforeAll(async () => {
+  [shared, single] = await Promise.all([
+    startAll({ HEARTH_LIMIT_API_KEY_MESSAGES: '100,100' }),
+    startAll({
+      HEARTH_LIMIT_API_KEY_MESSAGES: '0.1,50',
+      HEARTH_LIMIT_AWS_KEY_MESSAGES: '0.1,1',
+      HEARTH_LIMIT_API_KEY_REQUESTS: '0.1,2',
+      HEARTH_LIMIT_ADDRESS_REFUSALS: '0.1,3',
+      HEARTH_LIMIT_ADDRESS_EXEMPT: '192.0.2.0/24',
+      HEARTH_TRUSTED_PROXIES: '127.0.0.0/8',
+      HEARTH_AWS_ACCESS_KEYS: `${ACCESS_KEY.id}:${ACCESS_KEY.secret}`,
+    }),
+  ]);
+  other = await startPublishApi(shared.nats, { HEARTH_LIMIT_API_KEY_MESSAGES: '100,100' });
+});
+afterAll(async () => {
+  await other?.stop();
+  await Promise.all([shared?.stop(), single?.stop()]);
+});
+
+const MESSAGE = { channel: 'c', event: 'e' };
+const key2 = { authorization: `Bearer ${KEY_2}` };
+/** Whoever is at another address, by the word of a trusted proxy. */
+const at = (address: string) => ({ 'x-forwarded-for': address });
+
+it('two processes keep the rate of a key together at twice the rate (L6)', async () => {
+  // They must have heard of each other.
+  await delay(1_500);
+  const urls = [shared.url, `${other.httpUrl}/publish`];
+  const answers: Promise<number>[] = [];
+  const begin = performance.now();
+  const end = begin + 10_000;
+  for (let now = begin; now < end; now = performance.now()) {
+    while (answers.length < ((now - begin) / 1_000) * 200) {
+      const url = urls[answers.length % 2] ?? '';
+      answers.push(post(url, MESSAGE).then(({ status }) => status));
+    }
+    await delay(5);
+  }
+  const seconds = (performance.now() - begin) / 1_000;
+  const statuses = await Promise.all(answers);
+  const passed = statuses.filter((status) => status === 202).length;
+  expect(new Set(statuses)).toEqual(new Set([202, 429]));
+  expect(passed).toBeGreaterThan((100 * seconds + 100) * 0.9);
+  expect(passed).toBeLessThan((100 * seconds + 100) * 1.1);
+});
+
+it('a batch larger than the burst passes and is owed, and other keys are not concerned (L7)', async () => {
+  const batch = Array.from({ length: 100 }, () => MESSAGE);
+  const authorization = key2;
+  const accepted = await post(`${single.url}/batch`, batch, authorization);
+  expect(accepted.status).toBe(202);
+  for (const [url, body] of [
+    [`${single.url}/batch`, batch],
+    [single.url, MESSAGE],
+  ] as const) {
+    const refused = await post(url, body, authorization);
+    expect(refused.status).toBe(429);
+    const { error } = JSON.parse(refused.text);
+    expect(error).toEqual({
+      code: 'RATE_LIMITED',
+      message: expect.any(String),
+      limit: 'apiKeyMessages',
+      retryAfterMs: expect.any(Number),
+    });
+    // It owes 50 at one each 10 s.
+    expect(error.retryAfterMs).toBeGreaterThan(400_000);
+    expect(refused.headers.get('retry-after')).toBe(String(Math.ceil(error.retryAfterMs / 1_000)));
+  }
+  expect((await post(single.url, MESSAGE)).status).toBe(202);
+});
+
+it('documents that are wrong count', async () => {
+  const own = await startPublishApi(single.nats, {
+    HEARTH_LIMIT_API_KEY_MESSAGES: '0.1,1',
+    HEARTH_HTTP_API_KEYS: 'another-key-of-it',
+  });
+  const headers = { authorization: 'Bearer another-key-of-it' };
+  expect((await post(`${own.httpUrl}/publish`, '{', headers)).status).toBe(400);
+  expect((await post(`${own.httpUrl}/publish`, MESSAGE, headers)).status).toBe(429);
+  await own.stop();
+});
+
+it.each([['RequestResponse'], ['Event']])('an AWS key is told in the form of Lambda: %s', async (type) => {
+  const { port } = single.app;
+  const invoke = () =>
+    sendRequest(
+      port,
+      signed({
+        host: `127.0.0.1:${port}`,
+        body: JSON.stringify(MESSAGE),
+        headers: { 'x-amz-invocation-type': type, ...at('192.0.2.1') },
+      }),
+    );
+  await invoke();
+  const refused = await invoke();
+  expect(refused.status).toBe(429);
+  expect(refused.headers['x-amzn-errortype']).toBe('TooManyRequestsException');
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+  expect(JSON.parse(refused.text)).toEqual({
+    Type: 'User',
+    Reason: 'CallerRateLimitExceeded',
+    message: expect.any(String),
+  });
+});
+
+it('other calls of a key have a rate of their own', async () => {
+  const ask = () => fetch(`${single.app.httpUrl}/schedules`, { headers: { ...key2, ...at('192.0.2.2') } });
+  const limits: unknown[] = [];
+  for (let n = 0; n < 3; n++)
+    limits.push(((await (await ask()).json()) as { error?: { limit?: string } }).error?.limit);
+  expect(limits).toEqual([undefined, undefined, 'apiKeyRequests']);
+});
+
+it('wrong keys of an address are not looked at past their rate, at either door', async () => {
+  const address = at('203.0.113.7');
+  const wrong = () => post(single.url, MESSAGE, { authorization: 'Bearer wrong', ...address });
+  expect((await wrong()).status).toBe(401);
+  expect((await wrong()).status).toBe(401);
+  const { port } = single.app;
+  const invoke = (key: { id: string; secret: string }) =>
+    sendRequest(port, signed({ host: `127.0.0.1:${port}`, body: JSON.stringify(MESSAGE), headers: address, key }));
+  expect((await invoke({ ...ACCESS_KEY, secret: 'x' })).status).toBe(403);
+  const refused = await wrong();
+  expect([refused.status, JSON.parse(refused.text).error.limit]).toEqual([429, 'addressRefusals']);
+  const signedRight = await invoke(ACCESS_KEY);
+  expect([signedRight.status, signedRight.headers['x-amzn-errortype']]).toEqual([429, 'TooManyRequestsException']);
+  expect((await post(single.url, MESSAGE, { authorization: 'Bearer wrong', ...at('203.0.113.8') })).status).toBe(401);
+});
