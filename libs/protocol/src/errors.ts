@@ -19,8 +19,6 @@ export const ERROR_STATUS = {
   UNKNOWN_FIELD: 400,
   /** More than one of several members of which exactly one must be given. */
   INVALID_SELECTOR: 400,
-  /** There are as many as there may be. */
-  LIMIT_REACHED: 409,
   INVALID_EVENT: 400,
   INVALID_CHANNEL: 400,
   INVALID_STORAGE_KEY: 400,
@@ -45,7 +43,7 @@ export const ERROR_STATUS = {
   UPGRADE_REQUIRED: 426,
   /** Passes by itself (limits §1). */
   RATE_LIMITED: 429,
-  /** Does not pass by itself; 429 for a handshake (limits §1). */
+  /** There are as many as there may be; 429 for a handshake (limits §1). */
   LIMIT_REACHED: 409,
   /** A node was asked, by a newer one, for what it does not know; never a silent accept. */
   NOT_IMPLEMENTED: 501,
