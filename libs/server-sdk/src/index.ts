@@ -1,4 +1,12 @@
-export type { ChannelClaims, Claims, LimitClaims, LimitRate, MessageClaims, NumericDate, StorageClaims } from './token-claims';
+export type {
+  ChannelClaims,
+  Claims,
+  LimitClaims,
+  LimitRate,
+  MessageClaims,
+  NumericDate,
+  StorageClaims,
+} from './token-claims';
 export { Config, type ConfigOptions, type TransportName } from './sdk-config';
 export { configure, issueToken, publishMessage } from './defaults';
 export { ArgumentError, ConfigurationError, PublishError, type PublishFailure } from './sdk-errors';
