@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { processIdentity } from '@hearth/embedded';
+import { hearth, type Outcome } from '../cli/hearth-command';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { dataDirPrefix } from '../support/servers';
@@ -87,7 +88,10 @@ export class HearthRun {
   private readonly ended: Promise<number | NodeJS.Signals>;
   private exit: number | NodeJS.Signals | undefined;
 
-  constructor(env: Readonly<Record<string, string>>, from: Place) {
+  constructor(
+    private readonly env: Readonly<Record<string, string>>,
+    from: Place,
+  ) {
     const [command, ...args] = from === 'terminal' ? ON_TERMINAL : [process.execPath, program];
     this.child = spawn(command, args, {
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
@@ -124,6 +128,11 @@ export class HearthRun {
       if (this.exit === undefined) throw new Error(`Hearth has not ended:\n${this.stdout}${this.stderr}`);
     }, ENDS_WITHIN_MS);
     return this.ended;
+  }
+
+  /** What `hearth doctor` finds, beside it. */
+  doctor(): Promise<Outcome> {
+    return hearth(['doctor'], { env: this.env });
   }
 
   /** The commands it printed, as a shell takes them: lines that end in a backslash go on in the next. */

@@ -27,6 +27,10 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await lookBackAsPrinted(hearth, client)).toEqual({
       messages: [{ ...frame, meta: { uid: null, umd: null } }],
     });
+    expect(await hearth.doctor()).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^ok +NATS +nats-server 2\./m),
+    });
     // What the token lets a newcomer try in wscat.
     client.send({ channel: 'my-channel', event: 'hello', data: 'it is me' });
     expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { VERSION } from '@hearth/runtime';
+import { completionCommand } from './completion-command';
+import { doctorCommand } from './doctor-command';
 import { report } from './failure';
 import { keysCommand } from './keys-command';
 import { managementCommands } from './management/commands';
@@ -12,8 +14,16 @@ function hearthCommand(): Command {
   const program = new Command('hearth')
     .description('Issue and check tokens, publish, subscribe, make keys, look into a Hearth installation and step in.')
     .version(VERSION)
-    .helpCommand(false);
-  const commands = [tokenCommand(), publishCommand(), subscribeCommand(), keysCommand(), ...managementCommands()];
+    .helpCommand('help [command]', 'show how a command is used');
+  const commands = [
+    tokenCommand(),
+    publishCommand(),
+    subscribeCommand(),
+    keysCommand(),
+    ...managementCommands(),
+    doctorCommand(),
+    completionCommand(),
+  ];
   for (const command of commands) program.addCommand(command);
   program.addHelpText('after', AFTER_HELP);
   for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)]) {

@@ -20,6 +20,7 @@ const stopSteps: readonly StopStep[] = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
+const RECORD_FILE = 'nats.json';
 const recordFormat = z.object({ password: z.string().min(1), port: z.number().int().optional() });
 
 /**
@@ -37,11 +38,9 @@ export async function startEmbeddedNats(options: StartOptions & { readonly progr
   const leftOver = leftOverNats(folder);
   const { pidFile, argument: configurationFile } = leftOver;
   await stopLeftOver(leftOver, log);
-  const recordFile = join(folder, 'nats.json');
-  const record = await readPrivateJson(recordFile, (content) => recordFormat.parse(content));
+  const record = await readRecord(folder);
   const password = record?.password ?? randomBytes(24).toString('hex');
   const version = await natsVersionOf(program);
-  const urlOf = (port: number) => `nats://${user}:${password}@127.0.0.1:${port}`;
   const { server, port } = await startServer({
     name: 'nats-server',
     command: async (port) => {
@@ -50,20 +49,34 @@ export async function startEmbeddedNats(options: StartOptions & { readonly progr
     },
     choosePort: async () => options.port ?? (await freePort(record?.port)),
     onProcess: (pid) => writeFile(pidFile, `${pid}\n`, { mode: 0o600 }),
-    check: (port) => checkJetStream(urlOf(port)),
+    check: (port) => checkJetStream(urlOf(password, port)),
     // Somebody took the port in the meantime.
     passing: /address already in use/,
-    onReady: (port) => writePrivateJson(recordFile, { password, port }),
+    onReady: (port) => writePrivateJson(join(folder, RECORD_FILE), { password, port }),
     signal,
   });
   return {
-    url: urlOf(port),
+    url: urlOf(password, port),
     ended: server.ended,
     stop: async () => {
       await server.stop();
       await rm(pidFile, { force: true });
     },
   };
+}
+
+/** Where the server of a data folder listens, or did last; undefined where none ever ran. */
+export async function lastNatsUrl(dataDir: string): Promise<string | undefined> {
+  const record = await readRecord(join(dataDir, 'nats'));
+  return record?.port === undefined ? undefined : urlOf(record.password, record.port);
+}
+
+function readRecord(folder: string): Promise<z.infer<typeof recordFormat> | undefined> {
+  return readPrivateJson(join(folder, RECORD_FILE), (content) => recordFormat.parse(content));
+}
+
+function urlOf(password: string, port: number): string {
+  return `nats://${user}:${password}@127.0.0.1:${port}`;
 }
 
 /** What to know of a server on this folder that outlived a killed Hearth. */

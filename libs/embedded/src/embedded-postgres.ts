@@ -37,6 +37,7 @@ const stopSteps: readonly StopStep[] = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
+const RECORD_FILE = 'postgres.json';
 const settingsFile = z.object({
   password: z.string().min(1),
   port: z.number().int().optional(),
@@ -59,8 +60,8 @@ export async function startEmbeddedPostgres(
 ): Promise<RunningServer> {
   const { dataDir, log = () => {}, signal } = options;
   const home = await openDataDir(dataDir);
-  const recordFile = join(home, 'postgres.json');
-  const record = await readPrivateJson(recordFile, (content) => settingsFile.parse(content));
+  const recordFile = join(home, RECORD_FILE);
+  const record = await readRecord(home);
   const cluster = await openCluster(home, record, log);
   try {
     const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home, options.cacheDir), log);
@@ -100,13 +101,23 @@ export async function startEmbeddedPostgres(
   }
 }
 
+/** Where the server of a data folder listens, or did last; undefined where none ever ran. */
+export async function lastPostgresUrl(dataDir: string): Promise<string | undefined> {
+  const record = await readRecord(dataDir);
+  return record?.port === undefined ? undefined : urlOf(record.password, record.port, database);
+}
+
+function readRecord(home: string): Promise<Settings | undefined> {
+  return readPrivateJson(join(home, RECORD_FILE), (content) => settingsFile.parse(content));
+}
+
 /** Decides where the cluster is and who runs it. */
 async function openCluster(home: string, record: Settings | undefined, log: (line: string) => void): Promise<Cluster> {
   const password = record?.password ?? randomBytes(24).toString('hex');
   const inside = join(home, 'postgres');
   const account = await accountForPostgres(record?.cluster ?? inside);
   if (record === undefined && existsSync(inside)) {
-    throw new Error(`${join(home, 'postgres.json')} is gone, and with it the password of the database in ${inside}.`);
+    throw new Error(`${join(home, RECORD_FILE)} is gone, and with it the password of the database in ${inside}.`);
   }
   if (record?.cluster === undefined) {
     if (account === undefined || (await canEnter(account, home))) return { folder: inside, account, password };

@@ -4,6 +4,7 @@ export { findNatsServer, natsVersionOf, type NatsServerSource } from './find-nat
 export { freePort, isFree } from './free-port';
 export { loadOrCreateKeys, newAccessKey, newApiKey } from './keys-file';
 export { officialRelease } from './nats-release';
-export { startEmbeddedPostgres } from './embedded-postgres';
+export { lastNatsUrl } from './embedded-nats';
+export { lastPostgresUrl, startEmbeddedPostgres } from './embedded-postgres';
 export { processIdentity } from './processes';
 export type { RunningServer } from './supervised-server';

@@ -34,6 +34,12 @@ export class Database {
       select pg_logical_emit_message(true, 'hearth', '')`.execute(this.db);
   }
 
+  /** Version of the server, as it tells it: `15.18`. */
+  async serverVersion(): Promise<string> {
+    const { rows } = await sql<{ server_version: string }>`show server_version`.execute(this.db);
+    return rows[0]?.server_version ?? 'unknown';
+  }
+
   /** Ends all connections, after those in use are done. */
   close(): Promise<void> {
     return (this.closing ??= this.pool.end());

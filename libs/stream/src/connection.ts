@@ -68,6 +68,11 @@ export class StreamConnection {
     void this.watchEnd();
   }
 
+  /** Of the server that it is connected to. */
+  get serverVersion(): string {
+    return this.nats.info?.version ?? 'unknown';
+  }
+
   /**
    * Connects, waiting for the first connection for as long as no server can be reached; warns meanwhile.
    *
