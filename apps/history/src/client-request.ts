@@ -18,6 +18,7 @@ import {
   scheduledMs,
   typedMember,
 } from '@hearth/protocol';
+import { installationNow } from '@hearth/timing';
 import type { ConnectionCredentials } from '@hearth/stream';
 import { createParamDecorator, ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
@@ -134,7 +135,7 @@ export function parsePublishMessage(body: Uint8Array): PublishMessageRequest {
   refuseReservedEvent(event, [REACTION_EVENT]);
   const data = dataText(text);
   const eagerIdGeneration = typedMember(object, 'eagerIdGeneration', 'boolean') ?? false;
-  const dueMs = scheduledMs(object, Date.now());
+  const dueMs = scheduledMs(object, installationNow);
   const reaction = event === REACTION_EVENT ? reactionRequest(data) : undefined;
   if (reaction !== undefined && dueMs !== undefined) {
     throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
@@ -164,7 +165,7 @@ export interface StorageSetRequest extends StorageKeyRequest {
 export function parseStorageSet(body: Uint8Array): StorageSetRequest {
   const text = textOf(body);
   const object = parseJsonObject(text, 'the body');
-  return { ...storageKey(object), data: dataText(text), dueMs: scheduledMs(object, Date.now()) };
+  return { ...storageKey(object), data: dataText(text), dueMs: scheduledMs(object, installationNow) };
 }
 
 function storageKey(object: JsonObject): StorageKeyRequest {

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { bodyText, MESSAGE_FIELDS, parsePublishRequest, ProtocolError, unknownFieldsWarning } from '@hearth/protocol';
@@ -118,7 +119,7 @@ export class LambdaRoutes implements OnModuleInit {
 
   /** Address and user agent of the caller are no part of what comes by this door (pubsub-events §3.5). */
   private async publish(body: Buffer, requestId: string): Promise<{ accepted: Accepted; warning?: string }> {
-    const request = parsePublishRequest(body, this.config.unknownFields);
+    const request = parsePublishRequest(body, installationNow, this.config.unknownFields);
     const accepted = await this.publisher.publish(request, { trigger: 'server.lambda', requestId });
     this.metrics.accepted.of('lambda').inc();
     const { unknownNames } = request;

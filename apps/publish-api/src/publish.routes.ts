@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import {
@@ -86,7 +87,7 @@ export class PublishRoutes implements OnModuleInit {
 
   private async publishOne(body: Buffer, source: PublishSource, caller: Caller): Promise<Outcome> {
     this.limits.takeMessages(caller, 1);
-    const request = parsePublishRequest(body, this.config.unknownFields);
+    const request = parsePublishRequest(body, installationNow, this.config.unknownFields);
     const accepted = await this.publisher.publish(request, source);
     this.metrics.accepted.of('publish').inc();
     return { accepted, unknown: this.unknownOf('publish', request.unknownNames) };
@@ -112,7 +113,7 @@ export class PublishRoutes implements OnModuleInit {
   private batchOf(body: Buffer, caller: Caller): PublishRequest[] {
     let requests: PublishRequest[];
     try {
-      requests = parsePublishBatch(body, this.config.unknownFields);
+      requests = parsePublishBatch(body, installationNow, this.config.unknownFields);
     } catch (error) {
       this.limits.takeMessages(caller, ((error as ProtocolError).index ?? 0) + 1);
       throw error;

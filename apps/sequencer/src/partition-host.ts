@@ -5,6 +5,7 @@ import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } fro
 import { Inject, Injectable } from '@nestjs/common';
 import { EndNotes } from './end-notes';
 import { GroupCommit } from './group-commit';
+import { StreamClock } from './stream-clock';
 
 /** What surrounds the lists in what tells of a join. */
 const JOIN_BYTES = 65_536;
@@ -24,6 +25,7 @@ export class PartitionHost {
     readonly database: Database,
     readonly groupCommit: GroupCommit,
     readonly endNotes: EndNotes,
+    readonly streamClock: StreamClock,
     readonly live: LiveSettings,
     readonly metrics: Metrics,
     @Inject(CONFIG) readonly config: HearthConfig,

@@ -378,17 +378,21 @@ export class PartitionWorker {
   }
 
   private sequencingFrom(position: IngestPosition, markMs: number, lanes?: Lanes): Sequencing {
-    const { logger, metrics, config } = this.host;
+    const { logger, metrics, config, streamClock } = this.host;
     const { partition } = this;
     return new Sequencing(
       partition,
       position.epoch,
       markMs,
       config.clockToleranceMs,
-      ({ sequence }, error) => logger.error({ partition, sequence, err: error }, 'not a publish request: skipped'),
-      (id) => {
-        metrics.eagerIdsRefused.inc();
-        logger.warn({ partition, id }, 'an eager id was not used: it was made by a clock that is too far ahead');
+      {
+        poison: ({ sequence }, error) =>
+          logger.error({ partition, sequence, err: error }, 'not a publish request: skipped'),
+        eagerIdRefused: (id) => {
+          metrics.eagerIdsRefused.inc();
+          logger.warn({ partition, id }, 'an eager id was not used: it was made by a clock that is too far ahead');
+        },
+        streamClock: (aheadMs) => streamClock.note(aheadMs),
       },
       lanes,
     );

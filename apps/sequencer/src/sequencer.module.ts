@@ -9,6 +9,7 @@ import { GroupCommit } from './group-commit';
 import { PartitionHost } from './partition-host';
 import { PartitionOwnership } from './partition-ownership';
 import { RowExpiry } from './row-expiry';
+import { StreamClock } from './stream-clock';
 import { StorageExpiry } from './storage-expiry';
 
 /** What others finish or take over by themselves is given so long when there is no time left. */
@@ -30,6 +31,7 @@ const CLOSE_MS = 500;
     PartitionOwnership,
     RowExpiry,
     StorageExpiry,
+    StreamClock,
   ],
 })
 export class SequencerModule implements OnApplicationBootstrap, OnApplicationShutdown {

@@ -35,12 +35,14 @@ function bundled(sequence: number, timeMs: number, events: number): StreamMessag
 }
 
 function idsOf(messages: readonly StreamMessage[], markMs = 0): string[] {
-  return new Sequencing(3, 1, markMs, TOLERANCE_MS, fail).sequence(messages).map(({ id }) => id);
+  return new Sequencing(3, 1, markMs, TOLERANCE_MS, STRICT).sequence(messages).map(({ id }) => id);
 }
 
-function fail(_message: StreamMessage, error: unknown): void {
-  throw error;
-}
+const STRICT = {
+  poison(_message: StreamMessage, error: unknown): void {
+    throw error;
+  },
+};
 
 const isRising = (ids: readonly string[]): boolean => ids.every((id, index) => index === 0 || id > ids[index - 1]!);
 
@@ -57,7 +59,7 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
   it('are not moved by an eager id of a clock that is too far ahead, which is not used', () => {
     const [year, ahead] = [365 * 86_400_000, NOW + TOLERANCE_MS];
     const refused: string[] = [];
-    const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, fail, (id) => refused.push(id));
+    const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, { ...STRICT, eagerIdRefused: (id) => refused.push(id) });
     const [right, wrong] = [encodeTime(ahead, 10), encodeTime(NOW + year, 10)].map(
       (time) => `${time}${'0'.repeat(16)}`,
     );
@@ -67,6 +69,25 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
     const [first, second, third] = sequencing.sequence(messages).map(({ id }) => id);
     expect([second, refused]).toEqual([right, [wrong]]);
     expect([idTimeMs(first ?? ''), idTimeMs(third ?? '')]).toEqual([NOW, ahead + 1]);
+  });
+
+  it('are not moved by a nats-server whose clock is wrong or is set', () => {
+    const sent = (sequence: number, timeMs: number, sentMs: number) => ({ ...stored({ sequence, timeMs }), sentMs });
+    const [YEAR, HOUR] = [365 * 86_400_000, 3_600_000];
+    const told: number[] = [];
+    const messages = [
+      sent(1, NOW + YEAR, NOW),
+      sent(2, NOW + YEAR + 1, NOW + 1),
+      // It is set right, then an hour back.
+      sent(3, NOW + 20, NOW + 10),
+      sent(4, NOW - HOUR, NOW + 30),
+      stored({ sequence: 5, timeMs: NOW + 40 }),
+    ];
+    const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, { ...STRICT, streamClock: (ms) => told.push(ms) });
+    const all = sequencing.sequence(messages);
+    expect(all.map(({ id }) => idTimeMs(id) - NOW)).toEqual([0, 1, 20, 30, 40]);
+    expect(all.map(({ acceptedMs }) => acceptedMs - NOW)).toEqual([0, 1, 20, 30, 40]);
+    expect(told).toEqual([YEAR, YEAR, 10, -HOUR - 30]);
   });
 
   it('rise within a millisecond', () => {
@@ -94,7 +115,7 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
     );
     const whole = idsOf(messages);
     for (let cut = 0; cut <= messages.length; cut++) {
-      const before = new Sequencing(3, 1, 0, TOLERANCE_MS, fail);
+      const before = new Sequencing(3, 1, 0, TOLERANCE_MS, STRICT);
       const first = before.sequence(messages.slice(0, cut)).map(({ id }) => id);
       expect([...first, ...idsOf(messages.slice(cut), before.markMs)]).toEqual(whole);
     }
@@ -132,7 +153,7 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
 
 it('leaves out what is no publish request, and says which', () => {
   const poison: number[] = [];
-  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, ({ sequence }) => poison.push(sequence));
+  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, { poison: ({ sequence }) => poison.push(sequence) });
   const broken = { ...stored({ sequence: 2, timeMs: NOW }), payload: Buffer.from('{"r":') };
   const all = [stored({ sequence: 1, timeMs: NOW }), broken, stored({ sequence: 3, timeMs: NOW })];
   const places = sequencing.sequence(all).map(({ position }) => position.sequence);
@@ -142,7 +163,7 @@ it('leaves out what is no publish request, and says which', () => {
 
 it('leaves out one of several that came together, and those whose sizes are wrong', () => {
   const poison: number[] = [];
-  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, ({ sequence }) => poison.push(sequence));
+  const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, { poison: ({ sequence }) => poison.push(sequence) });
   const good = Buffer.from(stored({ sequence: 1, timeMs: NOW }).payload);
   const withBroken = encodeBundle([good, Buffer.from('{"r":'), good]);
   const all = [

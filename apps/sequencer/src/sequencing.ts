@@ -26,6 +26,16 @@ export function isOperation(sequenced: Sequenced): sequenced is SequencedOperati
   return sequenced.operation !== undefined;
 }
 
+/** What is told to operators. */
+export interface SequencingReports {
+  /** Something that cannot be read was left out. */
+  poison(message: StreamMessage, error: unknown): void;
+  /** An id was not used, because the clock that made it is too far ahead. */
+  eagerIdRefused?(id: string): void;
+  /** A message of the stream has a time so far ahead of when it was sent; negative: behind. */
+  streamClock?(aheadMs: number): void;
+}
+
 /**
  * Gives messages their ids. What it answers is a function of where it began and of the stream's content alone: a
  * worker that takes over and reads the same events again hands out the same ids. That is what lets repeats change
@@ -40,11 +50,9 @@ export class Sequencing {
     readonly epoch: number,
     /** No id handed out from now on has a smaller time: the running maximum of the stream's timestamps, ms. */
     private mark: number,
-    /** An eager id may be so far ahead of the stream's clock. */
+    /** Clocks may differ by so much. */
     private readonly clockToleranceMs: number,
-    private readonly onPoison: (message: StreamMessage, error: unknown) => void,
-    /** Told of an id that was made by a clock further ahead, and is not used. */
-    private readonly onWrongClock: (id: string) => void = () => undefined,
+    private readonly reports: SequencingReports,
     /** How far each publisher has come. */
     readonly lanes = new Lanes(),
   ) {}
@@ -62,12 +70,13 @@ export class Sequencing {
     for (const message of messages) {
       if (!this.lanes.admit(message.messageId)) continue;
       // One event that cannot be read is not the fault of those it came with.
+      const acceptedMs = this.acceptedMs(message);
       this.eventsOf(message).forEach((event, index) => {
         try {
-          sequenced.push(this.sequenceOne(message, event, index));
+          sequenced.push(this.sequenceOne(message, event, index, acceptedMs));
         } catch (error) {
           if (error instanceof InvariantBroken) throw error;
-          this.onPoison(message, error);
+          this.reports.poison(message, error);
         }
       });
     }
@@ -91,18 +100,27 @@ export class Sequencing {
     try {
       return decodeBundle(message.payload);
     } catch (error) {
-      this.onPoison(message, error);
+      this.reports.poison(message, error);
       return [];
     }
   }
 
-  private sequenceOne(message: StreamMessage, payload: Buffer, index: number): Sequenced {
+  /**
+   * The stream's time of a message. A nats-server's clock may be wrong, and may be set: ids made by one that is a year ahead
+   * would keep all later ones there. So where it is too far from the installation's, as its publisher knew it, that one counts.
+   */
+  private acceptedMs({ timeMs, sentMs }: StreamMessage): number {
+    if (sentMs === undefined) return timeMs;
+    this.reports.streamClock?.(timeMs - sentMs);
+    return Math.abs(timeMs - sentMs) > this.clockToleranceMs ? sentMs : timeMs;
+  }
+
+  private sequenceOne(message: StreamMessage, payload: Buffer, index: number, acceptedMs: number): Sequenced {
     const { event, operation, data } = decodeIngest(payload);
-    // The stream's clock may step back; ids must not.
-    this.mark = Math.max(this.mark, message.timeMs);
+    // Clocks may step back; ids must not.
+    this.mark = Math.max(this.mark, acceptedMs);
     const sequence = eventSequence(message.sequence, index);
     const position = { epoch: this.epoch, sequence };
-    const acceptedMs = message.timeMs;
     const placeId = this.nextId(sequence);
     if (event === undefined) return { id: placeId, position, acceptedMs, operation, data };
     const eagerId = this.isTooFarAhead(event.eagerId, acceptedMs) ? undefined : event.eagerId;
@@ -124,7 +142,7 @@ export class Sequencing {
    */
   private isTooFarAhead(eagerId: string | undefined, acceptedMs: number): boolean {
     if (eagerId === undefined || idTimeMs(eagerId) <= acceptedMs + this.clockToleranceMs) return false;
-    this.onWrongClock(eagerId);
+    this.reports.eagerIdRefused?.(eagerId);
     return true;
   }
 }

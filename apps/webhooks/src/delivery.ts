@@ -13,7 +13,7 @@ import {
   type WaitingSummary,
   type WebhookEvent,
 } from '@hearth/store';
-import { within } from '@hearth/timing';
+import { installationNow, within } from '@hearth/timing';
 import { retryDelayMs, scheduleMs } from './rules/retry-schedule';
 import { type Verdict } from './rules/answer';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -307,7 +307,7 @@ export class Delivery {
   }
 
   private async giveUp(event: WebhookEvent, attempts: number, reason: string): Promise<void> {
-    const id = ulid();
+    const id = ulid(installationNow());
     await this.written((db) => giveUp(db, this.claim, id, event, attempts, reason));
     this.metrics.dead.inc();
     const { id: eventId, type, channel } = event;

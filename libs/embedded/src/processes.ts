@@ -48,8 +48,8 @@ export async function stopProcess(pid: number, isRunning: () => boolean, steps: 
   for (const { signal, waitMs } of steps) {
     if (!isRunning()) return true;
     sendSignal(pid, signal);
-    const deadline = Date.now() + waitMs;
-    while (isRunning() && Date.now() < deadline) await delay(pollMs);
+    const deadline = performance.now() + waitMs;
+    while (isRunning() && performance.now() < deadline) await delay(pollMs);
   }
   return !isRunning();
 }
@@ -65,9 +65,9 @@ export function stopProcessesNow(
   // Nobody waits for our children now: those that end stay zombies, which have no identity.
   const alive = () => processes.filter(({ pid }) => processIdentity(pid) !== undefined);
   for (const { pid, stopSteps } of alive()) sendSignal(pid, stopSteps[0]?.signal ?? 'SIGTERM');
-  const deadline = Date.now() + waitMs;
+  const deadline = performance.now() + waitMs;
   const clock = new Int32Array(new SharedArrayBuffer(4));
-  while (alive().length > 0 && Date.now() < deadline) Atomics.wait(clock, 0, 0, pollMs);
+  while (alive().length > 0 && performance.now() < deadline) Atomics.wait(clock, 0, 0, pollMs);
   for (const { pid } of alive()) sendSignal(pid, 'SIGKILL');
 }
 

@@ -58,7 +58,7 @@ export async function startServer(start: ServerStart): Promise<{ server: ServerP
 }
 
 async function untilReady(server: ServerProcess, port: number, { check, isFatal, signal }: ServerStart): Promise<void> {
-  const deadline = Date.now() + readyWithinMs;
+  const deadline = performance.now() + readyWithinMs;
   for (;;) {
     signal?.throwIfAborted();
     if (!server.isRunning()) throw new Error(`it ended with ${await server.ended}`);
@@ -66,7 +66,7 @@ async function untilReady(server: ServerProcess, port: number, { check, isFatal,
       return await check(port);
     } catch (error) {
       if (isFatal?.(error)) throw error;
-      if (Date.now() > deadline) throw new Error('it was not ready in time', { cause: error });
+      if (performance.now() > deadline) throw new Error('it was not ready in time', { cause: error });
     }
     await delay(pollMs);
   }

@@ -26,7 +26,7 @@ describe('parseClientFrame (websocket-protocol §3, §6)', () => {
       { kind: 'message', channel: '__proto__', event: '__proto__', data: 'null' },
     ],
   ])('understands %s', (text, expected) => {
-    expect(parseClientFrame(text)).toEqual(expected);
+    expect(parseClientFrame(text, Date.now)).toEqual(expected);
   });
 
   it.each<[string, string, string | undefined]>([
@@ -61,7 +61,7 @@ describe('parseClientFrame (websocket-protocol §3, §6)', () => {
   ])('refuses %.60s with %s', (text, code, channel) => {
     let caught: unknown;
     try {
-      parseClientFrame(text);
+      parseClientFrame(text, Date.now);
     } catch (error) {
       caught = error;
     }

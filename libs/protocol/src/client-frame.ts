@@ -62,16 +62,17 @@ export class ClientFrameError extends ProtocolError {
  * Parses one frame of a client.
  *
  * @param text the whole message, already known to be UTF-8
+ * @param now this instant for the whole installation, ms since 1970: what is scheduled must lie behind it
  * @throws ClientFrameError (websocket-protocol §6)
  */
-export function parseClientFrame(text: string): ClientFrame {
+export function parseClientFrame(text: string, now: () => number): ClientFrame {
   let channel: string | undefined;
   let ref: string | undefined;
   try {
     const object = parseJsonObject(text, 'the message');
     if (typeof object.channel === 'string') channel = object.channel;
     if (object.ref !== undefined && mayHaveRef(object.event)) ref = refOf(object);
-    return clientFrame(text, object, ref);
+    return clientFrame(text, object, ref, now);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new ClientFrameError(error.code, error.message, channel, ref);
@@ -93,7 +94,7 @@ function refOf(object: JsonObject): string | undefined {
   throw new ProtocolError('INVALID_TYPE', 'ref must be 1 to 64 letters, digits, hyphens or underscores');
 }
 
-function clientFrame(text: string, object: JsonObject, ref: string | undefined): ClientFrame {
+function clientFrame(text: string, object: JsonObject, ref: string | undefined, now: () => number): ClientFrame {
   const event = typedMember(object, 'event', 'string');
   if (event === undefined || event === '') throw new ProtocolError('MISSING_FIELD', 'event is required');
   typedMember(object, 'channel', 'string');
@@ -109,7 +110,7 @@ function clientFrame(text: string, object: JsonObject, ref: string | undefined):
     case 'hotsock.unsubscribe':
       return { kind: 'unsubscribe', channel: requiredChannel(object) };
     case STORAGE_SET_EVENT:
-      return storageSet(text, object, ref);
+      return storageSet(text, object, ref, now);
     case 'hotsock.channelStorageGet':
       return { kind: 'storageGet', channel: requiredChannel(object), key: requiredStorageKey(object) };
     case REACTION_EVENT:
@@ -117,22 +118,28 @@ function clientFrame(text: string, object: JsonObject, ref: string | undefined):
     case 'hotsock.umdUpdate':
       return umdUpdate(object);
     default:
-      return message(text, object, event, ref);
+      return message(text, object, event, ref, now);
   }
 }
 
-function message(text: string, object: JsonObject, event: string, ref: string | undefined): ClientFrame {
+function message(
+  text: string,
+  object: JsonObject,
+  event: string,
+  ref: string | undefined,
+  now: () => number,
+): ClientFrame {
   if (event.startsWith(RESERVED_PREFIX)) throw new ProtocolError('UNKNOWN_EVENT', `event: ${event} is not known`);
   const problem = eventNameProblem(event);
   if (problem !== undefined) throw new ProtocolError('INVALID_EVENT', problem);
   const channel = requiredChannel(object);
-  return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, Date.now()), ref };
+  return { kind: 'message', channel, event, data: dataText(text), dueMs: scheduledMs(object, now), ref };
 }
 
-function storageSet(text: string, object: JsonObject, ref: string | undefined): ClientFrame {
+function storageSet(text: string, object: JsonObject, ref: string | undefined, now: () => number): ClientFrame {
   const channel = requiredChannel(object);
   const key = requiredStorageKey(object);
-  return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, Date.now()), ref };
+  return { kind: 'storageSet', channel, key, data: dataText(text), dueMs: scheduledMs(object, now), ref };
 }
 
 function umdUpdate(object: JsonObject): ClientFrame {

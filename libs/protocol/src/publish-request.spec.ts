@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { ProtocolError } from './errors';
-import { parsePublishBatch, parsePublishRequest } from './publish-request';
+import * as doors from './publish-request';
+import type { UnknownFields } from './unknown-fields';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
+const parsePublishRequest = (body: Uint8Array, unknownFields?: UnknownFields) =>
+  doors.parsePublishRequest(body, Date.now, unknownFields);
+const parsePublishBatch = (body: Uint8Array, unknownFields?: UnknownFields) =>
+  doors.parsePublishBatch(body, Date.now, unknownFields);
 const parse = (document: unknown) => parsePublishRequest(bytes(JSON.stringify(document)));
 
 function codeOf(act: () => unknown): string {

@@ -179,7 +179,12 @@ function isIgnored(name: string, { event, scheduleExpression }: JsonObject): boo
   return name === 'scheduleExpressionTimezone' && scheduleExpression == null;
 }
 
-function publishRequest(text: string, object: JsonObject, unknownFields: UnknownFields): PublishRequest {
+function publishRequest(
+  text: string,
+  object: JsonObject,
+  now: () => number,
+  unknownFields: UnknownFields,
+): PublishRequest {
   const unknown = unknownNames(object, MESSAGE_FIELDS);
   // First of all: a misspelt member is often the one that is said to be missing.
   if (unknown?.[0] !== undefined && unknownFields === 'refuse') throw unknownFieldError(unknown[0], MESSAGE_FIELDS);
@@ -195,7 +200,7 @@ function publishRequest(text: string, object: JsonObject, unknownFields: Unknown
   const deduplication = deduplicationId(object);
   const store = storeSeconds(object, isStorage);
   const key = isStorage ? requiredStorageKey(object) : undefined;
-  const dueMs = scheduledMs(object, Date.now());
+  const dueMs = scheduledMs(object, now);
   if (reaction !== undefined && dueMs !== undefined) {
     throw new ProtocolError('INVALID_SCHEDULE', 'scheduleExpression: reactions cannot be scheduled');
   }
@@ -218,12 +223,17 @@ function publishRequest(text: string, object: JsonObject, unknownFields: Unknown
 /**
  * The message document of `POST /publish` and of a Lambda invocation (publish-api §3, order of checks §9).
  *
+ * @param now this instant for the whole installation, ms since 1970: what is scheduled must lie behind it
  * @param unknownFields whether unknown members are told (`unknownNames`) or are an error
  * @throws ProtocolError naming the first offending field
  */
-export function parsePublishRequest(body: Uint8Array, unknownFields: UnknownFields = 'warn'): PublishRequest {
+export function parsePublishRequest(
+  body: Uint8Array,
+  now: () => number,
+  unknownFields: UnknownFields = 'warn',
+): PublishRequest {
   const text = bodyText(body);
-  return publishRequest(text, parseJsonObject(text, 'the body'), unknownFields);
+  return publishRequest(text, parseJsonObject(text, 'the body'), now, unknownFields);
 }
 
 /**
@@ -231,7 +241,11 @@ export function parsePublishRequest(body: Uint8Array, unknownFields: UnknownFiel
  *
  * @throws ProtocolError with `index` set to the position of the offending document
  */
-export function parsePublishBatch(body: Uint8Array, unknownFields: UnknownFields = 'warn'): PublishRequest[] {
+export function parsePublishBatch(
+  body: Uint8Array,
+  now: () => number,
+  unknownFields: UnknownFields = 'warn',
+): PublishRequest[] {
   const text = bodyText(body);
   const value = parseJson(text, 'the body');
   if (!Array.isArray(value)) {
@@ -242,7 +256,7 @@ export function parsePublishBatch(body: Uint8Array, unknownFields: UnknownFields
   }
   return elementTexts(text).map((element, index) => {
     try {
-      return publishRequest(element, asObject(value[index], 'a document'), unknownFields);
+      return publishRequest(element, asObject(value[index], 'a document'), now, unknownFields);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new ProtocolError(error.code, error.message, { index });

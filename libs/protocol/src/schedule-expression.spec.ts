@@ -73,12 +73,12 @@ describe('a schedule expression (publish-api §7)', () => {
   });
 
   it('counts in UTC without a time zone, and nothing without an expression', () => {
-    expect(scheduledMs({ scheduleExpression: 'at(2026-01-02T00:00:00)' }, NOW)).toBe(Date.UTC(2026, 0, 2));
-    expect(scheduledMs({ scheduleExpressionTimezone: 'Mars/Phobos' }, NOW)).toBeUndefined();
-    expect(scheduledMs({ scheduleExpression: null, scheduleExpressionTimezone: null }, NOW)).toBeUndefined();
-    expect(() => scheduledMs({ scheduleExpression: 1 }, NOW)).toThrow('scheduleExpression');
-    expect(scheduledMs({ scheduleExpressionTimezone: 1 }, NOW)).toBeUndefined();
+    expect(scheduledMs({ scheduleExpression: 'at(2026-01-02T00:00:00)' }, () => NOW)).toBe(Date.UTC(2026, 0, 2));
+    expect(scheduledMs({ scheduleExpressionTimezone: 'Mars/Phobos' }, () => NOW)).toBeUndefined();
+    expect(scheduledMs({ scheduleExpression: null, scheduleExpressionTimezone: null }, () => NOW)).toBeUndefined();
+    expect(() => scheduledMs({ scheduleExpression: 1 }, () => NOW)).toThrow('scheduleExpression');
+    expect(scheduledMs({ scheduleExpressionTimezone: 1 }, () => NOW)).toBeUndefined();
     const both = { scheduleExpression: 'at(2026-01-02T00:00:00)', scheduleExpressionTimezone: 1 };
-    expect(() => scheduledMs(both, NOW)).toThrow('scheduleExpressionTimezone');
+    expect(() => scheduledMs(both, () => NOW)).toThrow('scheduleExpressionTimezone');
   });
 });

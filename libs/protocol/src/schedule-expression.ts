@@ -60,11 +60,12 @@ function inZone(local: Temporal.PlainDateTime, timezone: string): Temporal.Zoned
  * The instant that the members `scheduleExpression` and `scheduleExpressionTimezone` of a request name, ms since 1970;
  * `undefined` for a request that is not scheduled.
  *
+ * @param now this instant for the whole installation, ms since 1970; asked for scheduled requests only
  * @throws ProtocolError `INVALID_TYPE`, `INVALID_SCHEDULE`
  */
-export function scheduledMs(object: Readonly<Record<string, unknown>>, nowMs: number): number | undefined {
+export function scheduledMs(object: Readonly<Record<string, unknown>>, now: () => number): number | undefined {
   const expression = typedMember(object, 'scheduleExpression', 'string');
   if (expression === undefined) return undefined;
   const timezone = typedMember(object, 'scheduleExpressionTimezone', 'string');
-  return scheduleInstantMs(expression, timezone ?? 'UTC', nowMs);
+  return scheduleInstantMs(expression, timezone ?? 'UTC', now());
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Database, readClock } from '@hearth/store';
-import { ClockOffset, every, setInstallationClock, type Repeated } from '@hearth/timing';
+import { ClockOffset, every, installationNow, setInstallationClock, type Repeated } from '@hearth/timing';
 import { Metrics } from './admin/metrics';
 import type { HearthConfig } from './config/config';
 import type { Logger } from './log/logger';
@@ -18,19 +18,22 @@ const WARN_MS = 60_000;
 export class ClockWatch implements OnModuleInit, OnApplicationShutdown {
   private readonly offset = new ClockOffset();
   private warnedAt = -Infinity;
+  /** When the database's clock was read last (`performance.now()`); not since it is away. */
+  private measuredAt = -Infinity;
   private readonly measurements: Repeated;
 
   constructor(
     private readonly database: Database,
-    private readonly metrics: Metrics,
+    metrics: Metrics,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'clockToleranceMs'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
+    metrics.clockAheadSeconds.reading = () => (this.isKnown ? this.aheadMs / 1_000 : undefined);
     this.measurements = every(
       MEASURE_MS,
       () => this.measure(),
-      // Readiness says that Postgres is away; the clock has not changed by that.
-      () => undefined,
+      // Readiness says that Postgres is away.
+      () => (this.measuredAt = -Infinity),
     );
   }
 
@@ -42,6 +45,15 @@ export class ClockWatch implements OnModuleInit, OnApplicationShutdown {
     await this.measurements.stop();
   }
 
+  /** A clock that was set since then is not known to be right. */
+  private get isKnown(): boolean {
+    return performance.now() - this.measuredAt < 2 * MEASURE_MS;
+  }
+
+  private get aheadMs(): number {
+    return Math.round(Date.now() - installationNow());
+  }
+
   private async measure(): Promise<void> {
     const askedAt = performance.now();
     const databaseMs = await readClock(this.database.db);
@@ -49,8 +61,8 @@ export class ClockWatch implements OnModuleInit, OnApplicationShutdown {
     const { ms } = this.offset;
     if (ms === undefined) return;
     setInstallationClock(ms);
-    const aheadMs = Math.round(Date.now() - (performance.now() + ms));
-    this.metrics.clockAheadSeconds.set(aheadMs / 1_000);
+    this.measuredAt = performance.now();
+    const { aheadMs } = this;
     if (Math.abs(aheadMs) <= this.config.clockToleranceMs || performance.now() - this.warnedAt < WARN_MS) return;
     this.warnedAt = performance.now();
     const which = aheadMs > 0 ? 'ahead of' : 'behind';

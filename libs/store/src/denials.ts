@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { installationNow } from '@hearth/timing';
 import { type Denial, type DenialTarget, type Farewell, REVOKED } from '@hearth/wire';
 import { ulid } from 'ulid';
 import { prepared } from './prepared';
@@ -96,7 +97,7 @@ const changed = prepared<DenialRow>(
 export async function putDenials(db: Db, denials: readonly NewDenial[]): Promise<StoredDenial[]> {
   return putNamed(
     db,
-    denials.map((denial) => ({ ...denial, id: ulid() })),
+    denials.map((denial) => ({ ...denial, id: ulid(installationNow()) })),
   );
 }
 
@@ -105,7 +106,7 @@ export async function putDenial(
   db: Db,
   denial: NewDenial,
 ): Promise<{ readonly stored: StoredDenial; readonly isNew: boolean }> {
-  const id = ulid();
+  const id = ulid(installationNow());
   const [stored] = await putNamed(db, [{ ...denial, id }]);
   if (stored === undefined) throw new Error('a denial was not kept');
   return { stored, isNew: stored.id === id };

@@ -1,4 +1,5 @@
 import { idTimeMs } from '@hearth/protocol';
+import { installationNow } from '@hearth/timing';
 import { prepared } from './prepared';
 import type { Db } from './db';
 
@@ -32,7 +33,7 @@ export async function findMessage(
   settle: () => Promise<void>,
 ): Promise<FoundMessage | undefined> {
   const [found] = await find(db, [channel, id]);
-  if (found !== undefined || Math.abs(idTimeMs(id) - Date.now()) > ON_ITS_WAY_MS) return found;
+  if (found !== undefined || Math.abs(idTimeMs(id) - installationNow()) > ON_ITS_WAY_MS) return found;
   await settle();
   return (await find(db, [channel, id]))[0];
 }

@@ -1,5 +1,5 @@
-import { every, Repeated } from '@hearth/timing';
-import { encodeLanePlace, type LanePlace } from '@hearth/wire';
+import { every, knownInstallationNow, Repeated } from '@hearth/timing';
+import { encodeLanePlace, type LanePlace, SENT_AT_HEADER } from '@hearth/wire';
 import { createInbox, headers, Msg, MsgHdrs } from 'nats';
 import { randomBytes } from 'node:crypto';
 import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
@@ -13,6 +13,8 @@ export interface PublishOptions {
    * calls (`lane-place.ts`). So those that are accepted are in that order.
    */
   readonly lane?: number;
+  /** It says when it was sent (`SENT_AT_HEADER`). */
+  readonly isTimed?: boolean;
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Give up after so many ms; without it the publish is repeated until it is confirmed. */
@@ -161,6 +163,8 @@ export class AckedPublisher {
   private send(pending: Pending): void {
     const { messages, headers, token } = pending;
     pending.sentAt = performance.now();
+    const nowMs = knownInstallationNow();
+    if (pending.options.isTimed === true && nowMs !== undefined) headers?.set(SENT_AT_HEADER, String(nowMs));
     // What cannot be sent now is sent, in order, after the reconnect.
     if (!this.connection.isConnected) return;
     const isEachConfirmed = this.connection.isClustered;
@@ -245,7 +249,7 @@ export class AckedPublisher {
 
 function messageHeaders(options: PublishOptions, place: LanePlace | undefined): MsgHdrs | undefined {
   const id = place === undefined ? options.messageId : encodeLanePlace(place);
-  if (id === undefined && options.headers === undefined) return undefined;
+  if (id === undefined && options.headers === undefined && options.isTimed !== true) return undefined;
   const all = headers();
   if (id !== undefined) all.append('Nats-Msg-Id', id);
   for (const [name, value] of Object.entries(options.headers ?? {})) all.append(name, value);

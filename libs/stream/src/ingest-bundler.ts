@@ -27,7 +27,7 @@ class Bundle {
 
   send(publisher: AckedPublisher): void {
     const { partition: lane, timeoutMs } = this;
-    this.settle(publisher.publish(ingestSubject(lane), encodeBundle(this.events), { lane, timeoutMs }));
+    this.settle(publisher.publish(ingestSubject(lane), encodeBundle(this.events), { lane, timeoutMs, isTimed: true }));
   }
 }
 
@@ -65,7 +65,7 @@ export class IngestBundler {
   publishAlone(partition: number, event: Buffer, options: PublishOptions): Promise<void> {
     this.open.get(partition)?.send(this.publisher);
     this.open.delete(partition);
-    return this.publisher.publish(ingestSubject(partition), event, options);
+    return this.publisher.publish(ingestSubject(partition), event, { ...options, isTimed: true });
   }
 
   /** Sends what has been gathered so far. */

@@ -1,4 +1,5 @@
 import { every, Repeated } from '@hearth/timing';
+import { SENT_AT_HEADER, sentAtMs } from '@hearth/wire';
 import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, nanos, Subscription } from 'nats';
 import { StreamConnection } from './connection';
 
@@ -11,6 +12,8 @@ export interface StreamMessage {
   readonly subject: string;
   /** By which its publisher named it, if it did. */
   readonly messageId?: string;
+  /** When its publisher sent it (`SENT_AT_HEADER`), if it said so. */
+  readonly sentMs?: number;
   readonly payload: Uint8Array;
   /** Messages that the stream holds after this one for this consumer. */
   readonly pending: number;
@@ -193,6 +196,7 @@ export class PullConsumer {
       timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
       subject: message.subject,
       messageId: message.headers?.get('Nats-Msg-Id'),
+      sentMs: sentAtMs(message.headers?.get(SENT_AT_HEADER)),
       payload: message.data,
       pending: place.pending,
     });

@@ -1,3 +1,4 @@
+import { installationNow } from '@hearth/timing';
 import { DELIVER_STREAM, DELIVER_SUBJECTS, ingestStream, ingestSubject } from '@hearth/wire';
 import type { ConnectionLog, StreamConnection } from './connection';
 import { createdOf, describeCreation } from './stream-creation';
@@ -57,7 +58,7 @@ async function ensure(manager: JetStreamManager, configs: readonly NamedConfig[]
  * without an answer, so that it is looked for as well.
  */
 async function make(manager: JetStreamManager, config: NamedConfig): Promise<void> {
-  const description = describeCreation(new Date().toISOString());
+  const description = describeCreation(new Date(installationNow()).toISOString());
   const made = manager.streams.add({ ...config, description }).then(
     () => true,
     (error: unknown) => {

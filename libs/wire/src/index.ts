@@ -11,5 +11,6 @@ export * from './pages';
 export * from './lane-place';
 export * from './schedule-id';
 export * from './schedule-operation';
+export * from './sent-at';
 export * from './subjects';
 export * from './tail-beacon';

@@ -70,7 +70,7 @@ export class ConnectionEvents {
 
   private connected(connection: DescribedConnection): Promise<void> {
     connection.isAnnounced = true;
-    connection.introduction ??= [{ id: ulid(), dataJson: connectionData(detailsOf(connection)) }];
+    connection.introduction ??= [{ id: ulid(installationNow()), dataJson: connectionData(detailsOf(connection)) }];
     const { introduction: introduces } = connection;
     const operation: ConnectionOperation = { ...this.placeOf(connection), kind: 'connection', event: 'connected' };
     return this.ingest.send({ ...operation, introduces }).then(() => this.forgetWhenTold(connection));

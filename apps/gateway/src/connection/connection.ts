@@ -446,7 +446,7 @@ function namesOf(request: ClientFrame | Error): { readonly channel?: string; rea
 function readFrame(text: string | undefined): ClientFrame | Error {
   if (text === undefined) return new ProtocolError('MALFORMED_MESSAGE', 'the message must be JSON in UTF-8');
   try {
-    return parseClientFrame(text);
+    return parseClientFrame(text, installationNow);
   } catch (error) {
     return error instanceof Error ? error : new Error('unreadable', { cause: error });
   }

@@ -1,6 +1,6 @@
 import { utcInstant } from '@hearth/protocol';
-import { Database, putDenials } from '@hearth/store';
 import { installationNow } from '@hearth/timing';
+import { Database, putDenials } from '@hearth/store';
 import type { Denial, Farewell } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import type { ClosingRequest } from './closing-request';

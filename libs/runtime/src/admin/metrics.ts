@@ -13,6 +13,8 @@ export class Count {
 /** A number that goes up and down; `/metrics` is without it until it is known. */
 export class Level {
   value: number | undefined;
+  /** Looks it up, in place of `value`. */
+  reading: Reading | undefined;
 
   add(by: number): void {
     this.value = (this.value ?? 0) + by;
@@ -98,6 +100,10 @@ export class Metrics {
     'hearth_clock_ahead_seconds',
     'How far this clock is ahead of the database’s',
   );
+  readonly natsClockAheadSeconds = this.gauge(
+    'hearth_nats_clock_ahead_seconds',
+    'How far the clock of NATS is ahead of the database’s',
+  );
   readonly eagerIdsRefused = this.counter('hearth_eager_ids_refused_total', 'Eager ids of clocks that are ahead');
   readonly eventsDropped = this.counter('hearth_events_dropped_total', 'Backend events dropped: the stream took none');
   readonly eventsWaiting = this.gauge('hearth_events_waiting', 'Backend events that wait for the events stream');
@@ -176,7 +182,11 @@ export class Metrics {
   private gauge(name: string, help: string): Level {
     const level = new Level();
     const registers = [this.registry];
-    new Gauge({ name, help, registers, collect: refill(() => (level.value === undefined ? [] : [[{}, level.value]])) });
+    const read = async (): Promise<Sample[]> => {
+      const value = level.reading === undefined ? level.value : await valueOf(level.reading);
+      return value === undefined ? [] : [[{}, value]];
+    };
+    new Gauge({ name, help, registers, collect: refill(read) });
     return level;
   }
 

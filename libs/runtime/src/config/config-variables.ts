@@ -268,7 +268,7 @@ export const VARIABLES = {
     }),
     clockToleranceMs: variable('HEARTH_CLOCK_TOLERANCE_MS', integer(0, 3_600_000), '5000', {
       meaning:
-        'How far clocks may differ: one further off is warned of, and eager ids further ahead of the stream are not used; the same on every service.',
+        'How far clocks may differ: one further off is warned of, times of NATS further off are not used, nor are eager ids further ahead; the same on every service.',
     }),
     deliverMaxBytes: variable('HEARTH_DELIVER_MAX_BYTES', integer(1_048_576, TEBIBYTE), '268435456', {
       meaning: 'Size of the deliver stream (on disk), from which gateways fill gaps.',
