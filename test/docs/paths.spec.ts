@@ -9,7 +9,9 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
   .filter((path) => path !== '' && existsSync(join(root, path)));
 const names = new Set(files.map((path) => basename(path)));
 /** The specification is about a protocol and names no file of ours. */
-const documents = files.filter((path) => path.endsWith('.md') && !path.startsWith('docs/spec/'));
+const documents = files.filter(
+  (path) => (path.endsWith('.md') || path === 'llms.txt') && !path.startsWith('docs/spec/'),
+);
 
 /** Whether a file is named by its path from the root, or by its name alone. */
 const isThere = (path: string) => (path.includes('/') ? existsSync(join(root, path)) : names.has(path));
