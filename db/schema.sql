@@ -200,6 +200,7 @@ create table schema_migration (
 create table sequencer_lease (
   node_id text not null,
   expires_at timestamp with time zone not null,
+  session text,
   constraint sequencer_lease_pkey PRIMARY KEY (node_id)
 );
 

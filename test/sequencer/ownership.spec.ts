@@ -33,14 +33,55 @@ it('a sequencer that was killed and started again under its old name works on it
   await eventually(async () => expect(await logged()).toBe(after));
 });
 
+/** How many partitions each owner has. */
+async function shares(): Promise<number[]> {
+  const owners = 'select owner, count(*)::int from partition_state where owner is not null group by owner';
+  return (await testbed.sql.query<{ count: number }>(owners)).rows.map(({ count }) => count);
+}
+
 it('two sequencers of one name share the partitions, and one goes on when the other ends', async () => {
   const first = await testbed.addSequencer({ HEARTH_NODE_ID });
   await testbed.addSequencer({ HEARTH_NODE_ID });
-  const owners = 'select owner, count(*)::int from partition_state where owner is not null group by owner';
-  const shares = async () => (await testbed.sql.query<{ count: number }>(owners)).rows.map(({ count }) => count);
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
   await first.stop();
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS]));
   const sent = await published();
   await eventually(async () => expect(await logged()).toBe(sent));
+});
+
+/** The leases that nobody has ended, whether their time has come or not. */
+async function leases(): Promise<{ node_id: string; session: string | null }[]> {
+  return (await testbed.sql.query('select node_id, session from sequencer_lease')).rows;
+}
+
+/** The sessions that hold the locks of so many sequencers. */
+function sessions(count: number): Promise<string[]> {
+  return eventually(async () => {
+    const told = (await leases()).flatMap(({ session }) => session ?? []);
+    expect(told).toHaveLength(count);
+    return told;
+  });
+}
+
+it('a killed sequencer is succeeded without waiting for the end of its lease', async () => {
+  const killed = await testbed.addSequencer({ HEARTH_NODE_ID: 'killed' });
+  await testbed.addSequencer({ HEARTH_NODE_ID: 'other' });
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
+  await sessions(2);
+  await killed.kill('SIGKILL');
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS]));
+  // One that has merely run out stays in the table for an hour.
+  expect((await leases()).map(({ node_id }) => node_id.split('.')[0])).toEqual(['other']);
+});
+
+it('a sequencer whose connection breaks holds a lock in another session, and says so', async () => {
+  await testbed.addSequencer();
+  await testbed.addSequencer();
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
+  const before = await sessions(2);
+  const cut = `select pg_terminate_backend(pid) from pg_stat_activity
+                where application_name = 'hearth-lock' and datname = current_database()`;
+  expect((await testbed.sql.query(cut)).rowCount).toBe(2);
+  await eventually(async () => expect(new Set([...before, ...(await sessions(2))]).size).toBe(4));
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
 });

@@ -2,21 +2,25 @@ import {
   appendAndAdvance,
   appendMessages,
   claimPartition,
+  endLeaseOfSession,
   ensurePartitions,
   fenceAndAdvance,
   FencedError,
   listMessages,
   listPartitions,
+  livingSequencers,
   openDatabase,
   releasePartition,
   releaseSequencer,
   renewSequencerLease,
+  SessionLock,
   type Database,
   type FencedPosition,
 } from '@hearth/store';
 import { sql } from 'kysely';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
 import { logRow } from './log-row';
 
 const TTL_MS = 60_000;
@@ -182,5 +186,32 @@ describe('partitions', () => {
   it('are shared among the nodes whose lease lives', async () => {
     await expire('n1');
     expect(await renewSequencerLease(database.db, 'n3', TTL_MS)).toEqual(['n2', 'n3']);
+  });
+
+  it('can be taken at once from a node whose session has ended, and from no other', async () => {
+    let lost = 0;
+    const lock = new SessionLock(server.url, 'lock', () => lost++);
+    const session = await lock.confirm();
+    await renewSequencerLease(database.db, 'n1', TTL_MS, session);
+    await claim('n1');
+    const n1 = async () => (await livingSequencers(database.db)).find(({ processId }) => processId === 'n1');
+    expect(await n1()).toEqual({ processId: 'n1', session, isLockFree: false });
+    expect(await endLeaseOfSession(database.db, 'n1', session!)).toBe(false);
+
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lock'`.execute(
+      database.db,
+    );
+    await eventually(() => expect(lost).toBe(1));
+    expect(lock.isHeldSince(0)).toBe(false);
+    await eventually(async () => expect((await n1())?.isLockFree).toBe(true));
+    const next = await lock.confirm();
+    await renewSequencerLease(database.db, 'n1', TTL_MS, next);
+    expect(await endLeaseOfSession(database.db, 'n1', session!)).toBe(false);
+    expect(await claim('n2')).toBeUndefined();
+
+    await lock.release();
+    await eventually(async () => expect(await endLeaseOfSession(database.db, 'n1', next!)).toBe(true));
+    expect(await claim('n2')).toMatchObject({ owner: 'n2', epoch: 2 });
+    expect(lost).toBe(1);
   });
 });

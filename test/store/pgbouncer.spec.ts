@@ -1,4 +1,12 @@
-import { appendMessages, DatabaseRefusal, listMessages, migrate, openDatabase, type Database } from '@hearth/store';
+import {
+  appendMessages,
+  DatabaseRefusal,
+  listMessages,
+  migrate,
+  openDatabase,
+  SessionLock,
+  type Database,
+} from '@hearth/store';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -51,6 +59,13 @@ if (!isInstalled && process.env.CI !== undefined) throw new Error('pgbouncer is 
     await Promise.all(channels.map((channel) => appendMessages(database.db, [logRow({ channel, store: -1 })])));
     const pages = await Promise.all(channels.map((channel) => listMessages(database.db, { channel, sinceMs: 0 })));
     expect(pages.map((page) => page.length)).toEqual(channels.map(() => 1));
+  });
+
+  it('keeps no lock for a session, and that is known', async () => {
+    const lock = new SessionLock(url, 'test', () => undefined);
+    expect(await lock.confirm()).toBeUndefined();
+    expect(lock.isImpossible).toBe(true);
+    await lock.release();
   });
 
   it('is refused, with what to say, where its sessions are not what they have to be', async () => {

@@ -1,14 +1,15 @@
 import { warnSeldom } from '@hearth/runtime';
-import { claimPartition, listPartitions, releaseSequencer, renewSequencerLease, reportCaughtUp } from '@hearth/store';
+import { claimPartition, listPartitions, releaseSequencer, reportCaughtUp } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
+import { Membership } from './membership';
 import { PartitionHost } from './partition-host';
 import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
 
-/** A sequencer that has not renewed its lease for this long is taken for dead and its partitions are claimed. */
-const LEASE_MS = 4_000;
 const RENEW_EVERY_MS = 1_000;
+/** How often is looked whether somebody has come or gone, and for partitions that are this process's and still another's. */
+const LOOK_EVERY_MS = 250;
 const TIDY_EVERY_MS = 5_000;
 
 /**
@@ -21,15 +22,25 @@ const TIDY_EVERY_MS = 5_000;
 @Injectable()
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
-  private ticks: Repeated | undefined;
+  private readonly membership: Membership;
+  private looks: Repeated | undefined;
   private tidying: Repeated | undefined;
+  private ticking: Promise<void> | undefined;
+  private tickedMs = -Infinity;
+  /** Partitions that are to be this process's. */
+  private share: readonly number[] = [];
 
-  constructor(private readonly host: PartitionHost) {}
+  constructor(private readonly host: PartitionHost) {
+    this.membership = new Membership(host, () => {
+      // Nobody shall take this process for dead.
+      if (this.looks !== undefined) void this.tick();
+    });
+  }
 
   /** Begins to claim partitions; returns after the first attempt. */
   async start(): Promise<void> {
     await this.tick();
-    this.ticks = every(RENEW_EVERY_MS, () => this.tick());
+    this.looks = every(LOOK_EVERY_MS, () => this.look());
     // Beside the leases, which must not wait for NATS.
     this.tidying = every(
       TIDY_EVERY_MS,
@@ -45,16 +56,31 @@ export class PartitionOwnership {
 
   /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
-    await Promise.all([this.ticks?.stop(), this.tidying?.stop()]);
+    const { looks } = this;
+    this.looks = undefined;
+    await Promise.all([looks?.stop(), this.tidying?.stop(), this.ticking]);
     const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
     for (const result of results) {
       if (result.status === 'rejected')
         this.host.logger.warn({ err: result.reason as unknown }, 'partition not given back');
     }
     await releaseSequencer(this.host.database.db, this.host.config.processId).catch(() => undefined);
+    await this.membership.leave();
   }
 
-  private async tick(): Promise<void> {
+  private async look(): Promise<void> {
+    const isDue = performance.now() - this.tickedMs >= RENEW_EVERY_MS;
+    const isMissingSome = this.share.some((partition) => !this.workers.has(partition));
+    if (isDue || isMissingSome || (await this.membership.hasChanged())) await this.tick();
+  }
+
+  private tick(): Promise<void> {
+    this.ticking ??= this.tickNow().finally(() => (this.ticking = undefined));
+    return this.ticking;
+  }
+
+  private async tickNow(): Promise<void> {
+    this.tickedMs = performance.now();
     try {
       await this.balance();
       await Promise.all([...this.workers.values()].map((worker) => worker.save()));
@@ -66,14 +92,15 @@ export class PartitionOwnership {
   private async balance(): Promise<void> {
     const { database, config, logger } = this.host;
     const { partitions, processId } = config;
-    const living = await renewSequencerLease(database.db, processId, LEASE_MS);
+    const living = await this.membership.renew();
     await this.dropLost();
     const owners = sharePartitions(partitions, living);
+    this.share = [...owners.keys()].filter((partition) => owners[partition] === processId);
     for (const partition of this.workers.keys()) {
       if (owners[partition] !== processId) await this.release(partition);
     }
-    for (const partition of owners.keys()) {
-      if (owners[partition] !== processId || this.workers.has(partition)) continue;
+    for (const partition of this.share) {
+      if (this.workers.has(partition)) continue;
       const claim = await claimPartition(database.db, partition, processId);
       if (claim === undefined) continue;
       logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');

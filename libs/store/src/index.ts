@@ -24,6 +24,7 @@ export * from './refusal';
 export * from './revocations';
 export * from './schedules';
 export * from './sequencer-lease';
+export { SessionLock } from './session-lock';
 export * from './single-connection';
 export * from './single-use';
 export * from './storage-entries';

@@ -18,7 +18,7 @@ export interface Tables {
   presence_connection: { channel: string; connection_id: string; partition: number; gateway_id: number; uid: string; umd: string; member_order: number; counted: boolean };
   schedule: { schedule_id: string; partition: number; due_ms: number; payload: string };
   schema_migration: { version: number; name: string; applied_at: Generated<Date> };
-  sequencer_lease: { node_id: string; expires_at: Date };
+  sequencer_lease: { node_id: string; expires_at: Date; session: string | null };
   single_use_token: { jti_digest: string; expires_at: Date };
   subscription_count: { channel: string; gateway_id: number; partition: number; count: number };
   subscription_report: { partition: number; gateway_id: number; run: string; number: number };

@@ -6,6 +6,8 @@ import { hostileInput } from './hostile-input';
 import { natsOutage } from './nats-outage';
 import { pausedReaders } from './paused-readers';
 import { postgresOutage } from './postgres-outage';
+import { powerCut } from './power-cut';
+import { schedulesUnderKills } from './schedules-under-kills';
 import { subscribeRace } from './subscribe-race';
 
 /** In the order of the promises. */
@@ -16,6 +18,8 @@ export const FIGURES: readonly Figure[] = [
   pausedReaders,
   ghosts,
   dedupWindow,
+  schedulesUnderKills,
   claimsCorpus,
   hostileInput,
+  powerCut,
 ];

@@ -1,0 +1,72 @@
+import { endLeaseOfSession, livingSequencers, renewSequencerLease, SessionLock } from '@hearth/store';
+import { required, warnSeldom } from '@hearth/runtime';
+import type { PartitionHost } from './partition-host';
+
+/** A sequencer that has not renewed its lease for this long is taken for dead, whatever else is known. */
+const LEASE_MS = 4_000;
+/** Whoever has lost his own session does not judge others for so long: theirs may have been lost with it. */
+const OTHERS_ARE_BACK_MS = 2_000;
+
+/**
+ * Which sequencers live. Each has a lease, and a lock that Postgres frees when the process ends (`SessionLock`), so that the
+ * partitions of a killed one need not wait for the end of its lease. A lock that is free in two looks is taken for a
+ * death: a process whose connection broke has another one by then. Should that be wrong, the partitions change hands for
+ * nothing; who writes is decided by the epoch of the claim, as ever.
+ */
+export class Membership {
+  private readonly lock: SessionLock;
+  private living: readonly string[] = [];
+  /** Sessions of others whose lock was free at the last look. */
+  private suspects: ReadonlySet<string> = new Set();
+  private hasTold = false;
+
+  /** @param onLost called when this process's lock is free, and is to be had again by `renew` */
+  constructor(
+    private readonly host: PartitionHost,
+    onLost: () => void,
+  ) {
+    const url = required(host.config, 'databaseUrl');
+    this.lock = new SessionLock(url, 'hearth-lock', onLost);
+  }
+
+  /** Renews the lease of this process. @returns the ids of all that live, sorted */
+  async renew(): Promise<readonly string[]> {
+    const { database, config } = this.host;
+    const session = await this.lock.confirm();
+    if (this.lock.isImpossible && !this.hasTold) {
+      this.hasTold = true;
+      this.host.logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
+    }
+    this.living = await renewSequencerLease(database.db, config.processId, LEASE_MS, session);
+    return this.living;
+  }
+
+  /** Looks whether the living are others than at the last renewal, and ends the leases of the dead. */
+  async hasChanged(): Promise<boolean> {
+    // One that comes is seen at the next renewal.
+    if (this.living.length < 2) return false;
+    const { database, config, logger } = this.host;
+    try {
+      const now = await livingSequencers(database.db);
+      const free = now.filter(({ processId, isLockFree }) => isLockFree && processId !== config.processId);
+      const dead = free.filter(({ session }) => this.suspects.has(session ?? ''));
+      this.suspects = new Set(free.map(({ session }) => session ?? ''));
+      if (this.lock.isHeldSince(OTHERS_ARE_BACK_MS)) {
+        for (const { processId, session } of dead) {
+          if (!(await endLeaseOfSession(database.db, processId, session ?? ''))) continue;
+          logger.info({ sequencer: processId }, 'the session of a sequencer has ended: its partitions are free');
+          return true;
+        }
+      }
+      return now.map(({ processId }) => processId).join() !== this.living.join();
+    } catch (error) {
+      warnSeldom(logger, { err: error }, 'whether all sequencers live is not known');
+      return false;
+    }
+  }
+
+  /** Gives up the lock; the lease is ended by `releaseSequencer`. */
+  leave(): Promise<void> {
+    return this.lock.release();
+  }
+}
