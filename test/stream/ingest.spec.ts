@@ -349,10 +349,18 @@ describe('findIngestStart', () => {
 
   it('begins a new epoch when the stream lost its tail', async () => {
     for (let n = 0; n < 10; n++) await publish(n);
-    const position = { ...(await positionAfter(10)), sequence: 14, timeNs: '1' };
+    const position = { ...(await positionAfter(10)), sequence: 14 };
+    await publish(10);
     const start = await findIngestStart(connection, 0, SETTINGS, position);
     expect(start.epochReason).toBe('the stream lost its tail');
+    // The last one came after what was read, in a place that is not known to be new.
     expect(start.startAt).toEqual({ sequence: 11 });
+    // Whoever has saved that goes on there, however long the stream is by then.
+    await publish(11);
+    expect(await findIngestStart(connection, 0, SETTINGS, start.position)).toEqual({
+      position: start.position,
+      startAt: start.startAt,
+    });
   });
 
   it('begins a new epoch when sequences that were lost have been given out again', async () => {

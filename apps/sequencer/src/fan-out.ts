@@ -2,7 +2,9 @@ import { messageHead, messageTail } from '@hearth/protocol';
 import { comparePositions, deliverSubject, encodeDeliverRecord, Position } from '@hearth/wire';
 import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, StreamConnection } from '@hearth/stream';
 import type { OutcomeRecord } from '@hearth/channels';
-import type { SequencedMessage } from './sequencing';
+import { DeliveredPlaces } from './delivered-places';
+import type { PartitionHost } from './partition-host';
+import { isOperation, type Sequenced, type SequencedMessage } from './sequencing';
 
 /** What gateways shall hear of an operation. */
 export interface FannedOutcome {
@@ -49,28 +51,40 @@ export class FanOut {
   private constructor(
     private readonly connection: StreamConnection,
     private readonly publisher: AckedPublisher,
+    /** Told of what NATS would refuse, which is left out. */
     private readonly onTooLarge: (id: string, bytes: number) => void,
+    private readonly places: DeliveredPlaces,
     /** Until then the deliver stream may hold messages that were sent before this worker began (`performance.now()`). */
     private recallUntilMs: number,
   ) {}
 
-  /**
-   * @param deliverMaxAgeMs how long the deliver stream keeps a message
-   * @param onTooLarge told of what NATS would refuse, which is left out
-   */
   static async open(
-    connection: StreamConnection,
-    publisher: AckedPublisher,
-    deliverMaxAgeMs: number,
-    onTooLarge: (id: string, bytes: number) => void,
+    { stream, publisher, config, logger }: Pick<PartitionHost, 'stream' | 'publisher' | 'config' | 'logger'>,
+    partition: number,
   ): Promise<FanOut> {
-    const isEmpty = (await deliverStreamEnd(connection)) === 0;
-    return new FanOut(connection, publisher, onTooLarge, isEmpty ? 0 : performance.now() + deliverMaxAgeMs);
+    const isEmpty = (await deliverStreamEnd(stream)) === 0;
+    return new FanOut(
+      stream,
+      publisher,
+      (id, bytes) => logger.error({ partition, id, bytes }, 'not delivered: NATS takes no message of this size'),
+      new DeliveredPlaces(partition, config.clockToleranceMs),
+      isEmpty ? 0 : performance.now() + config.deliverMaxAgeSeconds * 1_000,
+    );
+  }
+
+  /**
+   * The first of a batch, in its order, whose place the deliver stream knows as another message's. To be asked before anything
+   * of the batch is committed: it has to have another place.
+   */
+  async firstReused(batch: readonly Sequenced[]): Promise<Position | undefined> {
+    if (performance.now() >= this.recallUntilMs) return undefined;
+    await this.recall(batch.flatMap(channelsOf));
+    return batch.find(({ position, acceptedMs }) => this.places.isReused(position, acceptedMs))?.position;
   }
 
   /** Sends the messages in their order. */
   async send(messages: readonly Deliverable[]): Promise<FannedOut> {
-    if (performance.now() < this.recallUntilMs) await this.recall(messages);
+    if (performance.now() < this.recallUntilMs) await this.recall(messages.map(channelOf));
     const outgoing: OutgoingMessage[] = [];
     const fanned: Deliverable[] = [];
     for (const message of messages) {
@@ -94,15 +108,15 @@ export class FanOut {
   }
 
   /** Learns the last positions of channels that this worker does not know from the deliver stream. */
-  private async recall(messages: readonly Deliverable[]): Promise<void> {
-    const unknown = new Set<string>();
-    for (const message of messages) if (!this.last.has(channelOf(message))) unknown.add(channelOf(message));
-    const channels = [...unknown];
+  private async recall(named: readonly string[]): Promise<void> {
+    const channels = [...new Set(named)].filter((channel) => !this.last.has(channel));
     for (let from = 0; from < channels.length; from += LOOKUPS_AT_ONCE) {
       await Promise.all(
         channels.slice(from, from + LOOKUPS_AT_ONCE).map(async (channel) => {
           const found = await lastDelivered(this.connection, channel);
-          if (found !== undefined) this.remember(channel, found.record.position);
+          if (found === undefined) return;
+          this.remember(channel, found.record.position);
+          this.places.add(found);
         }),
       );
     }
@@ -116,6 +130,12 @@ export class FanOut {
     if (oldest !== undefined) this.last.delete(oldest);
     this.recallUntilMs = Infinity;
   }
+}
+
+/** As far as they are known before the batch is applied: what was parked says its channel when it is fired. */
+function channelsOf(one: Sequenced): string[] {
+  if (!isOperation(one)) return [one.event.channel];
+  return 'channel' in one.operation ? [one.operation.channel] : [];
 }
 
 function payloadOf(one: Deliverable, previous: Position | undefined): Buffer {

@@ -12,16 +12,17 @@ import {
 } from '@hearth/stream';
 import { warnSeldom, InvariantBroken } from '@hearth/runtime';
 import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
-import { ingestStream, type BackendEvent } from '@hearth/wire';
+import { ingestStream, streamSequenceOf, type BackendEvent } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
+import { commitDurable } from './commit-durable';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
 import { placedOf } from './placed';
-import { Lanes } from './lanes';
+import { Lanes, lanesText } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
@@ -34,8 +35,6 @@ const BATCH_BYTES = 256 * 1024;
 const UNDELIVERED_BATCHES = 32;
 const RETRY_MS = 250;
 const NOTHING_DROPPED: Dropped = new Map();
-/** The door lets nothing through that Postgres refuses: a publisher did nothing wrong, and repeating it is no use. */
-const REFUSED = { code: 'INTERNAL_ERROR', message: 'the database refused the message' } as const;
 const NOTHING_REACHED: Reached = { answers: [] };
 
 /** What a batch became. */
@@ -66,6 +65,7 @@ export class PartitionWorker {
   private stopping = false;
   private reader: PullConsumer | undefined;
   private sequencing: Sequencing;
+  private fanOut: FanOut | undefined;
   /** Read so far. */
   private position: IngestPosition;
   private readonly saved: SavedPosition;
@@ -172,25 +172,20 @@ export class PartitionWorker {
   }
 
   private async readOn(): Promise<void> {
-    const { stream, config, publisher, logger } = this.host;
+    const { stream, config } = this.host;
     // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
     await this.operations.open();
     const before = this.position;
-    const start = await findIngestStart(stream, this.partition, config, before);
-    this.position = start.position;
-    if (start.epochReason !== undefined) {
-      logger.warn({ partition: this.partition, epoch: start.position.epoch }, `new epoch: ${start.epochReason}`);
-      // Ids of the new epoch must be greater than all before, although sequences begin again.
-      this.sequencing = this.sequencingFrom(start.position, this.sequencing.markMs + 1);
-    } else if (start.position !== before) {
+    const { position, startAt, epochReason } = await findIngestStart(stream, this.partition, config, before);
+    if (epochReason !== undefined) await this.beginEpoch(position, epochReason, new Lanes());
+    else if (position !== before) {
       // Nothing was ever read, and now it is known of which stream.
+      this.position = position;
       this.saved.advance(this.checkpoint(), NOTHING_REACHED);
     }
-    const deliverMaxAgeMs = config.deliverMaxAgeSeconds * 1_000;
-    const fanOut = await FanOut.open(stream, publisher, deliverMaxAgeMs, (id, bytes) => {
-      logger.error({ partition: this.partition, id, bytes }, 'not delivered: NATS takes no message of this size');
-    });
-    this.reader = await openIngestReader(stream, this.partition, start.startAt);
+    // Kept when NATS was away: what it has sent is the channels' past, also where a power cut took it from the deliver stream.
+    const fanOut = (this.fanOut ??= await FanOut.open(this.host, this.partition));
+    this.reader = await openIngestReader(stream, this.partition, startAt);
     // `stop` may have been called while there was no reader to close.
     while (!this.stopping) {
       const messages = await this.reader.next(BATCH_MESSAGES, BATCH_BYTES);
@@ -202,7 +197,10 @@ export class PartitionWorker {
   private async process(messages: readonly StreamMessage[], fanOut: FanOut): Promise<void> {
     const last = messages.at(-1);
     if (last === undefined) return;
+    const before = this.checkpoint();
     const sequenced = this.sequencing.sequence(messages);
+    const reused = await this.untilDone(() => fanOut.firstReused(sequenced));
+    if (reused !== undefined) return this.processAnew(messages, streamSequenceOf(reused.sequence), before, fanOut);
     this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
     const checkpoint = this.checkpoint();
     const { deliverables, events, reached, dropped, promptAnswers } = sequenced.some(isOperation)
@@ -219,6 +217,35 @@ export class PartitionWorker {
     // Behind the events that they may wait for.
     for (const answer of promptAnswers) this.saved.answer(answer);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
+  }
+
+  /** The stream had lost what stood behind a place, and goes on with other messages: those have a new epoch. */
+  private async processAnew(
+    messages: readonly StreamMessage[],
+    firstOther: number,
+    { position, markMs, lanes }: Checkpoint,
+    fanOut: FanOut,
+  ): Promise<void> {
+    this.sequencing = this.sequencingFrom(position, markMs, new Lanes(lanesText(lanes)));
+    const other = messages.findIndex(({ sequence }) => sequence === firstOther);
+    await this.process(messages.slice(0, other), fanOut);
+    const begin = { ...this.position, epoch: this.position.epoch + 1, sequence: firstOther - 1, timeNs: '' };
+    await this.beginEpoch(begin, 'the stream lost messages that have been delivered', this.sequencing.lanes);
+    await this.process(messages.slice(other), fanOut);
+  }
+
+  /**
+   * From now on places are those of another life of the stream. That is saved before anything of it is sent, because whoever
+   * compares the position of the earlier life with the stream later begins behind what has come meanwhile.
+   */
+  private async beginEpoch(position: IngestPosition, reason: string, lanes: Lanes): Promise<void> {
+    this.host.logger.warn({ partition: this.partition, epoch: position.epoch }, `new epoch: ${reason}`);
+    this.position = position;
+    // Ids of the new epoch must be greater than all before, although sequences begin again.
+    this.sequencing = this.sequencingFrom(position, this.sequencing.markMs + 1, lanes);
+    await this.confirmations;
+    this.saved.advance(this.checkpoint(), NOTHING_REACHED);
+    await this.untilDone(() => this.saved.write([]));
   }
 
   /** Everything that has been sequenced. */
@@ -251,32 +278,7 @@ export class PartitionWorker {
   /** Commits what is durable; waits for Postgres for as long as it takes, because order must hold. */
   private async commit(sequenced: readonly Sequenced[]): Promise<Dropped> {
     const durable = sequenced.filter(isDurable);
-    return durable.length === 0 ? NOTHING_DROPPED : this.untilDone(() => this.commitOnce(durable));
-  }
-
-  private async commitOnce(durable: readonly Sequenced[]): Promise<Dropped> {
-    try {
-      const duplicates = await this.saved.write(durable);
-      this.host.metrics.duplicatesDropped.inc(duplicates.size);
-      if (duplicates.size === 0) return NOTHING_DROPPED;
-      return new Map([...duplicates].map(([one, first]) => [one, { first }]));
-    } catch (error) {
-      if (!isDataError(error)) throw error;
-      // What is saved with the messages may be what is refused, and no message must be dropped for that.
-      await this.saved.write([]);
-      const [only, ...others] = durable;
-      if (only !== undefined && others.length === 0) {
-        // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
-        this.host.logger.error(
-          { err: error, partition: this.partition, id: only.id },
-          'a message was refused by Postgres',
-        );
-        return new Map([[only, { refusal: REFUSED }]]);
-      }
-    }
-    const dropped: [Sequenced, NonNullable<ReturnType<Dropped['get']>>][] = [];
-    for (const message of durable) dropped.push(...(await this.commitOnce([message])));
-    return new Map(dropped);
+    return durable.length === 0 ? NOTHING_DROPPED : this.untilDone(() => commitDurable(this.host, this.saved, durable));
   }
 
   /** Repeats a step until it succeeds: every step of a batch changes nothing when it is repeated. */
@@ -397,10 +399,4 @@ export class PartitionWorker {
       lanes,
     );
   }
-}
-
-/** SQLSTATE classes 22 (data exception) and 23 (constraint): the same statement will fail again. */
-function isDataError(error: unknown): boolean {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^2[23]/.test(code);
 }

@@ -74,6 +74,8 @@ export class EventReader {
     const { position, startAt, epochReason } = await findStart(stream, config.eventsStream, this.read);
     if (epochReason !== undefined) logger.error({ target }, `events may be missing: ${epochReason}`);
     this.read = position;
+    // Whoever compares with the earlier life of the stream once more begins behind what has come meanwhile.
+    if (epochReason !== undefined) await this.onEvents([], position);
     this.consumer = await PullConsumer.open(stream, config.eventsStream, startAt);
     let isContinuous = epochReason === undefined;
     // `stop` may have been called while there was no consumer to close.

@@ -17,13 +17,15 @@ export interface StoredDeliverRecord {
   readonly record: DeliverRecord;
 }
 
+/** The same, and when the deliver stream stored it, ms since 1970. */
+export interface LastDelivered extends StoredDeliverRecord {
+  readonly storedMs: number;
+}
+
 const DIRECT_GET_TIMEOUT_MS = 2_000;
 
 /** The latest message of a channel that is still in the deliver stream; `undefined` when there is none. */
-export async function lastDelivered(
-  connection: StreamConnection,
-  channel: string,
-): Promise<StoredDeliverRecord | undefined> {
+export async function lastDelivered(connection: StreamConnection, channel: string): Promise<LastDelivered | undefined> {
   const answer = await connection.nats.request(
     `$JS.API.DIRECT.GET.${DELIVER_STREAM}`,
     JSON.stringify({ last_by_subj: deliverSubject(channel) }),
@@ -32,7 +34,11 @@ export async function lastDelivered(
   const status = answer.headers?.code ?? 0;
   if (status === 404) return undefined;
   if (status !== 0) throw new Error(`reading ${DELIVER_STREAM} failed: ${answer.headers?.description}`);
-  return { sequence: Number(answer.headers?.get('Nats-Sequence')), record: decodeDeliverRecord(answer.data) };
+  return {
+    sequence: Number(answer.headers?.get('Nats-Sequence')),
+    record: decodeDeliverRecord(answer.data),
+    storedMs: Date.parse(answer.headers?.get('Nats-Time-Stamp') ?? ''),
+  };
 }
 
 /** How far the deliver stream reaches at the moment. */

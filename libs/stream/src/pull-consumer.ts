@@ -75,6 +75,8 @@ export class PullConsumer {
     private readonly consumer: string,
     /** Messages that the stream held for this consumer when it was opened. */
     readonly pendingAtStart: number,
+    /** The place in the stream behind which it began to read. */
+    readonly sequenceAtStart: number,
     private readonly pullBytes: number,
   ) {
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
@@ -97,7 +99,7 @@ export class PullConsumer {
     pullBytes = PULL_BYTES,
   ): Promise<PullConsumer> {
     const manager = await connection.manager();
-    const { name, num_pending } = await manager.consumers.add(stream, {
+    const { name, num_pending, delivered } = await manager.consumers.add(stream, {
       ack_policy: AckPolicy.None,
       ...deliverPolicy(start),
       filter_subject: filterSubject,
@@ -105,7 +107,7 @@ export class PullConsumer {
       mem_storage: true,
       num_replicas: 1,
     });
-    return new PullConsumer(connection, stream, name, num_pending, pullBytes);
+    return new PullConsumer(connection, stream, name, num_pending, delivered.stream_seq, pullBytes);
   }
 
   /**

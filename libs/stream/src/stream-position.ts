@@ -1,7 +1,7 @@
 import type { Position } from '@hearth/wire';
 import { NatsError } from 'nats';
 import type { StreamConnection } from './connection';
-import type { StartAt } from './pull-consumer';
+import { PullConsumer } from './pull-consumer';
 import { createdOf } from './stream-creation';
 
 /** How far a stream was read, with what is needed to notice that it is no longer the one it was read from. */
@@ -66,8 +66,9 @@ export async function holds(connection: StreamConnection, stream: string, positi
 
 /** Where to go on reading. */
 export interface StreamStart {
+  /** Where reading begins behind: in a new epoch before everything that is to be read in it, so that it can be saved at once. */
   readonly position: StreamPosition;
-  readonly startAt: StartAt;
+  readonly startAt: { readonly sequence: number };
   /** Why a new epoch began; absent when the stream continues. */
   readonly epochReason?: string;
 }
@@ -76,39 +77,40 @@ export interface StreamStart {
  * Compares a stream with the position it was read to.
  *
  * A stream that was wiped or re-created, or that lost its tail in a power failure, gives out sequences again which the
- * reader has already passed. That must be a new epoch, never "already read".
+ * reader has already passed. That must be a new epoch, never "already read". What begins it has to be saved before anything
+ * of it is worked on: whoever compares later finds a longer stream, and would leave out what came meanwhile.
  */
 export async function findStart(
   connection: StreamConnection,
   stream: string,
   last: StreamPosition,
 ): Promise<StreamStart> {
-  const { created, last: end } = await extentOf(connection, stream);
-  const newEpoch = (startAt: StartAt, epochReason: string): StreamStart => ({
-    position: { epoch: last.epoch + 1, sequence: 0, timeNs: '', streamCreated: created },
-    startAt,
-    epochReason,
+  const { created, first, last: end } = await extentOf(connection, stream);
+  const begin = (position: StreamPosition, epochReason?: string): StreamStart => ({
+    position,
+    startAt: { sequence: position.sequence + 1 },
+    ...(epochReason === undefined ? {} : { epochReason }),
   });
+  const newEpoch = (sequence: number, epochReason: string): StreamStart =>
+    begin({ epoch: last.epoch + 1, sequence, timeNs: '', streamCreated: created }, epochReason);
 
-  if (last.streamCreated === '') {
-    return { position: { ...last, streamCreated: created }, startAt: 'first' };
-  }
+  if (last.streamCreated === '') return begin({ ...last, streamCreated: created });
   const timeNs = last.timeNs === '' ? undefined : await storedTimeNs(connection, stream, last.sequence);
-  const goOn: StreamStart = { position: last, startAt: { sequence: last.sequence + 1 } };
   // No other stream has this message at this place, whatever is told of its creation.
-  if (timeNs === last.timeNs) return goOn;
-  if (last.streamCreated !== created) return newEpoch('first', 'the stream was created anew');
-  if (end < last.sequence) {
-    // What remains had been read; the sequences after it will be given out again.
-    return newEpoch({ sequence: end + 1 }, 'the stream lost its tail');
-  }
-  if (timeNs !== undefined) {
-    return newEpoch(
-      { timeMs: Math.ceil(Number(last.timeNs) / 1_000_000) },
-      'the stream lost its tail and has been written to since',
-    );
-  }
-  return goOn;
+  if (timeNs === last.timeNs) return begin(last);
+  if (last.streamCreated !== created) return newEpoch(first - 1, 'the stream was created anew');
+  const lostTail = end < last.sequence;
+  if (!lostTail && timeNs === undefined) return begin(last);
+  // What remains had been read; what came since is not older than what was read last.
+  const sequence = last.timeNs === '' ? end : await endBefore(connection, stream, last.timeNs);
+  return newEpoch(sequence, `the stream lost its tail${lostTail ? '' : ' and has been written to since'}`);
+}
+
+/** The place behind which a reader begins that wants what was stored at a time or later, but for a millisecond; ns since 1970. */
+async function endBefore(connection: StreamConnection, stream: string, timeNs: string): Promise<number> {
+  const consumer = await PullConsumer.open(connection, stream, { timeMs: Math.ceil(Number(timeNs) / 1_000_000) });
+  consumer.close();
+  return consumer.sequenceAtStart;
 }
 
 /** Time of a message in ns since 1970, `undefined` when the stream no longer holds it. */

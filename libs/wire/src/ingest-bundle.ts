@@ -48,6 +48,11 @@ export function eventSequence(streamSequence: number, index: number): number {
   return streamSequence * MAX_BUNDLED_EVENTS + index;
 }
 
+/** The sequence of the stream's message in which the event of a place came. */
+export function streamSequenceOf(eventSequence: number): number {
+  return Math.floor(eventSequence / MAX_BUNDLED_EVENTS);
+}
+
 /** The last place that an event of this message of the stream, or one before it, can have. */
 export function lastEventSequence(streamSequence: number): number {
   return eventSequence(streamSequence, MAX_BUNDLED_EVENTS - 1);

@@ -8,7 +8,8 @@ import type { Figure } from './figure';
 
 const SECONDS = { full: 60, small: 6 };
 /** Time to accept all of them. */
-const AHEAD_SECONDS = 5;
+const AHEAD_SECONDS = 20;
+const AT_ONCE = 20;
 /** Enough for every partition to have some in each second. */
 const CHANNELS = Array.from({ length: 40 }, (_, n) => `due-${n}`);
 const KILL_EVERY_MS = 3_000;
@@ -35,7 +36,12 @@ export const schedulesUnderKills: Figure = {
       { length: SECONDS[size] * CHANNELS.length },
       (_, n) => startMs + 1_000 * Math.floor(n / CHANNELS.length),
     );
-    await Promise.all(dues.map((dueMs, n) => park(cluster, n, dueMs)));
+    const waiting = dues.entries();
+    const lane = async (): Promise<void> => {
+      for (const [n, dueMs] of waiting) await park(cluster, n, dueMs);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    if (Date.now() > startMs) throw new Error('the schedules were accepted too late');
     const kills = await killInTurn(cluster, (dues.at(-1) ?? 0) + KILL_EVERY_MS);
     const came = (): Set<number> => new Set(arrivals.map(({ n }) => n));
     await eventually(() => {

@@ -1,0 +1,127 @@
+import { PullConsumer } from '@hearth/stream';
+import { decodeDeliverRecord, DELIVER_STREAM, ingestStream, partitionOf, type Position } from '@hearth/wire';
+import { randomUUID } from 'node:crypto';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { eventually } from '../support/eventually';
+import { PARTITIONS, Testbed } from './testbed';
+
+/** All on this channel, one after the other, so that each is one message of the stream. */
+const CHANNEL = 'cut';
+const PARTITION = partitionOf(CHANNEL, PARTITIONS);
+
+let testbed: Testbed;
+beforeEach(async () => {
+  testbed = await Testbed.start();
+});
+afterEach(() => testbed.stop());
+
+async function publish(...all: readonly string[]): Promise<void> {
+  const event = { channel: CHANNEL, event: 'e', trigger: 'server.http', store: 0, emitPubSubEvent: false } as const;
+  for (const data of all) {
+    await eventually(() => testbed.ingest.publish({ requestId: randomUUID(), ...event }, JSON.stringify(data)));
+  }
+}
+
+interface Delivered {
+  readonly id: string;
+  readonly position: Position;
+  readonly previous: Position | undefined;
+  readonly data: unknown;
+}
+
+/** What was fanned out, when it is so many. */
+async function delivered(count: number): Promise<Delivered[]> {
+  const all: Delivered[] = [];
+  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
+  while (all.length < count) {
+    for (const { payload } of await consumer.next(1_000)) {
+      const { id, position, previous, frame } = decodeDeliverRecord(payload);
+      all.push({ id, position, previous, data: (JSON.parse(frame.toString('utf8')) as { data: unknown }).data });
+    }
+  }
+  consumer.close();
+  return all;
+}
+
+const texts = async (count: number): Promise<unknown[]> => (await delivered(count)).map(({ data }) => data);
+
+/** A stream as it is on disk; nats-server is restarted for that. @returns puts it back there, as a power cut would */
+async function keepStream(name: string): Promise<() => Promise<void>> {
+  const { nats } = testbed;
+  const stored = join(nats.storeDir, 'jetstream', '$G', 'streams', name);
+  const kept = join(nats.storeDir, 'kept');
+  // One that has ended has everything on disk.
+  await nats.restart();
+  await nats.kill();
+  await cp(stored, kept, { recursive: true });
+  await nats.restart();
+  return async () => {
+    await nats.kill();
+    await rm(stored, { recursive: true });
+    await cp(kept, stored, { recursive: true });
+    await nats.restart();
+  };
+}
+
+async function savedSequence(): Promise<number> {
+  const query = 'select seq::int as sequence from partition_state where partition = $1';
+  return (await testbed.sql.query<{ sequence: number }>(query, [PARTITION])).rows[0]?.sequence ?? 0;
+}
+
+describe('after a power cut that took the tail of an ingest stream', () => {
+  it('what is accepted before the sequencer is there again is delivered', async () => {
+    const sequencer = await testbed.addSequencer();
+    await publish('a1', 'a2');
+    expect(await texts(2)).toEqual(['a1', 'a2']);
+    const cutPower = await keepStream(ingestStream(PARTITION));
+    await publish('lost 1', 'lost 2');
+    await texts(4);
+    await eventually(async () => expect(await savedSequence()).toBe(4));
+    await sequencer.stop();
+    await cutPower();
+    await publish('b1');
+    await testbed.addSequencer();
+    await publish('b2');
+    expect(await texts(6)).toEqual(['a1', 'a2', 'lost 1', 'lost 2', 'b1', 'b2']);
+  });
+
+  it('what gets the places of lost messages is delivered, although the deliver stream has those and no position tells of them', async () => {
+    const sequencer = await testbed.addSequencer();
+    await publish('a1', 'a2');
+    await texts(2);
+    const cutPower = await keepStream(ingestStream(PARTITION));
+    await eventually(async () => expect(await savedSequence()).toBe(2));
+    // No position is saved from now on.
+    await testbed.sql.query('begin');
+    await testbed.sql.query('select from partition_state for update');
+    await publish('lost 1', 'lost 2', 'lost 3');
+    const before = await delivered(5);
+    await sequencer.kill('SIGKILL');
+    await testbed.sql.query('rollback');
+    expect(await savedSequence()).toBe(2);
+    await cutPower();
+    await publish('b1', 'b2');
+    await testbed.addSequencer();
+    await publish('b3');
+    const all = await delivered(8);
+    expect(all.slice(0, 5)).toEqual(before);
+    expect(all.slice(5).map(({ data }) => data)).toEqual(['b1', 'b2', 'b3']);
+    expect(all.map(({ id }) => id)).toEqual(all.map(({ id }) => id).sort());
+  });
+});
+
+describe('after a power cut that took the tail of the deliver stream', () => {
+  it('what follows names what was lost, so that whoever did not get that notices', async () => {
+    await testbed.addSequencer();
+    await publish('a1');
+    await texts(1);
+    const cutPower = await keepStream(DELIVER_STREAM);
+    await publish('lost');
+    const lost = (await delivered(2))[1];
+    await cutPower();
+    await publish('b1');
+    const [, next] = await delivered(2);
+    expect(next).toMatchObject({ data: 'b1', previous: lost?.position });
+  });
+});
