@@ -12,6 +12,7 @@ import {
   stringClaim,
 } from './claim-values';
 import { compileEntries, type EntryTable, RegexBudget } from './entry-table';
+import type { TokenWork } from './token-work';
 
 /** Directives of one key of `channels` (§4.2), of `messages` (§4.3), of `storage` (§4.4). One that is absent is `undefined`. */
 export type ChannelEntry = Readonly<ReturnType<typeof readChannel>>;
@@ -19,8 +20,8 @@ export type MessageEntry = Readonly<ReturnType<typeof readMessage>>;
 export type StorageEntry = Readonly<ReturnType<typeof readStorage>>;
 
 /** Compiles the claim `channels` (tokens-and-claims §4). */
-export function parseChannels(payload: JsonObject, root: ClaimPath): EntryTable<ChannelEntry> {
-  const budget = new RegexBudget();
+export function parseChannels(payload: JsonObject, root: ClaimPath, work: TokenWork): EntryTable<ChannelEntry> {
+  const budget = new RegexBudget(work);
   return compileEntries(objectClaim(payload, 'channels', root), root.member('channels'), {
     budget,
     nameProblem: channelNameProblem,

@@ -1,6 +1,7 @@
 import type { ChannelEntry } from './channel-claims';
 import type { EntryTable } from './entry-table';
 import type { ClaimedLimits } from './limit-claims';
+import type { Match } from './resolve';
 
 /** What a token is presented for (tokens-and-claims §2). */
 export type TokenUse = 'connect' | 'subscribe' | 'umd';
@@ -40,4 +41,6 @@ export interface Claims {
    * through `canSubscribe`: an explicit `subscribe: false` denies it.
    */
   readonly autoSubscribe: readonly string[];
+  /** The entries that match these channels, where patterns may be among them. */
+  readonly matched: ReadonlyMap<string, readonly Match<ChannelEntry>[]>;
 }

@@ -2,11 +2,14 @@ import { RE2JSException } from 're2js';
 import { type ClaimPath, isObject, type JsonObject, refuse } from './claim-values';
 import { regexCache } from './regex-cache';
 import { regexInstructions } from './regex-size';
+import type { TokenWork } from './token-work';
 import { wildcardMatcher } from './wildcard';
 
 /** One pattern key with its directives. */
 export interface PatternEntry<T> {
   readonly matches: (name: string) => boolean;
+  /** Instructions of a regular expression; `undefined` for a wildcard, which costs next to nothing. */
+  readonly instructions: number | undefined;
   readonly entry: T;
 }
 
@@ -24,8 +27,8 @@ const MAX_PATTERN_LENGTH = 1_024;
 const MAX_REGEXES = 256;
 /**
  * Compiled size of one regular expression and of all in one token. An instruction costs at most 10 µs to compile and
- * 5 µs to run over the longest name, so the worst token takes some 40 ms when it is first seen and 20 ms for each new
- * name that is matched. Real patterns have 10 to 50 instructions and take a thousandth of that.
+ * 10 µs to run over the longest name, so the worst token takes some 40 ms for each new name that is matched; what it costs
+ * while it is checked is measured (`TokenWork`). Real patterns have 10 to 50 instructions and take a thousandth of that.
  */
 const MAX_REGEX_INSTRUCTIONS = 1_024;
 const MAX_TOKEN_INSTRUCTIONS = 4_096;
@@ -35,7 +38,10 @@ export class RegexBudget {
   private regexes = MAX_REGEXES;
   private instructions = MAX_TOKEN_INSTRUCTIONS;
 
-  spend(pattern: string, path: ClaimPath): void {
+  constructor(private readonly work: TokenWork) {}
+
+  /** @returns the instructions of the pattern */
+  spend(pattern: string, path: ClaimPath): number {
     const instructions = regexInstructions(pattern);
     if (instructions > MAX_REGEX_INSTRUCTIONS) {
       refuse(path, `compiles to more than ${MAX_REGEX_INSTRUCTIONS} instructions`);
@@ -45,6 +51,8 @@ export class RegexBudget {
     if (this.instructions < 0) {
       refuse(path, `brings the regular expressions of this token to more than ${MAX_TOKEN_INSTRUCTIONS} instructions`);
     }
+    this.work.compiled(instructions);
+    return instructions;
   }
 }
 
@@ -68,34 +76,37 @@ export function compileEntries<T>(
     const value = entries?.[key];
     if (value === null) continue;
     const entryPath = path.entry(key);
-    const matches = patternMatcher(key, entryPath, reader.budget);
+    const pattern = patternMatcher(key, entryPath, reader.budget);
     // No operation can name it, so the entry would never be looked at (tokens-and-claims §4.1).
-    if (matches === undefined && reader.nameProblem(key) !== undefined) continue;
+    if (pattern === undefined && reader.nameProblem(key) !== undefined) continue;
     if (!isObject(value)) return refuse(entryPath, 'must be an object');
-    const entry = reader.readEntry(value, matches !== undefined, entryPath);
-    if (matches === undefined) exact.set(key, entry);
-    else patterns.push({ matches, entry });
+    const entry = reader.readEntry(value, pattern !== undefined, entryPath);
+    if (pattern === undefined) exact.set(key, entry);
+    else patterns.push({ ...pattern, entry });
   }
   return { exact, patterns };
 }
 
+type Matcher = Pick<PatternEntry<unknown>, 'matches' | 'instructions'>;
+
 /** The matcher of a pattern key, `undefined` for an exact one. Refuses the token for a pattern that is not valid. */
-function patternMatcher(key: string, path: ClaimPath, budget: RegexBudget): ((name: string) => boolean) | undefined {
+function patternMatcher(key: string, path: ClaimPath, budget: RegexBudget): Matcher | undefined {
   const isRegex = key.startsWith(REGEX_PREFIX);
   if (!isRegex && !key.includes('*')) return undefined;
   if (key.length > MAX_PATTERN_LENGTH) refuse(path, `is a pattern longer than ${MAX_PATTERN_LENGTH} characters`);
   // Half a surrogate pair would match half a character of a name.
   if (!key.isWellFormed()) refuse(path, 'is a pattern with an unpaired surrogate');
-  return isRegex ? regexMatcher(key.slice(REGEX_PREFIX.length), path, budget) : wildcardMatcher(key);
+  if (isRegex) return regexMatcher(key.slice(REGEX_PREFIX.length), path, budget);
+  return { matches: wildcardMatcher(key), instructions: undefined };
 }
 
-function regexMatcher(pattern: string, path: ClaimPath, budget: RegexBudget): (name: string) => boolean {
-  budget.spend(pattern, path);
+function regexMatcher(pattern: string, path: ClaimPath, budget: RegexBudget): Matcher {
+  const instructions = budget.spend(pattern, path);
   try {
     regexCache.prepare(pattern);
   } catch (error) {
     if (error instanceof RE2JSException) refuse(path, 'is not a valid RE2 regular expression');
     throw error;
   }
-  return (name) => regexCache.matches(pattern, name);
+  return { matches: (name) => regexCache.matches(pattern, name), instructions };
 }

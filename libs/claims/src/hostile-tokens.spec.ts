@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
+import { Grants } from './grants';
 import { parseSigningKey } from './signing-keys';
 import { base64url, NOW, NOW_MS, SETTINGS, signHs256, signTexts, signWith } from './testing/signed-tokens';
 import { TokenError } from './token-error';
@@ -392,6 +393,38 @@ describe('a hostile token', () => {
       ),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('a token that takes long to check (limits §6)', () => {
+  /** Within every limit on the size of its patterns, and some 35 KB. */
+  const slow = channels({
+    ...Object.fromEntries(Array.from({ length: 13 }, (_, n) => [`#regex:[ab]*a[ab]{300}$${n || ''}`, {}])),
+    ...Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`${n}.`.padEnd(200, 'a'), { autoSubscribe: true }])),
+  });
+  const usual = channels({
+    '#regex:^org\\.[0-9]+$': { subscribe: true },
+    '#regex:^user\\.(a|b)\\..*$': { subscribe: true },
+    'room.*': { subscribe: true },
+    ...Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`room.${n}`, { autoSubscribe: true }])),
+  });
+
+  it('is refused before it has taken much of it', async () => {
+    const begin = performance.now();
+    expect(await reasonFor(slow)).toBe('claims');
+    // It would take many seconds.
+    expect(performance.now() - begin).toBeLessThan(1_500);
+  });
+
+  it('is told from others by what it takes, and by what it could take', async () => {
+    let nowMs = 0;
+    const everyLook = (ms: number) => () => (nowMs += ms);
+    const verify = (token: string, cpuMs: () => number) => verifyToken(token, 'connect', SETTINGS, NOW_MS, cpuMs);
+    await expect(verify(slow, everyLook(1))).rejects.toMatchObject({ reason: 'claims' });
+    // However slow the process is.
+    const claims = await verify(usual, everyLook(1_000));
+    expect(claims.autoSubscribe).toHaveLength(300);
+    expect(new Grants(claims).canSubscribe('room.7')).toBe(true);
   });
 });
 

@@ -22,7 +22,9 @@ import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
 import { parseLimits } from './limit-claims';
 import { memberNames } from './member-order';
+import { type Match, matchingEntries } from './resolve';
 import { TokenError } from './token-error';
+import type { TokenWork } from './token-work';
 
 const ROOT = ClaimPath.root;
 
@@ -72,14 +74,17 @@ function parseAudiences(payload: JsonObject): readonly string[] {
  *
  * @param text the payload as written: `umd` is passed on in the issuer's spelling (a 20-digit number stays one).
  * @param keyId of the key that verified it, or its `kid`
+ * @param work measures what it costs
  */
 export function parseClaims(
   payload: JsonObject,
   text: string,
   { exp, iat }: RegisteredClaims,
   keyId: string | undefined,
+  work: TokenWork,
 ): Claims {
-  const channels = parseChannels(payload, ROOT);
+  const channels = parseChannels(payload, ROOT, work);
+  const autoSubscribe = autoSubscribed(channels, text);
   const umdJson = parseUmd(payload, text);
   const jti = stringClaim(payload, 'jti', ROOT);
   const singleUse = booleanClaim(payload, 'singleUse', ROOT) ?? false;
@@ -103,7 +108,8 @@ export function parseClaims(
     umdPropagate: booleanClaim(payload, 'umdPropagate', ROOT) ?? false,
     channels,
     aliases: collectAliases(channels, ROOT.member('channels')),
-    autoSubscribe: autoSubscribed(channels, text),
+    autoSubscribe,
+    matched: matchAll(channels, autoSubscribe, work),
   };
 }
 
@@ -155,4 +161,16 @@ function autoSubscribed(channels: EntryTable<ChannelEntry>, text: string): reado
   if (names.length < 2 || !names.some((name) => /^\d+$/.test(name))) return names;
   const written = new Map(memberNames(memberText(text, 'channels')?.text ?? '{}').map((name, index) => [name, index]));
   return names.sort((a, b) => (written.get(a) ?? 0) - (written.get(b) ?? 0));
+}
+
+/** Of channels that will be asked for as soon as the token is used: so its cost is known before anybody waits for it. */
+function matchAll(
+  channels: EntryTable<ChannelEntry>,
+  names: readonly string[],
+  work: TokenWork,
+): ReadonlyMap<string, readonly Match<ChannelEntry>[]> {
+  const matched = new Map<string, readonly Match<ChannelEntry>[]>();
+  if (channels.patterns.length === 0) return matched;
+  for (const name of names) matched.set(name, matchingEntries(channels, name, 0, 1, work));
+  return matched;
 }

@@ -1,6 +1,7 @@
 import type { ChannelEntry } from './channel-claims';
 import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
+import type { TokenWork } from './token-work';
 
 /** Resolution of one directive from all entries that match (tokens-and-claims §5.1, §5.2). */
 
@@ -12,7 +13,8 @@ export interface Match<T> {
 
 /** Entries of one token for a channel: rank 0 under its exact key, 1 under a pattern. */
 export function matchingChannels(claims: Claims | undefined, channel: string): readonly Match<ChannelEntry>[] {
-  return claims === undefined ? [] : matchingEntries(claims.channels, channel, 0, 1);
+  if (claims === undefined) return [];
+  return claims.matched.get(channel) ?? matchingEntries(claims.channels, channel, 0, 1);
 }
 
 /**
@@ -27,11 +29,19 @@ export function matchingInner<T>(
   return channels.flatMap(({ entry, rank }) => matchingEntries(table(entry), name, rank, rank + 2));
 }
 
-function matchingEntries<T>(table: EntryTable<T>, name: string, exactRank: number, patternRank: number): Match<T>[] {
+/** @param work measures what the patterns cost, while their token is checked */
+export function matchingEntries<T>(
+  table: EntryTable<T>,
+  name: string,
+  exactRank: number,
+  patternRank: number,
+  work?: TokenWork,
+): Match<T>[] {
   const matches: Match<T>[] = [];
   const exact = table.exact.get(name);
   if (exact !== undefined) matches.push({ entry: exact, rank: exactRank });
   for (const pattern of table.patterns) {
+    if (pattern.instructions !== undefined) work?.matched(pattern.instructions, name);
     if (pattern.matches(name)) matches.push({ entry: pattern.entry, rank: patternRank });
   }
   return matches;

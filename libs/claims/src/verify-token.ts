@@ -4,6 +4,7 @@ import { parseClaims, parseJsonObject, parseRegisteredClaims, type RegisteredCla
 import { isSignedBy } from './token-signature';
 import type { SigningKey } from './signing-keys';
 import { TokenError } from './token-error';
+import { TokenWork } from './token-work';
 
 /** What tokens are checked against (configuration §1, §2). */
 export interface TokenSettings {
@@ -28,6 +29,7 @@ const COMPACT_JWS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
  * `singleUse` are the caller's next steps; both need the connection.
  *
  * @param nowMs the clock, Unix milliseconds
+ * @param cpuMs measures what it costs (limits §6): ms of CPU time, or of any clock
  * @throws TokenError
  */
 export async function verifyToken(
@@ -35,6 +37,7 @@ export async function verifyToken(
   use: TokenUse,
   settings: TokenSettings,
   nowMs: number,
+  cpuMs: () => number = () => performance.now(),
 ): Promise<Claims> {
   if (settings.keys.length === 0) throw new TokenError('no_keys', 'no signing key is configured');
   const [headerText, payloadText] = decodeToken(token);
@@ -44,7 +47,7 @@ export async function verifyToken(
   const registered = parseRegisteredClaims(payload);
   checkTimes(registered, settings.leewaySeconds, nowMs / 1_000);
   checkParties(registered, settings);
-  const claims = parseClaims(payload, payloadText, registered, key.id ?? header.kid);
+  const claims = parseClaims(payload, payloadText, registered, key.id ?? header.kid, new TokenWork(cpuMs));
   if (!claims.scopes.has(use)) throw new TokenError('scope', `scope must include ${use}`);
   return claims;
 }
