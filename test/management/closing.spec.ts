@@ -245,6 +245,9 @@ describe('what is refused', () => {
   it('is not promised while a gateway does not answer, which then hears of it by itself', async () => {
     const paused = testbed.gateways[1]!;
     const [here, there] = [await open(0, { uid: 'p1' }), await open(1, { uid: 'p1' })];
+    const token = tokenFor({ uid: 'p2' });
+    const inChannel = await connect(urlOf(1), token);
+    await subscribe(inChannel, 'p');
     await pauseProcess(paused.pid);
     try {
       const since = performance.now();
@@ -260,6 +263,15 @@ describe('what is refused', () => {
     expect((await here.closed).code).toBe(4403);
     expect((await there.closed).code).toBe(4403);
     await eventually(async () => expect(await handshake(1, tokenFor({ uid: 'p1' }))).toEqual(REFUSED));
+    // The tokens of those who were in a channel are known to it alone, and are refused everywhere.
+    expect((await inChannel.closed).code).toBe(4403);
+    await eventually(async () => {
+      for (const gateway of GATEWAYS) expect(await handshake(gateway, token)).toEqual(REFUSED);
+    });
+    // Whoever comes into the channel later is not meant.
+    const later = await open(1, { uid: 'p3' }, 'p');
+    await eventually(async () => expect((await manager.post('/disconnect', { uid: 'p4' })).json.complete).toBe(true));
+    await expectOpen(later);
   });
 });
 

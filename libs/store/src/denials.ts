@@ -70,7 +70,8 @@ const put = prepared<DenialRow>(
      created_at = case when d.ends_at <= now() then excluded.created_at else d.created_at end,
      issued_before_ms = case when d.ends_at <= now() then excluded.issued_before_ms
                              else greatest(d.issued_before_ms, excluded.issued_before_ms) end,
-     ends_at = case when d.ends_at is null or excluded.ends_at is null then null
+     ends_at = case when d.kind in ('connection', 'channel') then excluded.ends_at
+                    when d.ends_at is null or excluded.ends_at is null then null
                     else greatest(d.ends_at, excluded.ends_at) end,
      ends_with_token = d.ends_with_token and d.ends_at > now(),
      reason = coalesce(excluded.reason, case when d.ends_at <= now() then null else d.reason end),

@@ -62,8 +62,10 @@ export interface ManagementCalls {
     readonly answer: {
       readonly disconnected: number;
       readonly unsubscribed: number;
-      /** Digests of the connect tokens of those who were closed, where they shall be refused. */
+      /** Digests of the connect tokens of those who were closed, where they shall be refused; they are kept in Postgres. */
       readonly tokens: readonly string[];
+      /** When the last of these refusals ends, ms since 1970. */
+      readonly refusedUntilMs?: number;
       /** When the last of the tokens that were found to be revoked by their `jti` expires, ms since 1970. */
       readonly tokensEndMs?: number;
       /** There may be further connections to close: it must be said again. */

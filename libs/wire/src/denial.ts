@@ -18,12 +18,20 @@ interface DenialNames {
   /** Refusals to subscribe. */
   readonly refusedSubscriber: readonly [channel: string, uid: string];
   readonly refusedSubscription: readonly [channel: string, connectionId: string];
-  /** Never kept: what is open is closed, and its tokens are refused one by one, if they shall be. */
+  /**
+   * Orders, which say what is to be done once: what is open is closed, and its tokens are refused one by one, if they shall
+   * be. They are kept only where a gateway was not reached.
+   */
   readonly connection: readonly [connectionId: string];
   readonly channel: readonly [channel: string];
 }
 
 export type DenialKind = keyof DenialNames;
+
+/** Whether a denial is an order, after which nothing is denied by itself. */
+export function isOrder({ kind }: { readonly kind: DenialKind }): boolean {
+  return kind === 'connection' || kind === 'channel';
+}
 
 export type DenialTarget = {
   readonly [Kind in DenialKind]: { readonly kind: Kind; readonly names: DenialNames[Kind] };

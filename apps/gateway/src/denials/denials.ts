@@ -1,9 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EndCode } from '@hearth/protocol';
 import { CONFIG, type HearthConfig, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
-import { changedDenials, Database, denialVersion, endRevocationWithToken, type StoredDenial } from '@hearth/store';
+import {
+  changedDenials,
+  Database,
+  denialVersion,
+  endRevocationWithToken,
+  type NewDenial,
+  putDenials,
+  type StoredDenial,
+} from '@hearth/store';
 import { every, installationNow, Repeated, within } from '@hearth/timing';
-import { type Denial, type Farewell, REVOKED } from '@hearth/wire';
+import { type Denial, type Farewell, isOrder, REVOKED } from '@hearth/wire';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { type DeniableToken, DenialList } from './denial-list';
 
@@ -14,6 +22,8 @@ const RETRY_MS = 1_000;
 /** Denials that have ended are kept for an hour; whoever has not heard of anything for half of it reads all again. */
 const FORGOTTEN_MS = 1_800_000;
 const SWEEP_MS = 60_000;
+/** Refusals in one statement. */
+const KEPT_AT_ONCE = 500;
 /** Ends of revoked tokens that are being written down; whoever shows more of them at once shows them again. */
 const MAX_ENDS = 100;
 
@@ -52,6 +62,8 @@ export class Denials implements OnApplicationShutdown {
   private listener: DenialListener = () => Promise.resolve();
   /** `jti`s of revoked tokens whose end is being written down, with that end. */
   private readonly ending = new Map<string, number>();
+  /** Refusals that Postgres does not have yet. */
+  private readonly unkept: NewDenial[] = [];
 
   constructor(
     private readonly database: Database,
@@ -147,20 +159,51 @@ export class Denials implements OnApplicationShutdown {
     this.keep({ kind: 'refusedToken', names: [digest], endsInMs, sinceMs: installationNow(), farewell });
   }
 
+  /**
+   * Keeps refusals of connect tokens in Postgres, so that the other gateways hear of them.
+   *
+   * @returns when the last of them ends, ms since 1970
+   * @throws when it failed; it is tried again then
+   */
+  async keepRefusals(digests: readonly string[], endsInMs: number, farewell: Farewell): Promise<number | undefined> {
+    if (digests.length === 0) return undefined;
+    const refusals = digests.map((digest) => {
+      return { kind: 'refusedToken', names: [digest], endsInMs, farewell } as const;
+    });
+    this.unkept.push(...refusals);
+    return this.keepUnkept();
+  }
+
+  private async keepUnkept(): Promise<number | undefined> {
+    let endsMs = 0;
+    while (this.unkept.length > 0) {
+      const some = uniqueTokens(this.unkept.slice(0, KEPT_AT_ONCE));
+      const stored = await within(ANSWER_MS, putDenials(this.database.db, some));
+      this.unkept.splice(0, KEPT_AT_ONCE);
+      endsMs = Math.max(endsMs, ...stored.map((one) => one.endsMs ?? 0));
+    }
+    return endsMs === 0 ? undefined : endsMs;
+  }
+
   private keep(denial: Denial): void {
+    if (isOrder(denial)) return;
     const nowMs = installationNow();
     this.list.put(denial, nowMs);
     this.next?.put(denial, nowMs);
   }
 
   private async readNews(): Promise<void> {
+    await this.keepUnkept();
     const known = this.version;
     const version = await within(ANSWER_MS, denialVersion(this.database.db));
     const nowMs = installationNow();
     // A database that knows less than we do was restored.
     if (version < known || nowMs - this.readAtMs > FORGOTTEN_MS) {
-      await this.readAll();
-      return this.listener();
+      const orders = await this.readAll();
+      await this.listener();
+      if (version < known) return;
+      for (const [version, denials] of byVersion(orders)) await this.listener({ denials, version });
+      return;
     }
     while (this.version < version) {
       const news = await within(ANSWER_MS, changedDenials(this.database.db, this.version, true));
@@ -177,7 +220,10 @@ export class Denials implements OnApplicationShutdown {
     this.list.sweep(nowMs);
   }
 
-  private async readAll(): Promise<void> {
+  /** @returns orders that were new here */
+  private async readAll(): Promise<readonly StoredDenial[]> {
+    const known = this.version;
+    const orders: StoredDenial[] = [];
     const nowMs = installationNow();
     const list = (this.next = new DenialList());
     let version = 0;
@@ -185,7 +231,10 @@ export class Denials implements OnApplicationShutdown {
       const last = await denialVersion(this.database.db);
       while (version < last) {
         const denials = await changedDenials(this.database.db, version, false);
-        for (const denial of denials) list.put(denial, installationNow());
+        for (const denial of denials) {
+          if (!isOrder(denial)) list.put(denial, installationNow());
+          else if (denial.version > known) orders.push(denial);
+        }
         version = denials.at(-1)?.version ?? last;
       }
     } finally {
@@ -194,7 +243,13 @@ export class Denials implements OnApplicationShutdown {
     this.list = list;
     this.version = version;
     this.readAtMs = nowMs;
+    return orders;
   }
+}
+
+/** Without those that are there twice: one statement takes each target once. */
+function uniqueTokens(refusals: readonly NewDenial[]): readonly NewDenial[] {
+  return [...new Map(refusals.map((refusal) => [refusal.names[0], refusal])).values()];
 }
 
 function byVersion(denials: readonly StoredDenial[]): ReadonlyMap<number, readonly StoredDenial[]> {

@@ -2,11 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Claims } from '@hearth/claims';
 import type { AnswerOf, Ask } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
-import type { Denial } from '@hearth/wire';
+import { type Denial, type Farewell, isOrder } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import { ConnectionRegistry, type OpenConnection } from '../connection/connection-registry';
 import type { Subscription } from '../connection/subscription';
-import { DenialList } from './denial-list';
+import { type DeniableConnection, DenialList } from './denial-list';
 import { Denials, goodbye, type News } from './denials';
 
 /** Connections that one request closes, well within its second; whoever asks, asks again for the rest. */
@@ -26,8 +26,10 @@ interface Order {
   readonly nowMs: number;
   /** Channels in which subscriptions are refused; `undefined`: it may be any. */
   readonly channels: ReadonlySet<string> | undefined;
-  /** How long tokens of those who are sent away are refused. */
-  readonly refusedForMs: number;
+  /** How tokens of those who are sent away are refused, and for how long; `undefined`: they are not. */
+  readonly refusal: { readonly endsInMs: number; readonly farewell: Farewell } | undefined;
+  /** An order that comes late is about those only who were subscribed by then, ms since 1970. */
+  readonly byMs: number;
 }
 
 /** Ends what is open on this gateway and is denied (management-api §3, §4). */
@@ -51,7 +53,7 @@ export class Enforcement {
     return this.inTurn(async () => {
       const before = this.read.get(version);
       this.read.delete(version);
-      const enforced = await this.enforce(orderOf(denials));
+      const enforced = await this.enforce(orderOf(denials, Infinity));
       return before === undefined ? enforced : { ...enforced, ...sumOf(before, enforced) };
     });
   }
@@ -63,8 +65,9 @@ export class Enforcement {
   }
 
   private async enforceRead(news: News | undefined): Promise<void> {
-    const everything = { list: this.denials.all, nowMs: installationNow(), channels: undefined, refusedForMs: 0 };
-    const order = news === undefined ? everything : orderOf(news.denials);
+    const everything = { list: this.denials.all, nowMs: installationNow(), channels: undefined, refusal: undefined };
+    const order =
+      news === undefined ? { ...everything, byMs: Infinity } : orderOf(news.denials, news.denials[0]?.sinceMs ?? 0);
     let counts: Counts = { disconnected: 0, unsubscribed: 0 };
     for (let more = true; more;) {
       const enforced = await this.enforce(order);
@@ -78,7 +81,7 @@ export class Enforcement {
   }
 
   private async enforce(order: Order): Promise<AnswerOf<'deny'>> {
-    const { list, nowMs, refusedForMs } = order;
+    const { list, nowMs, refusal, byMs } = order;
     const tokens = new Set<string>();
     let [seen, disconnected, unsubscribed, more] = [0, 0, 0, false];
     let tokensEndMs: number | undefined;
@@ -88,7 +91,7 @@ export class Enforcement {
     };
     for (const connection of this.registry.all()) {
       if (++seen % SEEN_IN_A_TURN === 0) await turn();
-      const farewell = list.farewellTo(connection, nowMs);
+      const farewell = list.farewellTo(byMs === Infinity ? connection : asOf(connection, byMs), nowMs);
       if (farewell === undefined) {
         unsubscribed += unsubscribe(connection, order, sawEnd);
         continue;
@@ -97,14 +100,18 @@ export class Enforcement {
       if (more) break;
       if (++disconnected % CLOSED_IN_A_TURN === 0) await turn();
       const { tokenDigest } = connection;
-      // Here at once; elsewhere when whoever asks has said so.
-      if (refusedForMs > 0) this.denials.refuseToken(tokenDigest, refusedForMs, farewell);
-      if (refusedForMs > 0) tokens.add(tokenDigest);
+      // Here at once; elsewhere when whoever asks has said so, or when it is read.
+      if (refusal !== undefined) {
+        this.denials.refuseToken(tokenDigest, refusal.endsInMs, refusal.farewell);
+        tokens.add(tokenDigest);
+      }
       const { code, reason, error } = goodbye(farewell);
       sawEnd(connection.connect);
       connection.close(code, reason, error);
     }
-    return { disconnected, unsubscribed, tokens: [...tokens], tokensEndMs, more };
+    const refusedUntilMs =
+      refusal && (await this.denials.keepRefusals([...tokens], refusal.endsInMs, refusal.farewell));
+    return { disconnected, unsubscribed, tokens: [...tokens], refusedUntilMs, tokensEndMs, more };
   }
 }
 
@@ -116,18 +123,32 @@ function sumOf(one: Counts, other: Counts): Counts {
   };
 }
 
-/** A refusal that is over, or lasts no time, sends those away who are here. */
-function orderOf(news: readonly Denial[]): Order {
+/**
+ * A refusal that is over, or lasts no time, sends those away who are here; an order that is over has nothing more to say.
+ *
+ * @param byMs of the order that is among them
+ */
+function orderOf(news: readonly Denial[], byMs: number): Order {
   const list = new DenialList();
   const channels = new Set<string>();
-  let refusedForMs = 0;
+  let refusal: Order['refusal'];
   for (const denial of news) {
     list.put(denial, Infinity);
-    const { kind, names, endsInMs } = denial;
+    const { kind, names, endsInMs, farewell } = denial;
     if (kind === 'refusedSubscriber' || kind === 'refusedSubscription') channels.add(names[0]);
-    if (kind === 'connection' || kind === 'channel') refusedForMs = endsInMs ?? 0;
+    if (isOrder(denial) && endsInMs !== null && endsInMs > 0) {
+      refusal = { endsInMs, farewell: { ...farewell, except: [] } };
+    }
   }
-  return { list, nowMs: 0, channels, refusedForMs };
+  return { list, nowMs: 0, channels, refusal, byMs: news.some(isOrder) ? byMs : Infinity };
+}
+
+/** A connection as it was. */
+function asOf(connection: OpenConnection, byMs: number): DeniableConnection {
+  const { id, connect } = connection;
+  const isSubscribed = (channel: string): boolean =>
+    (connection.subscription(channel)?.subscribedAtMs ?? Infinity) <= byMs;
+  return { id, connect, isSubscribed };
 }
 
 /** @returns how many subscriptions have been ended */

@@ -1,7 +1,7 @@
 import { utcInstant } from '@hearth/protocol';
 import { installationNow } from '@hearth/timing';
 import { Database, putDenials } from '@hearth/store';
-import type { Denial, Farewell } from '@hearth/wire';
+import type { Denial } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import type { ClosingRequest } from './closing-request';
 import { Gateways, RollCall } from './gateways';
@@ -31,36 +31,36 @@ export class Closing {
     const now: Denial = { ...target, endsInMs: refuseForMs, sinceMs: installationNow(), farewell };
     const isOfTokens = target.kind === 'connection' || target.kind === 'channel';
     if (refuseForMs === 0) return outcomeOf(await tell(rollCall, [now]), rollCall, undefined);
-    if (isOfTokens) return this.closeAndRefuseTokens(rollCall, now, farewell, refuseForMs);
+    if (isOfTokens) return this.closeAndRefuseTokens(rollCall, now, refuseForMs);
     const stored = await putDenials(this.database.db, [{ ...target, endsInMs: refuseForMs, farewell }]);
     return outcomeOf(await tell(rollCall, stored, stored[0]?.version), rollCall, stored[0]?.endsMs);
   }
 
   /**
    * Closes until there is nobody left to close: whoever was quick enough to come back before its token was refused
-   * everywhere goes with the next round.
+   * everywhere goes with the next round. Gateways keep the refusals of those whom they close; one that did not answer in
+   * time finds the order in Postgres.
    */
-  private async closeAndRefuseTokens(
-    rollCall: RollCall,
-    denial: Denial,
-    { reason, reconnect }: Farewell,
-    refuseForMs: number,
-  ): Promise<ClosingOutcome> {
-    const farewell = { reason, reconnect, except: [] };
+  private async closeAndRefuseTokens(rollCall: RollCall, order: Denial, refuseForMs: number): Promise<ClosingOutcome> {
+    const farewell = { ...order.farewell, except: [] };
     let [disconnected, refusedUntilMs] = [0, undefined as number | undefined];
     for (;;) {
-      const closed = await tell(rollCall, [denial]);
+      const closed = await tell(rollCall, [order]);
       disconnected += closed.disconnected;
-      if (closed.tokens.size === 0) return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
+      refusedUntilMs = Math.max(refusedUntilMs ?? 0, closed.refusedUntilMs ?? 0) || undefined;
       const tokens = [...closed.tokens];
       for (let from = 0; from < tokens.length; from += TOLD_AT_ONCE) {
-        const refused = tokens.slice(from, from + TOLD_AT_ONCE).map((digest) => {
-          return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, farewell } as const;
+        const refused = tokens.slice(from, from + TOLD_AT_ONCE).map((digest): Denial => {
+          return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, sinceMs: order.sinceMs, farewell };
         });
-        const stored = await putDenials(this.database.db, refused);
-        await tell(rollCall, stored, stored[0]?.version);
-        refusedUntilMs = Math.max(refusedUntilMs ?? 0, stored[0]?.endsMs ?? 0);
+        await tell(rollCall, refused);
       }
+      if (tokens.length > 0) continue;
+      if (!rollCall.complete) {
+        const stored = await putDenials(this.database.db, [{ ...order, endsInMs: refuseForMs }]);
+        refusedUntilMs ??= stored[0]?.endsMs ?? undefined;
+      }
+      return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
     }
   }
 }

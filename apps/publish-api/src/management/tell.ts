@@ -7,6 +7,8 @@ export interface Told {
   readonly unsubscribed: number;
   /** Digests of the connect tokens of those who were closed, where they shall be refused. */
   readonly tokens: ReadonlySet<string>;
+  /** When the last of these refusals ends, ms since 1970. */
+  readonly refusedUntilMs: number | undefined;
   /** When the last of the tokens that were found to be revoked by their `jti` expires, ms since 1970. */
   readonly tokensEndMs: number | undefined;
 }
@@ -18,17 +20,24 @@ export interface Told {
  */
 export async function tell(rollCall: RollCall, denials: readonly Denial[], version?: number): Promise<Told> {
   const tokens = new Set<string>();
-  let [disconnected, unsubscribed, tokensEndMs] = [0, 0, 0];
+  let [disconnected, unsubscribed, tokensEndMs, refusedUntilMs] = [0, 0, 0, 0];
   for (;;) {
     const answers = await rollCall.ask('deny', { denials, version });
     for (const answer of answers) {
       disconnected += answer.disconnected;
       unsubscribed += answer.unsubscribed;
       tokensEndMs = Math.max(tokensEndMs, answer.tokensEndMs ?? 0);
+      refusedUntilMs = Math.max(refusedUntilMs, answer.refusedUntilMs ?? 0);
       for (const token of answer.tokens) tokens.add(token);
     }
     if (!answers.some(({ more }) => more)) {
-      return { disconnected, unsubscribed, tokens, tokensEndMs: tokensEndMs === 0 ? undefined : tokensEndMs };
+      return {
+        disconnected,
+        unsubscribed,
+        tokens,
+        refusedUntilMs: refusedUntilMs || undefined,
+        tokensEndMs: tokensEndMs || undefined,
+      };
     }
   }
 }
