@@ -217,6 +217,11 @@ describe('a dead letter', () => {
     await eventually(async () => expect(await deadLetters(process)).toMatchObject([{ channel: 'never', attempts: 1 }]));
     expect((await admin(process, '/webhooks/dead-letters/NONE/retry', 'POST')).status).toBe(404);
     expect((await admin(process, '/webhooks/dead-letters/NONE')).status).toBe(404);
+    // They hold what users wrote.
+    for (const path of ['', '/NONE', `/${String(second?.id)}`]) {
+      const response = await fetch(`http://127.0.0.1:${process.adminPort}/webhooks/dead-letters${path}`);
+      expect(response.status).toBe(401);
+    }
   });
 
   it('is listed in pages, the latest first', async () => {

@@ -7,6 +7,8 @@ import { startNats, type TestNats } from '../support/nats';
 import { AppProcess, startApp } from '../support/process';
 import { Receiver, SECRET } from './receiver';
 
+const ADMIN_TOKEN = 'the-operators-own-token';
+
 const EVENTS = {
   eventsStream: 'HEARTH_EVENTS',
   eventsSubjectPrefix: 'hearth.events.v1',
@@ -71,6 +73,7 @@ export class Testbed {
       HEARTH_EVENTS_ENABLED: 'true',
       HEARTH_WEBHOOK_URLS: [urls].flat().join(','),
       HEARTH_WEBHOOK_SECRETS: SECRET,
+      HEARTH_ADMIN_TOKEN: ADMIN_TOKEN,
       HEARTH_WEBHOOK_ALLOW_PRIVATE: 'true',
       ...env,
     });
@@ -139,7 +142,8 @@ export async function admin(
   path: string,
   method = 'GET',
 ): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }> {
-  const response = await fetch(`http://127.0.0.1:${process.adminPort}${path}`, { method });
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const response = await fetch(`http://127.0.0.1:${process.adminPort}${path}`, { method, headers });
   return { status: response.status, body: await response.json() };
 }
 

@@ -11,11 +11,12 @@ const INVALID_LIMIT: AdminAnswer = {
 };
 const INVALID_BEFORE: AdminAnswer = { status: 400, body: { error: 'before must be the id of a dead letter' } };
 
-/** Dead letters on the admin port: look at them, and have them sent again. */
+/** Dead letters on the admin port, which hold what users wrote: look at them, and have them sent again. */
 export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void {
   admin.addRoute({
     method: 'GET',
     path: /^\/webhooks\/dead-letters$/,
+    isGuarded: true,
     answer: async (_, query) => {
       const wanted = query.get('limit') ?? String(DEFAULT_LIMIT);
       const limit = Number(wanted);
@@ -31,6 +32,7 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
   admin.addRoute({
     method: 'GET',
     path: /^\/webhooks\/dead-letters\/(\w+)$/,
+    isGuarded: true,
     answer: async ([id = '']) => {
       const letter = await findDeadLetter(db, id);
       if (letter === undefined) return UNKNOWN;
@@ -40,6 +42,7 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
   admin.addRoute({
     method: 'POST',
     path: /^\/webhooks\/dead-letters\/(\w+)\/retry$/,
+    isGuarded: true,
     answer: async ([id = '']) => {
       const requested = await requestRetry(db, { id });
       return requested === 0 ? UNKNOWN : { status: 202, body: { requested } };
@@ -48,6 +51,7 @@ export function addDeadLetterRoutes(admin: AdminServer, { db }: Database): void 
   admin.addRoute({
     method: 'POST',
     path: /^\/webhooks\/dead-letters\/retry$/,
+    isGuarded: true,
     answer: async (_, query) => {
       const requested = await requestRetry(db, { target: query.get('target') ?? undefined });
       return { status: 202, body: { requested } };

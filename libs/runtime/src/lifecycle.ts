@@ -118,6 +118,8 @@ class Life {
       port: config.adminPort,
       metrics: () => this.metrics.text(),
       info: () => outputsOf(config, this.port),
+      names: config.adminNames,
+      token: () => config.live.current.adminToken,
     });
     this.secrets = watchSecrets(config, logger, ({ logLevel }) => setLogLevel(logger, logLevel));
   }

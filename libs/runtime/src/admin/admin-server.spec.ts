@@ -1,12 +1,18 @@
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { AdminServer } from './admin-server';
 
+const TOKEN = 'the-operators-own-token';
 let admin: AdminServer;
 let url: string;
+let token: string | undefined;
 
 beforeEach(async () => {
+  token = TOKEN;
   admin = new AdminServer({
+    names: ['node.example.com'],
+    token: () => token,
     host: '127.0.0.1',
     port: 0,
     metrics: async () => 'hearth_up 1\n',
@@ -21,6 +27,15 @@ afterEach(() => admin.stop());
 async function get(path: string, init?: RequestInit) {
   const response = await fetch(url + path, init);
   return { status: response.status, headers: response.headers, text: await response.text() };
+}
+
+/** With a `Host` of its own, which `fetch` does not allow. */
+function statusUnder(host: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url + path, { headers: { host } }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end();
+  });
 }
 
 async function readiness() {
@@ -104,6 +119,34 @@ describe('the admin port', () => {
     const headers = { origin: 'https://example.com' };
     expect((await get('/do', { method: 'POST', headers })).status).toBe(403);
     expect(done).toBe(0);
+  });
+
+  it.each([
+    ...['localhost', 'LOCALHOST:9090', '127.0.0.1:1', '[::1]:9090', 'gateway:9090', 'gateway-1.gateway.default.svc'],
+    ...['gateway.default.svc.cluster.local', 'a.internal.', 'node.example.com', 'node.example.com:9090'],
+  ])('answers under the name %s', async (host) => {
+    expect(await statusUnder(host, '/healthz')).toBe(200);
+  });
+
+  it.each(['evil.example', 'evil.example:9090', 'localhost.evil.example', 'a.node.example.com', '127.0.0.1.nip.io'])(
+    'tells nothing to a web page of %s, whose name points here',
+    async (host) => {
+      for (const path of ['/healthz', '/metrics', '/info', '/nothing']) expect(await statusUnder(host, path)).toBe(403);
+    },
+  );
+
+  it('keeps what is guarded for whoever has the token', async () => {
+    admin.addRoute({
+      method: 'GET',
+      path: /^\/kept$/,
+      isGuarded: true,
+      answer: async () => ({ status: 200, body: {} }),
+    });
+    const status = async (authorization?: string) =>
+      (await get('/kept', { headers: authorization === undefined ? {} : { authorization } })).status;
+    expect(await Promise.all([status(), status('Bearer x'), status(`Bearer ${TOKEN}`)])).toEqual([401, 401, 200]);
+    token = undefined;
+    expect(await status(`Bearer ${TOKEN}`)).toBe(401);
   });
 
   it('keeps nobody who says nothing, or not enough', async () => {

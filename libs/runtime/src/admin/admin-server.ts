@@ -1,10 +1,18 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bearerToken, isSecret } from '../http/api-keys';
 import { listenError } from '../http/listen-error';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
 import { redactText } from '../log/redaction';
 import { within } from '@hearth/timing';
+import { isKnownHost } from './known-host';
 
 /** Resolves when the thing is usable, rejects with the reason when it is not. */
 export type ReadinessCheck = () => Promise<unknown>;
@@ -14,6 +22,8 @@ export interface AdminRoute {
   readonly method: 'GET' | 'POST';
   /** Matches the whole path; its groups are the parameters. */
   readonly path: RegExp;
+  /** Only for whoever has the admin token. */
+  readonly isGuarded?: boolean;
   readonly answer: (parameters: readonly string[], query: URLSearchParams) => Promise<AdminAnswer>;
 }
 
@@ -31,6 +41,10 @@ export interface AdminServerOptions {
   readonly metrics: () => Promise<string>;
   /** Answer of `/info`; must not contain secrets. */
   readonly info: () => object;
+  /** Names under which it may be asked beside those that are its own anyway (`isKnownHost`). */
+  readonly names?: readonly string[];
+  /** What guarded routes want; `undefined`: nobody may use them. */
+  readonly token?: () => string | undefined;
 }
 
 /** A check that hangs is a failed check: probes of orchestrators give up after a few seconds themselves. */
@@ -107,6 +121,9 @@ export class AdminServer {
       response.end(method === 'HEAD' ? undefined : body);
     };
     try {
+      if (!isKnownHost(headers.host, this.options.names ?? [])) {
+        return send(403, TEXT, 'not under this name: HEARTH_ADMIN_NAMES says which there are\n');
+      }
       const routes = this.#routes.filter((route) => route.path.test(path));
       if (routes.length === 0) return send(404, TEXT, 'not found\n');
       const allow = routes.map((route) => (route.method === 'GET' ? 'GET, HEAD' : route.method)).join(', ');
@@ -114,12 +131,22 @@ export class AdminServer {
       if (route === undefined) return send(405, TEXT, 'method not allowed\n', allow);
       // Any web page may have a browser on this machine send a POST here; then the browser names the page.
       if (method === 'POST' && headers.origin !== undefined) return send(403, TEXT, 'not for web pages\n', allow);
+      if (route.isGuarded === true && !this.mayPass(headers)) {
+        response.setHeader('www-authenticate', 'Bearer');
+        return send(401, TEXT, 'only with "Authorization: Bearer" and HEARTH_ADMIN_TOKEN, which must be set\n', allow);
+      }
       const { status, body } = await route.answer(route.path.exec(path)?.slice(1) ?? [], new URLSearchParams(query));
       if (typeof body === 'string') send(status, PROMETHEUS, body, allow);
       else send(status, 'application/json', `${JSON.stringify(body, null, 2)}\n`, allow);
     } catch (error) {
       response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
     }
+  }
+
+  private mayPass(headers: IncomingHttpHeaders): boolean {
+    const token = this.options.token?.();
+    const given = bearerToken(headers);
+    return token !== undefined && given !== undefined && isSecret(given, token);
   }
 
   private async readiness(): Promise<AdminAnswer> {

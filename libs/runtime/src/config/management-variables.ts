@@ -1,5 +1,5 @@
-import { optional, readBy, variable } from './variable';
-import { choice, integer, type Kind, pattern } from './variable-kinds';
+import { optional, readBy, SINGLE_SERVICES, variable } from './variable';
+import { choice, integer, type Kind, listOf, pattern } from './variable-kinds';
 
 /** A hundred years. */
 const MAX_KEEP_SECONDS = 3_155_760_000;
@@ -10,6 +10,11 @@ export const MANAGEMENT_VARIABLES = {
     adminToken: optional('HEARTH_ADMIN_TOKEN', pattern(/^[\x21-\x7e]{16,}$/, 'at least 16 characters of ASCII'), {
       meaning: 'Token of operators, never good for publishing; must not be an API key.',
       marks: ['secret', 'reload'],
+    }),
+  }),
+  ...readBy(SINGLE_SERVICES, {
+    adminNames: variable('HEARTH_ADMIN_NAMES', hostNames(), '', {
+      meaning: 'Names with a dot under which the admin port may be asked; addresses and private names always.',
     }),
   }),
   ...readBy(['publish-api'], {
@@ -32,4 +37,11 @@ function keepSeconds(): Kind<number> {
     schema: schema.refine((seconds) => seconds !== 0),
     allowed: `-1 or a whole number from 1 to ${MAX_KEEP_SECONDS}`,
   };
+}
+
+/** Read in lower case. */
+function hostNames(): Kind<readonly string[]> {
+  const allowed = 'a comma-separated list of host names without ports';
+  const { schema } = listOf((name) => /^[\w.-]+$/.test(name), allowed);
+  return { schema: schema.transform((names) => names.map((name) => name.toLowerCase())), allowed };
 }
