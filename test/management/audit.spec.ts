@@ -1,6 +1,6 @@
 import { Backend } from '../events/backend';
 import { eventually } from '../support/eventually';
-import { API_KEY, connectToken, Testbed } from '../support/installation';
+import { API_KEY, connectToken, Testbed, umdToken } from '../support/installation';
 import { connect, type Frame } from '../support/ws-client';
 import { ADMIN_TOKEN, Manager } from './manager';
 
@@ -103,4 +103,81 @@ it('has the envelope, subject and headers of a backend event without a channel',
   expect(Object.keys(event!.headers).sort()).toEqual(
     ['Hearth-Data-Type', 'Hearth-Source', 'Hearth-Type', 'Nats-Msg-Id'].sort(),
   );
+});
+
+describe('a refused credential', () => {
+  const REFUSED = { action: 'refuse', outcome: 'refused', actor: 'client', sourceIp: '127.0.0.1' };
+  const refused = (door: string, reason: string, more: object = {}) =>
+    recorded({ ...REFUSED, ...more, target: { door }, reason });
+
+  it.each<[string, string, object, () => Promise<unknown>]>([
+    ['connect', 'expired', {}, () => connect(testbed.gateways[1]!.wsUrl, connectToken({ exp: 1 })).catch(() => 0)],
+    ['connect', 'scope', {}, () => connect(testbed.gateways[0]!.wsUrl, umdToken({})).catch(() => 0)],
+    [
+      'client-http',
+      'UNAUTHORIZED',
+      {},
+      () => fetch(`${testbed.history.httpUrl}/connection/listMessages`, { method: 'POST' }),
+    ],
+    ['server-http', 'UNAUTHORIZED', {}, () => manager.as('wrong').get('/connections')],
+    ['server-http', 'UNAUTHORIZED', {}, () => fetch(`${testbed.publishApiUrl}/publish`, { method: 'POST' })],
+    [
+      ...(['lambda', 'UnrecognizedClientException', {}] as const),
+      () =>
+        fetch(`${testbed.publishApiUrl}/2015-03-31/functions/f/invocations`, {
+          method: 'POST',
+          headers: {
+            authorization:
+              'AWS4-HMAC-SHA256 Credential=AKIAUNKNOWN/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=00',
+            'x-amz-date': '20260101T000000Z',
+          },
+        }),
+    ],
+  ])('at the door %s is recorded: %s', async (door, reason, more, show) => {
+    // Whatever waited of earlier ones is the last of its second.
+    await eventually(async () => {
+      await show();
+      await refused(door, reason, more);
+    });
+  });
+
+  it('is recorded of a subscribe and a umd token, too', async () => {
+    const client = await testbed.connect({ uid: 'u1' });
+    client.ws.send({ event: 'hotsock.subscribe', channel: 'c', data: { token: 'x' } });
+    await client.ws.next('hotsock.error');
+    await refused('subscribe', 'INVALID_SUBSCRIBE_TOKEN');
+    await eventually(async () => {
+      expect((await client.call('umdUpdate', { token: 'x' })).status).toBe(403);
+      await refused('umd', 'INVALID_UMD_TOKEN');
+    });
+  });
+
+  it('is one record a second however often it comes, and none is lost', async () => {
+    const count = () =>
+      lines()
+        .filter(({ action, target }) => action === 'refuse' && target.door === 'server-http')
+        .reduce((sum, one) => sum + one.count, 0);
+    const written = () => lines().filter(({ action }) => action === 'refuse').length;
+    await eventually(async () => {
+      const before = count();
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(count()).toBe(before);
+    });
+    const [before, linesBefore, begin] = [count(), written(), performance.now()];
+    for (let n = 0; n < 200; n++) expect((await manager.as(`wrong-${n}`).get('/channels')).status).toBe(401);
+    await eventually(() => expect(count()).toBe(before + 200));
+    expect(written() - linesBefore).toBeLessThanOrEqual(Math.ceil((performance.now() - begin) / 1_000) + 1);
+    // No credential is in any record.
+    expect(JSON.stringify([lines(), events()])).not.toMatch(/wrong-\d|AKIAUNKNOWN|eyJ/);
+  });
+});
+
+it('records what a limit answers', async () => {
+  const channels = { l: { subscribe: true, messages: { '*': { publish: true } } } };
+  const client = await testbed.connect({ channels, limits: { publish: [1, 1] } });
+  await client.subscribe('l');
+  for (let n = 0; n < 5; n++) client.ws.send({ event: 'e', channel: 'l' });
+  expect((await client.ws.next('hotsock.error')).error.code).toBe('RATE_LIMITED');
+  const target = { limit: 'connectionPublish', key: client.id };
+  await recorded({ action: 'limit', outcome: 'refused', actor: 'client', sourceIp: '127.0.0.1', target });
 });

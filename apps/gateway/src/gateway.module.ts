@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { CONFIG, ConsoleRoutes, LOGGER, TIME_UP, type HearthConfig, type Logger } from '@hearth/runtime';
+import { AuditModule, CONFIG, ConsoleRoutes, LOGGER, TIME_UP, type HearthConfig, type Logger } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { every, untilAborted, type Repeated, installationNow } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
@@ -45,6 +45,7 @@ const RELEASE_MS = 500;
 
 /** Clients' connections of one process; `attachGateway` opens its doors. */
 @Module({
+  imports: [AuditModule],
   controllers: [ClientApiController, StorageApiController],
   providers: [
     {

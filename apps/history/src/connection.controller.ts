@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
 import {
   AddressLimits,
+  Audit,
   CONFIG,
   HearthConfig,
   Metrics,
@@ -56,6 +57,7 @@ export class ConnectionController implements OnModuleInit {
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
     private readonly addresses: AddressLimits,
+    private readonly audit: Audit,
   ) {
     this.originOf = originReader(config);
   }
@@ -63,7 +65,7 @@ export class ConnectionController implements OnModuleInit {
   onModuleInit(): void {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     allowOrigins(server, '/connection/', this.config.corsOrigins);
-    limitWrongCredentials(server, '/connection/', this.addresses, this.config);
+    limitWrongCredentials(server, '/connection/', this.addresses, this.audit, this.config);
   }
 
   @Post('listMessages')

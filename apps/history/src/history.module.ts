@@ -1,7 +1,8 @@
+import { AuditModule } from '@hearth/runtime';
 import { Module } from '@nestjs/common';
 import { ConnectionController } from './connection.controller';
 import { StorageController } from './storage.controller';
 
 /** Client HTTP API of one process. */
-@Module({ controllers: [ConnectionController, StorageController] })
+@Module({ imports: [AuditModule], controllers: [ConnectionController, StorageController] })
 export class HistoryModule {}

@@ -1,4 +1,4 @@
-import { AddressLimits, type HearthConfig, sourceIpReader } from '@hearth/runtime';
+import { AddressLimits, Audit, type HearthConfig, sourceIpReader } from '@hearth/runtime';
 import type { FastifyInstance } from 'fastify';
 
 /**
@@ -9,6 +9,7 @@ export function limitWrongCredentials(
   server: FastifyInstance,
   pathPrefix: string,
   addresses: AddressLimits,
+  audit: Audit,
   config: Pick<HearthConfig, 'trustedProxies'>,
 ): void {
   const addressOf = sourceIpReader(config);
@@ -22,7 +23,11 @@ export function limitWrongCredentials(
   });
   server.addHook('onResponse', (request, reply, done) => {
     const isRefused = reply.statusCode === 401 && (request.raw.url ?? '').startsWith(pathPrefix);
-    if (isRefused) addresses.refused(addressOf(request.raw));
+    if (isRefused) {
+      const address = addressOf(request.raw);
+      addresses.refused(address);
+      audit.refused('client-http', address, 'UNAUTHORIZED');
+    }
     done();
   });
 }

@@ -1,5 +1,14 @@
 import { installationNow } from '@hearth/timing';
-import { AddressLimits, CONFIG, HearthConfig, LiveSettings, sourceIpReader, targetAsSent } from '@hearth/runtime';
+import {
+  AddressLimits,
+  Audit,
+  type AuditActor,
+  CONFIG,
+  HearthConfig,
+  LiveSettings,
+  sourceIpReader,
+  targetAsSent,
+} from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
@@ -19,6 +28,7 @@ export class AwsSignatures {
   constructor(
     private readonly live: LiveSettings,
     private readonly addresses: AddressLimits,
+    private readonly audit: Audit,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'awsClockSkewSeconds' | 'trustedProxies'>,
   ) {
     this.addressOf = sourceIpReader(config);
@@ -38,9 +48,15 @@ export class AwsSignatures {
    */
   checkHead(request: IncomingMessage, service: string, mustSign: readonly string[] = []): SignedHead {
     const address = this.addressOf(request);
-    const guarded = <T>(check: () => T): T => this.addresses.guard(address, check, isSignatureError);
+    const door = service === 'lambda' ? service : 'scheduler';
+    const guarded = <T>(check: () => T, actor?: AuditActor): T =>
+      this.addresses.guard(address, check, (error) => {
+        if (!(error instanceof SignatureError)) return false;
+        this.audit.refused(door, address, error.failure, actor);
+        return true;
+      });
     const { accessKeyId, checkBody } = guarded(() => this.check(request, service, mustSign));
-    return { accessKeyId, checkBody: (body) => guarded(() => checkBody(body)) };
+    return { accessKeyId, checkBody: (body) => guarded(() => checkBody(body), `aws:${accessKeyId}`) };
   }
 
   private check(request: IncomingMessage, service: string, mustSign: readonly string[]): SignedHead {
@@ -56,8 +72,4 @@ export class AwsSignatures {
     const checkBody = (body: Buffer): void => verifySignedRequest(signed, body, secret, this.signingKeys);
     return { accessKeyId: signed.accessKeyId, checkBody };
   }
-}
-
-function isSignatureError(error: unknown): boolean {
-  return error instanceof SignatureError;
 }

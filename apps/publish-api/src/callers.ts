@@ -1,5 +1,14 @@
 import { ProtocolError } from '@hearth/protocol';
-import { AddressLimits, ApiKeys, bearerToken, CONFIG, HearthConfig, isSecret, sourceIpReader } from '@hearth/runtime';
+import {
+  AddressLimits,
+  ApiKeys,
+  Audit,
+  bearerToken,
+  CONFIG,
+  HearthConfig,
+  isSecret,
+  sourceIpReader,
+} from '@hearth/runtime';
 import { CanActivate, createParamDecorator, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
@@ -18,6 +27,7 @@ export class Callers {
   constructor(
     private readonly keys: ApiKeys,
     private readonly addresses: AddressLimits,
+    private readonly audit: Audit,
     private readonly limits: KeyLimits,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'managementAuth' | 'trustedProxies'>,
   ) {
@@ -67,7 +77,12 @@ export class Callers {
 
   /** Does not look at the credentials of an address that has shown too many wrong ones (limits §2). */
   private guarded(request: Request, check: () => Caller): Caller {
-    return this.addresses.guard(this.addressOf(request), check);
+    const address = this.addressOf(request);
+    return this.addresses.guard(address, check, (error) => {
+      const isRefusal = error instanceof ProtocolError && error.code === 'UNAUTHORIZED';
+      if (isRefusal) this.audit.refused('server-http', address, error.code);
+      return isRefusal;
+    });
   }
 
   private keyOf({ headers }: Request): Caller | undefined {

@@ -1,4 +1,4 @@
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { Audit, CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Attendance } from '../attendance/attendance';
 import { ClientPublish } from '../commands/client-publish';
@@ -32,6 +32,7 @@ export class ConnectionHost {
     readonly attendance: Attendance,
     readonly resume: Resume,
     readonly limits: Limits,
+    readonly audit: Audit,
     readonly metrics: Metrics,
     @Inject(LOGGER) readonly logger: Logger,
     @Inject(CONFIG) config: HearthConfig,

@@ -14,6 +14,7 @@ import {
   utcSeconds,
   type ClientFrame,
   type EndCode,
+  type ErrorCode,
   type Identity,
   type PublishedFrame,
 } from '@hearth/protocol';
@@ -231,6 +232,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   refusedCall(error: ProtocolError): void {
     this.throttle.refused(error);
+    this.recordRefused(error.code);
   }
 
   /** The socket has closed. */
@@ -365,7 +367,13 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (limited !== undefined && this.throttle.refused(refusal)) return;
     const isBug = code === 'INTERNAL_ERROR';
     if (isBug) this.host.logger.error({ connectionId: this.id, err: error }, 'a frame could not be processed');
+    this.recordRefused(code);
     this.answer(errorFrame(code, message, channel, ref, limited), answerId);
+  }
+
+  private recordRefused(code: ErrorCode): void {
+    if (code === 'INVALID_SUBSCRIBE_TOKEN') this.host.audit.refused('subscribe', this.sourceIp, code);
+    if (code === 'INVALID_UMD_TOKEN') this.host.audit.refused('umd', this.sourceIp, code);
   }
 
   /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */

@@ -1,6 +1,6 @@
 import { checkConnectBinding, TokenError } from '@hearth/claims';
 import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, originMatcher, originReader } from '@hearth/runtime';
+import { Audit, CONFIG, HearthConfig, Logger, LOGGER, Metrics, originMatcher, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
@@ -28,6 +28,7 @@ export class Handshake {
     private readonly tokens: Tokens,
     private readonly denials: Denials,
     private readonly limits: Limits,
+    private readonly audit: Audit,
     private readonly metrics: Metrics,
     @Inject(CONFIG) config: Pick<HearthConfig, 'trustedProxies' | 'wsOrigins'>,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -124,6 +125,10 @@ export class Handshake {
 
   private refusal(error: unknown, sourceIp: string): ProtocolError {
     const refusal = asProtocolError(error);
+    const { code, status } = refusal;
+    if (status === 401 || status === 403) {
+      this.audit.refused('connect', sourceIp, error instanceof TokenError ? error.reason : code);
+    }
     if (refusal.code === 'INVALID_CONNECT_TOKEN') this.limits.refusedToken(sourceIp);
     this.metrics.handshakeRefused.of(refusal.code).inc();
     if (refusal.status >= 500) this.logger.warn({ err: error }, 'a handshake could not be completed');

@@ -3,6 +3,7 @@ import { untilAborted } from '@hearth/timing';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { LiveSettings } from '../config/live-settings';
 import { eventPublisher } from '../event-publisher.provider';
+import { LimitAnswers } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 import { LOGGER, TIME_UP } from '../service-module';
 import { Audit } from './audit';
@@ -27,7 +28,10 @@ export class AuditModule implements OnApplicationShutdown {
     private readonly audit: Audit,
     private readonly publisher: EventPublisher,
     @Inject(TIME_UP) private readonly timeUp: AbortSignal,
-  ) {}
+    limits: LimitAnswers,
+  ) {
+    limits.onAnswer((answer) => audit.limited(answer));
+  }
 
   async onApplicationShutdown(): Promise<void> {
     this.audit.flush();

@@ -4,6 +4,7 @@ import { installationNow } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
 import type { LiveSettings } from '../config/live-settings';
+import type { LimitAnswer } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 
 /** What is recorded (management-api §7). Holds no secret and no token. */
@@ -64,6 +65,30 @@ export class Audit {
     window.count++;
   }
 
+  /**
+   * A credential was refused.
+   *
+   * @param door where it was shown
+   * @param actor whose it is, as far as that is sure
+   */
+  refused(
+    door: 'connect' | 'subscribe' | 'umd' | 'client-http' | 'server-http' | 'lambda' | 'scheduler',
+    sourceIp: string | undefined,
+    reason: string,
+    actor: AuditActor = 'client',
+  ): void {
+    const [action, outcome] = ['refuse', 'refused'] as const;
+    this.record({ action, outcome, actor, sourceIp, target: { door }, reason, result: null });
+  }
+
+  /** A limit has met somebody. */
+  limited({ limit, answer, key, sourceIp }: LimitAnswer): void {
+    this.record({
+      ...{ action: 'limit', outcome: answer, actor: actorOf(limit, key), sourceIp },
+      ...{ target: { limit, key }, reason: null, result: null },
+    });
+  }
+
   /** Writes what waits. */
   flush(): void {
     for (const window of this.windows.values()) {
@@ -97,4 +122,10 @@ export class Audit {
     if (!this.live.current.eventsEnabled) return;
     void this.publisher.publish({ id: ulid(), name: 'audit', metadata: {}, dataJson: JSON.stringify(data) });
   }
+}
+
+/** Keys of limits are known ones, of which there are few; all else is a client's. */
+function actorOf(limit: string, key: string): AuditActor {
+  if (limit.startsWith('awsKey')) return `aws:${key}`;
+  return limit.startsWith('apiKey') ? (key as AuditActor) : 'client';
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { addressKey, KeyedBuckets } from '@hearth/limits';
-import { limitReached, ProtocolError, rateLimited } from '@hearth/protocol';
+import { limitReached, rateLimited } from '@hearth/protocol';
 import type { HearthConfig } from '../config/config';
 import { LimitAnswers } from './limit-answers';
 
@@ -49,7 +49,7 @@ export class AddressLimits {
    * @param isRefusal whether something thrown means that
    * @throws ProtocolError `RATE_LIMITED`, or what `check` throws
    */
-  guard<T>(address: string, check: () => T, isRefusal: (error: unknown) => boolean = isUnauthorized): T {
+  guard<T>(address: string, check: () => T, isRefusal: (error: unknown) => boolean): T {
     this.checkRefusals(address);
     try {
       return check();
@@ -105,8 +105,4 @@ export class AddressLimits {
     const family = isIP(address);
     return family !== 0 && this.settings.limitAddressExempt.check(address, family === 6 ? 'ipv6' : 'ipv4');
   }
-}
-
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof ProtocolError && error.code === 'UNAUTHORIZED';
 }
