@@ -19,7 +19,7 @@ const LIBRARIES = {
   runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store'],
   embedded: ['stream', 'store', 'timing'],
   // Published by itself, so it takes its sources along.
-  'server-sdk': ['claims', 'sigv4'],
+  'server-sdk': ['protocol', 'claims', 'sigv4'],
 };
 
 /** Packages that only these folders know; everybody else speaks to them in our own words. */

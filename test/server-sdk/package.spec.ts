@@ -40,16 +40,21 @@ async function runProgram(name: string, text: string, env: Record<string, string
 const installed = (...path: string[]) => join(folder, 'project/node_modules', ...path);
 
 const NAMES = [
+  'ApiError',
   'ArgumentError',
   'Config',
   'ConfigurationError',
   'Issuer',
   'PublishError',
   'Publisher',
+  'ServerApi',
   'VERSION',
+  'WebhookVerificationError',
   'configure',
   'issueToken',
+  'publishBatch',
   'publishMessage',
+  'verifyWebhook',
 ];
 
 describe('the package', () => {
@@ -181,9 +186,11 @@ describe('the AWS SDK', () => {
 /** Uses every export and every type, and proves with `@ts-expect-error` that wrong ones are noticed. */
 const TYPED = `
   import {
-    ArgumentError, Config, configure, ConfigurationError, Issuer, issueToken, Publisher, PublishError, publishMessage, VERSION,
+    ApiError, ArgumentError, Config, configure, ConfigurationError, Issuer, issueToken, publishBatch, Publisher, PublishError,
+    publishMessage, ServerApi, VERSION, verifyWebhook, WebhookVerificationError,
     type ChannelClaims, type Claims, type ConfigOptions, type JsonValue, type MessageClaims, type PublishInput,
     type PublishResponse, type PublishResult, type SigningAlgorithm, type StorageClaims, type TransportName,
+    type BackendEvent, type Connection, type MessageInput, type Shape,
   } from '@hearth/server-sdk';
 
   configure((config: Config) => {
@@ -198,7 +205,7 @@ const TYPED = `
   const claims: Claims = { exp: 1, scope: 'connect', uid: '1', umd: { any: 1 }, channels, custom: 1 };
   const token: string = new Issuer(new Config(options)).issueToken(claims) + issueToken();
   const data: JsonValue = [{ a: null }];
-  const input: PublishInput = { channel: 'c', event: 'e', data, store: 1, future: true };
+  const input: PublishInput = { channel: 'c', event: 'e', data, store: 1 };
   async function publish(): Promise<string | null | undefined> {
     const result: PublishResult = await new Publisher(new Config()).publishMessage(input);
     const response: PublishResponse = (await publishMessage(input)).json();
@@ -212,6 +219,83 @@ const TYPED = `
   }
   const names: [TransportName, SigningAlgorithm] = ['lambda', 'PS512'];
   export { explain, names, publish, token };
+
+  // An interface has no index signature.
+  interface Chat { text: string; at?: Date; tags?: readonly string[] }
+  interface MyChannels {
+    'room.*': { events: { chat: Chat; typing: undefined }; member: { name: string }; storage: { topic: string } };
+    'room.lobby': { events: { hello: number } };
+    news: { events: { headline: string; any: unknown } };
+  }
+  const shape: Shape = { events: { chat: {} as Chat } };
+  const chat: Chat = { text: 'hi' };
+  const id: string = token;
+  const mine = new Publisher<MyChannels>(options);
+  const api = new ServerApi<MyChannels>(options);
+  async function typed(): Promise<string | undefined> {
+    await publishMessage({ channel: id, event: id, data: chat });
+    await publishMessage({ channel: 'c', event: 'e', data: [chat, { more: { chat } }] });
+    await publishBatch([{ channel: 'c', event: 'e', data: chat }, input]);
+    await new Publisher(options).publishMessage({ channel: 'c', event: 'e', data: chat });
+    await mine.publishMessage({ channel: 'room.1', event: 'chat', data: chat });
+    await mine.publishMessage({ channel: \`room.\${id}\`, event: 'typing', deduplicationId: id });
+    await mine.publishMessage({ channel: 'room.lobby', event: 'hello', data: 1 });
+    await mine.publishBatch([
+      { channel: 'room.1', event: 'chat', data: { text: 'a' } },
+      { channel: 'news', event: 'headline', data: 'b', store: 1 },
+    ]);
+    await mine.setStorage('room.1', 'topic', 'x', { store: 60 });
+    await mine.setStorage('room.1', 'topic', null);
+    await mine.react('room.1', { messageId: 'm', reaction: '+', uid: 'u' });
+    const message: MessageInput<MyChannels, 'news', 'headline'> = { channel: 'news', event: 'headline', data: 'x' };
+    await mine.publishMessage(message);
+    const members: { uid: string; umd: { name: string } | null }[] = await api.members('room.1');
+    for await (const { key, data } of api.storage('room.1')) return key === 'topic' ? data : undefined;
+    for await (const { id, subscriptionsCount } of api.connections({ uid: 'u' })) return id + subscriptionsCount;
+    const { connections, total }: { connections: Connection[]; total: number } = await api.connections().page({ limit: 1 });
+    const { disconnected, complete } = await api.disconnect({ uid: 'u', except: ['a'], refuseFor: 60 });
+    const event: BackendEvent = verifyWebhook('{}', { 'webhook-id': 'x' }, 'whsec_');
+    if (event.type === 'hotsock.messagePublished') return event.metadata.requestId + event.data.id;
+    return String([members, connections, total, disconnected, complete, shape, ApiError, WebhookVerificationError]);
+  }
+  export { typed };
+
+  // @ts-expect-error a typing mistake
+  void publishMessage({ channel: 'c', event: 'e', deduplicationID: 'x' });
+  // @ts-expect-error
+  void mine.publishMessage({ channel: 'room.1', event: 'chat', data: chat, eagerIDGeneration: true });
+  // @ts-expect-error nested, too
+  void publishMessage({ channel: 'c', event: 'e', data: { a: [{ b: () => 1 }] } });
+  // @ts-expect-error
+  void publishMessage({ channel: 'c', event: 'e', data: new Map() });
+  // @ts-expect-error
+  void publishBatch([{ channel: 'c', event: 'e', Store: 1 }]);
+  // @ts-expect-error no such channel
+  void mine.publishMessage({ channel: 'rom.1', event: 'chat', data: chat });
+  // @ts-expect-error no such event
+  void mine.publishMessage({ channel: 'room.1', event: 'headline', data: 'x' });
+  // @ts-expect-error its own name says more than the pattern
+  void mine.publishMessage({ channel: 'room.lobby', event: 'chat', data: chat });
+  // @ts-expect-error
+  void mine.publishMessage({ channel: 'room.1', event: 'chat', data: { text: 1 } });
+  // @ts-expect-error
+  void mine.publishMessage({ channel: 'room.1', event: 'chat', data: { text: 'x', tahs: [] } });
+  // @ts-expect-error without data
+  void mine.publishMessage({ channel: 'room.1', event: 'chat' });
+  // @ts-expect-error
+  void mine.publishBatch([{ channel: 'news', event: 'headline', data: 1 }]);
+  // @ts-expect-error
+  void mine.setStorage('room.1', 'topci', 'x');
+  // @ts-expect-error
+  void mine.setStorage('room.1', 'topic', 1);
+  // @ts-expect-error
+  void api.channel('rom.1');
+  // @ts-expect-error two selectors
+  void api.disconnect({ uid: 'u', channel: 'c' });
+  // @ts-expect-error
+  void api.disconnect({ user: 'u' });
+  // @ts-expect-error no map
+  new Publisher<{ a: { event: { x: 1 } } }>(options);
 
   // @ts-expect-error
   configure({ awsRegoin: 'us-east-1' });

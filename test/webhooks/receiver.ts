@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { verifyWebhook } from '@hearth/server-sdk';
 import { Webhook } from 'standardwebhooks';
 
 export const SECRET = `whsec_${Buffer.alloc(32, 1).toString('base64')}`;
@@ -32,7 +33,7 @@ export type Behaviour = (
   response: ServerResponse,
 ) => Answer | number | undefined | Promise<Answer | number | undefined>;
 
-/** A backend: a real HTTP server that checks every signature with the reference library. */
+/** A backend: a real HTTP server that checks every signature with the reference library and with ours. */
 export class Receiver {
   /** Everything that came, in the order of its arrival. */
   readonly deliveries: Delivery[] = [];
@@ -94,6 +95,7 @@ export class Receiver {
     const one = (name: string): string => String(headers[name] ?? '');
     try {
       new Webhook(this.secret).verify(body, headers as Record<string, string>);
+      verifyWebhook(body, headers, this.secret);
     } catch (error) {
       this.forged.push(`${one('webhook-id')}: ${(error as Error).message}`);
     }

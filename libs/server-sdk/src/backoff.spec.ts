@@ -1,12 +1,11 @@
 import { waitBeforeRetry } from './backoff';
-import { PublishError } from './sdk-errors';
 
 const answer = (statusCode: number, retryAfter?: string) => ({
   statusCode,
   headers: new Headers(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
   payload: new Uint8Array(),
 });
-const noAnswer = new PublishError('no answer', { code: 'NETWORK_ERROR' });
+const noAnswer = { code: 'NETWORK_ERROR', problem: 'no answer', cause: undefined } as const;
 const half = () => 0.5;
 
 describe('the wait before the next attempt (server-sdk §3.1)', () => {

@@ -1,5 +1,4 @@
-import { PublishError } from './sdk-errors';
-import type { Answer } from './transport';
+import type { Answer, NoAnswer } from './transport';
 
 /** The ceiling of the first wait; it doubles with each further one. */
 const FIRST_CEILING_MS = 100;
@@ -16,14 +15,10 @@ const MAX_RETRY_AFTER_MS = 20_000;
  * @param retry 0 for the first repetition
  * @returns milliseconds; `undefined` when another attempt is pointless
  */
-export function waitBeforeRetry(
-  outcome: Answer | PublishError,
-  retry: number,
-  random = Math.random,
-): number | undefined {
+export function waitBeforeRetry(outcome: Answer | NoAnswer, retry: number, random = Math.random): number | undefined {
   const status = outcome.statusCode;
   if (status !== undefined && status !== 429 && status < 500) return undefined;
-  const askedMs = outcome instanceof PublishError ? 0 : retryAfterMs(outcome.headers.get('retry-after'));
+  const askedMs = outcome.statusCode === undefined ? 0 : retryAfterMs(outcome.headers.get('retry-after'));
   if (askedMs > MAX_RETRY_AFTER_MS) return undefined;
   return askedMs + random() * Math.min(MAX_CEILING_MS, FIRST_CEILING_MS * 2 ** retry);
 }

@@ -1,7 +1,9 @@
 import type { Claims } from './token-claims';
 import { checkOptionNames, Config, setOptions, type ConfigOptions } from './sdk-config';
 import { Issuer } from './issuer';
-import type { PublishInput, PublishResult } from './message';
+import type { PublishInput, PublishResponse, PublishResult } from './message';
+// Not by its alias: this library is built into a package of its own, where there are none.
+import type { Jsonable } from '../../protocol/src/channel-shapes';
 import { Publisher } from './message-publisher';
 
 /** The process-wide configuration behind `publishMessage` and `issueToken`, and what was made from it. */
@@ -27,9 +29,19 @@ export function configure(change: ((config: Config) => void) | ConfigOptions): v
 }
 
 /** Publishes a message with the process-wide configuration; see `Publisher`. */
-export async function publishMessage(input: PublishInput): Promise<PublishResult> {
+export async function publishMessage<Data>(
+  input: PublishInput & { data?: Data & Jsonable<Data> },
+): Promise<PublishResult> {
   publisher ??= new Publisher(config);
-  return publisher.publishMessage(input);
+  // `Jsonable` has been looked at: it would be asked again of a type that is not known yet.
+  const message: PublishInput = input;
+  return publisher.publishMessage(message);
+}
+
+/** Publishes all of some messages or none with the process-wide configuration; see `Publisher`. */
+export async function publishBatch(inputs: readonly PublishInput[]): Promise<PublishResult<PublishResponse[]>> {
+  publisher ??= new Publisher(config);
+  return publisher.publishBatch(inputs);
 }
 
 /** Issues a token with the process-wide configuration; see `Issuer`. */

@@ -2,11 +2,11 @@ import { checkHttpUrl, neededOption, optionOf, type Config } from './sdk-config'
 import { credentialSource, type CredentialSource } from './aws-credentials';
 import type { PublishResult } from './message';
 import { RequestSigner } from './request-signer';
-import { refusalOf, membersOf, resultOf, type Answer, type Transport } from './transport';
+import { refusalOf, membersOf, resultOf, type Answer, type HttpRequest, type Transport } from './transport';
 
 /** Invocation of the publish function with AWS's own protocol (publish-api §10). */
 export class LambdaTransport implements Transport {
-  readonly url: URL;
+  private readonly url: URL;
   private readonly credentials: CredentialSource;
   private readonly signer: RequestSigner;
   private readonly throwOnFunctionError: boolean;
@@ -21,8 +21,9 @@ export class LambdaTransport implements Transport {
     this.throwOnFunctionError = optionOf(config, 'throwOnFunctionError');
   }
 
-  async headers(payload: Uint8Array): Promise<Record<string, string>> {
-    return this.signer.headers(payload, await this.credentials(), new Date());
+  async request(body: Uint8Array): Promise<HttpRequest> {
+    const headers = this.signer.headers(body, await this.credentials(), new Date());
+    return { url: this.url, method: 'POST', headers, body };
   }
 
   read(answer: Answer): PublishResult {

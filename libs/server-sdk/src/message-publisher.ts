@@ -1,24 +1,44 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { waitBeforeRetry } from './backoff';
-import { checkOptionNames, Config, optionOf, type ConfigOptions } from './sdk-config';
-import { ArgumentError, ConfigurationError, PublishError } from './sdk-errors';
+// Not by its alias: this library is built into a package of its own, where there are none.
+import type { AnyShapes, ChannelName, ShapeOf, Shapes, StorageOf } from '../../protocol/src/channel-shapes';
 import { HttpTransport } from './http-transport';
 import { LambdaTransport } from './lambda-transport';
-import { encodeMessage, type PublishInput, type PublishResult } from './message';
-import { Slots } from './slots';
-import type { Answer, Transport } from './transport';
+import {
+  encodeBatch,
+  encodeMessage,
+  type AnyMessageInput,
+  type EventName,
+  type MessageInput,
+  type MessageOptions,
+  type PublishResponse,
+  type PublishResult,
+} from './message';
+import { Requests } from './requests';
+import { checkOptionNames, Config, optionOf, type ConfigOptions } from './sdk-config';
+import { ArgumentError, ConfigurationError, PublishError } from './sdk-errors';
+import type { Transport } from './transport';
 
-/** Requests in flight of one publisher, the number the AWS SDK allows itself. */
-const MAX_IN_FLIGHT = 50;
+/** A reaction to a stored message (publish-api §8). */
+export interface ReactionInput {
+  messageId: string;
+  reaction: string;
+  /** `add` when not given. */
+  action?: 'add' | 'remove';
+  /** The user that reacts; not given, the one anonymous user that all servers are. */
+  uid?: string;
+  umd?: unknown;
+}
 
 /**
  * Publishes messages with one configuration (server-sdk §3). Keep one for the lifetime of the process and use it for
  * everything at the same time: connections, credentials and signing keys are kept with it.
+ *
+ * @typeParam S what is sent over which channel, as for the client library; not given, anything
  */
-export class Publisher {
+export class Publisher<S extends Shapes<S> = AnyShapes> {
   private readonly config: Config;
-  private readonly slots = new Slots(MAX_IN_FLIGHT);
+  private readonly requests = new Requests();
   private prepared?: ReturnType<typeof prepare>;
+  private batchTransport?: Transport;
 
   /** @param config read at the first message; later changes have no effect */
   constructor(config: Config | ConfigOptions) {
@@ -33,7 +53,9 @@ export class Publisher {
    * @throws ConfigurationError naming the option that is missing or wrong
    * @throws PublishError when the message was refused, or not accepted after all attempts
    */
-  async publishMessage(input: PublishInput): Promise<PublishResult> {
+  async publishMessage<Channel extends ChannelName<S>, Event extends EventName<S, Channel>, Data>(
+    input: MessageInput<S, Channel, Event, Data>,
+  ): Promise<PublishResult> {
     return this.publish(encodeMessage(input));
   }
 
@@ -49,66 +71,75 @@ export class Publisher {
     return this.publish(new TextEncoder().encode(json));
   }
 
+  /**
+   * Publishes all of 1 to 100 messages or none, those of a channel in their order. By HTTP, whatever `transport` is.
+   *
+   * @throws PublishError with the `index` of the message that was refused; otherwise as `publishMessage`
+   */
+  async publishBatch(inputs: readonly AnyMessageInput<S>[]): Promise<PublishResult<PublishResponse[]>> {
+    const payload = encodeBatch(inputs);
+    checkOptionNames(this.config);
+    this.batchTransport ??= new HttpTransport(this.config, '/batch');
+    return this.send(this.batchTransport, payload);
+  }
+
+  /**
+   * Sets an entry of a channel's storage; `null` clears it. Throws as `publishMessage`.
+   *
+   * @param options `store` is `-1` when not given: entries stay
+   */
+  async setStorage<Channel extends ChannelName<S>, Key extends keyof StorageOf<ShapeOf<S, Channel>> & string>(
+    channel: Channel,
+    key: Key,
+    data: StorageOf<ShapeOf<S, Channel>>[Key] | null,
+    options: Omit<MessageOptions, 'key' | 'eagerIdGeneration'> = {},
+  ): Promise<PublishResult> {
+    return this.publish(encodeMessage({ ...options, channel, event: 'hotsock.channelStorageSet', key, data }));
+  }
+
+  /**
+   * Adds a reaction to a stored message, or removes one. Throws as `publishMessage`; `MESSAGE_NOT_FOUND` where there is no
+   * such message.
+   */
+  async react(
+    channel: ChannelName<S>,
+    { action = 'add', ...reaction }: ReactionInput,
+    options: Pick<MessageOptions, 'deduplicationId' | 'emitPubSubEvent'> = {},
+  ): Promise<PublishResult> {
+    const data = { ...reaction, action };
+    return this.publish(encodeMessage({ ...options, channel, event: 'hotsock.messageReaction', data }));
+  }
+
   private async publish(payload: Uint8Array): Promise<PublishResult> {
     this.prepared ??= prepare(this.config);
-    const { transport, timeoutMs, maxRetries } = this.prepared;
-    for (let retry = 0; ; retry++) {
-      const outcome = await this.slots.run(() => attempt(transport, payload, timeoutMs));
-      const waitMs = retry < maxRetries ? waitBeforeRetry(outcome, retry) : undefined;
-      if (waitMs !== undefined) await delay(waitMs);
-      else if (outcome instanceof PublishError) throw outcome;
-      else return transport.read(outcome);
-    }
+    return this.send(this.prepared.transport, payload);
   }
+
+  private async send(transport: Transport, payload: Uint8Array): Promise<PublishResult> {
+    const outcome = await this.requests.send(limitsOf(this.config), () => transport.request(payload));
+    if (outcome.statusCode !== undefined) return transport.read(outcome);
+    const { problem, code, cause } = outcome;
+    throw new PublishError(problem, { code }, { cause });
+  }
+}
+
+/** Of one request. @throws ConfigurationError naming the option that cannot be used */
+export function limitsOf(config: Config) {
+  return { timeoutMs: optionOf(config, 'timeoutMs'), maxRetries: optionOf(config, 'maxRetries') };
 }
 
 function prepare(config: Config) {
   checkOptionNames(config);
-  return {
-    timeoutMs: optionOf(config, 'timeoutMs'),
-    maxRetries: optionOf(config, 'maxRetries'),
-    transport: transportOf(config),
-  };
+  return { transport: transportOf(config) };
 }
 
 /** The transport that is set, else the one that there are settings for (server-sdk §2). */
 function transportOf(config: Config): Transport {
   const has = (name: keyof Config) => optionOf(config, name) !== undefined;
-  // One of the two settings for HTTP is enough to know what is meant, and that the other one is missing.
-  const name =
-    optionOf(config, 'transport') ??
-    (has('publishFunctionArn') ? 'lambda' : has('publishHttpApiUrl') || has('httpApiKey') ? 'http' : undefined);
+  // One of the settings for HTTP is enough to know what is meant, and that the other one is missing.
+  const isHttp = has('publishHttpApiUrl') || has('httpApiUrl') || has('httpApiKey');
+  const name = optionOf(config, 'transport') ?? (has('publishFunctionArn') ? 'lambda' : isHttp ? 'http' : undefined);
   if (name === 'lambda') return new LambdaTransport(config);
   if (name === 'http') return new HttpTransport(config);
   throw new ConfigurationError('publishFunctionArn', 'is needed to publish, or publishHttpApiUrl and httpApiKey');
-}
-
-/** One request. @returns the answer, or why none came; both may be worth another attempt */
-async function attempt(transport: Transport, body: Uint8Array, timeoutMs: number): Promise<Answer | PublishError> {
-  const headers = await transport.headers(body);
-  try {
-    const response = await fetch(transport.url, {
-      method: 'POST',
-      headers,
-      body,
-      // A redirect would take the key elsewhere, or turn the publish into a GET.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const payload = new Uint8Array(await response.arrayBuffer());
-    return { statusCode: response.status, headers: response.headers, payload };
-  } catch (cause) {
-    return noAnswer(transport.url, timeoutMs, cause);
-  }
-}
-
-function noAnswer({ host }: URL, timeoutMs: number, cause: unknown): PublishError {
-  // Not by `instanceof`: fetch's errors may be of another realm, as in test runners. It says only "fetch failed", and what
-  // happened is in the cause.
-  const { name, cause: reason = cause } = Object(cause) as Partial<Error>;
-  if (name === 'TimeoutError') {
-    return new PublishError(`${host} did not answer within ${timeoutMs} ms`, { code: 'TIMEOUT' }, { cause });
-  }
-  const { message = String(reason) } = Object(reason) as Partial<Error>;
-  return new PublishError(`no answer from ${host}: ${message}`, { code: 'NETWORK_ERROR' }, { cause });
 }

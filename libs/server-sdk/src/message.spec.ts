@@ -1,6 +1,6 @@
-import { encodeMessage, type PublishInput } from './message';
+import { encodeMessage } from './message';
 
-const bytes = (input: PublishInput) => new TextDecoder().decode(encodeMessage(input));
+const bytes = (input: object) => new TextDecoder().decode(encodeMessage(input));
 
 describe('the bytes of a message (server-sdk §3)', () => {
   it('are event and channel, in this order, when there is nothing else', () => {
@@ -51,7 +51,7 @@ describe('the bytes of a message (server-sdk §3)', () => {
   });
 
   it('are not checked for what the server checks', () => {
-    expect(bytes({ channel: '', event: '', store: 'x' as never })).toBe('{"event":"","channel":"","store":"x"}');
+    expect(bytes({ channel: '', event: '', store: 'x' })).toBe('{"event":"","channel":"","store":"x"}');
   });
 
   it.each<[string, unknown]>([
@@ -66,7 +66,7 @@ describe('the bytes of a message (server-sdk §3)', () => {
     ['store is Infinity', { channel: 'c', event: 'e', store: Infinity }],
     ['the message cannot be written as JSON', { channel: 'c', event: 'e', data: 1n }],
   ])('cannot be made: %s', (problem, input) => {
-    expect(() => encodeMessage(input as PublishInput)).toThrow(
+    expect(() => encodeMessage(input as object)).toThrow(
       expect.objectContaining({ name: 'ArgumentError', message: problem }),
     );
   });

@@ -27,10 +27,14 @@ export class Config {
   /** Lambda: Hearth's address. Not set: AWS_ENDPOINT_URL_LAMBDA or AWS_ENDPOINT_URL of the environment, else AWS itself. */
   lambdaEndpoint?: string;
 
-  /** HTTP: the full address, such as `https://hearth.example.com/publish`. */
+  /** HTTP: Hearth's address, such as `https://hearth.example.com`. */
+  httpApiUrl?: string;
+  /** HTTP: where messages go, `/publish` of that address when not set. */
   publishHttpApiUrl?: string;
   /** HTTP: one of the installation's API keys; any text, sent in UTF-8. */
   httpApiKey?: string;
+  /** `ServerApi`: Hearth's admin token, where API keys are not enough; never used to publish. */
+  adminToken?: string;
 
   /** Longest duration of one attempt, its answer included. */
   timeoutMs = 5_000;
@@ -101,8 +105,10 @@ const CHECKS: { readonly [Name in keyof Required<Config>]: Check } = {
   awsAssumeRoleSessionName: text,
   awsAssumeRoleExternalId: text,
   lambdaEndpoint: httpUrl,
+  httpApiUrl: httpUrl,
   publishHttpApiUrl: httpUrl,
   httpApiKey: keyText,
+  adminToken: keyText,
   timeoutMs: {
     expected: `a number of milliseconds from 1 to ${maxTimerMs}`,
     accepts: (value) => isAtLeast(1, value) && value <= maxTimerMs,

@@ -20,8 +20,8 @@ export class ArgumentError extends Error {
   override readonly name = 'ArgumentError';
 }
 
-/** What is known about a failed publish. */
-export interface PublishFailure {
+/** What is known about a failed request. */
+export interface RequestFailure {
   /** HTTP status; absent when no answer came. */
   readonly statusCode?: number;
   /**
@@ -31,27 +31,52 @@ export interface PublishFailure {
   readonly code: string;
   /** The answer's body as it came. */
   readonly payload?: Uint8Array;
+}
+
+/** What is known about a failed publish. */
+export interface PublishFailure extends RequestFailure {
+  /** In a batch: position of the message that was refused, and all others with it. */
+  readonly index?: number;
   /** Lambda only: the function ran and refused the message. */
   readonly functionError?: string;
   /** Lambda only: to look the request up in the server's log. */
   readonly requestId?: string;
 }
 
-/** The message was not accepted, or nobody knows whether it was because no answer came. */
-export class PublishError extends Error implements PublishFailure {
-  override readonly name = 'PublishError';
+abstract class RequestError extends Error implements RequestFailure {
   readonly statusCode?: number;
   readonly code: string;
   readonly payload?: Uint8Array;
-  readonly functionError?: string;
-  readonly requestId?: string;
 
-  constructor(problem: string, failure: PublishFailure, options?: { readonly cause?: unknown }) {
+  constructor(problem: string, failure: RequestFailure, options?: { readonly cause?: unknown }) {
     super(`${failure.code}: ${problem}`, options);
     this.statusCode = failure.statusCode;
     this.code = failure.code;
     this.payload = failure.payload;
+  }
+}
+
+/** The message was not accepted, or nobody knows whether it was because no answer came. */
+export class PublishError extends RequestError implements PublishFailure {
+  override readonly name = 'PublishError';
+  readonly index?: number;
+  readonly functionError?: string;
+  readonly requestId?: string;
+
+  constructor(problem: string, failure: PublishFailure, options?: { readonly cause?: unknown }) {
+    super(problem, failure, options);
+    this.index = failure.index;
     this.functionError = failure.functionError;
     this.requestId = failure.requestId;
   }
+}
+
+/** A question or an order was refused, or nobody knows whether it was carried out because no answer came. */
+export class ApiError extends RequestError {
+  override readonly name = 'ApiError';
+}
+
+/** What claims to be a webhook is none of Hearth's, was changed on its way, or comes too late. */
+export class WebhookVerificationError extends Error {
+  override readonly name = 'WebhookVerificationError';
 }

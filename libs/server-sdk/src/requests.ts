@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { waitBeforeRetry } from './backoff';
+import { Slots } from './slots';
+import type { Answer, HttpRequest, NoAnswer } from './transport';
+
+/** Requests in flight of one publisher, the number the AWS SDK allows itself. */
+const MAX_IN_FLIGHT = 50;
+
+/** Sends requests, not too many at a time, and repeats those whose failure may pass. */
+export class Requests {
+  private readonly slots = new Slots(MAX_IN_FLIGHT);
+
+  /**
+   * @param timeoutMs of one attempt
+   * @param make asked for each attempt: a signature holds the time it was made
+   * @returns the last answer, whatever it says, or why none came
+   */
+  async send(
+    { timeoutMs, maxRetries }: { readonly timeoutMs: number; readonly maxRetries: number },
+    make: () => Promise<HttpRequest>,
+  ): Promise<Answer | NoAnswer> {
+    for (let retry = 0; ; retry++) {
+      const outcome = await this.slots.run(async () => attempt(await make(), timeoutMs));
+      const waitMs = retry < maxRetries ? waitBeforeRetry(outcome, retry) : undefined;
+      if (waitMs === undefined) return outcome;
+      await delay(waitMs);
+    }
+  }
+}
+
+/** One request. @returns the answer, or why none came; both may be worth another attempt */
+async function attempt({ url, method, headers, body }: HttpRequest, timeoutMs: number): Promise<Answer | NoAnswer> {
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      body,
+      // A redirect would take the key elsewhere, or turn the publish into a GET.
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const payload = new Uint8Array(await response.arrayBuffer());
+    return { statusCode: response.status, headers: response.headers, payload };
+  } catch (cause) {
+    return noAnswer(url, timeoutMs, cause);
+  }
+}
+
+function noAnswer({ host }: URL, timeoutMs: number, cause: unknown): NoAnswer {
+  // Not by `instanceof`: fetch's errors may be of another realm, as in test runners. It says only "fetch failed", and what
+  // happened is in the cause.
+  const { name, cause: reason = cause } = Object(cause) as Partial<Error>;
+  if (name === 'TimeoutError') {
+    return { problem: `${host} did not answer within ${timeoutMs} ms`, code: 'TIMEOUT', cause };
+  }
+  const { message = String(reason) } = Object(reason) as Partial<Error>;
+  return { problem: `no answer from ${host}: ${message}`, code: 'NETWORK_ERROR', cause };
+}
