@@ -322,6 +322,18 @@ describe('what a backend may ask and tell (server-sdk §7)', () => {
     await two.client.close();
   });
 
+  it('takes tokens back', async () => {
+    const { client } = await join('revoked', 'room.1');
+    const revoked = await api().revoke({ uid: 'revoked', reason: 'stolen', keepFor: 60 });
+    expect(revoked).toMatchObject({ uid: 'revoked', jti: null, reason: 'stolen', disconnected: 1, complete: true });
+    expect(await client.closed).toMatchObject({ code: 4401 });
+    const { disconnected: _, complete: __, ...revocation } = revoked;
+    expect(await api().revocations({ uid: 'revoked' }).page()).toEqual({ revocations: [revocation], next: null });
+    expect(await api().revocation(revoked.id)).toEqual(revocation);
+    await api().unrevoke(revoked.id);
+    await expect(api().revocation(revoked.id)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   it('says what is wrong', async () => {
     const both = { uid: 'u', channel: 'c' } as unknown as DisconnectInput;
     await expect(api().disconnect(both)).rejects.toMatchObject({ name: 'ApiError', code: 'INVALID_SELECTOR' });

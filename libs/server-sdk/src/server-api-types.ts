@@ -134,3 +134,33 @@ export interface Unsubscribed extends Complete {
   unsubscribed: number;
   refusedUntil: string | null;
 }
+
+/** What is taken back: one token, a user's, or those verified by a key. */
+export type RevokeInput = OneOf<{ jti: string; uid: string; kid: string }> & {
+  /** With `uid`: tokens issued before, seconds or RFC 3339; the next whole second when not given. */
+  issuedBefore?: number | string;
+  reason?: string;
+  /** Seconds; -1 until it is deleted. The installation's setting when not given. */
+  keepFor?: number;
+};
+
+export interface Revocation {
+  id: string;
+  jti: string | null;
+  uid: string | null;
+  issuedBefore: string | null;
+  kid: string | null;
+  reason: string | null;
+  createdAt: string;
+  /** `null`: until it is deleted. */
+  keptUntil: string | null;
+}
+
+export interface Revoked extends Revocation, Complete {
+  /** Connections that were closed. */
+  disconnected: number;
+}
+
+export interface RevocationsPage extends Page {
+  revocations: Revocation[];
+}

@@ -17,6 +17,10 @@ import type {
   Disconnected,
   DisconnectInput,
   Member,
+  Revocation,
+  RevocationsPage,
+  Revoked,
+  RevokeInput,
   Schedule,
   ScheduleDetails,
   SchedulesPage,
@@ -108,6 +112,29 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
   /** Ends subscriptions of a user or connection to a channel. */
   unsubscribe(input: UnsubscribeInput<ChannelName<S>>): Promise<Unsubscribed> {
     return this.call('POST', '/unsubscribe', {}, input);
+  }
+
+  /**
+   * Takes tokens back: nobody connects with them any more, and whoever has is closed, on every gateway when the answer is
+   * `complete: true`. The same target again is the same revocation.
+   */
+  revoke(input: RevokeInput): Promise<Revoked> {
+    return this.call('POST', '/revocations', {}, input);
+  }
+
+  /** What is revoked, by id. */
+  revocations(query: { jti?: string; uid?: string; kid?: string } = {}): Listing<Revocation, RevocationsPage> {
+    return this.list('/revocations', { ...query }, ({ revocations }) => revocations);
+  }
+
+  /** `NOT_FOUND` when there is none, or its time is over. */
+  revocation(id: string): Promise<Revocation> {
+    return this.call('GET', `/revocations/${segment(id)}`);
+  }
+
+  /** Ends a revocation: tokens that have not ended by themselves are good again. */
+  async unrevoke(id: string): Promise<void> {
+    await this.call('DELETE', `/revocations/${segment(id)}`);
   }
 
   /** What waits for its time, by id. */
