@@ -8,6 +8,7 @@ import { TcpProxy } from '../support/tcp-proxy';
 
 const STREAM = 'EVENTS';
 const SETTINGS: EventPublisherSettings = {
+  eventsFormat: 'hotsock',
   eventsStream: STREAM,
   eventsSubjectPrefix: 'e',
   eventsMaxAgeSeconds: 0,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Installation } from '../start/hearth-process';
+import { checkEvent, takeDifferences } from '../support/api-checks';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { Receiver, SECRET } from './receiver';
@@ -14,7 +15,7 @@ afterAll(async () => {
 });
 
 describe('the all-in-one', () => {
-  it('sends what was published as webhooks, over a restart too', async () => {
+  it('sends what was published as webhooks, over a restart too, and in another format from then on', async () => {
     const port = await freePort();
     const settings = {
       HEARTH_PORT: String(port),
@@ -48,11 +49,36 @@ describe('the all-in-one', () => {
     await eventually(() => expect(receiver.deliveries.length).toBeGreaterThan(1));
     expect(await first.end('SIGTERM')).toBe(0);
     receiver.behaviour = () => 200;
-    await installation.start(settings);
+    await installation.start({ ...settings, HEARTH_EVENTS_FORMAT: 'cloudevents' });
     await publish(3);
     await eventually(() => expect(receiver.accepted).toHaveLength(3));
     const delivered = receiver.accepted.map(({ body }) => (JSON.parse(body) as { data: { data: number } }).data.data);
     expect(delivered).toEqual([1, 2, 3]);
     expect(receiver.forged).toEqual([]);
+    const [old, waited, cloud] = receiver.accepted.map(({ headers, body }) => {
+      checkEvent(JSON.parse(body) as { dataType: string });
+      return { type: headers['content-type'], event: JSON.parse(body) as Record<string, unknown> };
+    });
+    expect([old?.type, waited?.type]).toEqual(['application/json', 'application/json']);
+    expect(cloud?.type).toBe('application/cloudevents+json; charset=utf-8');
+    expect(cloud?.event).toEqual({
+      specversion: '1.0',
+      id: receiver.accepted[2]?.id,
+      source: 'hotsock.v1',
+      type: 'hotsock.messagePublished',
+      subject: 'my-channel',
+      time: expect.stringMatching(/Z$/),
+      datacontenttype: 'application/json',
+      datatype: 'message',
+      hotsockversion: '1.13.5',
+      hearthversion: expect.any(String),
+      event: 'greeting',
+      trigger: 'server.http',
+      requestid: expect.any(String),
+      sourceip: '127.0.0.1',
+      useragent: expect.any(String),
+      data: { channel: 'my-channel', event: 'greeting', id: expect.any(String), data: 3 },
+    });
+    expect(takeDifferences()).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { CLOUD_EVENT_TYPE, isCloudEvent } from '@hearth/wire';
 import { VERSION } from '@hearth/runtime';
 import { deadline, installationNow } from '@hearth/timing';
 import { isPublicAddress } from './rules/public-address';
@@ -87,7 +88,7 @@ export class WebhookSender {
         agent: this.agent,
         lookup: webhookAllowPrivate ? undefined : publicLookup,
         headers: {
-          'content-type': 'application/json',
+          'content-type': isCloudEvent(event.payload) ? CLOUD_EVENT_TYPE : 'application/json',
           'content-length': event.payload.length,
           'user-agent': `Hearth/${VERSION}`,
           ...signedHeaders(event.id, installationNow(), event.payload, this.secrets()),

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackendEvent, BackendEventName, encodeBackendEvent, EventVersions } from '@hearth/wire';
+import { BackendEvent, BackendEventName, encodeBackendEvent, EventsFormat, EventVersions } from '@hearth/wire';
 import { NatsError } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { ConnectionLog, StreamConnection } from './connection';
@@ -9,6 +9,7 @@ import { ensureEventStream, EventStreamSettings } from './streams';
 export interface EventPublisherSettings extends EventStreamSettings {
   /** `metadata.hotsockVersion` */
   readonly compatVersion: string;
+  readonly eventsFormat: EventsFormat;
 }
 
 /** Events, and bytes of them, that may wait for the stream; past it the oldest are dropped (pubsub-events §4.4). */
@@ -127,7 +128,12 @@ export class EventPublisher {
    *   events at the moment
    */
   async publish(event: BackendEvent): Promise<void> {
-    const encoded = encodeBackendEvent(event, this.settings.eventsSubjectPrefix, this.versions);
+    const encoded = encodeBackendEvent(
+      event,
+      this.settings.eventsSubjectPrefix,
+      this.versions,
+      this.settings.eventsFormat,
+    );
     return new Promise((resolve) => {
       const { id, name, channel } = event;
       const number = this.published++;

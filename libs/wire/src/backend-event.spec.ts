@@ -1,4 +1,4 @@
-import { encodeBackendEvent } from './backend-event';
+import { CLOUD_EVENT_TYPE, encodeBackendEvent, isCloudEvent } from './backend-event';
 import { derivedId, isUlid, messageId } from '@hearth/protocol';
 
 const versions = { compatVersion: '1.13.5', version: '0.1.0' };
@@ -31,6 +31,31 @@ describe('encodeBackendEvent (pubsub-events §1, §4)', () => {
         '"hearthVersion":"0.1.0","channel":"presence.chat","event":"a b","trigger":"server.http","requestId":"r"},' +
         '"data":{"data":1.0},"dataType":"message"}',
     );
+  });
+
+  it('is a CloudEvent when asked for (§4.5), with data as written', () => {
+    const event = {
+      id: '01J9ZK3V7Q8W2X5Y6ABCDEFGHJ',
+      name: 'messagePublished',
+      channel: 'presence.chat',
+      metadata: { event: 'a b', trigger: 'server.http', requestId: 'r', connectionId: undefined },
+      dataJson: Buffer.from('{"data":1.0}'),
+    } as const;
+    const { headers, payload, subject } = encodeBackendEvent(event, 'p', versions, 'cloudevents');
+    const { headers: plain, payload: other } = encodeBackendEvent(event, 'p', versions);
+    expect([subject, headers]).toEqual([
+      'p.message.messagePublished.presence%2Echat',
+      { ...plain, 'Content-Type': CLOUD_EVENT_TYPE },
+    ]);
+    expect(payload.toString()).toBe(
+      '{"specversion":"1.0","id":"01J9ZK3V7Q8W2X5Y6ABCDEFGHJ","source":"hotsock.v1","type":"hotsock.messagePublished",' +
+        '"subject":"presence.chat","time":"2024-10-12T05:27:11.351Z","datacontenttype":"application/json","datatype":"message",' +
+        '"hotsockversion":"1.13.5","hearthversion":"0.1.0","event":"a b","trigger":"server.http","requestid":"r","data":{"data":1.0}}',
+    );
+    expect([isCloudEvent(payload), isCloudEvent(other), isCloudEvent(Buffer.from('{'))]).toEqual([true, false, false]);
+    expect(
+      Object.keys(JSON.parse(payload.toString()) as object).filter((name) => !/^[a-z0-9]{1,20}$/.test(name)),
+    ).toEqual([]);
   });
 
   it('names no channel for events of a connection', () => {

@@ -1,3 +1,4 @@
+import { idTimeMs, utcInstant } from '@hearth/protocol';
 import { encodeToken, eventSubject } from './subjects';
 
 /**
@@ -58,38 +59,79 @@ export interface EventVersions {
   readonly version: string;
 }
 
+const SOURCE = 'hotsock.v1';
+
 /** Metadata that a storage event has as headers; its other metadata has none (pubsub-events §4.3). */
 const STORAGE_HEADERS = new Set(['channel', 'key', 'trigger']);
+
+/** How an event is written (`HEARTH_EVENTS_FORMAT`, pubsub-events §1, §4.5). */
+export type EventsFormat = 'hotsock' | 'cloudevents';
+
+/** Media type of an event in the structured mode of CloudEvents 1.0. */
+export const CLOUD_EVENT_TYPE = 'application/cloudevents+json; charset=utf-8';
 
 /** Subject, headers and payload of an event on JetStream (pubsub-events §1, §4). */
 export function encodeBackendEvent(
   event: BackendEvent,
   prefix: string,
   versions: EventVersions,
+  format: EventsFormat = 'hotsock',
 ): { subject: string; headers: Record<string, string>; payload: Buffer } {
   const dataType = DATA_TYPES[event.name];
   const metadata: EventMetadata = { channel: event.channel, ...event.metadata };
-  const type = backendEventType(event.name);
-  const head = `{"source":"hotsock.v1","type":"${type}","metadata":${JSON.stringify({
-    hotsockVersion: versions.compatVersion,
-    hearthVersion: versions.version,
-    ...metadata,
-  })},"data":`;
   const headers: Record<string, string> = {
-    'Hearth-Source': 'hotsock.v1',
-    'Hearth-Type': type,
+    'Hearth-Source': SOURCE,
+    'Hearth-Type': backendEventType(event.name),
     'Hearth-Data-Type': dataType,
+    ...(format === 'cloudevents' ? { 'Content-Type': CLOUD_EVENT_TYPE } : {}),
   };
   for (const [name, value] of Object.entries(metadata)) {
     if (value === undefined || (dataType === 'channelStorage' && !STORAGE_HEADERS.has(name))) continue;
     headers[headerName(name)] = encodeToken(value);
   }
-  const data = typeof event.dataJson === 'string' ? Buffer.from(event.dataJson, 'utf8') : event.dataJson;
+  const all = { hotsockVersion: versions.compatVersion, hearthVersion: versions.version, ...metadata };
   return {
     subject: eventSubject(prefix, dataType, event.name, event.channel),
     headers,
-    payload: Buffer.concat([Buffer.from(head, 'utf8'), data, Buffer.from(`,"dataType":"${dataType}"}`, 'utf8')]),
+    payload: format === 'cloudevents' ? cloudEvent(event, dataType, all) : hotsockEvent(event, dataType, all),
   };
+}
+
+function hotsockEvent({ name, dataJson }: BackendEvent, dataType: string, metadata: EventMetadata): Buffer {
+  const head = { source: SOURCE, type: backendEventType(name), metadata };
+  return around(`${JSON.stringify(head).slice(0, -1)},"data":`, dataJson, `,"dataType":"${dataType}"}`);
+}
+
+/**
+ * CloudEvents 1.0, structured. What is metadata elsewhere is an attribute of its name in lower case, the channel is the
+ * subject. `time` is that of the id, so that a repeat of an event is the same to the byte.
+ */
+function cloudEvent(event: BackendEvent, dataType: string, { channel, ...metadata }: EventMetadata): Buffer {
+  const attributes = Object.entries(metadata).map(([name, value]) => [name.toLowerCase(), value]);
+  const head = {
+    specversion: '1.0',
+    id: event.id,
+    source: SOURCE,
+    type: backendEventType(event.name),
+    subject: channel,
+    time: utcInstant(idTimeMs(event.id)),
+    datacontenttype: 'application/json',
+    datatype: dataType,
+    ...(Object.fromEntries(attributes) as EventMetadata),
+  };
+  return around(`${JSON.stringify(head).slice(0, -1)},"data":`, event.dataJson, '}');
+}
+
+/** Data passes through as written. */
+function around(head: string, dataJson: string | Buffer, tail: string): Buffer {
+  const data = typeof dataJson === 'string' ? Buffer.from(dataJson, 'utf8') : dataJson;
+  return Buffer.concat([Buffer.from(head, 'utf8'), data, Buffer.from(tail, 'utf8')]);
+}
+
+/** Whether an event of the stream is a CloudEvent: both kinds stand there when the setting was changed. */
+export function isCloudEvent(payload: Uint8Array): boolean {
+  const head = '{"specversion":';
+  return Buffer.from(payload.buffer, payload.byteOffset, Math.min(head.length, payload.length)).toString() === head;
 }
 
 /** `connectionId` → `Hearth-Connection-Id` */

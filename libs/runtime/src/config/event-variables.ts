@@ -1,6 +1,6 @@
 import { BACKEND_EVENT_TYPES } from '@hearth/wire';
 import { readBy, SINGLE_SERVICES, variable } from './variable';
-import { flag, hasScheme, integer, listOf, pattern, webhookSecrets } from './variable-kinds';
+import { choice, flag, hasScheme, integer, listOf, pattern, webhookSecrets } from './variable-kinds';
 
 const TEN_YEARS = 3_650 * 86_400;
 /** 1 TiB, for a stream on disk. */
@@ -15,6 +15,9 @@ export const EVENT_VARIABLES = {
       'HEARTH_EVENTS',
       { meaning: 'JetStream stream of the pub/sub events.' },
     ),
+    eventsFormat: variable('HEARTH_EVENTS_FORMAT', choice('hotsock', 'cloudevents'), 'hotsock', {
+      meaning: 'How pub/sub events and webhooks are written: as Hotsock does, or as CloudEvents 1.0.',
+    }),
     eventsSubjectPrefix: variable(
       'HEARTH_EVENTS_SUBJECT_PREFIX',
       pattern(/^[\w-]+(\.[\w-]+)*$/, 'a NATS subject without wildcards'),
