@@ -16,8 +16,9 @@ const LIBRARIES = {
   channels: ['protocol', 'wire'],
   stream: ['protocol', 'wire', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
-  runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store'],
+  runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store', 'api-documents'],
   embedded: ['stream', 'store', 'timing'],
+  'api-documents': ['protocol', 'wire'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'claims', 'sigv4'],
 };

@@ -47,6 +47,7 @@ module.exports = {
       testMatch: ['**/*.spec.ts', ...specs([...UNIT, ...PROGRAMS]).map((path) => `!${path}`)],
       globalSetup: '<rootDir>/test/global-setup.ts',
       globalTeardown: '<rootDir>/test/global-teardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/test/support/api-checks.setup.ts'],
     },
   ],
 };

@@ -1,3 +1,4 @@
+import { checkAnswer } from '../support/api-checks';
 import type { Testbed } from '../support/installation';
 import type { Frame } from '../support/ws-client';
 
@@ -31,6 +32,7 @@ export class Manager {
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const text = await response.text();
+    checkAnswer(method, response.url, { status: response.status, text });
     return {
       status: response.status,
       headers: response.headers,

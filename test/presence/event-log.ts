@@ -1,4 +1,5 @@
 import { connect, NatsConnection } from 'nats';
+import { checkEvent } from '../support/api-checks';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 
@@ -8,7 +9,11 @@ export class EventLog {
 
   private constructor(private readonly nats: NatsConnection) {
     nats.subscribe('hearth.events.v1.>', {
-      callback: (_error, message) => void this.all.push({ subject: message.subject, ...message.json<object>() }),
+      callback: (_error, message) => {
+        const event = message.json<{ dataType: string }>();
+        checkEvent(event);
+        this.all.push({ subject: message.subject, ...event });
+      },
     });
   }
 

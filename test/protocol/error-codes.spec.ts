@@ -1,5 +1,6 @@
 import { ERROR_STATUS, ErrorCode } from '@hearth/protocol';
 import { API_KEY, Client, connectToken, post, subscribeToken, Testbed, umdToken } from '../support/installation';
+import type { AppName } from '../support/process';
 import { Frame, HandshakeRefused, WsClient } from '../support/ws-client';
 
 /**
@@ -179,6 +180,26 @@ describe('errors of the HTTP surfaces come with the status of the table', () => 
     const { error: upgrade } = (await plain.json()) as Frame;
     seen.add(upgrade.code);
     expect([plain.status, upgrade.code]).toEqual([426, 'UPGRADE_REQUIRED']);
+  });
+});
+
+describe('documents that machines read', () => {
+  it('are served by every service with a public port, to browsers too', async () => {
+    for (const { name, httpUrl } of ['gateway', 'history', 'publish-api'].map((name) => testbed.app(name as AppName))) {
+      const [openapi, asyncapi] = await Promise.all(
+        ['openapi', 'asyncapi'].map((document) => fetch(`${httpUrl}/${document}.json`)),
+      );
+      expect([name, openapi?.status, asyncapi?.status]).toEqual([name, 200, 200]);
+      expect(openapi?.headers.get('access-control-allow-origin')).toBe('*');
+      const document = (await openapi?.json()) as Frame;
+      expect([document.openapi, document.servers]).toEqual([
+        '3.1.0',
+        [{ url: expect.stringContaining(':') as string }],
+      ]);
+      expect(Object.keys(document.paths)).toEqual(expect.arrayContaining(['/publish', '/connection/listMessages']));
+      expect(document.webhooks.message.post.requestBody.content).toHaveProperty('application/json');
+      expect(((await asyncapi?.json()) as Frame).servers.socket.host).toBe(new URL(httpUrl).host);
+    }
   });
 });
 

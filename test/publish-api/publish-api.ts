@@ -2,6 +2,7 @@ import { decodeBundle, decodeIngest, IngestEvent, ingestStream, partitionOf } fr
 import { openIngestReader, PullConsumer, StreamConnection } from '@hearth/stream';
 import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
+import { checkAnswer } from '../support/api-checks';
 import { startNats, TestNats } from '../support/nats';
 import { AppProcess, startApp } from '../support/process';
 
@@ -37,7 +38,9 @@ export async function post(
 ): Promise<Answer> {
   const sent = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
   const response = await fetch(url, { method: 'POST', body: sent, headers });
-  return { status: response.status, headers: response.headers, text: await response.text() };
+  const text = await response.text();
+  checkAnswer('POST', url, { status: response.status, text });
+  return { status: response.status, headers: response.headers, text };
 }
 
 /** Sends all documents at the same time, in turn to each URL, over as many connections as a busy backend has. */

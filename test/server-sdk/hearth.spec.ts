@@ -271,7 +271,7 @@ describe('what a backend may ask and tell (server-sdk §7)', () => {
     const { id } = (await publisher().publishMessage(message)).json();
     const reaction = { messageId: String(id), reaction: '👍', uid: 'u' };
     await eventually(() => publisher().react('room.r', reaction));
-    expect(await client.next('hotsock.messageReaction')).toMatchObject({ meta: { uid: 'u' } });
+    expect(await client.next('hotsock.messageReactionAdded')).toMatchObject({ meta: { uid: 'u' } });
     const missing = publisher().react('room.r', {
       ...reaction,
       messageId: '01J9ZK3V7Q8W2X5Y6ABCDEFGHJ',

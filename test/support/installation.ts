@@ -1,5 +1,6 @@
 import { idTimeMs } from '@hearth/protocol';
 import { randomBytes } from 'node:crypto';
+import { checkAnswer } from './api-checks';
 import { createDatabase } from './database';
 import { startNats, TestNats } from './nats';
 import { AppName, AppProcess, startApp } from './process';
@@ -83,16 +84,21 @@ export async function get(
   url: string,
   headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` },
 ): Promise<Answer> {
-  const response = await fetch(url, { headers });
+  return ask('GET', url, { headers });
+}
+
+/** One request; its answer is compared with what is written down of it. */
+async function ask(method: string, url: string, more: RequestInit): Promise<Answer> {
+  const response = await fetch(url, { method, ...more });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
+  checkAnswer(method, url, { status: response.status, text });
+  const json: unknown = text === '' ? undefined : JSON.parse(text);
+  return { status: response.status, headers: response.headers, text, json };
 }
 
 export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
   const sent = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
-  const response = await fetch(url, { method: 'POST', body: sent, headers });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
+  return ask('POST', url, { body: sent, headers });
 }
 
 /** Two gateways, and one process of each other service: no request finds everything in one place. */
@@ -143,9 +149,7 @@ export class Testbed {
 
   /** Asks the server-side HTTP API. */
   async get(path: string, headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` }): Promise<Answer> {
-    const response = await fetch(`${this.app('publish-api').httpUrl}${path}`, { headers });
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, text, json: JSON.parse(text) };
+    return ask('GET', `${this.app('publish-api').httpUrl}${path}`, { headers });
   }
 
   /** Starts one more service; stopped with the rest. */
@@ -190,14 +194,7 @@ export class Testbed {
     headers: Record<string, string> = { authorization: `Bearer ${API_KEY}` },
   ): Promise<Answer> {
     const url = `${this.app('publish-api').httpUrl}/schedules/${name}`;
-    const response = await fetch(url, { method: 'DELETE', headers });
-    const text = await response.text();
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      json: text === '' ? undefined : JSON.parse(text),
-    };
+    return ask('DELETE', url, { headers });
   }
 
   /** Publishes as a backend and waits until all of it is in history. @returns ids in order */

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { checkFrame } from './api-checks';
 import { eventually } from './eventually';
 
 /** One JSON object of the protocol, as it came. Not typed: a test says what it expects in there. */
@@ -35,7 +36,9 @@ export class WsClient {
     socket.on('message', (data) => {
       const text = (data as Buffer).toString('utf8');
       this.texts.push(text);
-      this.frames.push(JSON.parse(text));
+      const frame = JSON.parse(text);
+      checkFrame(frame);
+      this.frames.push(frame);
     });
     // An error is always followed by the close that tests look at.
     socket.on('error', () => {});

@@ -1,6 +1,15 @@
 import { type BeforeApplicationShutdown, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { AuditModule, CONFIG, ConsoleRoutes, LOGGER, TIME_UP, type HearthConfig, type Logger } from '@hearth/runtime';
+import {
+  AuditModule,
+  CONFIG,
+  ConsoleRoutes,
+  DocumentRoutes,
+  LOGGER,
+  TIME_UP,
+  type HearthConfig,
+  type Logger,
+} from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { every, untilAborted, type Repeated, installationNow } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
@@ -59,6 +68,7 @@ const RELEASE_MS = 500;
     GatewayRpcStrategy,
     UpgradeRequired,
     ConsoleRoutes,
+    DocumentRoutes,
     ConnectionRegistry,
     ConnectionHost,
     ConnectionEvents,

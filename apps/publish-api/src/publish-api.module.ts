@@ -1,4 +1,4 @@
-import { AuditModule } from '@hearth/runtime';
+import { AuditModule, DocumentRoutes } from '@hearth/runtime';
 import { Module } from '@nestjs/common';
 import { AwsSignatures } from './aws-signatures';
 import { Callers } from './callers';
@@ -25,6 +25,7 @@ import { SchedulesController } from './schedules.controller';
     Callers,
     Changes,
     Closing,
+    DocumentRoutes,
     Gateways,
     KeyLimits,
     Revocations,

@@ -4,6 +4,7 @@ export { AuditModule } from './audit/audit.module';
 export { ApiKeys, bearerToken, isSecret } from './http/api-keys';
 export { loadConfig, required, type HearthConfig } from './config/config';
 export { ConsoleRoutes } from './http/console-routes';
+export { DocumentRoutes } from './http/document-routes';
 export { ClockWatch } from './clock-watch';
 export { ConfigError } from './config/config-error';
 export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';

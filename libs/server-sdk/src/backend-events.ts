@@ -108,6 +108,23 @@ export type MessageReactionEvent = Envelope<
   Origin & { reaction: string; requestId: string }
 >;
 
+/** Who did what that others should know of; many of a kind come as one with their `count`. */
+export type AuditEvent = Envelope<
+  'hearth.audit',
+  'audit',
+  {
+    action: string;
+    outcome: string;
+    actor: string;
+    sourceIp: string | null;
+    target: Record<string, unknown> | null;
+    reason: string | null;
+    result: Record<string, unknown> | null;
+    count: number;
+    at: string;
+  }
+>;
+
 /** Later versions may have more; `type` and `dataType` tell them apart. */
 export type BackendEvent =
   | ConnectionEvent
@@ -116,4 +133,20 @@ export type BackendEvent =
   | ChannelMemberEvent
   | MessageEvent
   | ChannelStorageEvent
-  | MessageReactionEvent;
+  | MessageReactionEvent
+  | AuditEvent;
+
+/** Any event with `HEARTH_EVENTS_FORMAT=cloudevents`; other attributes are the metadata by their names in lower case. */
+export interface CloudEvent<Event extends BackendEvent = BackendEvent> {
+  specversion: '1.0';
+  id: string;
+  source: 'hotsock.v1';
+  type: Event['type'];
+  /** The channel. */
+  subject?: string;
+  time: string;
+  datacontenttype: 'application/json';
+  datatype: Event['dataType'];
+  data: Event['data'];
+  [attribute: string]: unknown;
+}

@@ -56,7 +56,7 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
 
   /** How many subscriptions a channel has, and who is in it. One that nobody uses has none. */
   channel<Name extends ChannelName<S>>(name: Name): Promise<ChannelInfo<MemberOf<ShapeOf<S, Name>>>> {
-    return this.call('GET', `/channels/${segment(name)}`);
+    return this.call('GET', ['channels', name]);
   }
 
   /** Members of a presence channel, in the order of joining; none of any other channel. */
@@ -73,7 +73,7 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
     name: Name,
     keys?: readonly (keyof StorageOf<ShapeOf<S, Name>> & string)[],
   ): Listing<EntryOf<S, Name>, StoragePage<EntryOf<S, Name>>> {
-    const path = `/channels/${segment(name)}/storage`;
+    const path = ['channels', name, 'storage'];
     const load = async ({ after }: PageOptions): Promise<StoragePage<EntryOf<S, Name>>> => {
       // An empty list of keys would be none, which means all.
       if (keys?.length === 0) return { items: [], next: null };
@@ -86,32 +86,32 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
 
   /** Channels that somebody is subscribed to, by name. */
   channels(query: { prefix?: string } = {}): Listing<ChannelSummary, ChannelsPage> {
-    return this.list('/channels', { ...query }, ({ channels }) => channels);
+    return this.list(['channels'], { ...query }, ({ channels }) => channels);
   }
 
   /** Open connections, by id. Conditions add up. */
   connections(query: ConnectionQuery = {}): Listing<Connection, ConnectionsPage> {
-    return this.list('/connections', { ...query }, ({ connections }) => connections);
+    return this.list(['connections'], { ...query }, ({ connections }) => connections);
   }
 
   /** A connection and its subscriptions; `NOT_FOUND` when it is not open. */
   connection(id: string): Promise<ConnectionDetails> {
-    return this.call('GET', `/connections/${segment(id)}`);
+    return this.call('GET', ['connections', id]);
   }
 
   /** Closes one connection; `NOT_FOUND` when it is not open. */
   async closeConnection(id: string, options: { reason?: string } = {}): Promise<void> {
-    await this.call('DELETE', `/connections/${segment(id)}`, { ...options });
+    await this.call('DELETE', ['connections', id], { ...options });
   }
 
   /** Closes connections. With `complete: true` all of them have been told, on every gateway. */
   disconnect(input: DisconnectInput): Promise<Disconnected> {
-    return this.call('POST', '/disconnect', {}, input);
+    return this.call('POST', ['disconnect'], {}, input);
   }
 
   /** Ends subscriptions of a user or connection to a channel. */
   unsubscribe(input: UnsubscribeInput<ChannelName<S>>): Promise<Unsubscribed> {
-    return this.call('POST', '/unsubscribe', {}, input);
+    return this.call('POST', ['unsubscribe'], {}, input);
   }
 
   /**
@@ -119,41 +119,41 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
    * `complete: true`. The same target again is the same revocation.
    */
   revoke(input: RevokeInput): Promise<Revoked> {
-    return this.call('POST', '/revocations', {}, input);
+    return this.call('POST', ['revocations'], {}, input);
   }
 
   /** What is revoked, by id. */
   revocations(query: { jti?: string; uid?: string; kid?: string } = {}): Listing<Revocation, RevocationsPage> {
-    return this.list('/revocations', { ...query }, ({ revocations }) => revocations);
+    return this.list(['revocations'], { ...query }, ({ revocations }) => revocations);
   }
 
   /** `NOT_FOUND` when there is none, or its time is over. */
   revocation(id: string): Promise<Revocation> {
-    return this.call('GET', `/revocations/${segment(id)}`);
+    return this.call('GET', ['revocations', id]);
   }
 
   /** Ends a revocation: tokens that have not ended by themselves are good again. */
   async unrevoke(id: string): Promise<void> {
-    await this.call('DELETE', `/revocations/${segment(id)}`);
+    await this.call('DELETE', ['revocations', id]);
   }
 
   /** What waits for its time, by id. */
   schedules(query: { channel?: ChannelName<S> } = {}): Listing<Schedule, SchedulesPage> {
-    return this.list('/schedules', { ...query }, ({ schedules }) => schedules);
+    return this.list(['schedules'], { ...query }, ({ schedules }) => schedules);
   }
 
   /** @param idOrArn of a schedule; `NOT_FOUND` once it has fired or was cancelled */
   schedule(idOrArn: string): Promise<ScheduleDetails> {
-    return this.call('GET', `/schedules/${segment(idOrArn)}`);
+    return this.call('GET', ['schedules', idOrArn]);
   }
 
   /** Cancels a schedule: it does not fire any more. `NOT_FOUND` once it has. */
   async cancelSchedule(idOrArn: string): Promise<void> {
-    await this.call('DELETE', `/schedules/${segment(idOrArn)}`);
+    await this.call('DELETE', ['schedules', idOrArn]);
   }
 
   private list<Item, OnePage extends { readonly next: string | null }>(
-    path: string,
+    path: readonly string[],
     query: Query,
     itemsOf: (page: OnePage) => readonly Item[],
   ): Listing<Item, OnePage> {
@@ -162,13 +162,13 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
 
   private async call<Result>(
     method: HttpRequest['method'],
-    path: string,
+    path: readonly string[],
     query: Query = {},
     body?: object,
   ): Promise<Result> {
     this.prepared ??= prepare(this.config);
     const { base, authorization } = this.prepared;
-    const url = below(base, path);
+    const url = below(base, path.map((part) => `/${segment(part)}`).join(''));
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { channelName, count, instant, json, nullableText, optional, scheduleArn, ulid } from './texts';
+
+/** The management API (management-api §2–§4). Its requests take no member that is not named. */
+
+const next = z
+  .string()
+  .nullable()
+  .meta({ description: 'What after is for the next page; null when this is the last.' });
+const complete = z.boolean().meta({ description: 'Every gateway with a live lease took part.' });
+
+const connectionMembers = {
+  id: z.string(),
+  uid: nullableText,
+  umd: json,
+  sourceIp: nullableText,
+  userAgent: nullableText,
+  transport: z.enum(['websocket', 'socket.io']),
+  connectedAt: instant,
+  expiresAt: instant,
+  jti: nullableText,
+  kid: nullableText,
+  subscriptionsCount: count,
+};
+export const connection = z.object(connectionMembers).meta({ id: 'Connection' });
+export const connections = z
+  .object({ connections: z.array(connection), total: count, next, complete })
+  .meta({ id: 'Connections' });
+
+export const subscription = z
+  .object({ channel: z.string(), uid: nullableText, umd: json, alias: nullableText, subscribedAt: instant })
+  .meta({ id: 'Subscription' });
+export const connectionDetails = z
+  .object({ ...connectionMembers, subscriptions: z.array(subscription) })
+  .meta({ id: 'ConnectionDetails' });
+
+export const channelSummary = z
+  .object({ name: z.string(), subscriptionsCount: count, connectionsCount: count, membersCount: count.optional() })
+  .meta({ id: 'ChannelSummary' });
+export const channels = z.object({ channels: z.array(channelSummary), next, complete }).meta({ id: 'Channels' });
+
+const scheduleMembers = {
+  id: ulid,
+  scheduleArn,
+  channel: z.string(),
+  event: z.string(),
+  at: instant,
+  trigger: z.enum(['client.websocket', 'client.http', 'server.lambda', 'server.http']),
+  uid: nullableText,
+  key: nullableText,
+};
+export const schedule = z.object(scheduleMembers).meta({ id: 'Schedule' });
+export const schedules = z.object({ schedules: z.array(schedule), next }).meta({ id: 'Schedules' });
+export const scheduleDetails = z
+  .object({ ...scheduleMembers, data: json, store: z.int() })
+  .meta({ id: 'ScheduleDetails' });
+
+const name = z.string().min(1).max(1_024);
+const reason = optional(z.string().regex(/^\P{Cs}*$/u)).meta({ description: 'At most 100 bytes of UTF-8.' });
+const refuseFor = optional(z.int().min(0).max(86_400));
+/** Exactly one of some members: each variant has one of them, and the others at most as `null`. */
+function oneOf<const Name extends string>(selectors: Readonly<Record<Name, z.ZodType>>, more: z.ZodRawShape) {
+  const names = Object.keys(selectors) as Name[];
+  return names.map((selected) => {
+    const others = names.filter((other) => other !== selected).map((other) => [other, z.null().optional()]);
+    return z.strictObject({ [selected]: selectors[selected], ...Object.fromEntries(others), ...more });
+  });
+}
+
+export const disconnect = z
+  .union(
+    oneOf(
+      { uid: name, connectionId: name, channel: channelName, jti: name },
+      { except: optional(z.array(z.string()).max(100)), reason, reconnect: optional(z.boolean()), refuseFor },
+    ),
+  )
+  .meta({ id: 'Disconnect' });
+export const disconnected = z
+  .object({ disconnected: count, complete, refusedUntil: instant.nullable() })
+  .meta({ id: 'Disconnected' });
+
+export const unsubscribe = z
+  .union(oneOf({ uid: name, connectionId: name }, { channel: channelName, reason, refuseFor }))
+  .meta({ id: 'Unsubscribe' });
+export const unsubscribed = z
+  .object({ unsubscribed: count, complete, refusedUntil: instant.nullable() })
+  .meta({ id: 'Unsubscribed' });
+
+const keepFor = optional(z.union([z.literal(-1), z.int().min(1).max(3_155_760_000)]));
+export const revoke = z
+  .union([
+    ...oneOf(
+      { jti: name, kid: name },
+      { uid: z.null().optional(), issuedBefore: z.null().optional(), reason, keepFor },
+    ),
+    z.strictObject({
+      uid: name,
+      jti: z.null().optional(),
+      kid: z.null().optional(),
+      issuedBefore: optional(z.union([z.number().min(0), z.string()])),
+      reason,
+      keepFor,
+    }),
+  ])
+  .meta({ id: 'Revoke' });
+
+const revocationMembers = {
+  id: z.string(),
+  jti: nullableText,
+  uid: nullableText,
+  issuedBefore: instant.nullable(),
+  kid: nullableText,
+  reason: nullableText,
+  createdAt: instant,
+  keptUntil: instant.nullable(),
+};
+export const revocation = z.object(revocationMembers).meta({ id: 'Revocation' });
+export const revoked = z.object({ ...revocationMembers, disconnected: count, complete }).meta({ id: 'Revoked' });
+export const revocations = z.object({ revocations: z.array(revocation), next }).meta({ id: 'Revocations' });
