@@ -21,6 +21,8 @@ const LIBRARIES = {
   'api-documents': ['protocol', 'wire'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'claims', 'sigv4'],
+  // Likewise; types only.
+  client: ['protocol'],
 };
 
 /** Packages that only these folders know; everybody else speaks to them in our own words. */

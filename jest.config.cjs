@@ -12,7 +12,12 @@ const common = {
 /** Those of `test/` that need nothing but their own process. */
 const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliability/{fault-plan,oracle}'];
 /** Those that start programs or stand-ins, and no servers. */
-const PROGRAMS = ['cli/{help,keys,token}', 'lint/*', 'server-sdk/{assumed-role,failures,package}'];
+const PROGRAMS = [
+  'cli/{help,keys,token}',
+  'client/{package,protocol}',
+  'lint/*',
+  'server-sdk/{assumed-role,failures,package}',
+];
 
 // jest knows `<rootDir>` at the beginning only, where a pattern that excludes has its `!`.
 const specs = (names) => names.map((name) => `**/test/${name}.spec.ts`);

@@ -53,6 +53,11 @@ export class TcpProxy {
     this.isLosing = false;
   }
 
+  /** Breaks the connections there are; new ones come through. */
+  cut(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
   /**
    * From now on everything waits on its way, ends included, until `goOn`: nothing is lost, as while TCP repeats what does not
    * arrive.

@@ -1,0 +1,88 @@
+import type { Connection, ConnectionChannel } from './connection';
+import type { SubscribeTokenFn } from './types';
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a frame, or the event of a WebSocket, as the official client types it
+export type MessageFn = (message: any) => unknown;
+
+export interface BindOptions {
+  channel?: string;
+  subscribeTokenFn?: SubscribeTokenFn;
+}
+
+export interface UnbindOptions {
+  messageFn?: MessageFn;
+  channel?: string;
+}
+
+/** A function that is bound to an event. */
+export interface Binding {
+  readonly event: string | RegExp;
+  readonly messageFn: MessageFn;
+  readonly subscribeTokenFn: SubscribeTokenFn | undefined;
+  /** Its channel on the present connection; `undefined` for one that is bound to all. */
+  readonly channel: ConnectionChannel | undefined;
+  unbind(): void;
+}
+
+export function matches({ event }: Binding, name: string | undefined): boolean {
+  if (name === undefined) return false;
+  if (typeof event === 'string') return event === name;
+  // One with the flag `g` or `y` remembers where it stopped.
+  event.lastIndex = 0;
+  return event.test(name);
+}
+
+/** What is bound, by event and by channel (client-library §2). */
+export class Bindings {
+  ofClient = new Map<string | RegExp, Binding[]>();
+  ofChannels: Record<string, Binding[]> = {};
+
+  constructor(private readonly connection: () => Connection) {}
+
+  add(
+    event: string | RegExp,
+    messageFn: MessageFn,
+    { channel, subscribeTokenFn }: BindOptions,
+    end: () => void,
+  ): Binding {
+    const { connection } = this;
+    const binding = {
+      event,
+      messageFn,
+      subscribeTokenFn,
+      unbind: end,
+      get channel() {
+        return channel === undefined ? undefined : connection().find(channel);
+      },
+    };
+    if (channel) (this.ofChannels[channel] ??= []).push(binding);
+    else this.ofClient.set(event, [...(this.ofClient.get(event) ?? []), binding]);
+    return binding;
+  }
+
+  removeFromChannel(event: string | RegExp, channel: string, messageFn: MessageFn | undefined): void {
+    this.ofChannels[channel] = this.of(channel).filter(
+      (binding) => binding.event !== event || (messageFn !== undefined && binding.messageFn !== messageFn),
+    );
+  }
+
+  removeFromClient(event: string | RegExp, messageFn: MessageFn | undefined): void {
+    for (const [key, bindings] of [...this.ofClient]) {
+      const isMeant = key === event || (key instanceof RegExp && typeof event === 'string' && key.test(event));
+      if (!isMeant) continue;
+      const index = messageFn === undefined ? -1 : bindings.findIndex((binding) => binding.messageFn === messageFn);
+      const rest = messageFn === undefined ? [] : bindings.filter((_, position) => position !== index);
+      if (rest.length === 0) this.ofClient.delete(key);
+      else this.ofClient.set(key, rest);
+    }
+  }
+
+  of(channel: string): readonly Binding[] {
+    return Object.hasOwn(this.ofChannels, channel) ? (this.ofChannels[channel] ?? []) : [];
+  }
+
+  clear(): void {
+    this.ofClient = new Map();
+    this.ofChannels = {};
+  }
+}

@@ -1,0 +1,232 @@
+import type { Connection } from './connection';
+import { ClosedError, type HearthError, StorageError } from './errors';
+import type { ClientRequest, Frame, ReactionData } from './frames';
+import { checkHistoryOptions, history } from './history';
+import { handled, Listeners } from './listeners';
+import type { Outbox, Refusal } from './outbox';
+import { PresenceView } from './presence';
+import { StorageView } from './storage';
+import type { ChannelState, Gap, HistoryOptions, Off, Published, PublishOptions, SubscribeTokenFn } from './types';
+
+/** What a channel needs of its client. */
+export interface ChannelHost {
+  readonly outbox: Outbox;
+  readonly activeConnection: Connection;
+  /** Its wants have changed: soon, so that what is asked in one go is one frame. */
+  changed(name: string): void;
+  /** Nobody wants it any more. */
+  released(name: string): void;
+  list(name: string, request: object, signal: AbortSignal | undefined): Promise<readonly Frame[]>;
+  readonly failed: (error: unknown) => void;
+  later(call: () => void, ms: number): Off;
+}
+
+/** A hold lasts longer than it was asked for: who comes back at once, as components do, finds nothing changed. */
+const LINGER_MS = 500;
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: HearthError) => void;
+}
+
+/** One channel, over all connections of its client (client-library §3). */
+export class Channel {
+  readonly presence: PresenceView;
+  private readonly entries: StorageView;
+  private readonly listeners = new Map<string, Listeners<Frame>>();
+  private readonly gaps = new Listeners<Gap>();
+  private readonly closes = new Listeners<HearthError>();
+  private readonly states = new Listeners<void>();
+  private waiters: Waiter[] = [];
+  private holds = 0;
+  private failure: HearthError | undefined;
+  private lastState: ChannelState = 'idle';
+  subscribeTokenFn: SubscribeTokenFn | undefined;
+  /** Its storage has been looked at. */
+  wantsStorage = false;
+
+  constructor(
+    private readonly host: ChannelHost,
+    readonly name: string,
+  ) {
+    const hold = () => this.keep();
+    const onError = (error: unknown) => host.failed(error);
+    this.presence = new PresenceView(hold, onError);
+    this.entries = new StorageView(hold, (key, value) => this.store(key, value), onError);
+  }
+
+  get isWanted(): boolean {
+    return this.holds > 0;
+  }
+
+  get state(): ChannelState {
+    const state = this.host.activeConnection.find(this.name)?.state;
+    if (state === 'subscribeConfirmed') return 'subscribed';
+    if (state === 'subscribeFailed' || this.failure !== undefined) return 'failed';
+    return this.isWanted ? 'subscribing' : 'idle';
+  }
+
+  get storage(): StorageView {
+    if (!this.wantsStorage) {
+      this.wantsStorage = true;
+      // One that is subscribed already was not told where its entries end.
+      if (this.state === 'subscribed') this.host.activeConnection.resubscribe(this.name);
+    }
+    return this.entries;
+  }
+
+  on = (event: string, listener: (message: never) => void): Off => {
+    let listeners = this.listeners.get(event);
+    if (listeners === undefined) this.listeners.set(event, (listeners = new Listeners()));
+    const off = listeners.add(listener as unknown as (frame: Frame) => void);
+    const release = this.keep();
+    return () => {
+      off();
+      release();
+    };
+  };
+
+  onGap = (listener: (gap: Gap) => void): Off => this.gaps.add(listener);
+
+  hold = (): Off => {
+    const release = this.keep();
+    return () => void this.host.later(release, LINGER_MS);
+  };
+
+  /** Told whenever `state` may be another. */
+  onState = (listener: () => void): Off => this.states.add(listener);
+
+  ready = (): Promise<void> =>
+    handled(
+      new Promise((resolve, reject) => {
+        if (this.state === 'subscribed') return resolve();
+        if (this.failure !== undefined) return reject(this.failure);
+        this.waiters.push({ resolve, reject });
+      }),
+    );
+
+  publish = (event: string, data?: unknown, { schedule, timezone }: PublishOptions = {}): Promise<Published> =>
+    this.send({ event, data, scheduleExpression: schedule, scheduleExpressionTimezone: timezone });
+
+  react = (messageId: string, reaction: string, action: 'add' | 'remove' = 'add'): Promise<void> => {
+    const data: ReactionData = { messageId, reaction, action };
+    const sent = this.send({ event: 'hotsock.messageReaction', data });
+    return handled(sent.then(() => undefined));
+  };
+
+  history = (options: HistoryOptions = {}): AsyncIterable<never> => {
+    checkHistoryOptions(options);
+    const source = {
+      hold: () => this.keep(),
+      ready: this.ready,
+      onMessage: (listener: (frame: Frame) => void) => this.listen(listener),
+      onGap: this.onGap,
+      onClosed: (listener: (error: unknown) => void) => this.closes.add(listener),
+      list: (request: object, signal: AbortSignal | undefined) => this.host.list(this.name, request, signal),
+    };
+    return { [Symbol.asyncIterator]: () => history(source, options) } as unknown as AsyncIterable<never>;
+  };
+
+  /** Subscribes while it lasts. */
+  keep(): Off {
+    let isHeld = true;
+    this.holds++;
+    this.failure = undefined;
+    this.host.changed(this.name);
+    this.stateChanged();
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      if (this.holds === 0) return;
+      if (--this.holds === 0) this.host.released(this.name);
+      this.stateChanged();
+    };
+  }
+
+  /** A frame of it has come. */
+  receive(frame: Frame): void {
+    const { event = '', data } = frame;
+    switch (event) {
+      case 'hotsock.subscribed':
+        this.failure = undefined;
+        if (this.wantsStorage) this.entries.begin();
+        if (data?.members !== undefined) this.presence.take(data.members);
+        // Such a channel cannot be asked for the end of its entries.
+        if (this.wantsStorage && data?.autoSubscribed === true) this.entries.end();
+        for (const { resolve } of this.waiters.splice(0)) resolve();
+        break;
+      case 'hotsock.unsubscribed':
+        this.lost();
+        break;
+      case 'hotsock.memberAdded':
+      case 'hotsock.memberUpdated':
+      case 'hotsock.memberRemoved':
+        this.presence.take(data?.members ?? []);
+        break;
+      case 'hotsock.channelStorageUpdated':
+        this.entries.take(frame.key ?? '', frame.data);
+        break;
+      case 'hotsock.channelStorageSynced':
+        this.entries.end();
+    }
+    this.emit(event, frame);
+    if (!event.startsWith('hotsock.')) this.emit('*', frame);
+    this.stateChanged();
+  }
+
+  missed(gap: Gap): void {
+    this.gaps.emit(gap, (error) => this.host.failed(error));
+  }
+
+  subscribeFailed(error: HearthError): void {
+    this.failure = error;
+    for (const { reject } of this.waiters.splice(0)) reject(error);
+    this.stateChanged();
+  }
+
+  /** It is not subscribed any more, for now. */
+  lost(): void {
+    this.presence.lost();
+    this.entries.lost();
+    this.stateChanged();
+  }
+
+  /** Everything that was asked of it is over. */
+  close(): void {
+    const error = new ClosedError();
+    for (const { reject } of this.waiters.splice(0)) reject(error);
+    this.closes.emit(error, (problem) => this.host.failed(problem));
+    this.holds = 0;
+    this.failure = undefined;
+    this.listeners.clear();
+    this.gaps.clear();
+    this.presence.clear();
+    this.entries.clear();
+    this.stateChanged();
+  }
+
+  private send(members: ClientRequest, refusal?: Refusal): Promise<Published> {
+    return handled(this.host.outbox.add(this.name, { channel: this.name, ...members }, refusal));
+  }
+
+  private store(key: string, data: unknown): Promise<Published> {
+    return this.send({ event: 'hotsock.channelStorageSet', key, data }, StorageError);
+  }
+
+  private listen(listener: (frame: Frame) => void): Off {
+    let listeners = this.listeners.get('*');
+    if (listeners === undefined) this.listeners.set('*', (listeners = new Listeners()));
+    return listeners.add(listener);
+  }
+
+  private emit(event: string, frame: Frame): void {
+    this.listeners.get(event)?.emit(frame, (error) => this.host.failed(error));
+  }
+
+  private stateChanged(): void {
+    const { state } = this;
+    if (state === this.lastState) return;
+    this.lastState = state;
+    this.states.emit(undefined, (error) => this.host.failed(error));
+  }
+}

@@ -1,0 +1,433 @@
+import { attempt } from './listeners';
+import { type Frame, type FrameData, HEARTBEAT, type MemberEntry, OPEN, PONG, type SubscribeData } from './frames';
+import { NotConnectedError, SubscribeError } from './errors';
+import { loadToken } from './token';
+import type { Binding } from './bindings';
+import type { Logger, Off, Socket, SubscribeTokenFn } from './types';
+
+export type SubscriptionState =
+  'subscribePending' | 'subscribeConfirmed' | 'subscribeFailed' | 'unsubscribePending' | 'unsubscribeConfirmed';
+
+/** A channel on one connection, by its real name once that is known. */
+export class ConnectionChannel {
+  members: readonly MemberEntry[] = [];
+  state: SubscriptionState | undefined;
+  uid: string | null | undefined;
+  umd: unknown;
+  autoSubscribed = false;
+  /** The subscribe frame has left. */
+  isAsked = false;
+
+  constructor(readonly name: string) {}
+}
+
+/** What a subscribe frame says besides its token. */
+export interface SubscribeMembers {
+  readonly resume?: unknown;
+  readonly storage?: boolean;
+}
+
+/** What a connection needs of its client. */
+export interface ConnectionHost {
+  readonly logger: Logger;
+  readonly heartbeatIntervalSeconds: number | undefined;
+  /** Channels that the application wants, by the names it uses. */
+  wanted(): Iterable<string>;
+  isWanted(name: string): boolean;
+  /** The token function of a channel's bindings. */
+  subscribeTokenFn(name: string): SubscribeTokenFn | undefined;
+  subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers>;
+  token(): Promise<string>;
+  /** @returns whether the application has been told */
+  tokenFailed(connection: Connection, error: unknown): boolean;
+  url(token: string): string | Promise<string>;
+  openFailed(connection: Connection, error: unknown): void;
+  openSocket(url: string): Socket;
+  received(connection: Connection): void;
+  /** The state of the connection has taken the frame in; the application has not. */
+  frame(connection: Connection, frame: Frame): void;
+  closed(connection: Connection, code: number, reason: string): void;
+  subscribeFailed(name: string, error: SubscribeError): void;
+  bindingsOf(event: string): readonly Binding[];
+  readonly failed: (error: unknown) => void;
+  later(call: () => void, ms: number): Off;
+  every(call: () => void, ms: number): Off;
+}
+
+/** Between looks at what should be subscribed and what is. */
+const RECONCILE_MS = 250;
+/** The server's first frame comes within this time (websocket-protocol §2). */
+const CONNECTED_MS = 5_000;
+/** A handshake that takes longer is not one. */
+const OPEN_MS = 15_000;
+const SUBSCRIBE_TOKEN_ATTEMPTS = 2;
+/** A refused subscribe that may succeed later is repeated after this time, unless the server says another. */
+const AGAIN_MS = 1_000;
+const PASSING = new Set(['RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'INTERNAL_ERROR']);
+
+/**
+ * One WebSocket, from its token to its end, and what is subscribed on it. A client has a new one for each attempt.
+ *
+ * Its public members are those of the official client's `activeConnection`.
+ */
+export class Connection {
+  connectionId: string | undefined;
+  connectionSecret: string | undefined;
+  uid: string | null | undefined;
+  umd: unknown;
+  ws: Socket | undefined;
+  channels: Record<string, ConnectionChannel> = {};
+  channelAliasToReal: Record<string, string> = {};
+  channelRealToAlias: Record<string, string> = {};
+  /** Of the last frame, or of the opening. */
+  heardAtMs = 0;
+
+  private expiresAt: string | undefined;
+  private initialized: Promise<void> | undefined;
+  private readonly whenOpen: Promise<void>;
+  private settleOpen!: { resolve: () => void; reject: (error: unknown) => void };
+  private readonly whenConnected: Promise<string>;
+  private setConnectionId!: (id: string) => void;
+  private stopTimer: Off | undefined;
+  private stopHeartbeat: Off | undefined;
+  private stopLoop: Off | undefined;
+  private isClosed = false;
+  private hasEnded = false;
+
+  constructor(private readonly host: ConnectionHost) {
+    this.whenOpen = new Promise((resolve, reject) => (this.settleOpen = { resolve, reject }));
+    this.whenOpen.catch(() => undefined);
+    this.whenConnected = new Promise((resolve) => (this.setConnectionId = resolve));
+  }
+
+  get client(): unknown {
+    return this.host;
+  }
+
+  get connectionExpiresAt(): Date | undefined {
+    return this.expiresAt === undefined ? undefined : new Date(this.expiresAt);
+  }
+
+  get isOpen(): boolean {
+    return this.ws?.readyState === OPEN && !this.isClosed;
+  }
+
+  /** It will not open any more. */
+  get isDone(): boolean {
+    return this.hasEnded || this.isClosed;
+  }
+
+  /** Begins, once. */
+  initialize(): void {
+    this.initialized ??= this.open();
+    this.initialized.catch(() => undefined);
+  }
+
+  /** Resolves when the WebSocket has been made, not opened. @throws TokenError */
+  initializationComplete = (): Promise<void> | undefined => this.initialized;
+
+  /** Resolves when the WebSocket is open. @throws Error when it closes before */
+  connectionOpen = (): Promise<void> => this.whenOpen;
+
+  sendMessage = (text: string): void => {
+    if (!this.isOpen) throw new NotConnectedError('no WebSocket connection available to send message');
+    this.ws?.send(text);
+    this.emit('@@messageSent', text);
+  };
+
+  /** Ends it for good; what waits for the other side waits elsewhere. */
+  close(): void {
+    this.isClosed = true;
+    this.forget();
+    this.stopTimers();
+    this.ws?.close();
+  }
+
+  /** Ends it without waiting for the other side, which may be gone. */
+  drop(code: number, reason: string): void {
+    const { ws } = this;
+    if (this.hasEnded) return;
+    if (ws !== undefined) {
+      ws.onopen = ws.onmessage = ws.onclose = ws.onerror = () => undefined;
+      ws.close();
+    }
+    this.end(code, reason, { code, reason });
+  }
+
+  /** What a name of the application means here. */
+  find(name: string): ConnectionChannel | undefined {
+    return this.channels[this.channelAliasToReal[name] ?? name];
+  }
+
+  /** Subscribes what is wanted and is not, and ends what is and is not wanted. */
+  manageSubscriptions = (): void => {
+    if (!this.isOpen) return;
+    const ended = new Set<string>();
+    for (const [name, channel] of Object.entries(this.channels)) {
+      const alias = this.channelRealToAlias[name];
+      const isWanted = this.host.isWanted(name) || (alias !== undefined && this.host.isWanted(alias));
+      if (isWanted || channel.autoSubscribed) continue;
+      if (channel.state !== 'subscribeConfirmed' && channel.state !== 'subscribePending') continue;
+      ended.add(name);
+      this.unsubscribe(name, channel);
+    }
+    for (const name of this.host.wanted()) {
+      const real = this.channelAliasToReal[name];
+      const state = this.channels[name]?.state ?? (real === undefined ? undefined : this.channels[real]?.state);
+      const isEnded = ended.has(name) || (real !== undefined && ended.has(real));
+      const isFree = state === undefined || state === 'unsubscribeConfirmed' || state === 'unsubscribePending';
+      if (isFree && !isEnded) this.subscribe(name);
+    }
+  };
+
+  /** Subscribes again, for what can only be asked for at the beginning. */
+  resubscribe(name: string): void {
+    const channel = this.find(name);
+    if (!this.isOpen || channel?.state !== 'subscribeConfirmed' || channel.autoSubscribed) return;
+    this.unsubscribe(channel.name, channel);
+    this.subscribe(name);
+  }
+
+  private async open(): Promise<void> {
+    let token;
+    try {
+      token = await this.host.token();
+    } catch (error) {
+      this.settleOpen.reject(error);
+      if (this.isDone) return;
+      this.hasEnded = true;
+      if (this.host.tokenFailed(this, error)) return;
+      throw error;
+    }
+    if (this.isDone) return;
+    const asked = this.host.url(token);
+    const url = typeof asked === 'string' ? asked : await asked;
+    if (this.isDone) return;
+    let ws;
+    try {
+      ws = this.host.openSocket(url);
+    } catch (error) {
+      this.hasEnded = true;
+      this.settleOpen.reject(error);
+      return this.host.openFailed(this, error);
+    }
+    this.attach(ws);
+  }
+
+  /** Takes a socket that is opening, or open. */
+  attach(ws: Socket): void {
+    this.ws = ws;
+    this.heardAtMs = Date.now();
+    this.stopTimer = this.host.later(() => this.drop(1006, 'no handshake in time'), OPEN_MS);
+    ws.onerror = (event: never) => this.emit('@@error', event);
+    ws.onopen = (event: never) => this.opened(event);
+    ws.onclose = (event: { code?: number; reason?: string } | undefined) =>
+      this.end(event?.code ?? 1006, event?.reason ?? '', event);
+    ws.onmessage = (event: { data: unknown }) => this.received(event);
+  }
+
+  private opened(event: unknown): void {
+    this.settleOpen.resolve();
+    if (!this.isClosed) {
+      this.stopTimer?.();
+      this.heardAtMs = Date.now();
+      this.stopLoop = this.host.every(this.manageSubscriptions, RECONCILE_MS);
+      this.beat();
+      this.stopTimer = this.host.later(() => {
+        if (this.connectionId !== undefined) return;
+        this.drop(1006, 'no hotsock.connected in time');
+      }, CONNECTED_MS);
+    }
+    this.emit('@@connect', event);
+    this.manageSubscriptions();
+  }
+
+  private received(event: { data: unknown }): void {
+    if (this.isClosed) return;
+    this.heardAtMs = Date.now();
+    this.emit('@@message', event);
+    let frame: Frame;
+    try {
+      frame = JSON.parse(String(event.data)) as Frame;
+    } catch (error) {
+      return this.host.failed(error);
+    }
+    this.host.received(this);
+    this.takeIn(frame);
+    this.host.frame(this, frame);
+  }
+
+  private takeIn(frame: Frame): void {
+    const { channel = '', data, error } = frame;
+    switch (frame.event ?? '') {
+      case 'hotsock.connected':
+        return this.connected(frame, data ?? {});
+      case 'hotsock.subscribed':
+        return this.subscribed(channel, frame, data ?? {});
+      case 'hotsock.unsubscribed':
+        return this.reset(channel, 'unsubscribeConfirmed');
+      case 'hotsock.memberAdded':
+      case 'hotsock.memberUpdated':
+      case 'hotsock.memberRemoved':
+        this.of(channel).members = data?.members ?? [];
+        return;
+      case 'hotsock.ping':
+        return attempt(() => this.sendMessage(PONG), this.host.failed);
+      case 'hotsock.error':
+        if (frame.ref === undefined && error?.code !== undefined) this.refused(channel, error.code, error);
+    }
+  }
+
+  private connected({ meta }: Frame, data: FrameData): void {
+    this.stopTimer?.();
+    this.uid = meta?.uid;
+    this.umd = meta?.umd;
+    this.connectionSecret = data.connectionSecret;
+    this.expiresAt = data.connectionExpiresAt;
+    this.connectionId = data.connectionId;
+    this.setConnectionId(data.connectionId ?? '');
+  }
+
+  private subscribed(name: string, { meta }: Frame, data: FrameData): void {
+    const channel = this.of(name);
+    channel.uid = meta?.uid || this.uid;
+    channel.umd = meta?.umd || this.umd;
+    channel.members = data.members ?? [];
+    channel.state = 'subscribeConfirmed';
+    channel.autoSubscribed = data.autoSubscribed === true;
+    const alias = meta?.channelAlias;
+    if (!alias) return;
+    this.channelAliasToReal[alias] = name;
+    this.channelRealToAlias[name] = alias;
+    delete this.channels[alias];
+  }
+
+  private reset(name: string, state: SubscriptionState): void {
+    const channel = this.of(name);
+    channel.uid = channel.umd = null;
+    channel.members = [];
+    // It has been asked for again already.
+    if (channel.state !== 'subscribePending') channel.state = state;
+  }
+
+  private refused(name: string, code: string, { message, retryAfterMs }: NonNullable<Frame['error']>): void {
+    switch (code) {
+      case 'NOT_SUBSCRIBED':
+        this.of(name).state = 'unsubscribeConfirmed';
+        return;
+      case 'ALREADY_SUBSCRIBED':
+        this.of(name).state = 'subscribeConfirmed';
+        return;
+      case 'SUBSCRIBE_PERMISSION_DENIED':
+      case 'INVALID_SUBSCRIBE_TOKEN':
+        this.of(name).state = 'subscribeFailed';
+    }
+    const channel = this.channels[name];
+    if (channel?.state !== 'subscribePending' && channel?.state !== 'subscribeFailed') return;
+    if (!PASSING.has(code)) return this.host.subscribeFailed(name, new SubscribeError(message ?? code, { code }));
+    this.host.later(() => {
+      if (channel.state === 'subscribePending') channel.state = undefined;
+    }, retryAfterMs ?? AGAIN_MS);
+  }
+
+  private of(name: string): ConnectionChannel {
+    return (this.channels[name] ??= new ConnectionChannel(name));
+  }
+
+  private subscribe(name: string): void {
+    const channel = this.of(name);
+    channel.state = 'subscribePending';
+    channel.isAsked = false;
+    const tokenFn = this.host.subscribeTokenFn(name);
+    const members = this.host.subscribeMembers(name);
+    // At once where that is possible: whoever binds while the connection is open finds the frame sent.
+    if (tokenFn === undefined && !(members instanceof Promise)) return this.ask(channel, undefined, members);
+    void this.subscribeLater(channel, tokenFn, members);
+  }
+
+  private async subscribeLater(
+    channel: ConnectionChannel,
+    tokenFn: SubscribeTokenFn | undefined,
+    members: SubscribeMembers | Promise<SubscribeMembers>,
+  ): Promise<void> {
+    const { name } = channel;
+    try {
+      let token;
+      if (tokenFn !== undefined) {
+        const connectionId = await this.whenConnected;
+        const call = () => tokenFn({ channel: name, connectionId });
+        token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, (attemptNumber, error) =>
+          this.host.logger.warn(`[hearth] no token, attempt ${attemptNumber}:`, error),
+        );
+      }
+      this.ask(channel, token, await members);
+    } catch (error) {
+      if (channel.state !== 'subscribePending' || this.hasEnded) return;
+      channel.state = 'subscribeFailed';
+      this.host.logger.error('[hearth] no subscribe token:', error);
+      this.host.subscribeFailed(name, new SubscribeError('no subscribe token', { code: 'TOKEN', cause: error }));
+    }
+  }
+
+  private ask(channel: ConnectionChannel, token: string | undefined, members: SubscribeMembers): void {
+    if (!this.isOpen || channel.state !== 'subscribePending' || channel.isAsked) return;
+    channel.isAsked = true;
+    const data: SubscribeData = { token, ...members };
+    const isEmpty = Object.values(data).every((value) => value === undefined);
+    this.trySend(
+      JSON.stringify({ event: 'hotsock.subscribe', channel: channel.name, data: isEmpty ? undefined : data }),
+    );
+  }
+
+  private unsubscribe(name: string, channel: ConnectionChannel): void {
+    if (channel.state === 'subscribePending' && !channel.isAsked) {
+      channel.state = undefined;
+      return;
+    }
+    this.trySend(JSON.stringify({ event: 'hotsock.unsubscribe', channel: name }));
+    channel.state = 'unsubscribePending';
+  }
+
+  private trySend(text: string): void {
+    attempt(() => this.sendMessage(text), this.host.failed);
+  }
+
+  private beat(): void {
+    const seconds = this.host.heartbeatIntervalSeconds;
+    if (seconds === undefined) return;
+    this.stopHeartbeat = this.host.later(
+      () => {
+        if (!this.isOpen) return;
+        this.trySend(HEARTBEAT);
+        this.beat();
+      },
+      seconds * (900 + 100 * Math.random()),
+    );
+  }
+
+  private end(code: number, reason: string, event: unknown): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.stopTimers();
+    this.settleOpen.reject(new Error('connection closed'));
+    this.forget();
+    this.emit('@@disconnect', event);
+    this.host.closed(this, code, reason);
+  }
+
+  private forget(): void {
+    this.channels = {};
+    this.channelAliasToReal = {};
+    this.channelRealToAlias = {};
+  }
+
+  private stopTimers(): void {
+    this.stopTimer?.();
+    this.stopHeartbeat?.();
+    this.stopLoop?.();
+  }
+
+  private emit(event: string, value: unknown): void {
+    for (const { messageFn } of this.host.bindingsOf(event)) attempt(() => messageFn(value), this.host.failed);
+  }
+}

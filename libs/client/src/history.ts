@@ -1,0 +1,175 @@
+import type { Frame } from './frames';
+import { GapError, HistoryError, InvalidArgumentError } from './errors';
+import { Seen } from './seen';
+import type { Gap, HistoryOptions, Off } from './types';
+
+/** What an iterator needs of its channel. */
+export interface HistorySource {
+  /** Keeps it subscribed. */
+  hold(): Off;
+  ready(): Promise<void>;
+  onMessage(listener: (message: Frame) => void): Off;
+  onGap(listener: (gap: Gap) => void): Off;
+  onClosed(listener: (error: unknown) => void): Off;
+  /** One page. @throws HistoryError */
+  list(request: object, signal: AbortSignal | undefined): Promise<readonly Frame[]>;
+}
+
+/** Most live messages that wait for their reader. */
+const MAX_BUFFERED = 10_000;
+/** A page that could not be had is asked for again, as often. */
+const RETRIES = 5;
+const RETRY_MS = 500;
+
+/** @throws InvalidArgumentError when the options contradict each other */
+export function checkHistoryOptions({ reverse, live, limit }: HistoryOptions): void {
+  if (reverse === true && live === true) throw new InvalidArgumentError('history cannot be reverse and live');
+  if (limit !== undefined && !(limit >= 0)) throw new InvalidArgumentError('limit must be a number');
+}
+
+/**
+ * The past of a channel and what comes behind it, without a hole or a repeat (client-library §5): what is live is kept back
+ * while pages are read, because they may have it too.
+ *
+ * @throws GapError when something is missing that is not in history, HistoryError
+ */
+export async function* history(source: HistorySource, options: HistoryOptions): AsyncGenerator<Frame, void> {
+  const { reverse = false, limit = Infinity, live = false, before, after, signal } = options;
+  const live_ = new LiveBuffer(source, signal);
+  const given = new Seen(MAX_BUFFERED);
+  let cursor = reverse ? before : after;
+  let count = 0;
+  try {
+    await live_.unlessEnded(source.ready());
+    pages: for (; count < limit;) {
+      const messages = await page(source, live_, options, cursor);
+      if (messages.length === 0) break;
+      for (const message of messages) {
+        if (count >= limit || isBeyond(message, reverse ? after : before, reverse)) break pages;
+        cursor = message.id;
+        count++;
+        if (given.add(message.id ?? '')) yield message;
+      }
+    }
+    if (reverse || (!live && (count >= limit || before !== undefined))) return;
+    for (;;) {
+      const next = live ? await live_.next() : live_.take();
+      if (next === undefined) return;
+      if (!('reason' in next)) {
+        if (next.id !== undefined && !given.add(next.id)) continue;
+        cursor = next.id ?? cursor;
+        yield next;
+        continue;
+      }
+      yield* rest(source, live_, options, cursor, given);
+      throw new GapError(next);
+    }
+  } finally {
+    live_.end();
+  }
+}
+
+/** What history has of a hole. */
+async function* rest(
+  source: HistorySource,
+  live: LiveBuffer,
+  options: HistoryOptions,
+  from: string | undefined,
+  given: Seen,
+): AsyncGenerator<Frame, void> {
+  for (let cursor = from; ;) {
+    const messages = await page(source, live, options, cursor);
+    if (messages.length === 0) return;
+    for (const message of messages) {
+      cursor = message.id;
+      if (given.add(message.id ?? '')) yield message;
+    }
+  }
+}
+
+async function page(
+  source: HistorySource,
+  live: LiveBuffer,
+  { reverse, expandReactions, signal }: HistoryOptions,
+  cursor: string | undefined,
+): Promise<readonly Frame[]> {
+  const request = { [reverse === true ? 'before' : 'after']: cursor, reverse, expandReactions };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await live.unlessEnded(source.list(request, signal));
+    } catch (error) {
+      live.throwIfEnded();
+      if (!(error instanceof HistoryError) || !error.retryable || attempt >= RETRIES) throw error;
+      await live.unlessEnded(new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt)));
+      await live.unlessEnded(source.ready());
+    }
+  }
+}
+
+/** Of two ids the text says which is older, as exactly as their clocks. */
+function isBeyond({ id = '' }: Frame, end: string | undefined, reverse: boolean): boolean {
+  return end !== undefined && (reverse ? id <= end : id >= end);
+}
+
+/** What comes while nobody has asked for it yet. */
+class LiveBuffer {
+  private readonly waiting: (Frame | Gap)[] = [];
+  private readonly offs: Off[];
+  private readonly ended: Promise<never>;
+  private end_!: (error: unknown) => void;
+  private failure: { readonly error: unknown } | undefined;
+  private wake: () => void = () => undefined;
+
+  constructor(source: HistorySource, signal: AbortSignal | undefined) {
+    this.ended = new Promise((_, reject) => (this.end_ = reject));
+    this.ended.catch(() => undefined);
+    const abort = (): void => this.fail(signal?.reason ?? new HistoryError('aborted', { code: 'ABORTED' }));
+    signal?.addEventListener('abort', abort);
+    this.offs = [
+      source.onMessage((message) => this.add(message)),
+      source.onGap((gap) => this.add(gap)),
+      source.onClosed((error) => this.fail(error)),
+      source.hold(),
+      () => signal?.removeEventListener('abort', abort),
+    ];
+    if (signal?.aborted === true) abort();
+  }
+
+  take(): Frame | Gap | undefined {
+    this.throwIfEnded();
+    return this.waiting.shift();
+  }
+
+  async next(): Promise<Frame | Gap> {
+    for (;;) {
+      const next = this.take();
+      if (next !== undefined) return next;
+      await this.unlessEnded(new Promise<void>((resolve) => (this.wake = resolve)));
+    }
+  }
+
+  unlessEnded<T>(what: Promise<T>): Promise<T> {
+    return Promise.race([what, this.ended]);
+  }
+
+  throwIfEnded(): void {
+    if (this.failure !== undefined) throw this.failure.error;
+  }
+
+  end(): void {
+    for (const off of this.offs) off();
+  }
+
+  private add(what: Frame | Gap): void {
+    if (this.waiting.length >= MAX_BUFFERED) {
+      return this.fail(new HistoryError('too many messages wait', { code: 'BUFFER_FULL' }));
+    }
+    this.waiting.push(what);
+    this.wake();
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= { error };
+    this.end_(error);
+  }
+}

@@ -1,0 +1,66 @@
+import { HistoryError, type HearthError } from './errors';
+import type { ClientRequest, Frame, HttpAnswer } from './frames';
+import type { Refusal } from './outbox';
+import type { ClientOptions, Published } from './types';
+
+/** Where the client HTTP API is, and who asks (client-http-api §1). */
+export interface HttpTarget {
+  readonly base: string;
+  readonly connectionId: string;
+  readonly connectionSecret: string;
+  readonly fetch: NonNullable<ClientOptions['fetch']>;
+}
+
+const SET = 'hotsock.channelStorageSet';
+
+/** The origin of a WebSocket's URL, over HTTP. */
+export function httpOrigin(webSocketUrl: string): string {
+  const { protocol, host } = new URL(webSocketUrl);
+  return `${protocol === 'wss:' || protocol === 'https:' ? 'https' : 'http'}://${host}`;
+}
+
+/** @throws HistoryError */
+export async function historyPage(
+  target: HttpTarget,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<readonly Frame[]> {
+  const { messages } = await post(target, 'listMessages', request, HistoryError, signal);
+  return messages ?? [];
+}
+
+/** Publishes, reacts or stores. @throws HearthError of the kind `refusal` */
+export async function postMessage(target: HttpTarget, frame: object, refusal: Refusal): Promise<Partial<Published>> {
+  const isWrite = (frame as ClientRequest).event === SET;
+  const operation = isWrite ? 'channelStorageSet' : 'publishMessage';
+  const request: ClientRequest = { ...frame, eagerIdGeneration: true };
+  const { id = null, scheduleArn } = await post(target, operation, request, refusal);
+  return scheduleArn === undefined ? { id } : { id, scheduleArn };
+}
+
+async function post(
+  { base, connectionId, connectionSecret, fetch }: HttpTarget,
+  operation: string,
+  body: object,
+  refusal: Refusal,
+  signal?: AbortSignal,
+): Promise<HttpAnswer> {
+  const query = `connectionId=${encodeURIComponent(connectionId)}&connectionSecret=${encodeURIComponent(connectionSecret)}`;
+  let response;
+  let json;
+  try {
+    const url = `${base.replace(/\/$/, '')}/connection/${operation}?${query}`;
+    response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal });
+    json = (await response.json()) as HttpAnswer;
+  } catch (cause) {
+    throw failure(refusal, 'the server cannot be reached', 'NOT_CONNECTED', true, cause);
+  }
+  if (response.ok) return json;
+  const { code = 'ERROR', message = code } = json.error ?? {};
+  // The secret of a connection that has ended is no use; the next one's is.
+  throw failure(refusal, message, code, response.status >= 500 || response.status === 429 || response.status === 401);
+}
+
+function failure(Kind: Refusal, message: string, code: string, retryable: boolean, cause?: unknown): HearthError {
+  return new Kind(message, { code, retryable, cause });
+}

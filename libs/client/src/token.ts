@@ -1,0 +1,71 @@
+import { TokenError, UnauthorizedError } from './errors';
+
+/** Gives a token, or a promise of one. */
+export type TokenFn<Argument = void> = (argument: Argument) => string | Promise<string>;
+
+/** Claims that this library looks at; the server decides, not we. */
+export interface TokenClaims {
+  readonly exp?: number;
+  readonly uid?: string;
+  readonly channels?: Readonly<Record<string, { readonly autoSubscribe?: boolean }>>;
+}
+
+const JWT = /^[\w=-]+\.[\w=-]+\.[\w.+/=-]*$/;
+/** So long one call of a token function may take. */
+const TOKEN_MS = 15_000;
+const RETRY_STEP_MS = 500;
+
+/** @throws Error, without the token in its message, unless the text has three parts and claims in the second */
+export function claimsOf(token: unknown): TokenClaims {
+  if (typeof token !== 'string' || !JWT.test(token)) throw new Error('not a JWT');
+  const [, payload = ''] = token.split('.');
+  const bytes = Uint8Array.from(atob(payload.replace(/-/g, '+').replace(/_/g, '/')), (byte) => byte.charCodeAt(0));
+  return JSON.parse(new TextDecoder().decode(bytes)) as TokenClaims;
+}
+
+/**
+ * Calls a token function until it gives a token that can be one (client-library §2).
+ *
+ * @param warn told of each failed attempt
+ * @throws TokenError when all attempts failed
+ * @throws UnauthorizedError when the function does
+ */
+export async function loadToken(
+  call: () => string | Promise<string>,
+  maxAttempts: number,
+  warn: (attempt: number, error: unknown) => void,
+): Promise<string> {
+  let cause: unknown;
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    try {
+      const token = await inTime(call());
+      const { exp } = claimsOf(token);
+      if (exp && exp < Math.floor(Date.now() / 1_000)) throw new Error('expired');
+      return token;
+    } catch (error) {
+      if (isUnauthorized(error)) throw error;
+      cause = error;
+      warn(attempt, error);
+    }
+    if (attempt < maxAttempts) await new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt));
+  }
+  throw new TokenError('Failed to load a valid token after maximum attempts', { cause });
+}
+
+/** An application may have two copies of this library, one for each kind of module. */
+export function isUnauthorized(error: unknown): error is UnauthorizedError {
+  return error instanceof UnauthorizedError || (error instanceof Error && error.name === 'UnauthorizedError');
+}
+
+async function inTime<T>(what: T | Promise<T>): Promise<T> {
+  if (!(what instanceof Object)) return what;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no token in time')), TOKEN_MS);
+  });
+  try {
+    return await Promise.race([what, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

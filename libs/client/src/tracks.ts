@@ -1,0 +1,184 @@
+import type { Frame, FrameData } from './frames';
+import { type Point, PointStore, resumeParameter } from './points';
+import { Seen } from './seen';
+import type { TokenClaims } from './token';
+import type { Gap } from './types';
+
+/** What a client remembers of a channel over its connections. */
+interface Track {
+  point: Point;
+  readonly seen: Seen;
+  /** It was subscribed before: what happens now may have a hole. */
+  isOld: boolean;
+  /** The hole in front of the next message has been told. */
+  isToldOf: boolean;
+  autoSubscribed: boolean;
+  /** The application calls it so, where that is not its real name. */
+  alias?: string;
+}
+
+/**
+ * How far a client has come in each channel, and the holes it knows of (client-library §5): the rules of resume.md §6.
+ */
+export class Tracks {
+  private readonly tracks = new Map<string, Track>();
+  private readonly realNames = new Map<string, string>();
+  private uid: string | null | undefined;
+
+  constructor(
+    private readonly recover: boolean,
+    private readonly store: PointStore,
+    private readonly onGap: (gap: Gap, names: readonly string[]) => void,
+  ) {}
+
+  /** A connect token has come. What belongs to another user is forgotten. */
+  begin({ uid, channels }: TokenClaims): void {
+    const next = uid || null;
+    if (this.uid !== undefined && this.uid !== next) for (const name of [...this.tracks.keys()]) this.forget(name);
+    this.uid = next;
+    for (const [name, claim] of Object.entries(channels ?? {})) {
+      if (claim?.autoSubscribe === true) this.of(name).autoSubscribed = true;
+    }
+  }
+
+  /** What goes into the connect URL; `undefined` when this client does not resume. */
+  resumeParameter(): undefined | Promise<string> {
+    return this.recover ? this.autoSubscribedPoints().then(resumeParameter) : undefined;
+  }
+
+  /** The `resume` of a subscribe frame. */
+  resume(name: string): unknown {
+    if (!this.recover) return undefined;
+    const track = this.of(name);
+    if (track.isOld) return wanted(track.point);
+    const loaded = this.load(name);
+    return loaded instanceof Promise ? loaded.then(() => wanted(track.point)) : wanted(track.point);
+  }
+
+  /** A subscription has begun. */
+  subscribed(name: string, alias: string | undefined, { resume, autoSubscribed }: FrameData): void {
+    if (alias !== undefined) this.named(name, alias);
+    const track = this.of(name);
+    track.autoSubscribed = autoSubscribed === true;
+    const wasOld = track.isOld;
+    track.isOld = true;
+    const after = track.point.after ?? null;
+    if (resume === undefined) {
+      if (this.recover && wasOld) this.gap(name, 'unsupported', after, null);
+      track.isToldOf = false;
+      return;
+    }
+    track.point = { after: resume.complete === false ? undefined : track.point.after, token: resume.token };
+    // Not asked from a point, though there is one: there was no room for it.
+    const isCut = wasOld && after !== null && resume.complete === undefined;
+    if ((resume.complete === false || isCut) && wasOld) this.gap(name, 'incomplete', after, null);
+    track.isToldOf = false;
+    this.save(name);
+  }
+
+  /** @returns whether the frame has not been here before; its id is the point from now on */
+  take({ id, channel }: Frame): boolean {
+    if (id === undefined || channel === undefined) return true;
+    const track = this.of(channel);
+    track.isToldOf = false;
+    track.point = { ...track.point, after: id };
+    return track.seen.add(id);
+  }
+
+  /** The handlers of a frame have run. */
+  done({ id, channel }: Frame): void {
+    if (id !== undefined && channel !== undefined) this.save(channel);
+  }
+
+  missed(name: string, { after = null, before = null }: FrameData): void {
+    this.gap(name, 'missed', after, before);
+    this.of(name).isToldOf = false;
+  }
+
+  /** Messages of any channel may be missing. */
+  allMissed(): void {
+    for (const [name, track] of this.tracks) {
+      if (!track.isOld) continue;
+      this.gap(name, 'missed', track.point.after ?? null, null);
+      track.isToldOf = true;
+    }
+  }
+
+  /** It is not wanted any more. */
+  forget(name: string): void {
+    const real = this.realName(name);
+    const track = this.tracks.get(real);
+    if (track === undefined) return;
+    this.tracks.delete(real);
+    this.store.save(this.uid ?? null, real, undefined);
+    if (track.alias !== undefined) this.store.save(this.uid ?? null, track.alias, undefined);
+  }
+
+  forgetAll(): void {
+    for (const name of [...this.tracks.keys()]) this.forget(name);
+    this.realNames.clear();
+    this.store.flush();
+  }
+
+  private gap(name: string, reason: string, after: string | null, before: string | null): void {
+    const track = this.of(name);
+    if (track.isToldOf) return;
+    this.onGap({ channel: name, reason, after, before }, track.alias === undefined ? [name] : [name, track.alias]);
+  }
+
+  private named(name: string, alias: string): void {
+    this.realNames.set(alias, name);
+    const early = this.tracks.get(alias);
+    this.tracks.delete(alias);
+    if (early !== undefined && !this.tracks.has(name)) this.tracks.set(name, early);
+    this.of(name).alias = alias;
+  }
+
+  private realName(name: string): string {
+    return this.realNames.get(name) ?? name;
+  }
+
+  private of(name: string): Track {
+    const real = this.realName(name);
+    let track = this.tracks.get(real);
+    if (track === undefined) {
+      track = { point: {}, seen: new Seen(), isOld: false, isToldOf: false, autoSubscribed: false };
+      this.tracks.set(real, track);
+    }
+    return track;
+  }
+
+  private load(name: string): void | Promise<void> {
+    const track = this.of(name);
+    const use = (point: Point | undefined): void => {
+      if (point === undefined || track.isOld) return;
+      track.point = point;
+      track.isOld = true;
+    };
+    const loaded = this.store.load(this.uid ?? null, name);
+    return loaded instanceof Promise ? loaded.then(use) : use(loaded);
+  }
+
+  private async autoSubscribedPoints(): Promise<ReadonlyMap<string, Point>> {
+    const points = new Map<string, Point>();
+    for (const [name, track] of this.tracks) {
+      if (!track.autoSubscribed) continue;
+      if (!track.isOld) await this.load(name);
+      const point = wanted(track.point);
+      if (point !== true) points.set(name, point);
+    }
+    return points;
+  }
+
+  private save(name: string): void {
+    if (!this.recover) return;
+    const { point, alias } = this.of(name);
+    this.store.save(this.uid ?? null, this.realName(name), point);
+    if (alias !== undefined) this.store.save(this.uid ?? null, alias, point);
+  }
+}
+
+/** What is asked for: all since the point, or to be given one. */
+function wanted(point: Point): Point | true {
+  return point.after === undefined && point.token === undefined ? true : point;
+}
