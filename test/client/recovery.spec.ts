@@ -33,7 +33,7 @@ const newChannel = () => `h${++number}`;
 
 function client(options: Partial<ClientOptions> = {}, uid: string | undefined = 'u1'): HearthClient {
   const made = new HearthClient(`ws://127.0.0.1:${proxy.port}/v1`, {
-    connectTokenFn: () => connectToken({ uid, channels: { '*': EVERYTHING } }),
+    connectTokenFn: () => connectToken({ uid, channels: { '*': EVERYTHING }, limits: { publish: -1, frames: -1 } }),
     WebSocket: WebSocket,
     httpUrl: testbed.history.httpUrl,
     backoff: { baseMs: 50, maxMs: 500 },
