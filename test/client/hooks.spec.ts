@@ -124,7 +124,7 @@ describeInBrowser('hooks of React in a page (client-library §8), and the page i
   });
 
   function answer(peer: Peer): void {
-    const { event, channel, data } = peer.frames.at(-1) as Frame;
+    const { event, channel, data } = peer.frames.at(-1);
     if (event === 'hotsock.unsubscribe') return peer.send({ event: 'hotsock.unsubscribed', channel, data: {} });
     if (event !== 'hotsock.subscribe') return;
     const members = [{ uid: `of ${channel}`, umd: null }];
@@ -136,7 +136,7 @@ describeInBrowser('hooks of React in a page (client-library §8), and the page i
   const events = (peer: Peer): unknown[] => peer.frames.map(({ event, channel }: Frame) => `${event} ${channel}`);
   const show = (place: string, what: string | null, props: object = {}) =>
     page.evaluate(`show(${JSON.stringify(place)}, ${JSON.stringify(what)}, ${JSON.stringify(props)})`);
-  const log = () => page.evaluate('log') as Promise<string[]>;
+  const log = () => page.evaluate<string[]>('log');
   const room = (name: string, more: object = {}) =>
     JSON.stringify({ name, members: [`of ${name}`], synced: true, pending: false, ...more });
 
