@@ -4,7 +4,7 @@ import { callHttpApi, OPERATIONS } from './http-api.js';
 import { dataText, objectText, parseJson, prettyJson } from './json.js';
 import { socketUrl } from './socket-url.js';
 import { Subscriptions } from './subscriptions.js';
-import { rememberedToken, rememberToken } from './token-memory.js';
+import { memoryOf } from './token-memory.js';
 import { takeLinkedToken } from './token-link.js';
 import { channelsOf, decodeToken, refusalOf, timeOf } from './token.js';
 
@@ -20,6 +20,7 @@ const STATES = {
 };
 
 const byId = (id) => document.getElementById(id);
+const memory = memoryOf('hearth-console-token');
 const connection = new Connection();
 const subscriptions = new Subscriptions();
 const log = new FrameLog(byId('log'), byId('count'), reactTo);
@@ -52,7 +53,7 @@ function trust(url) {
 /** Shows the claims of what is in the token field, and connects when it is a token. */
 function readToken() {
   const token = byId('token').value.trim();
-  rememberToken(byId('remember').checked && token !== '' ? token : undefined);
+  memory.keep(byId('remember').checked && token !== '' ? token : undefined);
   byId('connect').disabled = true;
   byId('claims').hidden = true;
   if (token === '') return tellAboutToken('Paste a token: it connects by itself.');
@@ -104,7 +105,7 @@ byId('token').addEventListener('input', () => {
   typing = setTimeout(readToken, TYPING_MS);
 });
 byId('remember').addEventListener('change', ({ target: { checked } }) => {
-  rememberToken(checked ? byId('token').value.trim() : undefined);
+  memory.keep(checked ? byId('token').value.trim() : undefined);
 });
 byId('connect').addEventListener('click', connect);
 byId('terminate').addEventListener('click', () => connection.terminate());
@@ -257,7 +258,7 @@ byId('clear').addEventListener('click', () => log.clear());
 // --- Start -----------------------------------------------------------------------------------------------------------
 
 for (const operation of OPERATIONS) byId('raw-operation').append(new Option(operation));
-const known = takeLinkedToken(location, history) ?? rememberedToken();
+const known = takeLinkedToken(location, history) ?? memory.kept();
 if (known !== undefined) {
   byId('token').value = known;
   byId('remember').checked = true;

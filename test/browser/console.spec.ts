@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { eventually } from '../support/eventually';
 import { type Browser, describeInBrowser, startChromium } from './chromium';
-import { type Installation, startInstallation } from './installation';
+import { API_KEY, type Installation, startInstallation } from './installation';
 
 /** What a page must never take for HTML. */
 const HOSTILE = '<img src=x onerror="document.title=\'taken over\'"><script>document.title="taken over"</script>';
@@ -28,7 +28,7 @@ describeInBrowser('the web console', (executable) => {
   const connectToken = (more: Record<string, unknown> = {}) =>
     installation.token({ uid: 'tester', channels: { 'room.1': rights }, ...more });
 
-  const open = async (query = '') => (page = await browser.open(`${installation.hearth.httpUrl}/console${query}`));
+  const open = async (more = '') => (page = await browser.open(`${installation.hearth.httpUrl}/console${more}`));
   const state = () => page.getByLabel('State of the connection').textContent();
   const untilState = (wanted: string) => eventually(async () => expect(await state()).toBe(wanted));
   const enterToken = (token: string) => page.getByLabel('Connect token').fill(token);
@@ -368,7 +368,8 @@ describeInBrowser('the web console', (executable) => {
       .filter((control) => !control.labels?.length && !control.ariaLabel && !control.textContent.trim())
       .map(({ id }) => id)`;
     expect(await page.evaluate(unnamed)).toEqual([]);
-    await page.keyboard.press('Tab');
+    // Past the link to the other page.
+    for (let n = 0; n < 2; n += 1) await page.keyboard.press('Tab');
     expect(await page.evaluate('document.activeElement.id')).toBe('token');
     await page.keyboard.insertText(connectToken());
     await untilState('connected');
@@ -376,5 +377,46 @@ describeInBrowser('the web console', (executable) => {
     await page.keyboard.insertText('1');
     await page.keyboard.press('Control+Enter');
     await eventually(async () => expect(await sent()).toEqual([{ channel: 'room.1', event: 'message', data: 1 }]));
+  });
+
+  it('shows an operator who is there and what is scheduled, and ends what shall end', async () => {
+    await openConnected({ channels: { 'room.1': { ...rights, autoSubscribe: true } } });
+    const visitor = page;
+    await untilRow({ name: 'hotsock.subscribed' });
+    await installation.publish({ channel: 'room.1', event: 'later', scheduleExpression: 'at(2099-01-01T00:00:00)' });
+
+    await open('/operator');
+    const title = page.locator('#list-title');
+    const first = page.locator('#list > li').first();
+    await page.getByLabel('Admin token or API key').fill('not the key at all');
+    await press('Look');
+    await eventually(async () => expect(await title.textContent()).toMatch(/^UNAUTHORIZED: /));
+    await page.getByLabel('Admin token or API key').fill(API_KEY);
+    await press('Look');
+    await eventually(async () => expect(await first.textContent()).toMatch(/^room\.1.*1 subscribed/));
+
+    await page.getByRole('radio', { name: 'Schedules' }).check();
+    await eventually(async () => expect(await first.textContent()).toMatch(/room\.1 · later · 2099-01-01/));
+    await first.locator('summary').click();
+    await press('Cancel', '#list');
+    await press('Cancel: sure?', '#list');
+    await eventually(async () => expect(await title.textContent()).toMatch(/: done$/));
+    await press('List');
+    await eventually(async () => expect(await title.textContent()).toBe('0 schedules'));
+
+    await page.getByRole('radio', { name: 'Connections' }).check();
+    await page.getByLabel('uid').fill('tester');
+    await press('List');
+    await eventually(async () => expect(await title.textContent()).toBe('1 connection'));
+    await first.locator('summary').click();
+    await eventually(async () => expect(await first.locator('pre').textContent()).toContain('"room.1"'));
+    await press('Disconnect', '#list');
+    await press('Disconnect: sure?', '#list');
+    await eventually(async () =>
+      expect(await visitor.getByLabel('State of the connection').textContent()).toBe('closed'),
+    );
+    expect(await page.evaluate('JSON.stringify([{...sessionStorage}, {...localStorage}])')).not.toContain(API_KEY);
+    await visitor.close();
+    browser.problems.splice(0);
   });
 });

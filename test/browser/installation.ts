@@ -8,7 +8,7 @@ import { type AppProcess, startApp } from '../support/process';
 import { dataDirPrefix } from '../support/servers';
 import { signToken } from '../support/tokens';
 
-const API_KEY = 'browser-spec-key';
+export const API_KEY = 'browser-spec-key';
 
 /** An all-in-one with a database and a NATS of its own. */
 export interface Installation {

@@ -65,6 +65,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
       expect(await hearth.end(signal)).toBe(0);
       expect(await client.closed).toEqual({ code: 1001, reason: 'Going away' });
       expect(started.filter((one) => one.isRunning()).map(({ command }) => command)).toEqual([]);
+      expect(hearth.stdout).not.toMatch(/"level":"(WARN|ERROR)"/);
     },
   );
 

@@ -60,11 +60,14 @@ export class ConsoleRoutes implements OnModuleInit {
     for (const name of readdirSync(folder).filter((name) => name !== FRONT_PAGE)) {
       const body = readFileSync(join(folder, name));
       const type = CONTENT_TYPES[extname(name)] ?? 'application/octet-stream';
-      server.get(name === 'index.html' ? '/console' : `/console/${name}`, (_request, reply) =>
-        reply.headers(HEADERS).header('content-type', type).send(body),
-      );
+      server.get(pathOf(name), (_request, reply) => reply.headers(HEADERS).header('content-type', type).send(body));
     }
   }
+}
+
+/** Pages have no file name in their path. */
+function pathOf(name: string): string {
+  return name === 'index.html' ? '/console' : `/console/${name.replace(/\.html$/, '')}`;
 }
 
 /** People who open the address of an installation read what it is. To everybody else there is nothing at this path. */
