@@ -27,10 +27,13 @@ it('a sequencer that was killed and started again under its old name works on it
   const first = await testbed.addSequencer({ HEARTH_NODE_ID });
   const before = await published();
   await eventually(async () => expect(await logged()).toBe(before));
+  await sessions(1);
   await first.kill('SIGKILL');
   await testbed.addSequencer({ HEARTH_NODE_ID });
   const after = before + (await published());
   await eventually(async () => expect(await logged()).toBe(after));
+  // It has not waited until the lease of the other ran out.
+  expect(await leases()).toHaveLength(1);
 });
 
 /** How many partitions each owner has. */

@@ -69,9 +69,11 @@ export class PartitionOwnership {
   }
 
   private async look(): Promise<void> {
+    // Looked at in any case: what is missing may be a dead one's.
+    const hasChanged = await this.membership.hasChanged();
     const isDue = performance.now() - this.tickedMs >= RENEW_EVERY_MS;
     const isMissingSome = this.share.some((partition) => !this.workers.has(partition));
-    if (isDue || isMissingSome || (await this.membership.hasChanged())) await this.tick();
+    if (hasChanged || isDue || isMissingSome) await this.tick();
   }
 
   private tick(): Promise<void> {
