@@ -12,7 +12,8 @@ const AHEAD_SECONDS = 20;
 const AT_ONCE = 20;
 /** Enough for every partition to have some in each second. */
 const CHANNELS = Array.from({ length: 40 }, (_, n) => `due-${n}`);
-const KILL_EVERY_MS = 3_000;
+/** No whole number of seconds, so that kills come at every moment between two times of schedules. */
+const KILL_EVERY_MS = 2_870;
 
 /** R11: schedules fire once, never early, and late by no more than it takes to succeed a killed sequencer. */
 export const schedulesUnderKills: Figure = {
