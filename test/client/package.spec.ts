@@ -210,8 +210,8 @@ it.each(['mjs', 'cjs'])('has a client for tests that is the same class, as .%s (
 const TYPED = `
   import { HearthClient, HotsockClient, memoryStore, PublishError, VERSION, type Gap, type Message, type Published, type State } from '@hearth/client';
   import { createTestClient } from '@hearth/client/test';
-  import { usePresence, useStorage, useEvent } from '@hearth/client/react';
-  import { presence } from '@hearth/client/svelte';
+  import { HearthProvider, usePresence, useStorage, useEvent } from '@hearth/client/react';
+  import { connection, presence } from '@hearth/client/svelte';
 
   interface Channels {
     'room.*': { events: { chat: { text: string }; typing: null }; publish: { chat: { text: string } }; member: { name: string }; storage: { topic: string } };
@@ -233,9 +233,12 @@ const TYPED = `
   const plain = new HearthClient('wss://x', { connectTokenFn: () => 't' });
   plain.channel('anything').on('any', ({ data }) => data.whatever);
   new HotsockClient('wss://x', { connectTokenFn: () => 't' }).bind(/x/, (message) => message.data, { channel: 'c' }).unbind();
+  const provided = HearthProvider({ client });
+  presence(room).subscribe(({ members }) => members[0]?.umd?.name);
+  connection(client).subscribe(({ state }) => state);
   const testing = createTestClient<Channels>({ uid: 'u' });
   testing.server.emit('room.1', 'chat', { text: 'x' });
-  export { off, sent, topic, names, read, PublishError, VERSION, usePresence, useStorage, useEvent, presence };
+  export { off, sent, topic, names, read, PublishError, VERSION, usePresence, useStorage, useEvent, presence, provided };
   export type M = Message<Channels['news']>;
 
   // @ts-expect-error

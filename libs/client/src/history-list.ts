@@ -1,9 +1,9 @@
-import type { HearthClient } from './client';
 import { both } from './presence';
 import { Listeners } from './listeners';
-import type { Message, Off, Untyped } from './types';
+import type { HearthChannel, Message, Off, Untyped } from './types';
 
 type AnyMessage = Message<Untyped>;
+type AnyChannel = HearthChannel<Untyped>;
 
 export interface HistoryState<M = AnyMessage> {
   /** Oldest first; the same array as long as nothing changes. */
@@ -28,12 +28,10 @@ export class HistoryList {
   private readonly ids = new Set<string>();
 
   constructor(
-    private readonly client: HearthClient,
-    readonly name: string,
+    private readonly channel: AnyChannel,
     private readonly limit: number,
     private readonly forget: (list: HistoryList) => void,
   ) {
-    const channel = client.channel(name);
     const early: AnyMessage[] = [];
     let take = (message: AnyMessage): void => void early.push(message);
     this.release = both(
@@ -65,7 +63,7 @@ export class HistoryList {
 
   private async older(before: string | undefined): Promise<void> {
     const older: AnyMessage[] = [];
-    for await (const message of this.client.channel(this.name).history({ reverse: true, limit: this.limit, before })) {
+    for await (const message of this.channel.history({ reverse: true, limit: this.limit, before })) {
       if (this.isNew(message)) older.unshift(message);
     }
     this.set({ messages: [...older, ...this.state.messages], status: 'ready' });
@@ -97,22 +95,21 @@ export class HistoryList {
   }
 }
 
-const lists = new WeakMap<HearthClient, Map<string, HistoryList>>();
+const lists = new WeakMap<AnyChannel, Map<number, HistoryList>>();
 
 /** The list that there is: looking at it makes none. */
-export function knownHistoryList(client: HearthClient, name: string, limit = DEFAULT_LIMIT): HistoryList | undefined {
-  return lists.get(client)?.get(JSON.stringify([name, limit]));
+export function knownHistoryList(channel: AnyChannel, limit = DEFAULT_LIMIT): HistoryList | undefined {
+  return lists.get(channel)?.get(limit);
 }
 
-/** The one list of a client, a channel and a length. */
-export function historyList(client: HearthClient, name: string, limit = DEFAULT_LIMIT): HistoryList {
-  const ofClient = lists.get(client) ?? new Map<string, HistoryList>();
-  lists.set(client, ofClient);
-  const key = JSON.stringify([name, limit]);
-  let list = ofClient.get(key);
+/** The one list of a channel and a length. */
+export function historyList(channel: AnyChannel, limit = DEFAULT_LIMIT): HistoryList {
+  const ofChannel = lists.get(channel) ?? new Map<number, HistoryList>();
+  lists.set(channel, ofChannel);
+  let list = ofChannel.get(limit);
   if (list === undefined) {
-    list = new HistoryList(client, name, limit, (gone) => ofClient.get(key) === gone && ofClient.delete(key));
-    ofClient.set(key, list);
+    list = new HistoryList(channel, limit, (gone) => ofChannel.get(limit) === gone && ofChannel.delete(limit));
+    ofChannel.set(limit, list);
   }
   return list;
 }

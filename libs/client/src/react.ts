@@ -34,9 +34,12 @@ const NOBODY = Object.freeze({ members: Object.freeze([]), synced: false });
 const never = (): Off => () => undefined;
 const nothing = (): undefined => undefined;
 
+/** A client of whatever channels. */
+type AnyClient = Pick<HearthClient, 'state' | 'error' | 'connect'>;
+
 /** Gives a client to everything inside. */
-export function HearthProvider({ client, children }: { client: HearthClient; children?: unknown }): Untyped {
-  return createElement(Client.Provider, { value: client }, children);
+export function HearthProvider({ client, children }: { client: AnyClient; children?: unknown }): Untyped {
+  return createElement(Client.Provider, { value: client as HearthClient }, children);
 }
 
 /** @throws Error outside of a `HearthProvider` */
@@ -171,19 +174,19 @@ export function useHistory<S extends Shapes<S> = Untyped, N extends Name<S> & st
   // What a server renders is the same for everybody: it loads nothing.
   const isServer = (globalThis as { document?: unknown }).document === undefined;
   if (suspense && !isServer) {
-    const list = historyList(client, name, limit);
+    const list = historyList(client.channel(name), limit);
     // eslint-disable-next-line @typescript-eslint/only-throw-error -- what React waits for
     if (list.get().status === 'loading') throw list.loaded;
   }
   const { subscribe, get, loadOlder } = useMemo(() => {
-    const list = () => historyList(client, name, limit);
+    const list = () => historyList(client.channel(name), limit);
     return {
       subscribe: (onChange: () => void) => {
         const off = list().subscribe(onChange);
         onChange();
         return off;
       },
-      get: () => knownHistoryList(client, name, limit)?.get() ?? LOADING,
+      get: () => knownHistoryList(client.channel(name), limit)?.get() ?? LOADING,
       loadOlder: () => list().loadOlder(),
     };
   }, [client, name, limit]);

@@ -1,9 +1,9 @@
 import { historyList, type HistoryState } from './history-list';
 import type { HearthClient, HearthError } from './index';
 import { both } from './presence';
-import type { Events, HearthChannel, Member, Message, Name, Of, Off, Shapes, State, Stored, Umd } from './types';
+import type { Events, HearthChannel, Member, Message, Off, State, Stored, Umd } from './types';
 
-/** Stores for Svelte, as its store contract wants them (client-library §8): `$presence` in a component, or `subscribe`. */
+/** Stores for Svelte, as its store contract wants them (client-library §8): `$members` in a component, or `subscribe`. */
 
 export interface Readable<T> {
   subscribe(run: (value: T) => void): Off;
@@ -20,7 +20,7 @@ function readable<T>(listen: (onChange: () => void) => Off, get: () => T): Reada
 
 /** Whether the client is connected, and why not. */
 export function connection(
-  client: HearthClient,
+  client: Pick<HearthClient, 'state' | 'error' | 'on'>,
 ): Readable<{ readonly state: State; readonly error: HearthError | undefined }> {
   return readable(
     (onChange) => client.on('state', onChange),
@@ -28,27 +28,23 @@ export function connection(
   );
 }
 
-/** The last message with this event, and each that comes; subscribed while somebody listens. */
-export function event<S extends Shapes<S>, N extends Name<S> & string, E extends keyof Events<Of<S, N>> & string>(
-  client: HearthClient<S>,
-  name: N,
-  name_: E,
-): Readable<Message<Of<S, N>, E> | undefined> {
+/** Each message with this event, `undefined` before the first; subscribed while somebody listens. */
+export function event<T, E extends keyof Events<T> & string>(
+  channel: HearthChannel<T>,
+  name: E,
+): Readable<Message<T, E> | undefined> {
   return {
     subscribe: (run) => {
       run(undefined);
-      const channel = client.channel(name);
-      return both(channel.on(name_, run), channel.hold());
+      return both(channel.on(name, run), channel.hold());
     },
   };
 }
 
 /** Who is in a presence channel. */
-export function presence<S extends Shapes<S>, N extends Name<S> & string>(
-  client: HearthClient<S>,
-  name: N,
-): Readable<{ readonly members: readonly Member<Umd<Of<S, N>>>[]; readonly synced: boolean }> {
-  const channel = client.channel(name);
+export function presence<T>(
+  channel: HearthChannel<T>,
+): Readable<{ readonly members: readonly Member<Umd<T>>[]; readonly synced: boolean }> {
   return readable(
     (onChange) => both(channel.presence.subscribe(onChange), channel.hold()),
     () => ({ members: channel.presence.members, synced: channel.presence.synced }),
@@ -56,12 +52,10 @@ export function presence<S extends Shapes<S>, N extends Name<S> & string>(
 }
 
 /** A value that a channel keeps; `set` shows at once. */
-export function storage<S extends Shapes<S>, N extends Name<S> & string, K extends keyof Stored<Of<S, N>> & string>(
-  client: HearthClient<S>,
-  name: N,
+export function storage<T, K extends keyof Stored<T> & string>(
+  channel: HearthChannel<T>,
   key: K,
-): Readable<Stored<Of<S, N>>[K] | undefined> & { set(value: Stored<Of<S, N>>[K]): Promise<void> } {
-  const channel: HearthChannel<Of<S, N>> = client.channel(name);
+): Readable<Stored<T>[K] | undefined> & { set(value: Stored<T>[K]): Promise<void> } {
   const store = readable(
     (onChange) => both(channel.storage.subscribe(onChange), channel.hold()),
     () => channel.storage.get(key),
@@ -70,18 +64,17 @@ export function storage<S extends Shapes<S>, N extends Name<S> & string, K exten
 }
 
 /** The newest messages of a channel and what comes after them. */
-export function history<S extends Shapes<S>, N extends Name<S> & string>(
-  client: HearthClient<S>,
-  name: N,
+export function history<T>(
+  channel: HearthChannel<T>,
   { limit }: { limit?: number } = {},
-): Readable<HistoryState<Message<Of<S, N>>>> & { loadOlder(): Promise<void> } {
-  const list = () => historyList(client as HearthClient, name, limit);
-  const store = {
-    subscribe: (run: (value: HistoryState<Message<Of<S, N>>>) => void): Off => {
-      const tell = (): void => run(list().get() as HistoryState<Message<Of<S, N>>>);
+): Readable<HistoryState<Message<T>>> & { loadOlder(): Promise<void> } {
+  const list = () => historyList(channel, limit);
+  return {
+    subscribe: (run) => {
+      const tell = (): void => run(list().get() as HistoryState<Message<T>>);
       tell();
       return list().subscribe(tell);
     },
+    loadOlder: () => list().loadOlder(),
   };
-  return { ...store, loadOlder: () => list().loadOlder() };
 }
