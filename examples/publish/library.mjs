@@ -1,4 +1,4 @@
-// Hearth's library for Node.js: npm install @hearth/server-sdk
+// Hearth's library for Node.js: the file that `npm run pack` makes in its repository
 import { configure, publishMessage } from '@hearth/server-sdk';
 
 // The access key comes from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,9 +16,7 @@ let server: LocalServer;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hearth-server-sdk-'));
   server = await LocalServer.start();
-  const built = join(folder, 'built');
-  await run(process.execPath, [join(root, 'scripts/build-server-sdk.mjs'), built]);
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: built });
+  await run(process.execPath, [join(root, 'scripts/pack.mjs'), folder, 'server-sdk']);
   await mkdir(join(folder, 'project'));
   await writeFile(join(folder, 'project/package.json'), '{ "name": "project", "private": true }');
   const tarball = join(folder, `hearth-server-sdk-${VERSION}.tgz`);
@@ -131,6 +130,33 @@ describe('the package', () => {
       [200, json],
       [202, json],
     ]);
+  });
+});
+
+/** The bundler is there when the client library's packages are. */
+const bundler = join(root, 'node_modules/esbuild/bin/esbuild');
+
+describe('a bundler', () => {
+  (existsSync(bundler) ? it : it.skip).each([
+    ['esm', 'mjs', "import { Issuer, verifyWebhook } from '@hearth/server-sdk';"],
+    ['cjs', 'cjs', "const { Issuer, verifyWebhook } = require('@hearth/server-sdk');"],
+  ])('makes one file of it, as %s', async (format, extension, head) => {
+    const program = `${head}
+      const token = new Issuer({ issuerPrivateKey: 's', issuerKeyAlgorithm: 'HS256' }).issueToken({ uid: 'u' });
+      console.log(JSON.stringify([typeof verifyWebhook, token.split('.').length]));`;
+    await writeFile(join(folder, 'project', `bundled.${extension}`), program);
+    const bundle = join(folder, `bundle.${extension}`);
+    const options = ['--bundle', '--platform=node', `--format=${format}`, '--log-level=error', `--outfile=${bundle}`];
+    // Of what is not installed and not always needed.
+    const shim =
+      format === 'esm'
+        ? [`--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);`]
+        : [];
+    await run(process.execPath, [bundler, `bundled.${extension}`, ...options, ...shim], {
+      cwd: join(folder, 'project'),
+    });
+    const { stdout } = await run(process.execPath, [bundle], { cwd: tmpdir() });
+    expect(JSON.parse(stdout)).toEqual(['function', 3]);
   });
 });
 

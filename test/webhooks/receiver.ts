@@ -99,9 +99,11 @@ export class Receiver {
     } catch (error) {
       this.forged.push(`${one('webhook-id')}: ${(error as Error).message}`);
     }
-    const { type, metadata, data } = JSON.parse(body) as {
+    const { type, metadata, subject, data } = JSON.parse(body) as {
       type: string;
-      metadata: { channel?: string };
+      metadata?: { channel?: string };
+      /** Of a CloudEvent. */
+      subject?: string;
       data: { n?: number };
     };
     const delivery: Delivery = {
@@ -111,7 +113,7 @@ export class Receiver {
       headers,
       body,
       type,
-      channel: metadata.channel,
+      channel: metadata === undefined ? subject : metadata.channel,
       n: data.n ?? -1,
       status: 0,
     };
