@@ -14,7 +14,7 @@ const LIBRARIES = {
   claims: ['protocol'],
   wire: ['protocol'],
   channels: ['protocol', 'wire'],
-  stream: ['protocol', 'wire', 'timing'],
+  stream: ['protocol', 'wire', 'limits', 'timing'],
   store: ['protocol', 'wire', 'channels', 'timing'],
   runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store', 'api-documents'],
   embedded: ['stream', 'store', 'timing'],

@@ -306,3 +306,58 @@ describe('who goes on', () => {
     expect(await client.ws.closed).toEqual({ code: 4429, reason: 'RATE_LIMITED' });
   });
 });
+
+describe('turns', () => {
+  const UNLIMITED = { publish: -1, frames: -1, bytes: -1, strikes: -1 };
+
+  it('let one message by that comes after a flood of others, stored or not', async () => {
+    const stored = { '*': { subscribe: true, messages: { '*': { publish: true, store: 600 } } } };
+    const flooders = await Promise.all(
+      [0, 1, 2, 3].map((n) => open({ uid: `f${n}`, channels: stored, limits: UNLIMITED })),
+    );
+    const observer = await open({ uid: 'observer', limits: { subscriptions: -1 } });
+    const [quiet, ...channels] = ['quiet', ...flooders.map((_, n) => `flood.${n}`)];
+    for (const channel of [quiet, ...channels]) await observer.subscribe(channel);
+    await Promise.all(flooders.map(({ ws }, n) => ws.send({ event: 'hotsock.subscribe', channel: channels[n] })));
+    const count = 4_000;
+    for (let n = 0; n < count; n++)
+      for (const [index, { ws }] of flooders.entries()) ws.send(publish(n, channels[index]));
+    const client = await open({ uid: 'quiet' });
+    await client.subscribe(quiet);
+    const arrived = (): number => observer.ws.frames.filter(({ event }) => event === 'e').length;
+    const before = arrived();
+    client.ws.send({ event: 'quiet', channel: quiet });
+    await observer.ws.next('quiet', 60_000);
+    // All that was ahead of it was sent before; next to nothing of that had to be waited for.
+    const passed = observer.ws.frames.findIndex(({ event }) => event === 'quiet');
+    expect(observer.ws.frames.slice(0, passed).filter(({ event }) => event === 'e').length - before).toBeLessThan(
+      2_000,
+    );
+    await eventually(() => expect(arrived()).toBe(4 * count), 120_000);
+    for (const channel of channels) {
+      const datas = observer.ws.frames
+        .filter((one) => one.event === 'e' && one.channel === channel)
+        .map(({ data }) => data);
+      expect(datas).toEqual(Array.from({ length: count }, (_, n) => n));
+    }
+  });
+
+  it('tell of a member that comes and goes four times a second at most, and truly in the end', async () => {
+    const observer = await open({ uid: 'o' });
+    await observer.subscribe('presence.flap');
+    const client = await open({ uid: 'flaps', limits: { subscribe: -1, presence: -1, frames: -1 } });
+    const begin = performance.now();
+    for (let n = 0; n < 100; n++) {
+      client.ws.send({ event: 'hotsock.subscribe', channel: 'presence.flap' });
+      client.ws.send({ event: 'hotsock.unsubscribe', channel: 'presence.flap' });
+    }
+    await eventually(() => {
+      const left = client.ws.frames.filter(({ event }) => event === 'hotsock.unsubscribed');
+      expect(left).toHaveLength(100);
+      expect(observer.ws.frames.at(-1)?.data.members).toEqual([{ uid: 'o', umd: null }]);
+    });
+    const seconds = (performance.now() - begin) / 1_000;
+    const told = observer.ws.frames.filter(({ event }) => event.startsWith('hotsock.member'));
+    expect(told.length).toBeLessThanOrEqual(4 * seconds + 4);
+  });
+});

@@ -33,8 +33,10 @@ import { Tokens } from './connection/tokens';
 import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
 import { GatewayLease } from './gateway-lease';
+import { ChannelCaps } from './limits/channel-caps';
 import { Limits } from './limits/limits';
 import { UidLimits } from './limits/uid-limits';
+import { WorkTurns } from './limits/work-turns';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { MissedLog } from './resume/missed-log';
@@ -82,7 +84,9 @@ const RELEASE_MS = 500;
     },
     Enforcement,
     Limits,
+    ChannelCaps,
     UidLimits,
+    WorkTurns,
     Listing,
     Management,
     Hub,

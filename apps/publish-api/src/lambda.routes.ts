@@ -9,7 +9,7 @@ import { AwsSignatures } from './aws-signatures';
 import { checkFunctionName, LATEST } from './function-name';
 import { LambdaError, toLambdaError } from './lambda-error';
 import { KeyLimits } from './limits/key-limits';
-import { Accepted, Publisher } from './publisher';
+import { Accepted, Publisher, PublishSource } from './publisher';
 
 interface Invocation {
   Params: { readonly name: string };
@@ -70,19 +70,19 @@ export class LambdaRoutes implements OnModuleInit {
       const document = body.length === 0 ? EMPTY_DOCUMENT : body;
       const type = request.headers[INVOCATION_TYPE];
       if (type !== 'DryRun') this.limits.takeAwsMessages(accessKeyId, 1);
-      return send(reply, await this.invoke(type, document, requestId));
+      return send(reply, await this.invoke(type, document, { trigger: 'server.lambda', requestId, key: accessKeyId }));
     } catch (error) {
       return this.refuse(reply, toLambdaError(error), requestId);
     }
   }
 
-  private invoke(type: unknown, body: Buffer, requestId: string): Outcome | Promise<Outcome> {
+  private invoke(type: unknown, body: Buffer, source: PublishSource): Outcome | Promise<Outcome> {
     switch (type) {
       case undefined:
       case 'RequestResponse':
-        return this.publishAndTell(body, requestId);
+        return this.publishAndTell(body, source);
       case 'Event':
-        return this.publishOrDrop(body, requestId);
+        return this.publishOrDrop(body, source);
       case 'DryRun':
         requireJson(body);
         return { status: 204 };
@@ -94,9 +94,9 @@ export class LambdaRoutes implements OnModuleInit {
     }
   }
 
-  private async publishAndTell(body: Buffer, requestId: string): Promise<Outcome> {
+  private async publishAndTell(body: Buffer, source: PublishSource): Promise<Outcome> {
     try {
-      const { accepted, warning } = await this.publish(body, requestId);
+      const { accepted, warning } = await this.publish(body, source);
       return { status: 200, result: JSON.stringify(accepted), warning };
     } catch (error) {
       const { code, message } = this.invalidMessage(error, body);
@@ -106,21 +106,22 @@ export class LambdaRoutes implements OnModuleInit {
   }
 
   /** Nobody waits for the result of an `Event`, so what is wrong with its message is for the log. */
-  private async publishOrDrop(body: Buffer, requestId: string): Promise<Outcome> {
+  private async publishOrDrop(body: Buffer, source: PublishSource): Promise<Outcome> {
     try {
-      const { warning } = await this.publish(body, requestId);
+      const { warning } = await this.publish(body, source);
       return { status: 202, warning };
     } catch (error) {
       const { code, message: reason } = this.invalidMessage(error, body);
+      const { requestId } = source;
       this.logger.warn({ requestId, code, reason }, 'The message of an Event invocation is invalid and was dropped');
       return { status: 202 };
     }
   }
 
   /** Address and user agent of the caller are no part of what comes by this door (pubsub-events §3.5). */
-  private async publish(body: Buffer, requestId: string): Promise<{ accepted: Accepted; warning?: string }> {
+  private async publish(body: Buffer, source: PublishSource): Promise<{ accepted: Accepted; warning?: string }> {
     const request = parsePublishRequest(body, installationNow, this.config.unknownFields);
-    const accepted = await this.publisher.publish(request, { trigger: 'server.lambda', requestId });
+    const accepted = await this.publisher.publish(request, source);
     this.metrics.accepted.of('lambda').inc();
     const { unknownNames } = request;
     if (unknownNames === undefined) return { accepted };

@@ -76,7 +76,7 @@ export class PublishRoutes implements OnModuleInit {
       const caller = this.callers.publisher(request.raw);
       this.limits.checkMessages(caller);
       const body = await readBody(request.raw, maxBytes);
-      const { accepted, unknown } = await publish(body, this.source(request.raw), caller);
+      const { accepted, unknown } = await publish(body, this.source(request.raw, caller), caller);
       if (unknown.length > 0) reply.header('hearth-warning', unknownFieldsWarning(unknown, MESSAGE_FIELDS));
       return reply.code(202).header('content-type', 'application/json').send(JSON.stringify(accepted));
     } catch (error) {
@@ -133,8 +133,8 @@ export class PublishRoutes implements OnModuleInit {
     throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBytes} bytes as written`, { index });
   }
 
-  private source(request: IncomingMessage): PublishSource {
+  private source(request: IncomingMessage, key: Caller): PublishSource {
     const { sourceIp, userAgent } = this.originOf(request);
-    return { trigger: 'server.http', sourceIp, userAgent };
+    return { trigger: 'server.http', key, sourceIp, userAgent };
   }
 }

@@ -13,6 +13,8 @@ import { storageWrite } from './storage-write';
 /** By which door a message came in. */
 export interface PublishSource {
   readonly trigger: Trigger;
+  /** Whose key it was, by a name that is none; what one key publishes takes turns with what others do. */
+  readonly key: string;
   /** UUID that the door has told, or will tell, its caller; without it the request gets one nobody hears of. */
   readonly requestId?: string;
   readonly sourceIp?: string;
@@ -87,22 +89,22 @@ export class Publisher {
       this.logger.debug({ requestId, publish: request }, 'a message was sent by a backend');
     const span = this.tracing.begin('publish', requestId);
     try {
-      const queued = this.queue(request, origin);
+      const queued = this.queue(request, origin, source.key);
       return await traced(span, deadline === undefined ? queued : deadline.bound(queued));
     } catch (error) {
       throw isOutage(error) ? unavailable('the message was not confirmed', error) : error;
     }
   }
 
-  private queue(request: Checked, origin: OperationOrigin): Promise<Accepted> {
+  private queue(request: Checked, origin: OperationOrigin, source: string): Promise<Accepted> {
     const { channel, event, key, reaction, dueMs, data } = request;
-    if (reaction !== undefined) return this.react(request, reaction, origin);
-    if (key !== undefined) return this.setStorage(request, key, origin);
+    if (reaction !== undefined) return this.react(request, reaction, origin, source);
+    if (key !== undefined) return this.setStorage(request, key, origin, source);
     const message = this.messageOf(request, origin);
-    if (dueMs !== undefined) return this.schedule(message, event, data, dueMs);
+    if (dueMs !== undefined) return this.schedule(message, event, data, dueMs, source);
     const { eagerId } = message;
     const accepted = eagerId === undefined ? { channel, event } : { id: eagerId, channel, event };
-    return this.ingest.publish(message, data).then(() => accepted);
+    return this.ingest.publish(message, data, source).then(() => accepted);
   }
 
   private messageOf(request: PublishRequest, origin: OperationOrigin): IngestEvent {
@@ -127,26 +129,37 @@ export class Publisher {
     event: string,
     data: string,
     dueMs: number,
+    source: string,
   ): Promise<Accepted> {
-    const { eagerId, scheduleArn, accepted } = schedule(this.ingest, this.config, target, data, dueMs);
+    const { eagerId, scheduleArn, accepted } = schedule(this.ingest, this.config, target, data, dueMs, source);
     await accepted;
     const { channel } = target;
     return { ...(eagerId === undefined ? {} : { id: eagerId }), channel, event, scheduleArn };
   }
 
   /** Sets or clears a storage entry, now or when it is due (publish-api §8). */
-  private async setStorage(request: PublishRequest, key: string, origin: OperationOrigin): Promise<Accepted> {
+  private async setStorage(
+    request: PublishRequest,
+    key: string,
+    origin: OperationOrigin,
+    source: string,
+  ): Promise<Accepted> {
     const { channel, event, data, dueMs } = request;
     const write = storageWrite(request, key, origin);
-    if (dueMs !== undefined) return this.schedule(write, event, data, dueMs);
-    await this.ingest.publish(write, data);
+    if (dueMs !== undefined) return this.schedule(write, event, data, dueMs, source);
+    await this.ingest.publish(write, data, source);
     return { channel, event };
   }
 
   /** Reacts in the name of a user, or as the one anonymous user of servers (publish-api §8). */
-  private async react(request: Checked, reaction: ServerReaction, origin: OperationOrigin): Promise<Accepted> {
+  private async react(
+    request: Checked,
+    reaction: ServerReaction,
+    origin: OperationOrigin,
+    source: string,
+  ): Promise<Accepted> {
     const { channel, event, emitPubSubEvent, deduplicationId, target } = request;
-    await this.ingest.perform({
+    const operation = {
       kind: 'reaction',
       ...origin,
       ...reaction,
@@ -154,7 +167,8 @@ export class Publisher {
       emitPubSubEvent,
       deduplicationId,
       expiresMs: target?.expiresMs ?? undefined,
-    });
+    } as const;
+    await this.ingest.perform(operation, '', source);
     return { channel, event };
   }
 

@@ -33,6 +33,9 @@ export class PartitionHost {
   ) {
     // What tells of a join has the list twice, for who joins and for the others, and must be one message.
     const largestList = Math.floor((stream.maxPayload - JOIN_BYTES) / 2);
-    this.channelRules = { presenceMaxBytes: Math.min(config.presenceMaxBytes, largestList) };
+    this.channelRules = {
+      presenceMaxBytes: Math.min(config.presenceMaxBytes, largestList),
+      maxMembers: config.limitChannelMembers,
+    };
   }
 }

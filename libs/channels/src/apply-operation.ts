@@ -13,6 +13,8 @@ import { applySubscriptions } from './subscriptions';
 export interface ChannelRules {
   /** Most bytes of a presence channel's member list (channels-presence-storage §3.1). */
   readonly presenceMaxBytes: number;
+  /** Most members of a presence channel; no limit without (limits §2). */
+  readonly maxMembers?: number;
 }
 
 /** What the operations need that `state` does not know, by table; each once. */

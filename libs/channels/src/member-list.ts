@@ -39,6 +39,10 @@ export class MemberList {
     return this.totalBytes;
   }
 
+  get size(): number {
+    return this.members.size;
+  }
+
   /** Connections that count. */
   get subscriptionsCount(): number {
     return this.counted;

@@ -22,6 +22,10 @@ export function applyJoin({ operation }: SequencedOf<'join'>, state: ChannelStat
   if (state.presence.get({ channel, connectionId }) !== undefined) return entered(operation, list, NO_FRAME);
   const member = list.get(uid);
   const isUpdate = member !== undefined && !sameJson(member.umdJson, umdJson);
+  if (member === undefined && list.size >= (rules.maxMembers ?? Infinity)) {
+    const message = `channel: ${channel} may have at most ${rules.maxMembers} members`;
+    return { refusal: { code: 'PRESENCE_CHANNEL_CAPACITY_REACHED', message } };
+  }
   if (member === undefined || isUpdate) {
     const refusal = capacityRefusal(channel, list, memberBytes(uid, umdJson) - (member?.bytes ?? 0), rules);
     if (refusal !== undefined) return { refusal };

@@ -11,3 +11,5 @@ export { TokenBucket } from './token-bucket';
 export { addressKey } from './address-key';
 export { Penalties } from './penalties';
 export { SharedRates, type DemandReport } from './shared-rates';
+export { FairQueue, FairTurns } from './fair-queue';
+export { FlowWindow } from './flow-window';

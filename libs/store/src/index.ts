@@ -1,4 +1,6 @@
 export * from './channel-end';
+export { countReactions, countSchedules, countStorageKeys, type CountWith } from './channel-counts';
+export * from './channel-counts';
 export * from './channel-info';
 export * from './channel-state';
 export * from './database';

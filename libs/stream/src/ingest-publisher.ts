@@ -13,6 +13,7 @@ import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { StreamConnection, StreamUnavailableError } from './connection';
 import { IngestBundler } from './ingest-bundler';
+import { IngestTurns } from './ingest-turns';
 import { LONGEST_DEADLINE_MS } from './streams';
 
 export interface IngestSettings {
@@ -32,6 +33,8 @@ export interface SendOptions {
   readonly id?: string;
   /** It must arrive however long NATS is away, such as the end of a subscription. It waits in memory. */
   readonly atLast?: boolean;
+  /** Who sends it, where that is no connection: takes turns with others (`ingest-turns.ts`). */
+  readonly source?: string;
 }
 
 /**
@@ -39,6 +42,8 @@ export interface SendOptions {
  */
 const ENVELOPE_BYTES = 65_536;
 const ONCE_IN_TIME: SendOptions = {};
+/** Those that are never answered are forgotten with all others. */
+const MOST_PROBES = 65_536;
 /** So long the sender of something with a `ref` waits for its id, once it is accepted (client-library §6). */
 const KNOWN_WITHIN_MS = 2_000;
 
@@ -55,6 +60,9 @@ export class IngestPublisher {
   /** Who waits for an answer of the sequencer, by the subject it comes to. */
   private readonly waiting = new Map<string, (reply: string) => void>();
   private readonly stopListening: () => void;
+  private readonly turns = new IngestTurns();
+  /** Probes that are on their way, by the subject that their answer comes to. */
+  private readonly probes = new Map<string, { readonly partition: number; readonly probe: number }>();
   private answers = 0;
   private readonly deadlineMs: number;
 
@@ -65,9 +73,10 @@ export class IngestPublisher {
     this.publisher = new AckedPublisher(connection);
     this.deadlineMs = Math.min(settings.httpTimeoutMs, LONGEST_DEADLINE_MS);
     this.bundler = new IngestBundler(this.publisher);
-    this.stopListening = connection.listen(`${this.inbox}.*`, (message) =>
-      this.waiting.get(message.subject)?.(message.string()),
-    );
+    this.stopListening = connection.listen(`${this.inbox}.*`, (message) => {
+      this.waiting.get(message.subject)?.(message.string());
+      this.probed(message.subject);
+    });
   }
 
   /** The partition of a channel. */
@@ -89,9 +98,10 @@ export class IngestPublisher {
    * Accepts what a publisher asked for, as `HEARTH_PUBLISH_ACK` says: like `send`, or like `perform`.
    *
    * @param data JSON text, for what carries some
+   * @param source who sends it, where that is no connection
    */
-  async publish(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
-    await this.accept(what, data);
+  async publish(what: IngestEvent | IngestOperation, data = '', source?: string): Promise<void> {
+    await this.accept(what, data, source);
   }
 
   /**
@@ -99,16 +109,20 @@ export class IngestPublisher {
    *
    * @returns what became of it, when it has a `ref` and that is known within 2 s
    */
-  async accept(what: IngestEvent | IngestOperation, data = ''): Promise<Placed | undefined> {
-    if (this.settings.publishAck === 'log') return this.performed(what, data);
-    if ('ref' in what && what.ref !== undefined) return this.place(what, data);
-    await this.send(what, data);
+  async accept(what: IngestEvent | IngestOperation, data = '', source?: string): Promise<Placed | undefined> {
+    if (this.settings.publishAck === 'log') return this.performed(what, data, source);
+    if ('ref' in what && what.ref !== undefined) return this.place(what, data, source);
+    await this.send(what, data, source === undefined ? ONCE_IN_TIME : { source });
     return undefined;
   }
 
   /** Accepted when the stream has it; what becomes of it is waited for a little longer. */
-  private place(what: IngestEvent | IngestOperation, data: string): Promise<Placed | undefined> {
-    return this.ask(what, data, async (answer, sent) => {
+  private place(
+    what: IngestEvent | IngestOperation,
+    data: string,
+    source: string | undefined,
+  ): Promise<Placed | undefined> {
+    return this.ask(what, data, source, async (answer, sent) => {
       // What is answered has been accepted, whatever becomes of the stream's confirmation.
       await Promise.race([answer, sent]);
       return within(KNOWN_WITHIN_MS, answer).catch((error: unknown) => {
@@ -118,14 +132,59 @@ export class IngestPublisher {
     });
   }
 
-  /** Resolves when the stream has it: it is sure to be processed then. */
-  send(what: IngestEvent | IngestOperation, data = '', { id, atLast }: SendOptions = ONCE_IN_TIME): Promise<void> {
+  /**
+   * Resolves when the stream has it: it is sure to be processed then. While the sequencer does not keep up, what one source
+   * sends waits for its turn first.
+   */
+  send(what: IngestEvent | IngestOperation, data = '', options: SendOptions = ONCE_IN_TIME): Promise<void> {
     if (this.isTooLarge(data)) return this.refuse();
+    const { id, atLast, source } = options;
     const partition = 'partition' in what ? what.partition : this.partitionOf(what.channel);
-    const payload = encodeIngest(what, data);
     const timeoutMs = atLast === true ? undefined : this.deadlineMs;
-    if (id !== undefined) return this.bundler.publishAlone(partition, payload, { messageId: id, timeoutMs });
-    return this.bundler.publish(partition, payload, timeoutMs);
+    if (id !== undefined) {
+      return this.bundler.publishAlone(partition, encodeIngest(what, data), { messageId: id, timeoutMs });
+    }
+    const turns = this.turns.of(partition);
+    const canProbe = 'event' in what;
+    if (turns.isFree) {
+      return this.sendNow(partition, what, data, timeoutMs, turns.window.send(canProbe, performance.now()));
+    }
+    return new Promise((resolve, reject) => {
+      turns.wait({
+        source: source ?? ('connectionId' in what ? what.connectionId : undefined),
+        channel: 'channel' in what ? what.channel : '',
+        canProbe,
+        timeoutMs,
+        send: (probe) => void this.sendNow(partition, what, data, timeoutMs, probe).then(resolve, reject),
+        giveUp: reject,
+      });
+    });
+  }
+
+  /** @param probe it shall be, so that it is known when it has been worked on */
+  private sendNow(
+    partition: number,
+    what: IngestEvent | IngestOperation,
+    data: string,
+    timeoutMs: number | undefined,
+    probe: number | undefined,
+  ): Promise<void> {
+    if (probe === undefined) return this.bundler.publish(partition, encodeIngest(what, data), timeoutMs);
+    const acknowledgeTo = what.acknowledgeTo ?? this.nextAnswer();
+    if (this.probes.size >= MOST_PROBES) this.probes.clear();
+    this.probes.set(acknowledgeTo, { partition, probe });
+    return this.bundler.publish(partition, encodeIngest({ ...what, acknowledgeTo }, data), timeoutMs);
+  }
+
+  private probed(subject: string): void {
+    const known = this.probes.get(subject);
+    if (known === undefined) return;
+    this.probes.delete(subject);
+    this.turns.answered(known.partition, known.probe);
+  }
+
+  private nextAnswer(): string {
+    return `${this.inbox}.${(this.answers++).toString(36)}`;
   }
 
   /**
@@ -135,12 +194,16 @@ export class IngestPublisher {
    * @throws ProtocolError also the sequencer's refusal: nothing was changed
    * @throws StreamUnavailableError also when the answer did not come in time
    */
-  async perform(what: IngestEvent | IngestOperation, data = ''): Promise<void> {
-    await this.performed(what, data);
+  async perform(what: IngestEvent | IngestOperation, data = '', source?: string): Promise<void> {
+    await this.performed(what, data, source);
   }
 
-  private performed(what: IngestEvent | IngestOperation, data: string): Promise<Placed | undefined> {
-    return this.ask(what, data, async (answer, sent) => {
+  private performed(
+    what: IngestEvent | IngestOperation,
+    data: string,
+    source: string | undefined,
+  ): Promise<Placed | undefined> {
+    return this.ask(what, data, source, async (answer, sent) => {
       let cancel: CancelDeadline | undefined;
       const late = new Promise<never>((_, reject) => {
         cancel = deadline(this.settings.httpTimeoutMs, () =>
@@ -164,11 +227,12 @@ export class IngestPublisher {
   private async ask(
     what: IngestEvent | IngestOperation,
     data: string,
+    source: string | undefined,
     wait: (answer: Promise<Placed | undefined>, sent: Promise<void>) => Promise<Placed | undefined>,
   ): Promise<Placed | undefined> {
-    const acknowledgeTo = `${this.inbox}.${(this.answers++).toString(36)}`;
+    const acknowledgeTo = this.nextAnswer();
     const text = new Promise<string>((resolve) => this.waiting.set(acknowledgeTo, resolve));
-    const sent = this.send({ ...what, acknowledgeTo }, data);
+    const sent = this.send({ ...what, acknowledgeTo }, data, { source });
     try {
       return await wait(text.then(placedBy), sent);
     } finally {
@@ -178,6 +242,7 @@ export class IngestPublisher {
 
   close(): void {
     this.stopListening();
+    this.turns.close();
     this.bundler.sendAll();
     this.publisher.close();
   }

@@ -17,6 +17,7 @@ export interface Scheduled {
  *
  * @param data JSON text of the target
  * @param dueMs ms since 1970
+ * @param source who sends it, as `IngestPublisher.accept` takes it
  */
 export function schedule(
   ingest: Pick<IngestPublisher, 'accept' | 'partitionOf'>,
@@ -24,8 +25,9 @@ export function schedule(
   target: IngestEvent | OperationOf<'storage'>,
   data: string,
   dueMs: number,
+  source: string,
 ): Scheduled {
   const parked = scheduleOf(target, data, dueMs, ingest.partitionOf(target.channel), installationNow());
-  const accepted = ingest.accept(parked.operation, parked.data);
+  const accepted = ingest.accept(parked.operation, parked.data, source);
   return { eagerId: parked.eagerId, scheduleArn: scheduleArn(naming, parked.scheduleId), accepted };
 }

@@ -2,6 +2,7 @@ import { InvariantBroken } from '@hearth/runtime';
 import { comparePositions, type DeliverRecord, type JoinedNotice, type Position } from '@hearth/wire';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
+import { MemberGathering } from './member-gathering';
 import { Intake, type Hole, type IntakeHost, type IntakeReader, type Seen } from './intake';
 
 /** Where the frames of a subscriber go. */
@@ -83,6 +84,9 @@ export class Channel implements IntakeReader {
   /** Connections that are about to enter this presence channel, by id. */
   private entering: Map<string, ExpectedJoin> | undefined;
   private rotation = 0;
+  private members: MemberGathering | undefined;
+  /** What is pending holds records from before some subscribers came. */
+  private hasLate = false;
   /** Place of the last record that was taken: `Intake` has its own, and both must agree. */
   private taken: Position | undefined;
 
@@ -198,6 +202,7 @@ export class Channel implements IntakeReader {
     this.flush();
     const { subscribers, lastMessage } = this;
     this.subscribers = [];
+    this.members?.drop();
     this.host.metrics.subscriptions.add(-subscribers.length);
     for (const subscriber of subscribers) {
       subscriber.slot = -1;
@@ -222,7 +227,22 @@ export class Channel implements IntakeReader {
     for (const watcher of this.watchers ?? []) watcher(record);
     if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
     if (this.subscribers.length === 0 || record.frame.length === 0) return;
+    if (record.notice?.kind === 'presence') {
+      this.members ??= new MemberGathering((records) => this.tellLate(records));
+      if (this.members.take(record)) return;
+    }
+    this.tell(record);
+  }
+
+  private tell(record: DeliverRecord): void {
     if (this.pending.push(record) === 1) this.host.flushSoon(this);
+  }
+
+  /** Changes of members that were taken a while ago: whoever came since knows of them. */
+  private tellLate(records: readonly DeliverRecord[]): void {
+    if (this.subscribers.length === 0) return;
+    this.hasLate = true;
+    for (const record of records) this.tell(record);
   }
 
   /** Ends the connections of all subscribers, who come back to a channel that is made anew. */
@@ -235,6 +255,7 @@ export class Channel implements IntakeReader {
     );
     host.forget(this);
     this.pending = [];
+    this.members?.drop();
     this.subscribers = [];
     host.metrics.subscriptions.add(-subscribers.length);
     for (const subscriber of subscribers) {
@@ -247,6 +268,7 @@ export class Channel implements IntakeReader {
     const entering = joined === undefined ? undefined : this.entering?.get(joined.connectionId);
     if (joined === undefined || entering?.attempt !== joined.attempt) return;
     this.entering?.delete(joined.connectionId);
+    this.members?.hasTold();
     entering.enter(joined.members.toString('utf8'));
   }
 
@@ -262,6 +284,7 @@ export class Channel implements IntakeReader {
       if (indexes === undefined) leftOut.set(connectionId, [index]);
       else if (indexes.at(-1) !== index) indexes.push(index);
     };
+    if (this.hasLate) this.leaveKnown(records, leave);
     records.forEach((record, index) => {
       const { exceptConnectionId } = record;
       if (exceptConnectionId !== undefined && this.host.registry.has(exceptConnectionId))
@@ -274,6 +297,15 @@ export class Channel implements IntakeReader {
       }
     });
     return leftOut;
+  }
+
+  private leaveKnown(records: readonly DeliverRecord[], leave: (connectionId: string, index: number) => void): void {
+    this.hasLate = false;
+    records.forEach(({ notice, position }, index) => {
+      if (notice?.kind !== 'presence') return;
+      for (const { since, connectionId } of this.subscribers)
+        if (since !== undefined && comparePositions(position, since) <= 0) leave(connectionId, index);
+    });
   }
 }
 

@@ -31,6 +31,7 @@ export class ClientApiController {
   async publishMessage({ connection, request }: CallOf<'publishMessage'>): Promise<ReplyTo<'publishMessage'>> {
     const { sourceIp, userAgent, eagerIdGeneration } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
+    await this.publishing.admit(connection, request);
     const { accepted, ...answer } = this.publishing.publish(connection, request, origin, eagerIdGeneration);
     await accepted;
     return answer;

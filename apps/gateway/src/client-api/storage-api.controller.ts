@@ -14,6 +14,7 @@ export class StorageApiController {
   async channelStorageSet({ connection, request }: CallOf<'channelStorageSet'>): Promise<ReplyTo<'channelStorageSet'>> {
     const { sourceIp, userAgent } = request;
     const origin = { trigger: 'client.http', sourceIp, userAgent } as const;
+    await this.storage.admit(connection, request);
     const { accepted, ...answer } = this.storage.set(connection, request, origin, true);
     await accepted;
     return answer;

@@ -7,6 +7,7 @@ import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { monotonicFactory } from 'ulid';
 import { maySchedule, realChannel, Requester } from '../connection/permissions';
+import { ChannelCaps } from '../limits/channel-caps';
 
 /** A message as a client asked for it; its data has been checked. */
 export interface ClientMessage {
@@ -50,6 +51,7 @@ export class ClientPublish {
     private readonly ingest: IngestPublisher,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
+    private readonly caps: ChannelCaps,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) private readonly naming: ScheduleNaming,
   ) {}
@@ -79,9 +81,24 @@ export class ClientPublish {
       const accepted = this.counted(this.ingest.accept(event, data), event);
       return { channel, id: event.eagerId ?? null, accepted };
     }
-    const scheduled = schedule(this.ingest, this.naming, event, data, dueMs);
+    const scheduled = schedule(this.ingest, this.naming, event, data, dueMs, requester.id);
     const accepted = this.counted(scheduled.accepted, event);
     return { channel, id: scheduled.eagerId ?? null, scheduleArn: scheduled.scheduleArn, accepted };
+  }
+
+  /**
+   * Whether there is room for what is due later; `publish` decides about everything else.
+   *
+   * @returns `undefined` when there is, as is known already; else when the promise resolves
+   * @throws ProtocolError `LIMIT_REACHED`, by the promise
+   */
+  admit(requester: Requester, { channel: name, event, dueMs }: ClientMessage): Promise<void> | undefined {
+    if (dueMs === undefined) return undefined;
+    const channel = realChannel(name, requester);
+    const grants = requester.subscription(channel)?.grants ?? requester.grants;
+    // What is not granted is refused for that.
+    const isGranted = maySchedule(dueMs, grants.messageDirectives(channel, event).scheduleBefore);
+    return isGranted ? this.caps.schedule(channel) : undefined;
   }
 
   /** Name of a schedule, as its publisher is told. */

@@ -8,6 +8,7 @@ import { Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester, visibleSinceMs } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
+import { ChannelCaps } from '../limits/channel-caps';
 
 /** A client's reaction to a message. */
 export interface ClientReaction extends ReactionRequest {
@@ -31,6 +32,7 @@ export class ClientReactions {
     private readonly ingest: IngestPublisher,
     private readonly database: Database,
     private readonly metrics: Metrics,
+    private readonly caps: ChannelCaps,
   ) {}
 
   /**

@@ -7,6 +7,7 @@ import { CONFIG } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
 import { realChannel, Requester } from '../connection/permissions';
+import { ChannelCaps } from '../limits/channel-caps';
 import { StorageReader } from './storage-reader';
 
 /** A write of a storage entry as a client asked for it; it has been parsed. */
@@ -37,8 +38,26 @@ export class ClientStorage {
   constructor(
     private readonly ingest: IngestPublisher,
     private readonly reader: StorageReader,
+    private readonly caps: ChannelCaps,
     @Inject(CONFIG) private readonly naming: ScheduleNaming,
   ) {}
+
+  /**
+   * Whether a write may be handed on, as far as it is not for `set` to say: whether there is room for it.
+   *
+   * @returns `undefined` when it may, as is known already; else it may when the promise resolves
+   * @throws ProtocolError as `set`; `LIMIT_REACHED`, by the promise
+   */
+  admit(requester: Requester, { channel: name, key, data, dueMs }: StorageWrite): Promise<void> | undefined {
+    const channel = realChannel(name, requester);
+    const directives = allowed('set', requester, channel, key);
+    if (dueMs !== undefined) {
+      refuseSchedule(directives, key, dueMs);
+      return this.caps.schedule(channel);
+    }
+    // What clears an entry makes room.
+    return data === 'null' ? undefined : this.caps.storageKey(channel, key);
+  }
 
   /**
    * Hands a write on; the writes of a connection keep the order of the calls.
@@ -58,7 +77,7 @@ export class ClientStorage {
       return { channel, accepted };
     }
     refuseSchedule(directives, key, dueMs);
-    const { scheduleArn, accepted } = schedule(this.ingest, this.naming, operation, data, dueMs);
+    const { scheduleArn, accepted } = schedule(this.ingest, this.naming, operation, data, dueMs, requester.id);
     return { channel, scheduleArn, accepted };
   }
 

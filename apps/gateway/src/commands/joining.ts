@@ -27,6 +27,7 @@ import type { Subscriptions } from '../connection/subscriptions';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
 import { Limits } from '../limits/limits';
+import { WorkTurns } from '../limits/work-turns';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import type { Hole, Seen } from '../channel/intake';
@@ -91,6 +92,9 @@ interface Entrance {
   readonly giveUp: () => void;
 }
 
+/** Channels of one connection that are opened together: some milliseconds of work. */
+const OPENED_AT_ONCE = 32;
+
 /** How connections come into channels, and leave them (websocket-protocol §4, §5). */
 @Injectable()
 export class Joining {
@@ -101,6 +105,7 @@ export class Joining {
     private readonly tokens: Tokens,
     private readonly denials: Denials,
     private readonly limits: Limits,
+    private readonly turns: WorkTurns,
     private readonly resume: Resume,
     private readonly resumption: Resumption,
     private readonly attendance: Attendance,
@@ -136,7 +141,7 @@ export class Joining {
     }
   }
 
-  /** Opens all channels at the same time, so that many take no longer than one; answers in the order of the claim. */
+  /** Opens many channels at the same time, so that they take no longer than one; answers in the order of the claim. */
   async autoSubscribe(joiner: Joiner, channels: readonly string[], resume: ConnectResume | undefined): Promise<void> {
     const open = async (channel: string) => {
       const allowed = this.allow(channel, joiner, undefined);
@@ -147,16 +152,19 @@ export class Joining {
       const { request, entrance } = await opening;
       await this.enter(joiner, entrance, request);
     };
-    const openings = channels.map(open);
-    await Promise.allSettled(openings);
-    for (const [index, opening] of openings.entries()) {
-      const channel = channels[index] ?? '';
-      try {
-        await enter(opening).catch((error) => holdThroughOutage(joiner, error, () => enter(open(channel))));
-      } catch (error) {
-        joiner.refuse(error, channel, undefined);
+    await this.turns.each(channels, OPENED_AT_ONCE, async (some) => {
+      if (joiner.hasEnded) return;
+      const openings = some.map(open);
+      await Promise.allSettled(openings);
+      for (const [index, opening] of openings.entries()) {
+        const channel = some[index] ?? '';
+        try {
+          await enter(opening).catch((error) => holdThroughOutage(joiner, error, () => enter(open(channel))));
+        } catch (error) {
+          joiner.refuse(error, channel, undefined);
+        }
       }
-    }
+    });
   }
 
   /**

@@ -7,6 +7,7 @@ import { ClientStorage } from '../commands/client-storage';
 import { Joining } from '../commands/joining';
 import { UmdUpdates } from '../commands/umd-updates';
 import { Limits } from '../limits/limits';
+import { WorkTurns } from '../limits/work-turns';
 import { Resume } from '../resume/resume';
 import type { ConnectionTimes } from './connection-clock';
 import { ConnectionEvents } from './connection-events';
@@ -33,6 +34,7 @@ export class ConnectionHost {
     readonly resume: Resume,
     readonly limits: Limits,
     readonly audit: Audit,
+    readonly workTurns: WorkTurns,
     readonly metrics: Metrics,
     @Inject(LOGGER) readonly logger: Logger,
     @Inject(CONFIG) config: HearthConfig,

@@ -33,7 +33,7 @@ import { Throttle } from '../limits/throttle';
 import type { WaitingFrame } from './frame-queue';
 import { FrameTurns, type TurnTaker } from './frame-turns';
 import type { Subscription } from './subscription';
-import { Subscriptions } from './subscriptions';
+import { CLEARED_AT_ONCE, Subscriptions } from './subscriptions';
 
 /** How a connection came about. */
 export interface Opening {
@@ -199,10 +199,12 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   receive(text: string | undefined, answerId?: number): void {
     this.hasReceived = true;
     if (this.hasEnded) return;
-    const request = readFrame(text);
-    // It counts from its receipt (websocket-protocol §2), whatever it waits for.
-    if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(installationNow());
-    this.turns.take({ request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });
+    // What must wait is not looked at before its turn; a heartbeat counts from its receipt (websocket-protocol §2).
+    const mustLook = !this.turns.isBusy || text?.includes('hotsock.heartbeat') === true;
+    const request = mustLook ? readFrame(text) : undefined;
+    if (request !== undefined && !(request instanceof Error) && request.kind === 'heartbeat')
+      this.clock.beat(installationNow());
+    this.turns.take({ text, request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });
   }
 
   read(bytes: number, frames: number): void {
@@ -281,10 +283,20 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.hasEnded = true;
     this.host.registry.remove(this);
     this.host.limits.left(this);
-    this.subscriptions.clear();
-    this.host.events.disconnected(this, () => this.host.attendance.endsTold(this.id, this.partitions ?? []));
+    const cleared = this.clearSubscriptions();
+    this.host.events.disconnected(this, async () => {
+      await cleared;
+      await this.host.attendance.endsTold(this.id, this.partitions ?? []);
+    });
     this.turns.end();
     this.onRoom?.();
+  }
+
+  /** Piece by piece when there are many, unless this process is about to end. */
+  private clearSubscriptions(): Promise<void> | undefined {
+    const { registry, workTurns } = this.host;
+    if (this.subscriptionsCount <= CLEARED_AT_ONCE || registry.isDraining) return void this.subscriptions.clear();
+    return this.subscriptions.clearInTurns(workTurns);
   }
 
   private send(frame: string): void {
@@ -299,16 +311,22 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   /** Does what one frame asks for, if it may; gives a promise only when that takes more than this moment. */
   perform(frame: WaitingFrame): Promise<void> | undefined {
-    const { request, answerId } = frame;
+    const { text, answerId, sinceMs } = frame;
+    const request = frame.request ?? readFrame(text);
     const cost = costOf(request, this);
     const refusal = this.throttle.take(cost);
     if (refusal === undefined) return this.performAllowed(request, answerId);
-    if (mustBeDone(request)) return this.performInTurn(frame, cost);
+    if (mustBeDone(request)) return this.performInTurn(request, answerId, sinceMs, cost);
     const { channel, ref } = namesOf(request);
     return void this.refuse(refusal, channel, answerId, ref);
   }
 
-  private async performInTurn({ request, answerId, sinceMs }: WaitingFrame, cost: Cost): Promise<void> {
+  private async performInTurn(
+    request: ClientFrame | Error,
+    answerId: number | undefined,
+    sinceMs: number,
+    cost: Cost,
+  ): Promise<void> {
     try {
       if (await this.throttle.takeInTurn(cost, sinceMs)) await this.performAllowed(request, answerId);
     } catch (error) {
@@ -331,7 +349,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   private performFrame(frame: ClientFrame, answerId: number | undefined): Promise<void> | undefined {
     switch (frame.kind) {
       case 'message':
-        return this.publish(frame, answerId);
+        return after(this.host.publish.admit(this, frame), () => this.publish(frame, answerId));
       case 'subscribe':
         return this.host.joining.subscribe(this, frame, answerId);
       case 'unsubscribe':
@@ -346,7 +364,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
       case 'umdUpdate':
         return this.host.umd.update(this, frame).then(() => this.answerNothing(answerId));
       case 'storageSet':
-        return this.setStorage(frame, answerId);
+        return after(this.host.storage.admit(this, frame), () => this.setStorage(frame, answerId));
       case 'storageGet':
         return this.getStorage(frame, answerId);
     }
@@ -439,6 +457,11 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.onRoom = undefined;
     onRoom?.();
   }
+}
+
+/** Does something at once, or when it may be done. */
+function after(admitted: Promise<void> | undefined, work: () => Promise<void> | undefined): Promise<void> | undefined {
+  return admitted === undefined ? work() : admitted.then(work);
 }
 
 /** By which the client knows its request (websocket-protocol §7, client-library §6). */

@@ -2,8 +2,10 @@ import type { ClientFrame } from '@hearth/protocol';
 
 /** A frame of a client that waits for the one before it. */
 export interface WaitingFrame {
-  /** What the client asks for, or why that cannot be told. */
-  readonly request: ClientFrame | Error;
+  /** As it came; `undefined` when it was not UTF-8. */
+  readonly text: string | undefined;
+  /** What the client asks for, or why that cannot be told; absent when nobody has looked yet. */
+  readonly request: ClientFrame | Error | undefined;
   readonly answerId: number | undefined;
   /** Length of its text. */
   readonly characters: number;

@@ -25,7 +25,7 @@ export class FrameTurns {
   /** The client is not read. */
   isPaused = false;
   /** A frame is being processed, or none may be; further ones wait. It begins so. */
-  private isBusy = true;
+  isBusy = true;
   private waiting: FrameQueue | undefined;
 
   constructor(private readonly of: TurnTaker) {}

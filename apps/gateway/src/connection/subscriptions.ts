@@ -1,8 +1,11 @@
 import type { Attendance } from '../attendance/attendance';
 import type { Seen } from '../channel/intake';
+import type { WorkTurns } from '../limits/work-turns';
 import { ResumeRights } from '../resume/resume-rights';
 import { Subscription } from './subscription';
 
+/** Subscriptions that end together: some milliseconds of work. */
+export const CLEARED_AT_ONCE = 64;
 const NO_ALIASES: ReadonlyMap<string, string> = new Map();
 
 /** The subscriptions of one connection. Most have few, so nothing is made before it is needed. */
@@ -72,6 +75,14 @@ export class Subscriptions {
   clear(): void {
     this.realNames = undefined;
     for (const subscription of this.byChannel?.values() ?? []) this.remove(subscription);
+  }
+
+  /** As `clear`, piece by piece; none may be added any more. */
+  clearInTurns(turns: WorkTurns): Promise<void> {
+    this.realNames = undefined;
+    return turns.each(this.all, CLEARED_AT_ONCE, (some) => {
+      for (const subscription of some) if (subscription.isActive) this.remove(subscription);
+    });
   }
 
   /** Lets an alias whose subscription has ended stand for the newest that is left with it, if there is one. */

@@ -108,6 +108,21 @@ export const LIMIT_VARIABLES = {
       '2000',
       'Subscriptions of a connection.',
     ),
+    limitChannelStorageKeys: capOf(
+      'HEARTH_LIMIT_CHANNEL_STORAGE_KEYS',
+      '10000',
+      'Live storage keys of a channel, for clients; what backends write counts, but passes.',
+    ),
+    limitChannelSchedules: capOf(
+      'HEARTH_LIMIT_CHANNEL_SCHEDULES',
+      '10000',
+      'Messages and writes of a channel that are due later, for clients; those of backends count, but pass.',
+    ),
+    limitMessageReactions: capOf(
+      'HEARTH_LIMIT_MESSAGE_REACTIONS',
+      '50',
+      'Different reactions of one user to one message, for clients.',
+    ),
     limitUidConnections: capOf(
       'HEARTH_LIMIT_UID_CONNECTIONS',
       '1000',
@@ -131,6 +146,13 @@ export const LIMIT_VARIABLES = {
     limitClaims: variable('HEARTH_LIMIT_CLAIMS', choice('any', 'narrow', 'ignore'), 'any', {
       meaning: 'Whether the claim `limits` of a connect token may widen these limits, only narrow them, or is ignored.',
     }),
+  }),
+  ...readBy(['sequencer'], {
+    limitChannelMembers: capOf(
+      'HEARTH_LIMIT_CHANNEL_MEMBERS',
+      '5000',
+      'Members of a presence channel; more are refused with `PRESENCE_CHANNEL_CAPACITY_REACHED`.',
+    ),
   }),
   ...readBy(['publish-api'], {
     limitApiKeyMessages: rateOf(

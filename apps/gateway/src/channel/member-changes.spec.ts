@@ -1,0 +1,98 @@
+import { type MemberEvent, memberFrame } from '@hearth/protocol';
+import type { DeliverRecord } from '@hearth/wire';
+import { changeOf, toldOf } from './member-changes';
+import { MemberGathering } from './member-gathering';
+
+const member = (uid: string, umd: unknown = null): string => JSON.stringify({ uid, umd });
+const frameOf = (event: string, memberJson: string, list = '[]'): Buffer =>
+  Buffer.from(memberFrame(event as MemberEvent, 'presence.c', memberJson, list), 'utf8');
+
+it.each([
+  ['u', null],
+  ['ü"{}', { 'x"}': [',"members":[', '\\'] }],
+])('a frame’s member is read from its beginning', (uid, umd) => {
+  const memberJson = member(uid, umd);
+  const frame = frameOf('memberUpdated', memberJson, `[${memberJson},${member('other')}]`);
+  expect(changeOf(frame)).toEqual({ event: 'memberUpdated', uid, memberJson });
+});
+
+describe('of changes of one member are told', () => {
+  it.each<[changes: string, told: string]>([
+    ['', ''],
+    ['a', 'a'],
+    ['a r', ''],
+    ['a r a', 'a'],
+    ['a r a r', ''],
+    ['a u', 'a u'],
+    ['a u1 u2', 'a u2'],
+    ['u1 u2', 'u2'],
+    ['u1 r', 'u1 r'],
+    ['r a r', 'r'],
+    ['r a', ''],
+    ['r a1', 'r a1'],
+    ['r a1 r a', ''],
+    ['r a1 u2', 'r a1 u2'],
+  ])('%s: %s', (changes, told) => {
+    const names: Record<string, string> = { a: 'memberAdded', u: 'memberUpdated', r: 'memberRemoved' };
+    const all = changes.split(' ').filter((change) => change !== '');
+    const read = all.map(([kind = '', umd]) => ({
+      event: names[kind] ?? '',
+      uid: 'm',
+      memberJson: member('m', umd ?? null),
+    }));
+    expect(
+      toldOf(read)
+        .map((index) => all[index])
+        .join(' '),
+    ).toBe(told);
+  });
+});
+
+describe('a member that comes and goes', () => {
+  beforeEach(() => jest.useFakeTimers());
+  afterEach(() => jest.useRealTimers());
+
+  const record = (event: string, uid = 'm'): DeliverRecord =>
+    ({ frame: frameOf(event, member(uid)) }) as unknown as DeliverRecord;
+
+  it('is told of at once, then four times a second at most, and truly in the end', () => {
+    const told: string[] = [];
+    const tell = (one: DeliverRecord): void => void told.push(changeOf(one.frame).event);
+    const gathering = new MemberGathering((records) => records.forEach(tell));
+    for (let n = 0; n < 1_001; n++) {
+      const change = record(n % 2 === 0 ? 'memberAdded' : 'memberRemoved');
+      if (!gathering.take(change)) tell(change);
+      if (n === 0) expect(told).toEqual(['memberAdded']);
+      jest.advanceTimersByTime(7);
+    }
+    expect(told.length).toBeLessThanOrEqual(7 * 4 + 2);
+    jest.advanceTimersByTime(1_000);
+    expect(told.at(-1)).toBe('memberAdded');
+  });
+
+  it('does not hold others up', () => {
+    const gathering = new MemberGathering(() => undefined);
+    expect(['a', 'b', 'c'].map((uid) => gathering.take(record('memberAdded', uid)))).toEqual([false, false, false]);
+  });
+
+  it('is told of though it is as before, when somebody was told otherwise', () => {
+    const told: DeliverRecord[] = [];
+    const gathering = new MemberGathering((records) => void told.push(...records));
+    for (const event of ['memberRemoved', 'memberAdded', 'memberRemoved']) gathering.take(record(event));
+    gathering.take(record('memberAdded', 'other'));
+    const back = record('memberAdded');
+    gathering.take(back);
+    jest.advanceTimersByTime(600);
+    expect(told).toEqual([back]);
+  });
+
+  it('is told of each kind at once, and then of what was not undone', () => {
+    const told: DeliverRecord[] = [];
+    const gathering = new MemberGathering((records) => void told.push(...records));
+    const take = (event: string): boolean => gathering.take(record(event));
+    expect(['memberAdded', 'memberUpdated', 'memberRemoved'].map(take)).toEqual([false, false, false]);
+    expect(['memberAdded', 'memberRemoved'].map(take)).toEqual([true, true]);
+    jest.advanceTimersByTime(1_000);
+    expect(told).toEqual([]);
+  });
+});

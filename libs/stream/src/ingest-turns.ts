@@ -1,0 +1,145 @@
+import { FairTurns, FlowWindow } from '@hearth/limits';
+import { every, type Repeated } from '@hearth/timing';
+import { StreamFullError } from './connection';
+
+/** Something that is to be sent to a partition. */
+export interface Turn {
+  /** Who sends it, for one that takes turns with what others send; what has none is sent behind all that came before. */
+  readonly source: string | undefined;
+  readonly channel: string;
+  /** It can ask for an answer when it has been worked on. */
+  readonly canProbe: boolean;
+  /** Given up when it has waited for so long; never, when absent. */
+  readonly timeoutMs: number | undefined;
+  /** @param probe number of the probe that it shall be */
+  send(probe: number | undefined): void;
+  giveUp(error: Error): void;
+}
+
+interface Waiting {
+  readonly turn: Turn;
+  readonly sinceMs: number;
+  readonly number: number;
+}
+
+/** Something that waits until all that came before it has been sent. */
+interface Follower {
+  readonly turn: Turn;
+  /** Of those before it. */
+  left: number;
+  readonly number: number;
+}
+
+const LOOK_MS = 100;
+const SENT_AT_ONCE = 32;
+
+/**
+ * Who may send to one partition next (limits §5). While the sequencer keeps up, everybody at once. When it does not, what
+ * is asked for waits here and not in the stream, where nobody can go by: who sent least of late is next, by source, then by
+ * channel. What one source sends to one channel keeps its order.
+ */
+class PartitionTurns {
+  readonly window = new FlowWindow();
+  private readonly turns = new FairTurns<Waiting>();
+  private readonly followers: Follower[] = [];
+  private next = 0;
+  private isLettingGo = false;
+
+  get isWaiting(): boolean {
+    return this.turns.size > 0;
+  }
+
+  /** Nobody needs to wait. */
+  get isFree(): boolean {
+    return this.turns.size === 0 && this.window.isOpen;
+  }
+
+  /** Whoever does not find it free waits. */
+  wait(turn: Turn): void {
+    const { source, channel } = turn;
+    if (source === undefined) return this.follow(turn);
+    this.turns.push(source, channel, { turn, sinceMs: performance.now(), number: this.next++ });
+  }
+
+  /** Lets go what there is room for, some in each turn of the event loop: others must have theirs, too. */
+  letGo(): void {
+    if (this.isLettingGo) return;
+    for (let n = 0; this.turns.size > 0 && this.window.isOpen; n++) {
+      if (n === SENT_AT_ONCE) {
+        this.isLettingGo = true;
+        setImmediate(() => {
+          this.isLettingGo = false;
+          this.letGo();
+        });
+        return;
+      }
+      this.sendNext();
+    }
+  }
+
+  /** Lets go of everything, because this process ends. */
+  letAllGo(): void {
+    while (this.turns.size > 0) this.sendNext();
+  }
+
+  look(nowMs: number): void {
+    this.window.look(nowMs);
+    this.letGo();
+  }
+
+  private follow(turn: Turn): void {
+    if (this.turns.size === 0) return this.send(turn);
+    this.followers.push({ turn, left: this.turns.size, number: this.next++ });
+  }
+
+  private sendNext(): void {
+    const waiting = this.turns.shift();
+    if (waiting === undefined) return;
+    const { turn, sinceMs } = waiting;
+    const isLate = turn.timeoutMs !== undefined && performance.now() - sinceMs > turn.timeoutMs;
+    if (isLate) turn.giveUp(new StreamFullError('too many messages wait for their turn'));
+    else this.send(turn);
+    for (const follower of this.followers) if (waiting.number < follower.number) follower.left--;
+    while (this.followers[0]?.left === 0) {
+      const follower = this.followers.shift();
+      if (follower !== undefined) this.send(follower.turn);
+    }
+  }
+
+  private send(turn: Turn): void {
+    turn.send(this.window.send(turn.canProbe, performance.now()));
+  }
+}
+
+/** Turns of all partitions, as this process takes part in them. */
+export class IngestTurns {
+  private readonly partitions = new Map<number, PartitionTurns>();
+  private readonly looking: Repeated;
+
+  constructor() {
+    this.looking = every(LOOK_MS, () => this.look());
+  }
+
+  /** A probe has been worked on; whoever waits for that may go. */
+  answered(partition: number, probe: number): void {
+    const turns = this.of(partition);
+    turns.window.answered(probe, performance.now());
+    turns.letGo();
+  }
+
+  close(): void {
+    void this.looking.stop();
+    for (const turns of this.partitions.values()) turns.letAllGo();
+  }
+
+  of(partition: number): PartitionTurns {
+    let turns = this.partitions.get(partition);
+    if (turns === undefined) this.partitions.set(partition, (turns = new PartitionTurns()));
+    return turns;
+  }
+
+  private look(): void {
+    const nowMs = performance.now();
+    for (const turns of this.partitions.values()) if (turns.isWaiting) turns.look(nowMs);
+  }
+}
