@@ -257,10 +257,10 @@ export class Cluster {
     return this.tokenFor(uid, { '*': { subscribe: true, historyStart: 0, messages: CLIENT_MESSAGE_CLAIMS } });
   }
 
-  /** @param channels the claim of that name */
-  tokenFor(uid: string, channels: object): string {
+  /** @param channels the claim of that name, like `limits` */
+  tokenFor(uid: string, channels: object, limits?: object): string {
     const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS;
-    return signToken({ scope: 'connect', uid, channels, exp }, { secret: this.secret });
+    return signToken({ scope: 'connect', uid, channels, limits, exp }, { secret: this.secret });
   }
 
   /** Ends every connection to the database but the one that asks. @returns how many there were */

@@ -3,6 +3,7 @@ import { dedupWindow } from './dedup-window';
 import type { Figure } from './figure';
 import { ghosts } from './ghosts';
 import { hostileInput } from './hostile-input';
+import { limitRate } from './limit-rate';
 import { natsOutage } from './nats-outage';
 import { pausedReaders } from './paused-readers';
 import { postgresOutage } from './postgres-outage';
@@ -22,4 +23,5 @@ export const FIGURES: readonly Figure[] = [
   claimsCorpus,
   hostileInput,
   powerCut,
+  limitRate,
 ];
