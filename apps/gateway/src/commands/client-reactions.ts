@@ -69,6 +69,7 @@ export class ClientReactions {
     this.metrics.publishRefused.of(protocolErrorOf(error).code).inc();
   }
 
+  /** @throws ProtocolError also `LIMIT_REACHED` */
   private async operation(
     requester: Requester,
     request: ClientReaction,
@@ -86,6 +87,7 @@ export class ClientReactions {
     const overHttp = origin.trigger === 'client.http';
     const target = await this.target(channel, request.messageId, overHttp ? visibleSinceMs(channel, requester) : 0);
     allowReaction(subscription, channel, target.event, request.reaction);
+    if (request.action === 'add') await this.caps.reaction(channel, request.messageId, uid, request.reaction);
     const { grants } = subscription;
     return {
       kind: 'reaction',
