@@ -145,7 +145,8 @@ export class IngestPublisher {
       return this.bundler.publishAlone(partition, encodeIngest(what, data), { messageId: id, timeoutMs });
     }
     const turns = this.turns.of(partition);
-    const canProbe = 'event' in what;
+    // Answers to operations wait until they are saved.
+    const canProbe = !('kind' in what);
     if (turns.isFree) {
       return this.sendNow(partition, what, data, timeoutMs, turns.window.send(canProbe, performance.now()));
     }
