@@ -390,6 +390,25 @@ describe('publishing', () => {
     });
   });
 
+  it('that is limited goes on one at a time', async () => {
+    const server = await start();
+    const made = client(server.url);
+    await made.connect();
+    const peer = await server.peer(1);
+    const all = [1, 2, 3].map((n) => made.channel('c').publish('chat', n));
+    await peer.frame('chat', 2);
+    const limited = { code: 'RATE_LIMITED', message: 'x', retryAfterMs: 10 };
+    for (const { ref } of peer.frames.slice(0, 3)) {
+      peer.send({ event: 'hotsock.error', channel: 'c', ref, error: limited });
+    }
+    for (const skip of [3, 4, 5]) {
+      const again = await peer.frame('chat', skip);
+      expect([again.data, peer.frames.length]).toEqual([skip - 2, skip + 1]);
+      peer.send(published(again));
+    }
+    expect((await Promise.all(all)).map(({ id }) => id)).toEqual(['id-1', 'id-2', 'id-3']);
+  });
+
   it('has limits: of data, of what waits, of what is unanswered', async () => {
     const server = await start();
     const made = client(server.url);

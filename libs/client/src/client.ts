@@ -433,7 +433,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
     const connection = this.activeConnection;
     attempt(() => connection.sendMessage(PING), this.failed);
     this.stopProbe?.();
-    this.stopProbe = this.later(() => connection.drop(1006, 'silent'), ms);
+    this.stopProbe = this.later(() => connection.drop(1006, ''), ms);
   }
 
   private stopProbing(): void {

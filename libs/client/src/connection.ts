@@ -218,7 +218,7 @@ export class Connection {
   attach(ws: Socket): void {
     this.ws = ws;
     this.heardAtMs = Date.now();
-    this.stopTimer = this.host.later(() => this.drop(1006, 'no handshake in time'), OPEN_MS);
+    this.stopTimer = this.host.later(() => this.drop(1006, ''), OPEN_MS);
     ws.onerror = (event: never) => this.emit('@@error', event);
     ws.onopen = (event: never) => this.opened(event);
     ws.onclose = (event: { code?: number; reason?: string } | undefined) =>
@@ -235,7 +235,7 @@ export class Connection {
       this.beat();
       this.stopTimer = this.host.later(() => {
         if (this.connectionId !== undefined) return;
-        this.drop(1006, 'no hotsock.connected in time');
+        this.drop(1006, '');
       }, CONNECTED_MS);
     }
     this.emit('@@connect', event);
@@ -364,7 +364,7 @@ export class Connection {
     } catch (error) {
       if (channel.state !== 'subscribePending' || this.hasEnded) return;
       channel.state = 'subscribeFailed';
-      this.host.logger.error('[hearth] no subscribe token:', error);
+      this.host.logger.error('[hearth]', error);
       this.host.subscribeFailed(name, new SubscribeError('no subscribe token', { code: 'TOKEN', cause: error }));
     }
   }

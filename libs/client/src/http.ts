@@ -53,7 +53,7 @@ async function post(
     response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal });
     json = (await response.json()) as HttpAnswer;
   } catch (cause) {
-    throw failure(refusal, 'the server cannot be reached', 'NOT_CONNECTED', true, cause);
+    throw failure(refusal, 'unreachable', 'NOT_CONNECTED', true, cause);
   }
   if (response.ok) return json;
   const { code = 'ERROR', message = code } = json.error ?? {};

@@ -14,6 +14,8 @@ import type { Off, Published } from './types';
 const MAX_WAITING = 1_000;
 /** Most that have been sent and are not answered. */
 const MAX_UNANSWERED = 64;
+/** After a refusal for going too fast one is sent at a time, and with every so many that are accepted one more. */
+const WIDEN_BY = 1 / 16;
 /** So long one is tried. */
 const WAIT_MS = 30_000;
 /** A server that answers nothing in this time, though it is there, does not know refs. */
@@ -63,6 +65,8 @@ export class Outbox {
   private usesHttp = false;
   private isPosting = false;
   private pausedUntilMs = 0;
+  /** Of what may be unanswered at present. */
+  private window = MAX_UNANSWERED;
   private readonly timers = new Set<Off>();
 
   constructor(private readonly host: OutboxHost) {}
@@ -98,7 +102,7 @@ export class Outbox {
     const waiting = new Set<string>();
     for (const entry of [...this.entries]) {
       if (entry.sentOn === connection) continue;
-      if (unanswered >= MAX_UNANSWERED) return;
+      if (unanswered >= Math.floor(this.window)) return;
       if (waiting.has(entry.channel) || !this.host.maySend(entry.channel)) waiting.add(entry.channel);
       else if (this.send(entry, connection)) unanswered++;
     }
@@ -110,10 +114,12 @@ export class Outbox {
     this.knowsRefs = true;
     if (entry === undefined) return;
     if (event === 'hotsock.published') {
+      this.window = Math.min(MAX_UNANSWERED, this.window + WIDEN_BY);
       this.remove(entry);
       entry.resolve({ ref: entry.ref, id: null, ...(data as Partial<Published>) });
     } else if (error?.code === 'RATE_LIMITED') {
       entry.sentOn = undefined;
+      this.window = 1;
       const pauseMs = error.retryAfterMs ?? 1_000;
       this.pausedUntilMs = Date.now() + pauseMs;
       this.later(this.flush, pauseMs);
