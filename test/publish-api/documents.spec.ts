@@ -45,6 +45,8 @@ describe('what a message document may hold (publish-api §3, §12.2, §12.7)', (
   });
 
   it.each<[code: string, field: string, what: string, document: unknown]>([
+    ['INVALID_CHANNEL', 'channel', 'a dot', { ...base, channel: '.' }],
+    ['INVALID_CHANNEL', 'channel', 'two dots', { ...base, channel: '..' }],
     ['INVALID_CHANNEL', 'channel', 'an empty one', { ...base, channel: '' }],
     ['INVALID_CHANNEL', 'channel', '257 characters', { ...base, channel: 'c'.repeat(257) }],
     ...['*', '#', ',', ' ', '\t', '\n', '\r', '\u00a0', '\u2028', '\u0000', '\u001f', '\u007f'].map(

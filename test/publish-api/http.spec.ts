@@ -107,6 +107,19 @@ describe('bodies', () => {
     expect([refused.status, errorOf(refused).code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
   });
 
+  it('are not packed, and may begin with a byte order mark', async () => {
+    const packed = await fetch(all.url, {
+      method: 'POST',
+      headers: { authorization, 'content-encoding': 'gzip' },
+      body: JSON.stringify(message),
+    });
+    expect([packed.status, ((await packed.json()) as { error: { code: string } }).error.code]).toEqual([
+      415,
+      'MALFORMED_MESSAGE',
+    ]);
+    expect((await post(all.url, `\ufeff${JSON.stringify(message)}`)).status).toBe(202);
+  });
+
   it('are measured before they are looked at', async () => {
     const refused = await post(all.url, 'x'.repeat(MAX_BODY + 1));
     expect([refused.status, errorOf(refused).code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);

@@ -210,6 +210,25 @@ describe('the function', () => {
     }
   });
 
+  it.each([
+    ['GET', '/2015-03-31/functions'],
+    ['GET', '/2015-03-31/functions/'],
+    ['GET', `/2015-03-31/functions/${FUNCTION_NAME}`],
+    ['PUT', `/2015-03-31/functions/${FUNCTION_NAME}/code`],
+    ['POST', `/2015-03-31/functions/${FUNCTION_NAME}/invocations/x`],
+    ['POST', `/2014-11-13/functions/${FUNCTION_NAME}/invoke-async/`],
+  ])('is all that there is: %s %s is refused in AWS’s form', async (method, path) => {
+    const answer = await sendRequest(all.app.port, { ...signed({ host: host(), body: '' }), method, path });
+    expectError(answer, 404, 'UnknownOperationException');
+    expect(JSON.parse(answer.text)).toEqual({ Type: 'User', Message: expect.any(String) });
+  });
+
+  it('may have a byte order mark, and is not packed', async () => {
+    const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from('{"channel":"c","event":"e"}')]);
+    expect((await invoke(marked)).status).toBe(200);
+    expectError(await invoke('{}', { headers: { 'content-encoding': 'gzip' } }), 415, 'UnsupportedMediaTypeException');
+  });
+
   it('is invoked by POST only, with one slash or several', async () => {
     const request = signed({ host: host(), body: '{"channel":"c","event":"e"}' });
     const got = await sendRequest(all.app.port, { ...request, method: 'GET' });

@@ -11,6 +11,8 @@ const ERRORS = {
   ResourceNotFoundException: { status: 404, body: (Message: string) => ({ Type: 'User', Message }) },
   InvalidRequestContentException: { status: 400, body: (message: string) => ({ Type: 'User', message }) },
   InvalidParameterValueException: { status: 400, body: (message: string) => ({ Type: 'User', message }) },
+  UnknownOperationException: { status: 404, body: (Message: string) => ({ Type: 'User', Message }) },
+  UnsupportedMediaTypeException: { status: 415, body: (message: string) => ({ Type: 'User', message }) },
   RequestTooLargeException: { status: 413, body: (message: string) => ({ Type: 'User', message }) },
   TooManyRequestsException: {
     status: 429,
@@ -57,11 +59,12 @@ export function toLambdaError(error: unknown): LambdaError {
   if (error instanceof LambdaError) return error;
   if (error instanceof SignatureError) return new LambdaError(error.failure, error.message);
   const refusal = protocolErrorOf(error);
-  const { code, message, cause } = refusal;
+  const { code, message, cause, status } = refusal;
   if (code === 'RATE_LIMITED') {
     return new LambdaError('TooManyRequestsException', message, { retryAfter: retryAfter(refusal) });
   }
   if (code === 'INTERNAL_ERROR') return new LambdaError('ServiceException', message, { cause: error });
+  if (status === 415) return new LambdaError('UnsupportedMediaTypeException', message);
   if (code === 'PAYLOAD_TOO_LARGE') return new LambdaError('RequestTooLargeException', message);
   if (code !== 'SERVICE_UNAVAILABLE') return new LambdaError('InvalidRequestContentException', message);
   const isFull = cause instanceof StreamFullError;

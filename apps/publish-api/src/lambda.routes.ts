@@ -26,6 +26,10 @@ interface Outcome {
   readonly warning?: string;
 }
 
+const INVOCATIONS = '/2015-03-31/functions/:name/invocations';
+const IS_INVOCATION = /^\/+2015-03-31\/+functions\/+[^/?]+\/+invocations(\?|$)/;
+/** Versions of AWS Lambda's API whose paths begin so. */
+const OTHER_ACTIONS = ['/2015-03-31/*', '/2014-11-13/*'];
 const INVOCATION_TYPE = 'x-amz-invocation-type';
 const EMPTY_DOCUMENT = Buffer.from('{}');
 
@@ -48,14 +52,37 @@ export class LambdaRoutes implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.host.httpAdapter.getInstance<FastifyInstance>().route<Invocation>({
+    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
+    const config = { isThere: () => this.signatures.areTaken };
+    server.route<Invocation>({
       method: 'POST',
-      url: '/2015-03-31/functions/:name/invocations',
-      config: { isThere: () => this.signatures.areTaken },
+      url: INVOCATIONS,
+      config,
       onRequest: (request, reply) => this.answer(request, reply),
       // Never reached: the hook has answered.
       handler: () => undefined,
     });
+    for (const url of OTHER_ACTIONS) {
+      server.route({
+        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+        url,
+        config,
+        onRequest: (request, reply) => this.refuseAction(request, reply),
+        handler: () => undefined,
+      });
+    }
+  }
+
+  /** Whatever else AWS Lambda does: SDKs find no error in the shape of ours. */
+  private async refuseAction(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    if (!this.signatures.areTaken) throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
+    if (IS_INVOCATION.test(request.raw.url ?? '')) {
+      reply.header('allow', 'POST');
+      throw new ProtocolError('METHOD_NOT_ALLOWED', 'Allowed here: POST');
+    }
+    const requestId = randomUUID();
+    reply.header('x-amzn-requestid', requestId).serializer(asIs);
+    return this.refuse(reply, new LambdaError('UnknownOperationException', 'functions can only be invoked'), requestId);
   }
 
   private async answer(request: FastifyRequest<Invocation>, reply: FastifyReply): Promise<FastifyReply> {

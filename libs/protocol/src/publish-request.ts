@@ -67,14 +67,17 @@ const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean'
 /** Everything that a message document may hold (publish-api §3). */
 export const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['data', ...MEMBER_TYPES.map(([name]) => name)]);
 
+const BYTE_ORDER_MARK = 0xfeff;
+
 /**
- * Text of a request body.
+ * Text of a request body, without the byte order mark that some programs write (RFC 8259 §8.1).
  *
  * @throws ProtocolError `MALFORMED_MESSAGE` when the bytes are not UTF-8.
  */
 export function bodyText(body: Uint8Array): string {
   if (!isUtf8(body)) throw new ProtocolError('MALFORMED_MESSAGE', 'the body must be JSON in UTF-8');
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8');
+  return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
 /** The channel name of a request; throws `MISSING_FIELD` or `INVALID_CHANNEL`. */

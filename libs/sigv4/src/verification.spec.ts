@@ -151,6 +151,18 @@ describe('a request signed by the AWS SDK', () => {
     expect(failureOf(() => verify(request, request.body))?.failure).toBe('InvalidSignatureException');
   });
 
+  it.each(['utf8', 'latin1'] as const)('is genuine with a header of other letters, sent in %s', async (encoding) => {
+    const text = encoding === 'utf8' ? 'Équipe 👋' : 'Équipe';
+    const request = await signedBySdk({ headers: { 'x-team': text } });
+    // As Node reads what comes.
+    verify(
+      withHeader(request, 'x-team', (value) => Buffer.from(value, encoding).toString('latin1')),
+      request.body,
+    );
+    const other = withHeader(request, 'x-team', () => Buffer.from('Equipe', encoding).toString('latin1'));
+    expect(failureOf(() => verify(other, request.body))?.failure).toBe('InvalidSignatureException');
+  });
+
   it('is genuine without x-amz-content-sha256, as boto3 sends it', async () => {
     const request = await signedBySdk({ announcesBody: false, body: '{"a":1}' });
     expect(request.rawHeaders).not.toContain('x-amz-content-sha256');

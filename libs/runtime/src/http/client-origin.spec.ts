@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { sourceIpReader } from './client-origin';
+import { originReader, sourceIpReader } from './client-origin';
 
 function sourceIp(trustedProxies: string[], peer: string | undefined, forwarded?: string): string {
   const headers: IncomingHttpHeaders = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
@@ -36,5 +36,22 @@ describe('the source address', () => {
     ['empty when the socket is gone', ['10.0.0.0/8'], undefined, '198.51.100.1', ''],
   ])('is %s', (_name, trusted, peer, forwarded, expected) => {
     expect(sourceIp(trusted, peer, forwarded)).toBe(expected);
+  });
+});
+
+describe('the user agent', () => {
+  const of = (bytes: Buffer) =>
+    originReader({ trustedProxies: [] })({
+      headers: { 'user-agent': bytes.toString('latin1') },
+      socket: {},
+    } as unknown as IncomingMessage).userAgent;
+
+  it.each([
+    ['of ASCII', Buffer.from('curl/8'), 'curl/8'],
+    ['in UTF-8', Buffer.from('Équipe/1 👋'), 'Équipe/1 👋'],
+    ['in ISO 8859-1', Buffer.from('Équipe/1', 'latin1'), 'Équipe/1'],
+    ['cut where it is too long', Buffer.from('é'.repeat(2_000)), 'é'.repeat(1_024)],
+  ])('is read as it was meant: %s', (_what, bytes, text) => {
+    expect(of(bytes)).toBe(text);
   });
 });

@@ -1,5 +1,6 @@
 import { all as addresses } from '@fastify/proxy-addr';
-import type { IncomingMessage } from 'node:http';
+import { isUtf8 } from 'node:buffer';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { HearthConfig } from '../config/config';
 import { blockList } from '../config/variable-kinds';
@@ -20,8 +21,16 @@ export function originReader(config: Pick<HearthConfig, 'trustedProxies'>): (req
   const sourceIp = sourceIpReader(config);
   return (request) => ({
     sourceIp: sourceIp(request),
-    userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT_CHARACTERS),
+    userAgent: userAgentOf(request.headers),
   });
+}
+
+/** Node reads one character a byte; what is UTF-8 is read as that. */
+function userAgentOf({ 'user-agent': header }: IncomingHttpHeaders): string | undefined {
+  if (header === undefined) return undefined;
+  const bytes = Buffer.from(header, 'latin1');
+  const text = isUtf8(bytes) ? bytes.toString('utf8') : header;
+  return text.slice(0, MAX_USER_AGENT_CHARACTERS).toWellFormed();
 }
 
 /**

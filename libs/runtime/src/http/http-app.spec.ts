@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import 'reflect-metadata';
 import { ProtocolError } from '@hearth/protocol';
 import { Controller, Get, HttpCode, Module, Post, Req, UseGuards, type CanActivate } from '@nestjs/common';
@@ -171,6 +172,16 @@ describe('a body', () => {
     expect(await sendBytes(`${head}${chunks(17_000)}${next}`)).not.toContain('{"name":"next"}');
   });
 
+  it.each(['gzip', 'br', 'gzip, identity', 'x'])('that is packed (%s) is answered 415', async (encoding) => {
+    const answer = await send('POST', '/echo', gzipSync('{}'), { 'content-encoding': encoding });
+    expect(answer).toMatchObject({ status: 415, body: { error: { code: 'MALFORMED_MESSAGE' } } });
+    expect(answer.body.error?.message).toContain('Content-Encoding');
+  });
+
+  it('may be said to be as it is', async () => {
+    expect((await send('POST', '/echo', 'x', { 'content-encoding': 'identity' })).body).toMatchObject({ bytes: 1 });
+  });
+
   it('that is missing is empty', async () => {
     expect((await send('POST', '/echo')).body).toMatchObject({ bytes: 0 });
     expect((await send('POST', '/echo', '', { 'content-type': 'application/json' })).body).toMatchObject({ bytes: 0 });
@@ -275,6 +286,17 @@ describe('what is not HTTP as it should be', () => {
         await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'),
       ),
     ).toEqual({ status: 400, code: 'MALFORMED_MESSAGE' });
+  });
+
+  it.each([
+    ['without a Host', 400, 'GET / HTTP/1.1\r\n\r\n'],
+    ['that expects too much', 417, 'POST /echo HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 1\r\n\r\nx'],
+  ])('gets an answer with a body: %s', async (_what, status, bytes) => {
+    expect(errorOf(await sendBytes(bytes))).toEqual({ status, code: 'MALFORMED_MESSAGE' });
+  });
+
+  it('needs no Host where HTTP is too old for it', async () => {
+    expect(errorOf(await sendBytes('GET / HTTP/1.0\r\n\r\n'))).toEqual({ status: 404, code: 'NOT_FOUND' });
   });
 
   it('gets 431 for too many headers, and for too long a path', async () => {

@@ -4,10 +4,11 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { readFileSync } from 'node:fs';
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HearthConfig } from '../config/config';
 import { addDeadline } from './http-deadline';
+import { refusePacked } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
@@ -50,6 +51,7 @@ export async function createHttpApp(
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
   drainSockets(instance, timeUp);
+  answerInShape(instance, logger);
   instance.server.headersTimeout = headTimeoutMs(config);
   if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
   const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
@@ -111,6 +113,8 @@ function optionsOf(config: HttpConfig, logger: Logger) {
     maxHeaderSize: config.maxHeaderBytes,
     connectionsCheckingInterval: SLOW_CHECK_MS,
     IncomingMessage: UpgradableRequest,
+    // Answered here, with a body.
+    requireHostHeader: false,
   };
   const tls = tlsOf(config);
   return {
@@ -146,10 +150,40 @@ const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 function takeRawBodies(instance: FastifyInstance): void {
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  instance.addHook('preParsing', ({ raw }, _reply, payload, done) => {
+    try {
+      refusePacked(raw);
+      done(null, payload);
+    } catch (error) {
+      done(error as Error);
+    }
+  });
   instance.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
     const type = headers['content-type'];
     if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];
     done();
+  });
+}
+
+/** What Node's server would refuse by itself, without a body. */
+function answerInShape(instance: FastifyInstance, logger: Logger): void {
+  instance.addHook('onRequest', ({ raw }, reply, done) => {
+    if (raw.headers.host !== undefined || raw.httpVersion !== '1.1') return done();
+    // As Node does it: whoever leaves it out may not have meant what comes next either (RFC 9112 §3.2).
+    reply.header('connection', 'close');
+    sendError(reply, new ProtocolError('MALFORMED_MESSAGE', 'The Host header is missing'), logger);
+  });
+  instance.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const error = new ProtocolError('MALFORMED_MESSAGE', 'Expect: 100-continue is all that may be expected', {
+      status: 417,
+    });
+    const body = JSON.stringify(errorBody(error));
+    response.writeHead(error.status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    });
+    response.end(body);
   });
 }
 

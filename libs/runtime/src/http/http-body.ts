@@ -2,10 +2,23 @@ import { ProtocolError } from '@hearth/protocol';
 import type { IncomingMessage } from 'node:http';
 
 /**
+ * Nothing is unpacked: a few bytes could become any number, and what publishers send is small.
+ *
+ * @throws ProtocolError with status 415 for a body that is packed
+ */
+export function refusePacked({ headers }: Pick<IncomingMessage, 'headers'>): void {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || /^(identity)?$/i.test(encoding.trim())) return;
+  throw new ProtocolError('MALFORMED_MESSAGE', 'Content-Encoding: bodies are taken as they are, not packed', {
+    status: 415,
+  });
+}
+
+/**
  * Reads a request's body, for routes that do not go through Fastify's parsers.
  *
  * @returns the bytes; empty when there is no body
- * @throws ProtocolError `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that the client,
+ * @throws ProtocolError with status 415 for one that is packed; `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that the client,
  *   which may still be sending, gets the answer
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
@@ -13,10 +26,17 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
     const chunks: Buffer[] = [];
     let bytes = 0;
     let isWhole = false;
-    const refuse = (): void => {
+    const refuse = (
+      error: unknown = new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`),
+    ): void => {
       request.removeAllListeners('data').resume();
-      reject(new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`));
+      reject(error as Error);
     };
+    try {
+      refusePacked(request);
+    } catch (error) {
+      return refuse(error);
+    }
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) return refuse();
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
