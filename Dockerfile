@@ -24,7 +24,12 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/db/migrations db/migrations
 COPY --from=build /app/apps/console apps/console
+# What the all-in-one keeps: its keys, unless they are given.
+RUN mkdir /data && chown node:node /data
+ENV HEARTH_DATA_DIR=/data
+VOLUME /data
 USER node
 # 8080 HTTP and WebSocket, 9090 health and metrics.
 EXPOSE 8080 9090
+# The all-in-one, on a Postgres and a NATS server that are given: HEARTH_DATABASE_URL, HEARTH_NATS_URL.
 CMD ["node", "dist/apps/hearth/src/main.js"]

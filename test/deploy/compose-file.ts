@@ -16,6 +16,9 @@ export interface ComposeService {
   readonly stop_grace_period?: string;
   readonly read_only?: boolean;
   readonly restart?: string;
+  readonly mem_limit?: string;
+  readonly pids_limit?: number;
+  readonly cpu_shares?: number;
 }
 
 export interface ComposeFile {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connect as connectToNats } from 'nats';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
+import { missingServers } from '@hearth/embedded';
 import { VARIABLES, type Variable } from '@hearth/runtime';
 import { eventually } from '../support/eventually';
 import { signToken } from '../support/tokens';
@@ -58,6 +59,45 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('passes every variable on to each service that reads it', () => {
+    // Places and ports between the containers are the file's own; files would have to be mounted, and a name that is set
+    // would be that of all containers of a service.
+    const own =
+      /^HEARTH_(HOST|PORT|ADMIN_HOST|ADMIN_PORT|NATS_URL|NATS_TOKEN|NATS_CREDS_FILE|DATABASE_URL|TLS_\w+|NODE_ID)$/;
+    const known: readonly Variable[] = Object.values(VARIABLES);
+    for (const { name, services: readers } of known.filter((variable) => !own.test(variable.name))) {
+      const given = readComposeFile({ ...settings, [name]: 'as-it-was-set' }).services;
+      const deaf = ours.filter(
+        (service) =>
+          (readers as readonly string[]).includes(service) &&
+          given[service]?.environment?.[name]?.includes('as-it-was-set') !== true,
+      );
+      expect([name, deaf]).toEqual([name, []]);
+    }
+  });
+
+  it('hands passwords on as they are, whatever is in them', () => {
+    const password = 'a$b#c@d/e%f:g?h';
+    const given = readComposeFile({
+      ...settings,
+      DATABASE_SERVICE_PASSWORD: password,
+      DATABASE_OWNER_PASSWORD: password,
+    }).services;
+    for (const name of [...ours, 'migrate']) {
+      const { HEARTH_DATABASE_URL = '', PGPASSWORD } = given[name]?.environment ?? {};
+      expect([name, PGPASSWORD, new URL(HEARTH_DATABASE_URL).password]).toEqual([name, password, '']);
+    }
+    expect(given.postgres?.environment?.DATABASE_SERVICE_PASSWORD).toBe(password);
+  });
+
+  it('bounds what each container may take', () => {
+    for (const [name, service] of Object.entries(services)) {
+      expect([name, service.mem_limit, service.pids_limit]).toEqual([name, expect.stringMatching(/^\d+[mg]$/), 512]);
+    }
+    const shares = (name: string): number => services[name]?.cpu_shares ?? 0;
+    for (const name of ours) expect(shares('postgres')).toBeGreaterThan(shares(name));
+  });
+
   it.each([
     'HEARTH_HTTP_API_KEY_1',
     'HEARTH_SIGNING_KEY_1_ENCODED',
@@ -103,6 +143,24 @@ describe('docker-compose.yml', () => {
     const example = readFileSync(join(projectFolder, '.env.example'), 'utf8');
     const required = readFileSync(join(projectFolder, 'docker-compose.yml'), 'utf8').matchAll(/\$\{(\w+):\?/g);
     for (const [, name = ''] of required) expect(Object.keys(parseEnvFile(example))).toContain(name);
+  });
+});
+
+describe('the image', () => {
+  it.each([
+    [{}, true, undefined],
+    [{ databaseUrl: 'x' }, false, undefined],
+    [{}, false, 'HEARTH_DATABASE_URL and HEARTH_NATS_URL must be set'],
+    [{ natsUrl: 'x' }, false, 'HEARTH_DATABASE_URL must be set'],
+  ])('says in one line what its default command misses: %j, a Postgres of its own %s', (given, hasPostgres, says) => {
+    const missing = missingServers(given, hasPostgres);
+    if (says === undefined) return expect(missing).toBeUndefined();
+    expect(missing).toMatch(new RegExp(`^${says}[^\\n]*$`));
+  });
+
+  it('has a folder of its user for what the all-in-one keeps', () => {
+    const dockerfile = readFileSync(join(projectFolder, 'Dockerfile'), 'utf8');
+    expect(dockerfile).toMatch(/^RUN mkdir (\/\w+) && chown node:node \1\nENV HEARTH_DATA_DIR=\1\n/m);
   });
 });
 

@@ -4,6 +4,7 @@ import { lockDataDir, openDataDir } from './data-dir';
 import { findNatsServer } from './find-nats-server';
 import { startEmbeddedNats } from './embedded-nats';
 import { startEmbeddedPostgres } from './embedded-postgres';
+import { hasPackagedPostgres } from './postgres-binaries';
 import { SupervisedServer, type RunningServer } from './supervised-server';
 
 /**
@@ -39,6 +40,20 @@ export interface EmbeddedServersOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * What must be set where nothing can be started, in one line; `undefined` where nothing is missing.
+ *
+ * @param hasPostgres whether there is one to start
+ */
+export function missingServers(
+  { databaseUrl, natsUrl }: Pick<EmbeddedServersOptions, 'databaseUrl' | 'natsUrl'>,
+  hasPostgres: boolean,
+): string | undefined {
+  if (hasPostgres || databaseUrl !== undefined) return undefined;
+  const names = natsUrl === undefined ? 'HEARTH_DATABASE_URL and HEARTH_NATS_URL' : 'HEARTH_DATABASE_URL';
+  return `${names} must be set: there is no Postgres to start here (the image has none; "npm ci" without --omit=optional brings one)`;
+}
+
 type Server = Pick<SupervisedServer, 'url' | 'lost' | 'stop'>;
 
 /**
@@ -48,6 +63,8 @@ type Server = Pick<SupervisedServer, 'url' | 'lost' | 'stop'>;
  */
 export async function startEmbeddedServers(options: EmbeddedServersOptions): Promise<EmbeddedServers> {
   const { databaseUrl, natsUrl, cacheDir, log = () => {}, warn = () => {} } = options;
+  const missing = missingServers(options, await hasPackagedPostgres());
+  if (missing !== undefined) throw new Error(missing);
   const dataDir = await openDataDir(options.dataDir);
   const unlock = await lockDataDir(dataDir);
   const supervise = (name: string, start: (signal: AbortSignal, port?: number) => Promise<RunningServer>) =>

