@@ -45,6 +45,11 @@ export function refusals(codes: readonly ErrorCode[]): Record<string, JsonSchema
   return Object.fromEntries([...byStatus].map(([status, some]) => [String(status), refusal(some)]));
 }
 
+/** Of a body that is packed (publish-api §4). */
+export function refusalsOfPacked(): Record<string, JsonSchema> {
+  return { '415': refusal(['MALFORMED_MESSAGE']) };
+}
+
 function refusal(codes: readonly ErrorCode[]): JsonSchema {
   const error = { type: 'object', required: ['code'], properties: { code: { enum: codes } } };
   return {

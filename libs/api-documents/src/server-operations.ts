@@ -1,5 +1,13 @@
 import type { ErrorCode } from '@hearth/protocol';
-import { answers, pathParameter, queryParameter, refusals, takes, type Operation } from './operations';
+import {
+  answers,
+  pathParameter,
+  queryParameter,
+  refusals,
+  refusalsOfPacked,
+  takes,
+  type Operation,
+} from './operations';
 import type { JsonSchema } from './json-schemas';
 
 /** Operations of backends and operators (publish-api §1, §7, §11, management-api §2–§4). */
@@ -47,7 +55,11 @@ const publish: Operation = {
   tags: ['publish'],
   security: API_KEY,
   requestBody: takes('MessageDocument'),
-  responses: { '202': answers('Accepted', 'It is durably queued.', WARNING), ...refusals(DOCUMENT_ERRORS) },
+  responses: {
+    '202': answers('Accepted', 'It is durably queued.', WARNING),
+    ...refusals(DOCUMENT_ERRORS),
+    ...refusalsOfPacked(),
+  },
 };
 
 const publishBatch: Operation = {
@@ -59,6 +71,7 @@ const publishBatch: Operation = {
   responses: {
     '202': answers('AcceptedBatch', 'In the order of the messages.', WARNING),
     ...refusals(DOCUMENT_ERRORS),
+    ...refusalsOfPacked(),
   },
 };
 
@@ -93,7 +106,7 @@ const invocation: Operation = {
     '202': answers(undefined, 'Event: taken, or dropped as invalid.', WARNING),
     '204': answers(undefined, 'DryRun: nothing was published.'),
     ...Object.fromEntries(
-      ['400', '403', '404', '413', '429', '500'].map((status) => [
+      ['400', '403', '404', '413', '415', '429', '500'].map((status) => [
         status,
         answers('AwsError', 'See x-amzn-errortype.'),
       ]),
