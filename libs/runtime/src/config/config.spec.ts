@@ -397,3 +397,36 @@ describe('keys', () => {
     );
   });
 });
+
+describe('keys that are too short', () => {
+  const bytes = (count: number) => Buffer.alloc(count, 7).toString('base64');
+  const given = { HEARTH_HTTP_API_KEY_1: 'a-key-of-16-char', HEARTH_SIGNING_KEY_1_ENCODED: bytes(32) };
+
+  it.each<[Record<string, string>, string]>([
+    [{ HEARTH_HTTP_API_KEY_1: 'fifteen-letters' }, 'HEARTH_HTTP_API_KEY_1: a key must have at least 16 characters'],
+    [{ HEARTH_HTTP_API_KEY_2: '1' }, 'HEARTH_HTTP_API_KEY_2: a key must have at least 16 characters'],
+    [{ HEARTH_HTTP_API_KEYS: 'x,y' }, 'HEARTH_HTTP_API_KEYS: a key must have at least 16 characters'],
+    [
+      { HEARTH_SIGNING_KEY_1_ENCODED: bytes(31) },
+      'HEARTH_SIGNING_KEY_1_ENCODED: has 31 bytes, and a secret for HS256 must have 32 (RFC 7518)',
+    ],
+    [
+      { HEARTH_SIGNING_KEY_2_ENCODED: bytes(47), HEARTH_SIGNING_KEY_2_METHOD: 'HS384' },
+      'HEARTH_SIGNING_KEY_2_ENCODED: has 47 bytes, and a secret for HS384 must have 48 (RFC 7518)',
+    ],
+    [
+      { HEARTH_SIGNING_KEY_2_ENCODED: bytes(63), HEARTH_SIGNING_KEY_2_METHOD: 'HS512' },
+      'HEARTH_SIGNING_KEY_2_ENCODED: has 63 bytes, and a secret for HS512 must have 64 (RFC 7518)',
+    ],
+  ])('are warned of, and stop the start in production unless told otherwise: %j', (env, problem) => {
+    const all = { ...given, ...env };
+    expect(loadConfig(all, 'hearth').warnings).toContain(problem);
+    expect(problemsOf({ ...all, NODE_ENV: 'production' })).toEqual([problem]);
+    expect(problemsOf({ ...all, HEARTH_WEAK_KEYS: 'refuse' })).toEqual([problem]);
+    expect(problemsOf({ ...all, NODE_ENV: 'production', HEARTH_WEAK_KEYS: 'warn' })).toEqual([]);
+  });
+
+  it('are not those that are long enough', () => {
+    expect(loadConfig({ ...given, NODE_ENV: 'production' }, 'hearth').warnings).toEqual([]);
+  });
+});

@@ -88,6 +88,7 @@ function warningsOf(env: Environment, service: ServiceName, live: LiveSettings):
   if (runs('publish-api') && live.current.apiKeys.length === 0) {
     warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every HTTP publish will be refused');
   }
+  warnings.push(...live.current.weakKeys);
   if (service === 'webhooks' && !isGiven(env, VARIABLES.webhookUrls)) {
     warnings.push('No URL is set (HEARTH_WEBHOOK_URLS): there is nothing to do');
   }

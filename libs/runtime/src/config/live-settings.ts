@@ -3,6 +3,7 @@ import { ConfigError } from './config-error';
 import { VARIABLE_KEYS, VARIABLES, type LiveKey, type VariableValues } from './config-variables';
 import { filesOf, isGiven, readVariables, type Environment } from './environment';
 import type { Variable } from './variable';
+import { weakKeyProblems } from './weak-keys';
 
 export const LIVE_KEYS = VARIABLE_KEYS.filter((key): key is LiveKey => {
   const { marks }: Variable = VARIABLES[key];
@@ -18,6 +19,8 @@ export interface LiveValues extends Pick<VariableValues, Exclude<LiveKey, SlotKe
   readonly signingKeys: readonly SigningKey[];
   /** Keys 1 and 2 and the additional ones, as far as set. Empty: every request is refused. */
   readonly apiKeys: readonly string[];
+  /** What operators should know of keys that are too short. */
+  readonly weakKeys: readonly string[];
 }
 
 /**
@@ -62,12 +65,30 @@ function readLiveValues(env: Environment): LiveValues {
   if (rest.adminToken !== undefined && apiKeys.includes(rest.adminToken)) {
     problems.push(`${VARIABLES.adminToken.name}: must not be one of the API keys`);
   }
+  const set = signingKeys.filter((key) => key !== undefined);
+  const named = [
+    [VARIABLES.apiKey1.name, apiKey1],
+    [VARIABLES.apiKey2.name, apiKey2],
+    ...moreApiKeys.map((key) => [VARIABLES.moreApiKeys.name, key] as const),
+  ] as const;
+  const weak = weakKeyProblems({
+    signingKeys: set,
+    apiKeys: named.flatMap(([name, key]) => (key === undefined ? [] : [[name, key] as const])),
+  });
+  if (refusesWeakKeys(env)) problems.push(...weak);
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({
     ...rest,
-    signingKeys: Object.freeze(signingKeys.filter((key) => key !== undefined)),
+    weakKeys: Object.freeze(weak),
+    signingKeys: Object.freeze(set),
     apiKeys: Object.freeze([...new Set(apiKeys)]),
   });
+}
+
+/** Whoever has an installation with short keys can go on with it until they are changed: `HEARTH_WEAK_KEYS=warn`. */
+function refusesWeakKeys(env: Environment): boolean {
+  const { weakKeys } = readVariables(env, ['weakKeys']).values;
+  return (weakKeys ?? (env.NODE_ENV === 'production' ? 'refuse' : 'warn')) === 'refuse';
 }
 
 /**

@@ -17,6 +17,12 @@ export const MANAGEMENT_VARIABLES = {
       meaning: 'Names with a dot under which the admin port may be asked; addresses and private names always.',
     }),
   }),
+  ...readBy(['publish-api', 'gateway'], {
+    weakKeys: optional('HEARTH_WEAK_KEYS', choice('refuse', 'warn'), {
+      defaultNote: 'refuse if NODE_ENV is production',
+      meaning: 'Keys that are too short (RFC 7518; 16 characters for API keys) stop the start, or are warned of.',
+    }),
+  }),
   ...readBy(['publish-api'], {
     managementAuth: variable('HEARTH_MANAGEMENT_AUTH', choice('api-key', 'admin', 'off'), 'api-key', {
       meaning: 'Who may use the management API: API keys and the admin token, the token alone, or nobody (`404`).',
