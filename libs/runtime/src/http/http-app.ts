@@ -8,7 +8,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import type { HearthConfig } from '../config/config';
 import { addDeadline } from './http-deadline';
-import { refusePacked } from './http-body';
+import { packedRefusal } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
@@ -150,14 +150,7 @@ const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 function takeRawBodies(instance: FastifyInstance): void {
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  instance.addHook('preParsing', ({ raw }, _reply, payload, done) => {
-    try {
-      refusePacked(raw);
-      done(null, payload);
-    } catch (error) {
-      done(error as Error);
-    }
-  });
+  instance.addHook('preParsing', ({ raw }, _reply, payload, done) => done(packedRefusal(raw) ?? null, payload));
   instance.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
     const type = headers['content-type'];
     if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];

@@ -4,14 +4,13 @@ import type { IncomingMessage } from 'node:http';
 /**
  * Nothing is unpacked: a few bytes could become any number, and what publishers send is small.
  *
- * @throws ProtocolError with status 415 for a body that is packed
+ * @returns the refusal of a body that is packed, with status 415
  */
-export function refusePacked({ headers }: Pick<IncomingMessage, 'headers'>): void {
+export function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolError | undefined {
   const encoding = headers['content-encoding'];
-  if (encoding === undefined || /^(identity)?$/i.test(encoding.trim())) return;
-  throw new ProtocolError('MALFORMED_MESSAGE', 'Content-Encoding: bodies are taken as they are, not packed', {
-    status: 415,
-  });
+  if (encoding === undefined || /^(identity)?$/i.test(encoding.trim())) return undefined;
+  const message = 'Content-Encoding: bodies are taken as they are, not packed';
+  return new ProtocolError('MALFORMED_MESSAGE', message, { status: 415 });
 }
 
 /**
@@ -27,16 +26,13 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
     let bytes = 0;
     let isWhole = false;
     const refuse = (
-      error: unknown = new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`),
+      error = new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`),
     ): void => {
       request.removeAllListeners('data').resume();
-      reject(error as Error);
+      reject(error);
     };
-    try {
-      refusePacked(request);
-    } catch (error) {
-      return refuse(error);
-    }
+    const packed = packedRefusal(request);
+    if (packed !== undefined) return refuse(packed);
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) return refuse();
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
