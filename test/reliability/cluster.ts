@@ -1,11 +1,13 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Pool } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
+import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { LossyNats, type PassingMessage } from '../support/lossy-nats';
-import { startNats } from '../support/nats';
+import { startNats, type TestNats } from '../support/nats';
 import { type ClusterMember, startNatsCluster, type TestNatsCluster } from '../support/nats-cluster';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { TestPostgres } from '../support/postgres';
@@ -19,6 +21,10 @@ export const PARTITIONS = 4;
 const READY_WITHIN_MS = 60_000;
 /** Of processes that have been started anew since. */
 const KEPT_LINES = 2_000;
+/** So often nothing may wait, one look after the other. */
+const IDLE_LOOKS = 10;
+/** Name and value of a metric. */
+const WAITING = /^hearth_(sequencer_lag|webhooks_lag|events_waiting)(?:\{.*\})? (\S+)$/gm;
 /** A node whose clock is a year ahead takes the tokens of our clients, too. */
 const TOKEN_SECONDS = 2 * 366 * 86_400;
 
@@ -29,6 +35,9 @@ export type NatsServer = Pick<ClusterMember, 'url' | 'pid' | 'kill' | 'restart'>
 
 /** Environment of a process that loads one of the scripts of `test/support` before anything else. */
 export type Preload = Readonly<Record<string, string>>;
+
+/** Claims of a token that lets in once. */
+export const onlyOnce = (): object => ({ singleUse: true, jti: randomUUID() });
 
 /** A process whose clock is ahead by so much. */
 export const clockShift = (ms: number): Preload =>
@@ -163,6 +172,16 @@ export class Node {
   }
 }
 
+async function samplesOf(nodes: readonly Node[], pattern: RegExp): Promise<RegExpExecArray[]> {
+  const texts = await Promise.all(
+    nodes.map(async ({ app }) => (await fetch(`http://127.0.0.1:${app.adminPort}/metrics`)).text()),
+  );
+  return [...texts.join('\n').matchAll(pattern)];
+}
+
+const sumOf = (samples: readonly RegExpExecArray[]): number =>
+  samples.reduce((sum, [, , value]) => sum + Number(value), 0);
+
 /**
  * Two publish-apis, two sequencers, two gateways and a history, and webhooks where they are wanted, each a process, on a
  * NATS and a database of their own.
@@ -181,6 +200,7 @@ export class Cluster {
   private constructor(
     readonly natsServers: readonly NatsServer[],
     private readonly threeNats: TestNatsCluster | undefined,
+    private readonly onlyNats: TestNats | undefined,
     private readonly stopNats: () => Promise<void>,
     private readonly database: ScratchDatabase,
     readonly sql: Pool,
@@ -199,8 +219,8 @@ export class Cluster {
     // The next query makes another session.
     sql.on('error', () => undefined);
     const three = 'members' in nats ? nats : undefined;
-    const servers = 'members' in nats ? nats.members : [nats];
-    const cluster = new Cluster(servers, three, () => nats.stop(), database, sql, server, settings);
+    const [servers, only] = 'members' in nats ? [nats.members, undefined] : [[nats], nats];
+    const cluster = new Cluster(servers, three, only, () => nats.stop(), database, sql, server, settings);
     try {
       for (const number of [1, 2]) {
         cluster.publishApis.push(await cluster.node('publish-api', number));
@@ -253,14 +273,14 @@ export class Cluster {
   }
 
   /** Lets a client do everything the tests do, in any channel. */
-  token(uid: string): string {
-    return this.tokenFor(uid, { '*': { subscribe: true, historyStart: 0, messages: CLIENT_MESSAGE_CLAIMS } });
+  token(uid: string, more: object = {}): string {
+    return this.tokenFor(uid, { '*': { subscribe: true, historyStart: 0, messages: CLIENT_MESSAGE_CLAIMS } }, more);
   }
 
-  /** @param channels the claim of that name, like `limits` */
-  tokenFor(uid: string, channels: object, limits?: object): string {
+  /** @param channels the claim of that name; `more`: others */
+  tokenFor(uid: string, channels: object, more: object = {}): string {
     const exp = Math.floor(Date.now() / 1_000) + TOKEN_SECONDS;
-    return signToken({ scope: 'connect', uid, channels, limits, exp }, { secret: this.secret });
+    return signToken({ scope: 'connect', uid, channels, exp, ...more }, { secret: this.secret });
   }
 
   /** Ends every connection to the database but the one that asks. @returns how many there were */
@@ -270,6 +290,30 @@ export class Cluster {
         where datname = current_database() and pid <> pg_backend_pid()`,
     );
     return rowCount ?? 0;
+  }
+
+  /** Waits until nothing is in a stream that has not been processed, nor any event that has not been read. */
+  async untilIdle(): Promise<void> {
+    let looks = 0;
+    await eventually(async () => {
+      const waiting = await this.waiting();
+      looks = waiting === 0 ? looks + 1 : 0;
+      if (looks < IDLE_LOOKS) throw new Error(`${waiting} wait in streams`);
+    });
+  }
+
+  private async waiting(): Promise<number> {
+    const samples = await samplesOf([...this.sequencers, ...this.webhooks], WAITING);
+    const partitions = samples.filter(([, name]) => name === 'sequencer_lag').length;
+    return sumOf(samples) + Math.abs(partitions - PARTITIONS);
+  }
+
+  /** Ends the one nats-server, and starts it again with an empty store. */
+  async wipeNats(): Promise<void> {
+    if (this.onlyNats === undefined) throw new Error('there are three nats-servers');
+    await this.onlyNats.kill();
+    await rm(join(this.onlyNats.storeDir, 'jetstream'), { recursive: true });
+    await this.onlyNats.restart();
   }
 
   /** Names of processes that should run and do not, or that wrote an ERROR line: what to look at first. */

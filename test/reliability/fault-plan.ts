@@ -10,6 +10,8 @@ interface Kind {
   readonly ms: readonly [least: number, most: number];
   /** Needs three nats-servers. */
   readonly needsThree?: true;
+  /** Needs a nats-server that is alone. */
+  readonly needsOne?: true;
 }
 
 /** Longer than the lease of a sequencer (4 s), so that another owns its partitions when it wakes up. */
@@ -19,6 +21,16 @@ const BRIEF_MS = [100, 3_000] as const;
 const OUTAGE_MS = [200, 8_000] as const;
 const SLOW_MS = [3_000, 8_000] as const;
 const MOMENT = [0, 0] as const;
+const EVERYTHING: readonly Part[] = [
+  'gateway',
+  'sequencer',
+  'publish-api',
+  'history',
+  'webhooks',
+  'nats',
+  'postgres',
+  'clients',
+];
 
 /** Every fault there is. How each is done is in `faults.ts`. */
 export const FAULTS = {
@@ -36,6 +48,9 @@ export const FAULTS = {
   'restart NATS': { parts: ['nats'], ms: MOMENT },
   'pause NATS': { parts: ['nats'], ms: BRIEF_MS },
   'delete deliver stream': { parts: ['nats'], ms: MOMENT },
+  'delete ingest streams': { parts: EVERYTHING, ms: MOMENT },
+  'delete events stream': { parts: EVERYTHING, ms: MOMENT },
+  'wipe NATS': { parts: EVERYTHING, ms: MOMENT, needsOne: true },
   'kill Postgres': { parts: ['postgres'], ms: OUTAGE_MS },
   'freeze Postgres': { parts: ['postgres'], ms: OUTAGE_MS },
   'cut database connections': { parts: ['postgres'], ms: BRIEF_MS },
@@ -52,10 +67,7 @@ export const FAULTS = {
   'wrong clock of publish-api': { parts: ['publish-api'], ms: SLOW_MS },
   'wrong clock of sequencer': { parts: ['sequencer'], ms: SLOW_MS },
   'wrong clock of gateway': { parts: ['gateway'], ms: SLOW_MS },
-  'rolling restart': {
-    parts: ['gateway', 'sequencer', 'publish-api', 'history', 'webhooks', 'nats', 'postgres', 'clients'],
-    ms: MOMENT,
-  },
+  'rolling restart': { parts: EVERYTHING, ms: MOMENT },
   'pause readers': { parts: ['clients'], ms: OUTAGE_MS },
   'storm of connections': { parts: ['clients'], ms: MOMENT },
   'reconnect everybody': { parts: ['clients'], ms: MOMENT },
@@ -96,7 +108,7 @@ export function* planRounds(seed: number, size: NatsSize, wanted?: readonly Faul
   const random = generator(seed);
   const between = ([least, most]: readonly [number, number]): number => Math.round(least + random() * (most - least));
   const all = wanted ?? (Object.keys(FAULTS) as Fault[]);
-  const possible = all.filter((fault) => size > 1 || !needsThree(fault));
+  const possible = all.filter((fault) => isPossible(fault, size));
   if (possible.length === 0) throw new Error('none of these faults is possible with so many nats-servers');
   let deck: Fault[] = [];
   const draw = (isFitting: (fault: Fault) => boolean): Fault | undefined => {
@@ -129,7 +141,9 @@ export function areApart(one: Fault, other: Fault): boolean {
   return FAULTS[other].parts.every((part) => !parts.includes(part));
 }
 
-const needsThree = (fault: Fault): boolean => 'needsThree' in FAULTS[fault];
+/** With so many nats-servers. */
+export const isPossible = (fault: Fault, size: NatsSize): boolean =>
+  !((size === 3 ? 'needsOne' : 'needsThree') in FAULTS[fault]);
 
 function shuffled(faults: readonly Fault[], random: () => number): Fault[] {
   const left = [...faults];

@@ -21,6 +21,7 @@ const CLOCK_SHIFTS_MS = [365 * 86_400_000, -120_000, 15_000, -15_000];
 /** The round trip of promise R17. */
 const SLOW_LINK_MS = 600;
 
+const EVENTS_STREAM = 'HEARTH_EVENTS';
 const LOST_ONE_OF = 20;
 /** What is read from a stream comes from elsewhere, and comes through. */
 const isLive = ({ subject, reply }: PassingMessage): boolean =>
@@ -57,10 +58,17 @@ const INFLICT: Readonly<Record<Fault, Inflict>> = {
     await delay(ms);
     resumeProcess(pid);
   },
-  'delete deliver stream': (cluster) =>
-    withNats(cluster, async (connection) => {
-      await (await connection.jetstreamManager()).streams.delete(DELIVER_STREAM);
-    }),
+  'delete deliver stream': (cluster) => deleteStreams(cluster, [DELIVER_STREAM]),
+  // What such a fault destroys is gone, so it must be nobody's.
+  'delete ingest streams': (cluster, _blow, load) =>
+    load.quietly(() =>
+      deleteStreams(
+        cluster,
+        Array.from({ length: PARTITIONS }, (_, n) => ingestStream(n)),
+      ),
+    ),
+  'delete events stream': (cluster, _blow, load) => load.quietly(() => deleteStreams(cluster, [EVENTS_STREAM])),
+  'wipe NATS': (cluster, _blow, load) => load.quietly(() => cluster.wipeNats()),
   'kill Postgres': async ({ postgres }, { ms }) => {
     await postgres.kill();
     await delay(ms);
@@ -209,6 +217,16 @@ async function withNats({ natsServers }: Cluster, act: (connection: NatsConnecti
       await act(connection).finally(() => connection.close());
     }, LEADER_WITHIN_MS),
   );
+}
+
+async function deleteStreams(cluster: Cluster, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await withNats(cluster, async (connection) => {
+      const { streams } = await connection.jetstreamManager();
+      const exists = (await streams.names().next()).includes(name);
+      if (exists) await streams.delete(name);
+    });
+  }
 }
 
 function orCannot(breaking: Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Frame } from '../support/ws-client';
-import type { Cluster } from './cluster';
+import { type Cluster, onlyOnce } from './cluster';
 import { ClientSocket, openSocket } from './client-socket';
 import type { Journal } from './journal';
 
@@ -10,8 +10,8 @@ const ROUNDS_PER_CONNECTION = 3;
 export const STOLEN_EVENT = 'stolen';
 
 /**
- * A client whose token allows one channel and no publishing. It tries again and again to enter the channels of others, and to
- * publish in its own; nothing of that may have an effect.
+ * A client whose token lets in once, and allows one channel and no publishing. It tries again and again to enter the channels of
+ * others, to publish in its own, and to use its token twice; nothing of that may have an effect.
  */
 export class Intruder {
   /** What it was let into or got, in words. */
@@ -49,10 +49,25 @@ export class Intruder {
   private connect(): void {
     if (this.isStopping) return;
     const { gatewayUrls } = this.cluster;
-    const token = this.cluster.tokenFor(this.name, { [this.ownChannel]: { subscribe: true } });
+    const token = this.cluster.tokenFor(this.name, { [this.ownChannel]: { subscribe: true } }, onlyOnce());
     this.socket = openSocket('websocket', gatewayUrls[this.attempts++ % gatewayUrls.length] ?? '', token, {
-      onFrame: (frame) => this.onFrame(frame),
+      onFrame: (frame) => {
+        if (frame.event === 'hotsock.connected') this.connectAgain(token);
+        this.onFrame(frame);
+      },
       onClose: () => void delay(PAUSE_MS).then(() => this.connect()),
+    });
+  }
+
+  /** With a token that lets in once, and has; at the other gateway. */
+  private connectAgain(token: string): void {
+    const { gatewayUrls } = this.cluster;
+    const again = openSocket('websocket', gatewayUrls[this.attempts % gatewayUrls.length] ?? '', token, {
+      onFrame: ({ event }) => {
+        if (event === 'hotsock.connected') this.leaks.push(`${this.name} was let in twice with one token`);
+        again.terminate();
+      },
+      onClose: () => undefined,
     });
   }
 

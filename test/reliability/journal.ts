@@ -1,4 +1,5 @@
 import { idTimeMs } from '@hearth/protocol';
+import { Gate } from './gate';
 
 /**
  * What publishers and subscribers write down while they work, for the oracle to compare afterwards. All of them live in
@@ -102,6 +103,8 @@ export class Journal {
   readonly fired = new Map<string, { readonly seenMs: number; readonly idMs: number }>();
   /** Answers and frames that nothing explains, in words; of many the first. */
   readonly complaints: string[] = [];
+  /** Publishers pass it before each message. */
+  readonly gate = new Gate();
   private clock = 0;
 
   /** The next moment; every call gives a later one. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
 import { openSocket } from './client-socket';
-import { Cluster } from './cluster';
+import { Cluster, onlyOnce } from './cluster';
 import { Intruder } from './intruder';
 import { Intent, Journal, messageKey } from './journal';
 import { readHistory, readTable } from './kept';
@@ -81,6 +81,7 @@ export class Load {
       (transport, index) =>
         new Subscriber(this.journal, {
           ...client(`restless-${index}`, index % 2),
+          ...(isVaried && index === 0 ? { token: () => cluster.token('restless-0', onlyOnce()) } : {}),
           transport,
           leavesAfter,
           resumes: index !== 1,
@@ -192,6 +193,17 @@ export class Load {
     );
     await delay(STORM_MS);
     for (const socket of sockets) socket.terminate();
+  }
+
+  /**
+   * Does something while everybody is there, nobody publishes and nothing waits: what streams hold is nobody's any more then.
+   */
+  async quietly(act: () => Promise<void>): Promise<void> {
+    await this.journal.gate.whileClosed(async () => {
+      await this.everybodySubscribed();
+      await this.cluster.untilIdle();
+      await act();
+    });
   }
 
   /** Breaks every connection at once. */

@@ -134,7 +134,9 @@ export class HttpPublisher {
   }
 
   private async run(): Promise<void> {
+    const leave = this.journal.gate.join();
     for (let request = 0; !this.isStopping; request++) {
+      await this.journal.gate.pass();
       const intents = Array.from({ length: this.batch }, () => this.intend(request));
       const twins = this.options.isTwin === true ? intents.map((intent) => this.twinOf(intent)) : [];
       await Promise.all([
@@ -143,6 +145,7 @@ export class HttpPublisher {
       ]);
       await delay(this.options.paceMs);
     }
+    leave();
   }
 
   private intend(request: number): Intent {
@@ -279,12 +282,15 @@ export class SocketPublisher extends Subscriber {
   }
 
   private async run(): Promise<void> {
+    const leave = this.journal.gate.join();
     while (!this.isSilent) {
+      await this.journal.gate.pass();
       const count = this.n % BURST_EVERY < this.burst ? this.burst : 1;
       for (let sent = 0; this.isComplete && sent < count; sent++) this.publishNext();
       if (this.underWay.size >= WINDOW) await new Promise<void>((resolve) => (this.mayGoOn = resolve));
       await delay(this.paceMs);
     }
+    leave();
   }
 
   /** Every third message goes to the others only. */

@@ -87,13 +87,9 @@ export class Chaos {
     this.log('compared');
     const missing = await this.untilTold(() => this.backend.missing(journal.intents, this.ended));
     const events = this.backend.endRound(missing);
-    this.ended = journal.connections.map(({ id, label, gateway }) => ({
-      id,
-      label,
-      gateway,
-      subscriptions: [],
-      arrivals: [],
-    }));
+    // One that has done nothing yet when its gateway is killed may have been nothing to a backend.
+    const known = journal.connections.filter(({ subscriptions }) => subscriptions.length > 0);
+    this.ended = known.map(({ id, label, gateway }) => ({ id, label, gateway, subscriptions: [], arrivals: [] }));
     const leaks = intruder?.leaks ?? [];
     const stuck = [...course.stuck, ...load.stuck];
     const ended = this.cluster.nodes.flatMap((node) => node.ends.splice(0));

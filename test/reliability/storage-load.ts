@@ -80,7 +80,9 @@ export class StorageLoad {
   private async write(key: string, index: number): Promise<void> {
     const { publishUrls, apiKey } = this.cluster;
     const fates = this.fates.get(key) ?? [];
+    const leave = this.journal.gate.join();
     for (let n = 0; !this.isStopping; n++) {
+      await this.journal.gate.pass();
       const document = { channel: this.channel, event: 'hotsock.channelStorageSet', key, data: { n } };
       fates[n] = 'unknown';
       const answer = await post(publishUrls[(n + index) % publishUrls.length] ?? '', apiKey, '/publish', document);
@@ -91,6 +93,7 @@ export class StorageLoad {
       }
       await delay(isAccepted ? this.paceMs : RETRY_MS);
     }
+    leave();
   }
 
   private async stored(): Promise<ReadonlyMap<string, number>> {

@@ -10,7 +10,8 @@ export interface SubscriberOptions {
   readonly uid: string;
   /** WebSocket URLs of gateways; the next one is taken for each connection. */
   readonly gateways: readonly string[];
-  readonly token: string;
+  /** Made anew for each connection where it may be used once only. */
+  readonly token: string | (() => string);
   readonly channels: readonly string[];
   /** WebSocket, if not given. */
   readonly transport?: Transport;
@@ -140,7 +141,7 @@ export class Subscriber {
     const { gateways, token, leavesAfter, transport = 'websocket' } = this.options;
     const url = gateways[this.attempts++ % gateways.length] ?? '';
     this.leavesAt = leavesAfter?.() ?? Infinity;
-    this.socket = openSocket(transport, url, token, {
+    this.socket = openSocket(transport, url, typeof token === 'string' ? token : token(), {
       onFrame: (frame) => {
         if (!this.isStopping) this.onFrame(frame, url);
       },

@@ -15,7 +15,7 @@ export const limitRate: Figure = {
   measure: async ({ size, startCluster }) => {
     const cluster = await startCluster();
     const channels = { limited: { subscribe: true, messages: { '*': { publish: true, echo: true } } } };
-    const token = cluster.tokenFor('limited', channels, { publish: [RATE, BURST] });
+    const token = cluster.tokenFor('limited', channels, { limits: { publish: [RATE, BURST] } });
     const client = await connect(cluster.gatewayUrls[0] ?? '', token);
     client.send({ event: 'hotsock.subscribe', channel: 'limited' });
     await client.next('hotsock.subscribed');
