@@ -228,7 +228,7 @@ export class Channel implements IntakeReader {
     if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
     if (this.subscribers.length === 0 || record.frame.length === 0) return;
     if (record.notice?.kind === 'presence') {
-      this.members ??= new MemberGathering((records) => this.tellLate(records));
+      this.members ??= new MemberGathering(this.name, (records) => this.tellLate(records));
       if (this.members.take(record)) return;
     }
     this.tell(record);
@@ -268,7 +268,6 @@ export class Channel implements IntakeReader {
     const entering = joined === undefined ? undefined : this.entering?.get(joined.connectionId);
     if (joined === undefined || entering?.attempt !== joined.attempt) return;
     this.entering?.delete(joined.connectionId);
-    this.members?.hasTold();
     entering.enter(joined.members.toString('utf8'));
   }
 

@@ -10,6 +10,8 @@ export interface MemberChange {
 
 const EVENT = Buffer.from('{"event":"hotsock.');
 const MEMBER = Buffer.from('"data":{"member":');
+const MEMBERS = ',"members":';
+const END = '}}';
 const [QUOTE, BACKSLASH, OPEN, CLOSE] = ['"', '\\', '{', '}'].map((character) => character.charCodeAt(0));
 
 /** Reads the beginning of a frame only: the list of all members follows, and may be long. */
@@ -20,6 +22,13 @@ export function changeOf(frame: Uint8Array): MemberChange {
   const memberJson = bytes.toString('utf8', start, endOfObject(bytes, start));
   const { uid } = JSON.parse(memberJson) as { readonly uid: string };
   return { event, uid, memberJson };
+}
+
+/** JSON text of the list of all members. */
+export function membersJsonOf(frame: Uint8Array): string {
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  const end = endOfObject(bytes, bytes.indexOf(MEMBER) + MEMBER.length);
+  return bytes.toString('utf8', end + MEMBERS.length, bytes.length - END.length);
 }
 
 /**
