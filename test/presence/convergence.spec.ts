@@ -89,16 +89,17 @@ it.each([1, 2, 3])(
     const present = new Set(devices.filter(({ isIn }) => isIn).map(({ uid }) => uid));
     const expected = [...present, 'observer0', 'observer1', 'observer2'].sort();
     const subscriptionsCount = devices.filter(({ isIn }) => isIn).length + observers.length;
-    const info = await eventually(async () => {
+    await eventually(async () => {
       const told = await testbed.channel(channel);
       expect(told.members.map(({ uid }: Frame) => uid).sort()).toEqual(expected);
       expect(told.subscriptionsCount).toBe(subscriptionsCount);
-      return told;
     });
 
     const [longest = []] = await Promise.all(
       observers.map(({ ws }) =>
-        eventually(() => {
+        eventually(async () => {
+          // Metadata may still be on its way.
+          const info = await testbed.channel(channel);
           const [subscribed, ...frames] = ws.frames.filter((frame) => frame.channel === channel);
           let members: readonly Frame[] = subscribed.data.members;
           for (const frame of frames.filter(isMemberEvent)) {
