@@ -182,14 +182,19 @@ function authorizationMutations(): Mutation[] {
   ];
 }
 
+/** `Date` takes 31 November for 1 December. */
+function isTime(amzDate: string): boolean {
+  const ms = Date.parse(amzDate.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z'));
+  return !Number.isNaN(ms) && amzDateOf(new Date(ms)) === amzDate;
+}
+
 function dateMutations(): Mutation[] {
   const good = sign();
   const amzDate = valueOf(good, 'x-amz-date');
   const digits = [...amzDate].flatMap((character, at): Mutation[] => {
     if (!/\d/.test(character)) return [];
     const changed = replaceAt(amzDate, at, nextDigit(character));
-    const isTime = !Number.isNaN(Date.parse(changed.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z')));
-    const name = isTime ? 'InvalidSignatureException' : 'IncompleteSignatureException';
+    const name = isTime(changed) ? 'InvalidSignatureException' : 'IncompleteSignatureException';
     return [[`x-amz-date ${changed}`, withHeader(good, 'x-amz-date', () => [changed]), name]];
   });
   // Signed as it should be, and sent too late or too early.
