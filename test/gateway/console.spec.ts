@@ -35,7 +35,7 @@ describe('the web console', () => {
     for (const part of parts) {
       const response = await get(`/${part}`);
       expect([part, response.status]).toEqual([part, 200]);
-      expect(response.headers.get('content-type')).toContain(types[part.split('.').at(-1) ?? '']);
+      expect(response.headers.get('content-type')).toContain(types[part.split('.').at(-1) ?? ''] ?? 'text/html');
       expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
     }
   });
