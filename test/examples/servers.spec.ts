@@ -150,7 +150,10 @@ describe('the example for', () => {
   it('each has fewer than 60 lines and a row in the README', () => {
     const readme = readFileSync(join(examples, 'README.md'), 'utf8');
     for (const file of readdirSync(examples).filter((name) => name !== 'README.md')) {
-      expect([file, readFileSync(join(examples, file), 'utf8').trimEnd().split('\n').length < 60]).toEqual([file, true]);
+      expect([file, readFileSync(join(examples, file), 'utf8').trimEnd().split('\n').length < 60]).toEqual([
+        file,
+        true,
+      ]);
       expect(readme).toContain(`](${file})`);
     }
   });

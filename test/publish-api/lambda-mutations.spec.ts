@@ -33,7 +33,7 @@ type Name =
   | 'UnrecognizedClientException'
   | 'InvalidSignatureException'
   | 'ResourceNotFoundException'
-  | 'NOT_FOUND'
+  | 'UnknownOperationException'
   | 'MALFORMED_MESSAGE'
   | 'METHOD_NOT_ALLOWED';
 /** What was done to the request, what it has become, and the name of its refusal. */
