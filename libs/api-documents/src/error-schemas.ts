@@ -5,6 +5,17 @@ import { z } from 'zod';
 
 export const errorCode = z.enum(Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]]).meta({ id: 'ErrorCode' });
 
+/** What `RATE_LIMITED` and `LIMIT_REACHED` say besides (limits §3). */
+export const limitMembers = {
+  limit: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'Name of the limit.', examples: ['connectionPublish'] }),
+  retryAfterMs: z.int().min(1).optional().meta({ description: 'After it one more passes. Of RATE_LIMITED.' }),
+  max: z.int().min(0).optional().meta({ description: 'How many there may be. Of LIMIT_REACHED.' }),
+};
+
 /** Other members say more of some codes. */
 export const errorBody = z
   .object({
@@ -13,6 +24,7 @@ export const errorBody = z
       message: z.string().min(1),
       index: z.int().min(0).optional(),
       reason: z.string().optional(),
+      ...limitMembers,
     }),
   })
   .meta({ id: 'ErrorBody' });

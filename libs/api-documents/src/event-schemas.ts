@@ -26,16 +26,21 @@ function event(names: readonly string[], dataType: string, metadata: z.ZodRawSha
 
 /** By `dataType`. */
 export const BACKEND_EVENTS = {
-  connection: event(['connected', 'disconnected', 'connectionUpdated'], 'connection', versions, {
-    id: z.string(),
-    connectedAt: instant,
-    disconnectedAt: instant.nullable(),
-    keepAlive: z.boolean(),
-    sourceIp: nullableText,
-    uid: nullableText,
-    umd: json,
-    userAgent: nullableText,
-  }),
+  connection: event(
+    ['connected', 'disconnected', 'connectionUpdated'],
+    'connection',
+    { ...versions, reason: z.literal('gateway-died').optional() },
+    {
+      id: z.string(),
+      connectedAt: instant,
+      disconnectedAt: instant.nullable(),
+      keepAlive: z.boolean(),
+      sourceIp: nullableText,
+      uid: nullableText,
+      umd: json,
+      userAgent: nullableText,
+    },
+  ),
   subscription: event(['subscribed', 'unsubscribed'], 'subscription', ofChannel, {
     channel: z.string(),
     connectionId: z.string(),
@@ -117,5 +122,6 @@ export const cloudEvent = z.object({
   useragent: z.string().optional(),
   key: z.string().optional(),
   reaction: z.string().optional(),
+  reason: z.literal('gateway-died').optional(),
   data: z.record(z.string(), json),
 });

@@ -1,6 +1,7 @@
 import { ERROR_STATUS } from '@hearth/protocol';
 import { z } from 'zod';
 import { storageData } from './client-schemas';
+import { limitMembers } from './error-schemas';
 import {
   author,
   channelName,
@@ -101,7 +102,7 @@ export const SERVER_FRAMES = {
     event: z.literal('hotsock.error'),
     channel: channel.optional(),
     ref: z.string().optional(),
-    error: z.looseObject({ code: frameErrorCode, message: z.string().min(1) }),
+    error: z.looseObject({ code: frameErrorCode, message: z.string().min(1), ...limitMembers }),
   }),
   message: z.object({
     id: ulid,

@@ -35,6 +35,11 @@ export function answers(name: string | undefined, description: string, headers?:
   };
 }
 
+/** When to come again (limits §3). */
+export const RETRY_AFTER: JsonSchema = {
+  'Retry-After': { description: 'Seconds after which one more passes.', schema: { type: 'integer', minimum: 1 } },
+};
+
 /** Refusals by status: each with the codes that it can have. */
 export function refusals(codes: readonly ErrorCode[]): Record<string, JsonSchema> {
   const byStatus = new Map<number, ErrorCode[]>();
@@ -54,6 +59,7 @@ function refusal(codes: readonly ErrorCode[]): JsonSchema {
   const error = { type: 'object', required: ['code'], properties: { code: { enum: codes } } };
   return {
     description: codes.join(', '),
+    ...(codes.includes('RATE_LIMITED') ? { headers: RETRY_AFTER } : {}),
     ...jsonBody({ allOf: [ref('ErrorBody'), { type: 'object', properties: { error } }] }),
   };
 }

@@ -5,6 +5,7 @@ import {
   queryParameter,
   refusals,
   refusalsOfPacked,
+  RETRY_AFTER,
   takes,
   type Operation,
 } from './operations';
@@ -108,7 +109,7 @@ const invocation: Operation = {
     ...Object.fromEntries(
       ['400', '403', '404', '413', '415', '429', '500'].map((status) => [
         status,
-        answers('AwsError', 'See x-amzn-errortype.'),
+        answers('AwsError', 'See x-amzn-errortype.', status === '429' ? RETRY_AFTER : undefined),
       ]),
     ),
   },

@@ -38,7 +38,9 @@ export type ConnectionEvent = Envelope<
     uid: string | null;
     umd: unknown;
     userAgent: string | null;
-  }
+  },
+  /** Why a `hotsock.disconnected` is told by somebody else than the connection's gateway. */
+  { reason?: 'gateway-died' }
 >;
 
 export type SubscriptionEvent = Envelope<
