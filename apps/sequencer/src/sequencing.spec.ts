@@ -56,6 +56,14 @@ describe('the ids of a partition (publish-api §5, §6)', () => {
     );
   });
 
+  it('are found out when they do not: what the stream gives again gets no id, and is no poison', () => {
+    const sequencing = new Sequencing(3, 1, 0, TOLERANCE_MS, { poison: () => undefined });
+    const [earlier, later] = [1, 2].map((sequence) => stored({ sequence, timeMs: NOW }));
+    expect(sequencing.sequence([later!])).toHaveLength(1);
+    for (const again of [earlier!, later!])
+      expect(() => sequencing.sequence([again])).toThrow(expect.objectContaining({ invariant: 'ids-rise' }));
+  });
+
   it('are not moved by an eager id of a clock that is too far ahead, which is not used', () => {
     const [year, ahead] = [365 * 86_400_000, NOW + TOLERANCE_MS];
     const refused: string[] = [];
