@@ -6,6 +6,7 @@ import { connect } from 'nats';
 import { natsVersionOf } from '@hearth/embedded';
 import { knowsSyncInterval } from '@hearth/stream';
 import { freePort } from '../support/free-port';
+import { startUntilPlaced } from '../support/nats-cluster';
 import { projectFolder, type ComposeFile, type ComposeService } from './compose-file';
 import { startProgram, type Program } from './program';
 
@@ -18,16 +19,27 @@ export interface NatsFromCompose {
 }
 
 /**
- * Starts every NATS server as the compose file says, on free ports and empty stores. A server before 2.10 gets its file
- * without `sync_interval`.
+ * Starts every NATS server as the compose file says, on free ports and empty stores; several when streams can have three copies.
+ * A server before 2.10 gets its file without `sync_interval`.
  */
-export async function startNatsFromCompose({ services }: ComposeFile): Promise<NatsFromCompose> {
+export function startNatsFromCompose({ services }: ComposeFile): Promise<NatsFromCompose> {
   const servers = Object.entries(services).filter(([, { command }]) => command?.[0] === 'nats-server');
+  if (servers.length === 1) return startServers(servers);
+  return startUntilPlaced(
+    () => startServers(servers),
+    ({ places }) => ({
+      servers: servers.map(([name]) => places[`${name}:4222`] ?? ''),
+      token: servers[0]?.[1].environment?.NATS_TOKEN,
+    }),
+  );
+}
+
+async function startServers(servers: readonly (readonly [string, ComposeService])[]): Promise<NatsFromCompose> {
   const places: Record<string, string> = {};
   for (const [name] of servers) {
     for (const port of [4222, 6222]) places[`${name}:${port}`] = `127.0.0.1:${await freePort()}`;
   }
-  const start = async ([name, service]: [string, ComposeService]): Promise<[string, Program]> => [
+  const start = async ([name, service]: readonly [string, ComposeService]): Promise<[string, Program]> => [
     name,
     await startServer(name, service, places),
   ];

@@ -1,4 +1,4 @@
-import { connect, StorageType, type NatsConnection } from 'nats';
+import { connect, StorageType, type ConnectionOptions, type NatsConnection } from 'nats';
 import { eventually } from './eventually';
 import { freePort } from './free-port';
 import { startNats, type ClusterMembership, type TestNats } from './nats';
@@ -59,18 +59,55 @@ const WHOLE_MS = 25_000;
  * @param canBeIsolated their ways to each other lead through this process, which makes every message some ms slower
  */
 export async function startNatsCluster(canBeIsolated = false): Promise<TestNatsCluster> {
-  for (let attempt = 1; ; attempt++) {
-    const cluster = await startMembers(canBeIsolated);
-    try {
+  return startUntilPlaced(
+    () => startMembers(canBeIsolated),
+    async (cluster) => {
       await cluster.untilWhole();
-      // Of servers that start for the first time in the same moment, one may never become known to the leader (seen with
-      // 2.10.27). That shows at once, is over with a restart, and is nothing that we could test.
-      await eventually(() => cluster.placeThreeCopies(), PROBE_MS);
+      return cluster.servers;
+    },
+  );
+}
+
+/**
+ * Starts three nats-servers until streams can have three copies: of servers that start for the first time in the same moment,
+ * one may never become known to the leader (seen with 2.10.27). That shows at once, is over with a new start, and is nothing
+ * that we could test.
+ *
+ * @param start with empty stores; what it throws is thrown
+ * @param ready waits until clients can use what was started, and says how they connect
+ * @throws Error of the last attempt; nothing is running then
+ */
+export async function startUntilPlaced<T extends { stop(): Promise<void> }>(
+  start: () => Promise<T>,
+  ready: (cluster: T) => ConnectionOptions | Promise<ConnectionOptions>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const cluster = await start();
+    try {
+      const options = await ready(cluster);
+      await eventually(() => ask(options, placeThreeCopies), PROBE_MS);
       return cluster;
     } catch (error) {
       await cluster.stop();
       if (attempt === ATTEMPTS) throw error;
+      process.stderr.write(`nats-servers are started anew: ${(error as Error).message}\n`);
     }
+  }
+}
+
+/** @throws Error when no stream can have three copies yet */
+async function placeThreeCopies(connection: NatsConnection): Promise<void> {
+  const { streams } = await connection.jetstreamManager({ checkAPI: false });
+  await streams.add({ name: 'probe', subjects: ['probe'], storage: StorageType.Memory, num_replicas: SIZE });
+  await streams.delete('probe');
+}
+
+async function ask<T>(options: ConnectionOptions, question: (connection: NatsConnection) => Promise<T>): Promise<T> {
+  const connection = await connect({ ...options, reconnect: false });
+  try {
+    return await question(connection);
+  } finally {
+    await connection.close();
   }
 }
 
@@ -121,12 +158,16 @@ class Cluster implements TestNatsCluster {
     private readonly roads: readonly TcpProxy[],
   ) {}
 
+  get servers(): ConnectionOptions {
+    return { servers: this.members.map(({ url }) => url) };
+  }
+
   get url(): string {
     return this.members.map(({ url }) => url).join(',');
   }
 
   async leaderOf(stream: string): Promise<ClusterMember> {
-    const name = await this.ask(async (connection) => {
+    const name = await ask(this.servers, async (connection) => {
       const manager = await connection.jetstreamManager({ checkAPI: false });
       return (await manager.streams.info(stream)).cluster?.leader;
     });
@@ -136,7 +177,7 @@ class Cluster implements TestNatsCluster {
   }
 
   async stepDown(stream: string): Promise<void> {
-    await this.ask((connection) => connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`));
+    await ask(this.servers, (connection) => connection.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`));
     await eventually(() => this.leaderOf(stream));
   }
 
@@ -167,17 +208,8 @@ class Cluster implements TestNatsCluster {
     await Promise.all(this.roads.map((road) => road.stop()));
   }
 
-  /** @throws Error when no stream can have three copies yet */
-  placeThreeCopies(): Promise<void> {
-    return this.ask(async (connection) => {
-      const { streams } = await connection.jetstreamManager({ checkAPI: false });
-      await streams.add({ name: 'probe', subjects: ['probe'], storage: StorageType.Memory, num_replicas: SIZE });
-      await streams.delete('probe');
-    });
-  }
-
   private everyStreamIsWhole(): Promise<void> {
-    return this.ask(async (connection) => {
+    return ask(this.servers, async (connection) => {
       const manager = await connection.jetstreamManager({ checkAPI: false });
       for await (const { config, cluster } of manager.streams.list()) {
         const { leader, replicas = [] } = cluster ?? {};
@@ -186,14 +218,5 @@ class Cluster implements TestNatsCluster {
         if (!isWhole) throw new Error(`${config.name}, led by ${leader}, is not whole: ${JSON.stringify(behind)}`);
       }
     });
-  }
-
-  private async ask<T>(question: (connection: NatsConnection) => Promise<T>): Promise<T> {
-    const connection = await connect({ servers: this.members.map(({ url }) => url), reconnect: false });
-    try {
-      return await question(connection);
-    } finally {
-      await connection.close();
-    }
   }
 }
