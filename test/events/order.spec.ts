@@ -95,6 +95,17 @@ it('connected comes first, whatever the connection does at once, while its gatew
   await Promise.all(clients.map(({ ws }) => ws.close()));
 });
 
+it('what a client asks for and goes at once is done, while its gateway is slow to tell that it has come', async () => {
+  roads.gateway.slowDown(500);
+  const { id, ws } = await enter('brief');
+  ws.send({ event: 'said', channel: 'elsewhere', data: 1 });
+  ws.send({ event: 'hotsock.channelStorageSet', channel: 'elsewhere', key: 'brief', data: 1 });
+  await ws.close();
+  const told = await untilTold('brief', id, 4);
+  expect(told[0]).toBe('connected');
+  expect([...told].sort()).toEqual(['channelStorageUpdated', 'connected', 'disconnected', 'messagePublished']);
+});
+
 it('disconnected comes last while the owners of its channels are slow to tell', async () => {
   roads.sequencer.slowDown(SLOW_MS);
   const inAll = async (uid: string): Promise<Client> => {

@@ -96,6 +96,10 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   private readonly clock: ConnectionClock;
   private readonly origin: ClientOrigin;
   private hasReceived = false;
+  /** Until the stream has its beginning. */
+  private isAnnouncing = false;
+  /** Its client has gone, but not without having asked for something before. */
+  private hasGone = false;
 
   private readonly turns: FrameTurns;
   private counted: Throttle | undefined;
@@ -187,13 +191,20 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     const announced = this.host.events.announce(this);
     const channels = this.connect.autoSubscribe;
     if (announced === undefined && channels.length === 0) this.turns.next();
-    else void this.begin(announced, channels).finally(() => this.turns.next());
+    else void this.begin(announced, channels).finally(() => this.begun());
   }
 
   private async begin(announced: Promise<void> | undefined, channels: readonly string[]): Promise<void> {
+    this.isAnnouncing = announced !== undefined;
     await announced;
-    if (channels.length > 0 && !this.hasEnded)
+    this.isAnnouncing = false;
+    if (channels.length > 0 && !this.hasEnded && !this.hasGone)
       await this.host.joining.autoSubscribe(this, channels, this.opening.resume);
+  }
+
+  private begun(): void {
+    this.turns.next();
+    if (this.hasGone) this.end();
   }
 
   receive(text: string | undefined, answerId?: number): void {
@@ -237,9 +248,13 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     this.recordRefused(error.code);
   }
 
-  /** The socket has closed. */
+  /**
+   * The socket has closed. What its client sent before is not lost because backends were still being told of it: events
+   * never fail what a client does (pubsub-events §4.4).
+   */
   closed(): void {
-    this.end();
+    if (this.isAnnouncing && this.turns.isWaiting) this.hasGone = true;
+    else this.end();
   }
 
   /** Ends the connection from our side (websocket-protocol §8). */

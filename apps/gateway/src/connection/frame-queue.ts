@@ -23,6 +23,10 @@ export class FrameQueue {
   private readonly frames: WaitingFrame[] = [];
   private characters = 0;
 
+  get isEmpty(): boolean {
+    return this.frames.length === 0;
+  }
+
   get isLong(): boolean {
     return this.frames.length >= LONG_FRAMES;
   }

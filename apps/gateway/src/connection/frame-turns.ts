@@ -30,6 +30,11 @@ export class FrameTurns {
 
   constructor(private readonly of: TurnTaker) {}
 
+  /** There are frames that have not been processed. */
+  get isWaiting(): boolean {
+    return this.waiting?.isEmpty === false;
+  }
+
   /** A frame has come. */
   take(frame: WaitingFrame): void {
     if (this.isBusy) this.keepWaiting(frame);
