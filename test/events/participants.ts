@@ -55,7 +55,8 @@ abstract class Participant extends Actor {
  */
 export class SocketParticipant extends Participant {
   constructor(client: Client, journal: Journal, channels: readonly string[], name: string) {
-    super(client, journal, channels, name, 10, 'client.websocket');
+    // Each sixth round changes metadata: less than four times a second in a channel, or it is gathered (limits §5).
+    super(client, journal, channels, name, 25, 'client.websocket');
   }
 
   /** Settles the fates of the messages whose copies came. */

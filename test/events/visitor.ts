@@ -18,6 +18,9 @@ export interface VisitorOptions {
 /** `HEARTH_HTTP_TIMEOUT_MS`, less what a timer may be early: so long an attempt to enter a presence channel takes. */
 const ATTEMPT_MS = 4_500;
 
+/** Several changes of a member each: more often, and they are gathered (limits §5), which events are not. */
+const PACE_MS = 1_000;
+
 /** A client that comes, changes its metadata, subscribes here and there, and goes, again and again. */
 export class Visitor extends Actor {
   constructor(
@@ -25,7 +28,7 @@ export class Visitor extends Actor {
     private readonly journal: Journal,
     private readonly options: VisitorOptions,
   ) {
-    super(options.name, 20);
+    super(options.name, PACE_MS);
   }
 
   protected async round(n: number): Promise<void> {
