@@ -147,13 +147,15 @@ export class IngestPublisher {
     const turns = this.turns.of(partition);
     // Answers to operations wait until they are saved.
     const canProbe = !('kind' in what);
-    if (turns.isFree) {
+    const sender = source ?? ('connectionId' in what ? what.connectionId : undefined);
+    const channel = 'channel' in what ? what.channel : '';
+    if (turns.mayGo(sender, channel)) {
       return this.sendNow(partition, what, data, timeoutMs, turns.window.send(canProbe, performance.now()));
     }
     return new Promise((resolve, reject) => {
       turns.wait({
-        source: source ?? ('connectionId' in what ? what.connectionId : undefined),
-        channel: 'channel' in what ? what.channel : '',
+        source: sender,
+        channel,
         canProbe,
         timeoutMs,
         send: (probe) => void this.sendNow(partition, what, data, timeoutMs, probe).then(resolve, reject),

@@ -16,8 +16,9 @@ export interface Turn {
   giveUp(error: Error): void;
 }
 
+/** What one source asks for in one go for one channel, such as a batch: it is sent together, so that nothing tears it apart. */
 interface Waiting {
-  readonly turn: Turn;
+  readonly turns: Turn[];
   readonly sinceMs: number;
   readonly number: number;
 }
@@ -44,21 +45,42 @@ class PartitionTurns {
   private readonly followers: Follower[] = [];
   private next = 0;
   private isLettingGo = false;
+  /** Who asked last in this moment, and what waits of that; nothing, when it was sent at once. */
+  private asking:
+    { readonly source: string; readonly channel: string; readonly waiting: Waiting | undefined } | undefined;
 
   get isWaiting(): boolean {
     return this.turns.size > 0;
   }
 
-  /** Nobody needs to wait. */
-  get isFree(): boolean {
-    return this.turns.size === 0 && this.window.isOpen;
+  /** Whether it need not wait: nobody does, or what was asked for in one go with it did not. */
+  mayGo(source: string | undefined, channel: string): boolean {
+    const { asking } = this;
+    if (asking !== undefined && asking.source === source && asking.channel === channel) {
+      return asking.waiting === undefined;
+    }
+    if (this.turns.size > 0 || !this.window.isOpen) return false;
+    if (source !== undefined) this.note({ source, channel, waiting: undefined });
+    return true;
   }
 
-  /** Whoever does not find it free waits. */
+  /** Whoever may not go waits. */
   wait(turn: Turn): void {
     const { source, channel } = turn;
     if (source === undefined) return this.follow(turn);
-    this.turns.push(source, channel, { turn, sinceMs: performance.now(), number: this.next++ });
+    const { asking } = this;
+    if (asking?.waiting !== undefined && asking.source === source && asking.channel === channel) {
+      return void asking.waiting.turns.push(turn);
+    }
+    const waiting = { turns: [turn], sinceMs: performance.now(), number: this.next++ };
+    this.turns.push(source, channel, waiting);
+    this.note({ source, channel, waiting });
+  }
+
+  /** Until whoever asks has come to an end. */
+  private note(asking: NonNullable<PartitionTurns['asking']>): void {
+    if (this.asking === undefined) queueMicrotask(() => (this.asking = undefined));
+    this.asking = asking;
   }
 
   /** Lets go what there is room for, some in each turn of the event loop: others must have theirs, too. */
@@ -95,10 +117,14 @@ class PartitionTurns {
   private sendNext(): void {
     const waiting = this.turns.shift();
     if (waiting === undefined) return;
-    const { turn, sinceMs } = waiting;
-    const isLate = turn.timeoutMs !== undefined && performance.now() - sinceMs > turn.timeoutMs;
-    if (isLate) turn.giveUp(new StreamFullError('too many messages wait for their turn'));
-    else this.send(turn);
+    // What comes later must not join what has gone.
+    if (this.asking?.waiting === waiting) this.asking = undefined;
+    const waitedMs = performance.now() - waiting.sinceMs;
+    for (const turn of waiting.turns) {
+      if (waitedMs > (turn.timeoutMs ?? Infinity))
+        turn.giveUp(new StreamFullError('too many messages wait for their turn'));
+      else this.send(turn);
+    }
     for (const follower of this.followers) if (waiting.number < follower.number) follower.left--;
     while (this.followers[0]?.left === 0) {
       const follower = this.followers.shift();
