@@ -190,9 +190,7 @@ describe('hearth token check', () => {
     const args = ['token', 'check', '-', '--channel', 'chat.1', '--event', 'hello'];
     const { code, stdout, stderr } = await hearth(args, { env, input: `${token({ channels })}\n` });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(
-      /^Valid: Hearth accepts this token to connect\.\n {2}expires {3}20\S+Z, in 5\d minutes \d+ sec/,
-    );
+    expect(stdout).toMatch(/^Valid: Hearth accepts this token to connect\.\n {2}expires {3}20\S+Z, in 5\d minutes/);
     expect(stdout).toContain('    chat.*\n      may subscribe\n      may publish hello while subscribed\n');
     expect(stdout).toContain(
       '  On chat.1: subscribe yes; history from the subscription on; info no; publish hello while',

@@ -85,6 +85,7 @@ function webSocket(
 ): Attack {
   const strike = ({ gatewayPort, token }: Target): Promise<string> =>
     new Promise((resolve) => {
+      let problem = '';
       const socket = new WebSocket(`ws://127.0.0.1:${gatewayPort}/v1?token=${token(channels)}`);
       const finish = (outcome: string): void => {
         clearTimeout(timer);
@@ -101,8 +102,11 @@ function webSocket(
         if (frame.event === 'hotsock.error') finish(`error ${frame.error.code}`);
       });
       socket.on('pong', () => finish('pong'));
-      socket.on('error', () => undefined);
-      socket.on('close', (code) => finish(`closed ${code}`));
+      socket.on('unexpected-response', (_, { statusCode, headers }) =>
+        finish(`handshake ${statusCode} ${headers['hotsock-error'] ?? ''}`),
+      );
+      socket.on('error', ({ message }) => (problem = ` ${message}`));
+      socket.on('close', (code) => finish(`closed ${code}${code === 1006 ? problem : ''}`));
     });
   return { name: `WebSocket: ${name}`, answer, strike };
 }
