@@ -24,6 +24,7 @@ import { ClientPublish } from './commands/client-publish';
 import { ClientReactions } from './commands/client-reactions';
 import { ClientStorage } from './commands/client-storage';
 import { Joining } from './commands/joining';
+import { Requests } from './commands/requests';
 import { StorageReader } from './commands/storage-reader';
 import { UmdUpdates } from './commands/umd-updates';
 import { ConnectionEvents } from './connection/connection-events';
@@ -105,6 +106,7 @@ const RELEASE_MS = 500;
     ClientStorage,
     StorageReader,
     UmdUpdates,
+    Requests,
     Attendance,
     Presence,
     SubscriptionReports,

@@ -1,11 +1,8 @@
 import { Audit, CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Attendance } from '../attendance/attendance';
-import { ClientPublish } from '../commands/client-publish';
-import { ClientReactions } from '../commands/client-reactions';
-import { ClientStorage } from '../commands/client-storage';
 import { Joining } from '../commands/joining';
-import { UmdUpdates } from '../commands/umd-updates';
+import { Requests } from '../commands/requests';
 import { Limits } from '../limits/limits';
 import { WorkTurns } from '../limits/work-turns';
 import { Resume } from '../resume/resume';
@@ -25,10 +22,7 @@ export class ConnectionHost {
   constructor(
     readonly registry: ConnectionRegistry,
     readonly joining: Joining,
-    readonly publish: ClientPublish,
-    readonly reactions: ClientReactions,
-    readonly storage: ClientStorage,
-    readonly umd: UmdUpdates,
+    readonly requests: Requests,
     readonly events: ConnectionEvents,
     readonly attendance: Attendance,
     readonly resume: Resume,

@@ -1,27 +1,23 @@
 import { installationNow } from '@hearth/timing';
 import { Grants, type Claims } from '@hearth/claims';
 import {
-  ClientFrameError,
   connectedFrame,
   ConnectResume,
   errorFrame,
   KEEP_ALIVE_FRAME,
   parseClientFrame,
-  PONG_FRAME,
   ProtocolError,
   protocolErrorOf,
-  publishedFrame,
   utcSeconds,
   type ClientFrame,
   type EndCode,
   type ErrorCode,
   type Identity,
-  type PublishedFrame,
 } from '@hearth/protocol';
 import type { GatewayRequest } from '@hearth/stream';
-import type { Introduction, Placed } from '@hearth/wire';
+import type { Introduction } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
-import type { Joiner } from '../commands/joining';
+import { namesOf, type FrameSender } from '../commands/requests';
 import type { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import { ConnectionClock } from './connection-clock';
 import type { DescribedConnection } from './connection-events';
@@ -49,23 +45,10 @@ export interface Opening {
 }
 
 type Cost = ReturnType<typeof costOf>;
-type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;
-
-/** What was handed on to the stream. */
-interface HandedOn {
-  /** Real name. */
-  readonly channel: string;
-  readonly scheduleArn?: string;
-  readonly accepted: Promise<Placed | undefined>;
-}
-
 /** What a frame of the protocol below counts beside its bytes (limits §2). */
 const FRAME_BYTES = 16;
 /** Time over which the connections that missed messages are closed. */
 const MISSED_SPREAD_MS = 5_000;
-/** Messages of one connection on their way to the stream; the next one waits until there is room (limits §5). */
-const MAX_IN_FLIGHT = 64;
-
 /**
  * One client's connection, from its first frame to its end (websocket-protocol §2, §3).
  *
@@ -77,7 +60,7 @@ const MAX_IN_FLIGHT = 64;
  *
  * A mistake of the client never ends it: every refused frame is answered with `hotsock.error` (§6, §7).
  */
-export class Connection implements FrameReceiver, OpenConnection, Joiner, DescribedConnection, TurnTaker {
+export class Connection implements FrameReceiver, OpenConnection, FrameSender, DescribedConnection, TurnTaker {
   readonly secret = newConnectionSecret();
   /** Claims of the connect token. */
   readonly connect: Claims;
@@ -92,9 +75,11 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
   replayed: Promise<void> | undefined;
   replays: Promise<void> | undefined;
   partitions: Set<number> | undefined;
+  readonly origin: ClientOrigin;
+  inFlight = 0;
+  onRoom: (() => void) | undefined;
 
   private readonly clock: ConnectionClock;
-  private readonly origin: ClientOrigin;
   private hasReceived = false;
   /** Until the stream has its beginning. */
   private isAnnouncing = false;
@@ -103,9 +88,6 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
 
   private readonly turns: FrameTurns;
   private counted: Throttle | undefined;
-
-  private inFlight = 0;
-  private onRoom: (() => void) | undefined;
 
   constructor(
     readonly id: string,
@@ -330,7 +312,7 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     const request = frame.request ?? readFrame(text);
     const cost = costOf(request, this);
     const refusal = this.throttle.take(cost);
-    if (refusal === undefined) return this.performAllowed(request, answerId);
+    if (refusal === undefined) return this.host.requests.perform(this, request, answerId);
     if (mustBeDone(request)) return this.performInTurn(request, answerId, sinceMs, cost);
     const { channel, ref } = namesOf(request);
     return void this.refuse(refusal, channel, answerId, ref);
@@ -343,56 +325,14 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     cost: Cost,
   ): Promise<void> {
     try {
-      if (await this.throttle.takeInTurn(cost, sinceMs)) await this.performAllowed(request, answerId);
+      if (await this.throttle.takeInTurn(cost, sinceMs)) await this.host.requests.perform(this, request, answerId);
     } catch (error) {
       const { channel, ref } = namesOf(request);
       this.refuse(error, channel, answerId, ref);
     }
   }
 
-  private performAllowed(request: ClientFrame | Error, answerId: number | undefined): Promise<void> | undefined {
-    const { channel, ref } = namesOf(request);
-    if (request instanceof Error) return void this.refuse(request, channel, answerId, ref);
-    try {
-      const unfinished = this.performFrame(request, answerId);
-      return unfinished?.catch((error: unknown) => this.refuse(error, channel, answerId, ref));
-    } catch (error) {
-      return void this.refuse(error, channel, answerId, ref);
-    }
-  }
-
-  private performFrame(frame: ClientFrame, answerId: number | undefined): Promise<void> | undefined {
-    switch (frame.kind) {
-      case 'message':
-        return after(this.host.publish.admit(this, frame), () => this.publish(frame, answerId));
-      case 'subscribe':
-        return this.host.joining.subscribe(this, frame, answerId);
-      case 'unsubscribe':
-        return void this.host.joining.unsubscribe(this, frame.channel, answerId);
-      case 'ping':
-        return void this.answer(PONG_FRAME, answerId);
-      case 'heartbeat':
-      case 'pong':
-        return void this.answerNothing(answerId);
-      case 'reaction':
-        return this.react(frame, answerId);
-      case 'umdUpdate':
-        return this.host.umd.update(this, frame).then(() => this.answerNothing(answerId));
-      case 'storageSet':
-        return after(this.host.storage.admit(this, frame), () => this.setStorage(frame, answerId));
-      case 'storageGet':
-        return this.getStorage(frame, answerId);
-    }
-  }
-
-  private answerNothing(answerId: number | undefined): void {
-    if (answerId !== undefined) this.socket.answer(answerId, undefined);
-  }
-
-  /**
-   * @param channel as the client sent it: it knows its requests by that name (websocket-protocol §7)
-   * @param ref likewise (client-library §6)
-   */
+  /** Names as the client sent them: it knows its requests by them (websocket-protocol §7, client-library §6). */
   refuse(error: unknown, channel: string | undefined, answerId: number | undefined, ref?: string): void {
     if (this.hasEnded) return;
     const refusal = protocolErrorOf(error);
@@ -408,84 +348,6 @@ export class Connection implements FrameReceiver, OpenConnection, Joiner, Descri
     if (code === 'INVALID_SUBSCRIBE_TOKEN') this.host.audit.refused('subscribe', this.sourceIp, code);
     if (code === 'INVALID_UMD_TOKEN') this.host.audit.refused('umd', this.sourceIp, code);
   }
-
-  /** Does not wait for the stream's confirmation, unless too many are outstanding: the order is kept without it. */
-  private publish(frame: FrameOf<'message'>, answerId: number | undefined): Promise<void> | undefined {
-    const handedOn = this.host.publish.publish(this, frame, this.origin);
-    const { channel, scheduleArn } = handedOn;
-    const acknowledgement = () => JSON.stringify({ id: null, event: frame.event, channel, scheduleArn });
-    return this.meanwhile(handedOn, frame, acknowledgement, answerId);
-  }
-
-  private setStorage(frame: FrameOf<'storageSet'>, answerId: number | undefined): Promise<void> | undefined {
-    return this.meanwhile(this.host.storage.set(this, frame, this.origin), frame, () => undefined, answerId);
-  }
-
-  private async react(frame: FrameOf<'reaction'>, answerId: number | undefined): Promise<void> {
-    const handedOn = await this.host.reactions.react(this, frame, this.origin);
-    await this.meanwhile(handedOn, frame, () => undefined, answerId);
-  }
-
-  private async getStorage(frame: FrameOf<'storageGet'>, answerId: number | undefined): Promise<void> {
-    const answer = await this.host.storage.get(this, frame.channel, frame.key);
-    if (!this.hasEnded) this.answer(answer, answerId);
-  }
-
-  /**
-   * Goes on while something is on its way to the stream, unless there is too much of it.
-   *
-   * @param acknowledgement for a Socket.IO client that asked for one, of what has no `ref`
-   */
-  private meanwhile(
-    handedOn: HandedOn,
-    { channel, ref }: { readonly channel: string; readonly ref?: string },
-    acknowledgement: () => string | undefined,
-    answerId: number | undefined,
-  ): Promise<void> | undefined {
-    this.inFlight++;
-    handedOn.accepted.then(
-      (placed) => {
-        this.landed();
-        if (this.hasEnded) return;
-        if (ref !== undefined) this.answer(publishedFrame({ ref, ...this.published(handedOn, placed) }), answerId);
-        else if (answerId !== undefined) this.socket.answer(answerId, acknowledgement());
-      },
-      (error: unknown) => {
-        this.landed();
-        this.refuse(error, channel, answerId, ref);
-      },
-    );
-    if (this.inFlight < MAX_IN_FLIGHT) return undefined;
-    return new Promise((resolve) => (this.onRoom = resolve));
-  }
-
-  /** @param placed what became of it, as far as that is known yet */
-  private published({ channel, scheduleArn }: HandedOn, placed: Placed | undefined): Omit<PublishedFrame, 'ref'> {
-    const { id = null, position, scheduleId, duplicate } = placed ?? {};
-    const first = scheduleId === undefined ? undefined : this.host.publish.scheduleArn(scheduleId);
-    return { channel, id, position, scheduleArn: first ?? (id === null ? scheduleArn : undefined), duplicate };
-  }
-
-  private landed(): void {
-    this.inFlight--;
-    const { onRoom } = this;
-    this.onRoom = undefined;
-    onRoom?.();
-  }
-}
-
-/** Does something at once, or when it may be done. */
-function after(admitted: Promise<void> | undefined, work: () => Promise<void> | undefined): Promise<void> | undefined {
-  return admitted === undefined ? work() : admitted.then(work);
-}
-
-/** By which the client knows its request (websocket-protocol §7, client-library §6). */
-function namesOf(request: ClientFrame | Error): { readonly channel?: string; readonly ref?: string } {
-  if (request instanceof Error) return request instanceof ClientFrameError ? request : {};
-  return {
-    channel: 'channel' in request ? request.channel : undefined,
-    ref: 'ref' in request ? request.ref : undefined,
-  };
 }
 
 /** What a client asks for, or why that cannot be told (websocket-protocol §6). */
