@@ -264,6 +264,17 @@ describe('the claim limits (L4)', () => {
 });
 
 describe('bytes', () => {
+  it('may be none at all', async () => {
+    const client = await open({ limits: { bytes: 0 } });
+    const none = { code: 'LIMIT_REACHED', limit: 'connectionBytes', max: 0 };
+    for (const frame of [{ event: 'hotsock.subscribe', channel: 'c' }, publish(1)]) {
+      client.ws.send(frame);
+      expect((await client.ws.next('hotsock.error')).error).toMatchObject(none);
+    }
+    const overHttp = await client.call('listMessages', { channel: 'c' });
+    expect([overHttp.status, overHttp.json.error]).toEqual([409, expect.objectContaining(none)]);
+  });
+
   it('are read no faster than allowed, and nothing is lost', async () => {
     const client = await open({ limits: { publish: -1, bytes: [100_000, 60_000] } });
     await client.subscribe('c');

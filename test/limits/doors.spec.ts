@@ -115,9 +115,11 @@ it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and th
   const refused = await refusal(gateway, 'nonsense');
   // Its token is not looked at any more.
   expect([refused.status, errorOf(refused).limit]).toEqual([429, 'addressHandshakes']);
-  const polling = await fetch(`${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`);
-  expect(polling.status).toBe(429);
-  expect(Number(polling.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  for (const session of ['', '&sid=', '&sid']) {
+    const polling = await fetch(`${gateway.httpUrl}/socket.io/?EIO=4&transport=polling${session}`);
+    expect(polling.status).toBe(429);
+    expect(Number(polling.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  }
 });
 
 it('wrong credentials of an address have a rate; past it no token is looked at', async () => {

@@ -141,6 +141,26 @@ describe('bodies', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
   });
 
+  it.each([
+    ['no Host', ''],
+    ['two', 'Host: a\r\nHost: b\r\n'],
+    ['one that is no name', 'Host: a b\r\n'],
+    ['one with a path', 'Host: a/b\r\n'],
+  ])('with %s are refused (RFC 9112 §3.2)', async (_, hosts) => {
+    const answer = await rawExchange(all.app.port, `GET /publish HTTP/1.1\r\n${hosts}\r\n`, (text) =>
+      text.endsWith('}'),
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"code":"MALFORMED_MESSAGE"');
+  });
+
+  it.each(['Host: [::1]:80', 'Host: a_b.example', 'Host:'])('with %s are taken', async (host) => {
+    const answer = await rawExchange(all.app.port, `GET /publish HTTP/1.1\r\n${host}\r\n\r\n`, (text) =>
+      text.endsWith('}'),
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 405 /);
+  });
+
   it('that are not HTTP are answered in the shape of all errors', async () => {
     const answer = await rawExchange(all.app.port, 'BLA /\r\n\r\n', (text) => text.includes('}'));
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);

@@ -222,6 +222,11 @@ describe('a dead letter', () => {
       const response = await fetch(`http://127.0.0.1:${process.adminPort}/webhooks/dead-letters${path}`);
       expect(response.status).toBe(401);
     }
+    // Whoever tries is on record.
+    await eventually(() => expect(process.lines.filter((line) => line.includes('app.audit'))).not.toEqual([]));
+    const record = JSON.parse(process.lines.find((line) => line.includes('app.audit')) ?? '{}');
+    expect(record).toMatchObject({ action: 'refuse', outcome: 'refused', actor: 'client', target: { door: 'admin' } });
+    expect(record.sourceIp).toBe('127.0.0.1');
   });
 
   it('is listed in pages, the latest first', async () => {

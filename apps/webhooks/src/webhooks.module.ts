@@ -1,5 +1,5 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { AdminServer, CONFIG, HearthConfig, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
+import { AdminServer, AuditModule, CONFIG, HearthConfig, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
 import { every, Repeated, untilAborted, installationNow } from '@hearth/timing';
 import { encodeTime } from 'ulid';
@@ -20,7 +20,7 @@ const MAX_DEAD_LETTERS = 100_000;
 const EXPIRE_AT_ONCE = 10_000;
 
 /** Sends the backend events to the configured URLs, and keeps those that could not be delivered. */
-@Module({ providers: [TargetHost, TargetOwnership] })
+@Module({ imports: [AuditModule], providers: [TargetHost, TargetOwnership] })
 export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShutdown {
   private cleaning: Repeated | undefined;
 

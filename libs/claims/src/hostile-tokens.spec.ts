@@ -116,13 +116,13 @@ const WRONG_VALUES: readonly HostileToken[] = [
     'limits',
     (name, value) => claims({ limits: { [name]: value } }),
     ['publish', 'subscribe', 'presence', 'storage', 'reaction', 'history', 'frames', 'bytes', 'strikes'],
-    ['5', '', true, false, {}, -2, 1e300, [], [5], [5, 1.5], [5, 0], [0, 5], [-1, 5], [1, 2, 3], ['5', 5], [[5], 5]],
+    ['5', '', true, false, {}, -2, [], [5], [5, 1.5], [5, 0], [0, 5], [-1, 5], [1, 2, 3], ['5', 5], [[5], 5]],
   ),
   ...wrong(
     'limits',
     (name, value) => claims({ limits: { [name]: value } }),
     ['subscriptions', 'uidConnections'],
-    ['5', true, {}, [], [5, 5], -2, 1.5, 1e300],
+    ['5', true, {}, [], [5, 5], -2, 1.5],
   ),
   ...wrong('channels', (name, value) => channels({ [name]: value }), ['a', '*', '#regex:a'], NO_OBJECT),
   ...wrong(
@@ -286,6 +286,7 @@ const HOSTILE: readonly HostileToken[] = [
   ['alias as regex', 'claims', directive('alias', '#regex:x')],
   ['alias too long', 'claims', directive('alias', 'x'.repeat(257))],
   ['alias with a line break', 'claims', directive('alias', 'x\n')],
+  ['a limit of 1e400', 'claims', payload(`{"exp":${NOW + 60},"scope":"connect","limits":{"publish":1e400}}`)],
   [
     'historyStart 1e400',
     'claims',
@@ -442,6 +443,7 @@ describe('odd claims that are nobody’s harm', () => {
     ],
     ['3,500 channels', channels(Object.fromEntries(Array.from({ length: 3_500 }, (_, i) => [`c${i}`, {}])))],
     ['exp 1e308', claims({ exp: 1e308 })],
+    ['limits of 1e308', claims({ limits: { publish: 1e308, history: [1e308, 1e308], subscriptions: 1e308 } })],
     ['an unused header member', header('{"alg":"HS256","b64":false,"x5u":"https://example.com"}')],
   ])('are accepted: %s', async (_, token) => {
     expect(await reasonFor(token)).toBe('accepted');

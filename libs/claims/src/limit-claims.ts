@@ -37,21 +37,28 @@ function members<T>(
 }
 
 function rateClaim(value: unknown, path: ClaimPath): ClaimedRate {
-  if (value === -1 || isAmount(value)) return value;
+  if (value === -1) return value;
+  if (isAmount(value)) return clamped(value);
   if (Array.isArray(value) && value.length === 2) {
     const [perSecond, burst] = value as readonly unknown[];
     // Without any rate it would be used up for ever, which 0 says by itself.
     const isRate = isAmount(perSecond) && isAmount(burst) && Number.isInteger(burst);
-    if (isRate && (perSecond === 0) === (burst === 0)) return [perSecond, burst];
+    if (isRate && (perSecond === 0) === (burst === 0)) return [clamped(perSecond), clamped(burst)];
   }
   return refuse(path, 'must be a number of 0 or more, -1, or an array of a rate and a whole burst');
 }
 
 function capClaim(value: unknown, path: ClaimPath): number {
-  if (value === -1 || (isAmount(value) && Number.isInteger(value))) return value;
+  if (value === -1) return value;
+  if (isAmount(value) && Number.isInteger(value)) return clamped(value);
   return refuse(path, 'must be a whole number of 0 or more, or -1');
 }
 
 function isAmount(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && value <= MOST;
+  return Number.isFinite(value) && (value as number) >= 0;
+}
+
+/** A backend may well write the greatest number that there is. */
+function clamped(amount: number): number {
+  return Math.min(amount, MOST);
 }

@@ -68,4 +68,9 @@ describe('parseClientFrame (websocket-protocol §3, §6)', () => {
     expect(caught).toBeInstanceOf(ClientFrameError);
     expect(caught).toMatchObject({ code, channel });
   });
+
+  it('ignores a byte order mark, as bodies may begin with one', () => {
+    expect(parseClientFrame('\ufeff{"event":"hotsock.ping"}', Date.now)).toEqual({ kind: 'ping' });
+    expect(() => parseClientFrame('\ufeff\ufeff{}', Date.now)).toThrow(ClientFrameError);
+  });
 });

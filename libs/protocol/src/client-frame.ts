@@ -1,7 +1,14 @@
 import { ErrorCode, ProtocolError } from './errors';
 import { eventNameProblem, RESERVED_PREFIX } from './names';
 import { JsonObject, parseJsonObject, typedMember } from './json-text-members';
-import { dataText, REACTION_EVENT, requiredChannel, requiredStorageKey, STORAGE_SET_EVENT } from './publish-request';
+import {
+  BYTE_ORDER_MARK,
+  dataText,
+  REACTION_EVENT,
+  requiredChannel,
+  requiredStorageKey,
+  STORAGE_SET_EVENT,
+} from './publish-request';
 import { ReactionRequest, reactionRequest } from './reaction-request';
 import { messageIdMember, ResumePoint, resumePoint } from './resume-point';
 import { scheduledMs } from './schedule-expression';
@@ -69,6 +76,7 @@ export function parseClientFrame(text: string, now: () => number): ClientFrame {
   let channel: string | undefined;
   let ref: string | undefined;
   try {
+    if (text.charCodeAt(0) === BYTE_ORDER_MARK) text = text.slice(1);
     const object = parseJsonObject(text, 'the message');
     if (typeof object.channel === 'string') channel = object.channel;
     if (object.ref !== undefined && mayHaveRef(object.event)) ref = refOf(object);

@@ -67,7 +67,8 @@ const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean'
 /** Everything that a message document may hold (publish-api §3). */
 export const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['data', ...MEMBER_TYPES.map(([name]) => name)]);
 
-const BYTE_ORDER_MARK = 0xfeff;
+/** Some programs begin a text with it (RFC 8259 §8.1). */
+export const BYTE_ORDER_MARK = 0xfeff;
 
 /**
  * Text of a request body, without the byte order mark that some programs write (RFC 8259 §8.1).

@@ -15,6 +15,7 @@ export type { Environment } from './config/environment';
 export { withInstallationKeys, type GeneratedKeys } from './config/installation-keys';
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
+export { hostProblem } from './http/host-header';
 export { readBody } from './http/http-body';
 export { sendError } from './http/http-errors';
 export { InvariantBroken } from './invariants';

@@ -29,8 +29,14 @@ export class Throttle {
 
   /** Takes what an operation costs; if that is too much, nothing, and tells why it is refused. */
   take(cost: readonly RateName[]): ProtocolError | undefined {
-    const refusal = this.buckets.take(cost, performance.now());
+    const refusal = this.refusalOf(cost, performance.now());
     return refusal && errorOf(refusal);
+  }
+
+  /** Takes what an operation costs, unless it may not be done now. Who may send no bytes may do nothing at all. */
+  private refusalOf(cost: readonly RateName[], nowMs: number): Refusal | undefined {
+    const mayBeRead = this.buckets.waitMs('bytes', nowMs) < Infinity;
+    return mayBeRead ? this.buckets.take(cost, nowMs) : { name: 'bytes', waitMs: Infinity };
   }
 
   /**
@@ -45,7 +51,7 @@ export class Throttle {
     let isCounted = false;
     for (;;) {
       const nowMs = performance.now();
-      const refusal = this.buckets.take(cost, nowMs);
+      const refusal = this.refusalOf(cost, nowMs);
       if (refusal === undefined) return true;
       if (refusal.waitMs === Infinity) throw errorOf(refusal);
       if (!isCounted) this.limits.count(limitOf(refusal), 'delayed', this.connection);

@@ -257,9 +257,9 @@ export class SocketIoTransport {
   }
 }
 
-/** Whether a request opens a session, and is not part of one. */
+/** Whether a request opens a session, and is not part of one; an empty `sid` is none. */
 function isOpening({ url = '' }: IncomingMessage): boolean {
-  return !/[?&]sid=/.test(url);
+  return !/[?&]sid=[^&]/.test(url);
 }
 
 /** As the package `cors` wants it. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
+import { rateLimited } from '@hearth/protocol';
 import { AdminServer } from './admin-server';
 
 const TOKEN = 'the-operators-own-token';
@@ -35,6 +36,20 @@ function statusUnder(host: string, path: string): Promise<number | undefined> {
     request(url + path, { headers: { host } }, (response) => resolve(response.resume().statusCode))
       .on('error', reject)
       .end();
+  });
+}
+
+/** The whole answer to a request that is sent as it is. */
+function rawStatus(request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(admin.port, '127.0.0.1', () => socket.write(request));
+    socket.on('data', (chunk) => {
+      answer += chunk.toString();
+      if (answer.includes('\r\n\r\n') && answer.endsWith('\n')) socket.destroy();
+    });
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
   });
 }
 
@@ -134,6 +149,44 @@ describe('the admin port', () => {
       for (const path of ['/healthz', '/metrics', '/info', '/nothing']) expect(await statusUnder(host, path)).toBe(403);
     },
   );
+
+  it.each(['//healthz', '/%68ealthz', 'http://localhost:9090/healthz', 'HTTP://127.0.0.1//healthz?x'])(
+    'takes every form of a target: %s',
+    async (target) => expect(await rawStatus(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).toMatch(/ 200 /),
+  );
+
+  it('looks at the name in the target, too', async () => {
+    const answer = await rawStatus('GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    expect(answer).toMatch(/ 403 /);
+  });
+
+  it.each([
+    ['', 400, 'Host'],
+    ['Host: a\r\nHost: localhost\r\n', 400, 'Host'],
+    ['Host: localhost\r\nExpect: x\r\n', 417, 'Expect'],
+  ])('says what is wrong with a request: %j', async (headers, status, word) => {
+    const answer = await rawStatus(`GET /healthz HTTP/1.1\r\n${headers}\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*\r\n\r\n[^]*${word}`));
+  });
+
+  it('has somebody look on when a token is shown', async () => {
+    const answer = async () => ({ status: 200, body: {} });
+    admin.addRoute({ method: 'GET', path: /^\/kept$/, isGuarded: true, answer });
+    const seen: boolean[] = [];
+    admin.guardedBy((_request, isRight) => {
+      if (seen.length === 2) throw rateLimited('addressRefusals', 1_500);
+      seen.push(isRight());
+      return seen.at(-1) === true;
+    });
+    const ask = (given: string) => get('/kept', { headers: { authorization: `Bearer ${given}` } });
+    expect((await ask('x')).status).toBe(401);
+    expect((await ask(TOKEN)).status).toBe(200);
+    const refused = await ask(TOKEN);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2']);
+    expect(seen).toEqual([false, true]);
+    await get('/healthz');
+    expect(seen).toHaveLength(2);
+  });
 
   it('keeps what is guarded for whoever has the token', async () => {
     admin.addRoute({

@@ -7,9 +7,12 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ProtocolError, retryAfter } from '@hearth/protocol';
 import { bearerToken, isSecret } from '../http/api-keys';
+import { hostProblem } from '../http/host-header';
 import { listenError } from '../http/listen-error';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
+import { targetHost, UpgradableRequest } from '../http/upgradable-request';
 import { redactText } from '../log/redaction';
 import { within } from '@hearth/timing';
 import { isKnownHost } from './known-host';
@@ -47,6 +50,14 @@ export interface AdminServerOptions {
   readonly token?: () => string | undefined;
 }
 
+/**
+ * Looks on while a credential is checked.
+ *
+ * @returns whether it is right
+ * @throws ProtocolError for whoever may show none at the moment
+ */
+export type CredentialGuard = (request: IncomingMessage, isRight: () => boolean) => boolean;
+
 /** A check that hangs is a failed check: probes of orchestrators give up after a few seconds themselves. */
 const CHECK_TIMEOUT_MS = 2_000;
 
@@ -61,6 +72,7 @@ export class AdminServer {
   readonly #routes: AdminRoute[];
   readonly #server: Server;
   #draining = false;
+  #guard: CredentialGuard = (_request, isRight) => isRight();
 
   constructor(private readonly options: AdminServerOptions) {
     // Nothing that is asked here has a body, so the whole request has no longer than its head.
@@ -69,7 +81,15 @@ export class AdminServer {
       requestTimeout: HEAD_TIMEOUT_MS,
       connectionsCheckingInterval: SLOW_CHECK_MS,
     };
-    this.#server = createServer(times, (request, response) => void this.answer(request, response));
+    this.#server = createServer(
+      // Without a Host it is answered below, with a body.
+      { ...times, IncomingMessage: UpgradableRequest, requireHostHeader: false },
+      (request, response) => void this.answer(request, response),
+    );
+    this.#server.on('checkExpectation', (_request, response: ServerResponse) => {
+      response.writeHead(417, { 'content-type': TEXT, connection: 'close' });
+      response.end('Expect: 100-continue is all that may be expected\n');
+    });
     this.#routes = [
       { method: 'GET', path: /^\/healthz$/, answer: async () => ({ status: 200, body: { status: 'up' } }) },
       { method: 'GET', path: /^\/readyz$/, answer: () => this.readiness() },
@@ -85,6 +105,11 @@ export class AdminServer {
 
   addRoute(route: AdminRoute): void {
     this.#routes.push(route);
+  }
+
+  /** Has `guard` look on whenever somebody shows the admin token here. */
+  guardedBy(guard: CredentialGuard): void {
+    this.#guard = guard;
   }
 
   /** Resolves with the bound address. Rejects, naming the variable, when the port is taken or there is no such address. */
@@ -114,14 +139,21 @@ export class AdminServer {
     await closed;
   }
 
-  private async answer({ method, url = '/', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method, url = '/', headers } = request;
     const [path = '/', query] = url.split('?', 2);
     const send = (status: number, type: string, body: string, allow = 'GET, HEAD'): void => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', allow });
       response.end(method === 'HEAD' ? undefined : body);
     };
     try {
-      if (!isKnownHost(headers.host, this.options.names ?? [])) {
+      const problem = hostProblem(request);
+      if (problem !== undefined) {
+        response.setHeader('connection', 'close');
+        return send(400, TEXT, `${problem}\n`);
+      }
+      const { names = [] } = this.options;
+      if (![headers.host, targetHost(request)].every((host) => isKnownHost(host, names))) {
         return send(403, TEXT, 'not under this name: HEARTH_ADMIN_NAMES says which there are\n');
       }
       const routes = this.#routes.filter((route) => route.path.test(path));
@@ -131,7 +163,7 @@ export class AdminServer {
       if (route === undefined) return send(405, TEXT, 'method not allowed\n', allow);
       // Any web page may have a browser on this machine send a POST here; then the browser names the page.
       if (method === 'POST' && headers.origin !== undefined) return send(403, TEXT, 'not for web pages\n', allow);
-      if (route.isGuarded === true && !this.mayPass(headers)) {
+      if (route.isGuarded === true && !this.#guard(request, () => this.mayPass(headers))) {
         response.setHeader('www-authenticate', 'Bearer');
         return send(401, TEXT, 'only with "Authorization: Bearer" and HEARTH_ADMIN_TOKEN, which must be set\n', allow);
       }
@@ -139,6 +171,11 @@ export class AdminServer {
       if (typeof body === 'string') send(status, PROMETHEUS, body, allow);
       else send(status, 'application/json', `${JSON.stringify(body, null, 2)}\n`, allow);
     } catch (error) {
+      if (error instanceof ProtocolError) {
+        const seconds = retryAfter(error);
+        if (seconds !== undefined) response.setHeader('retry-after', seconds);
+        return send(error.status, TEXT, `${error.message}\n`);
+      }
       response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
     }
   }

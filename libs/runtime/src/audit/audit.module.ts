@@ -1,13 +1,18 @@
 import { EventPublisher } from '@hearth/stream';
 import { untilAborted } from '@hearth/timing';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { AdminServer } from '../admin/admin-server';
 import { LiveSettings } from '../config/live-settings';
 import { eventPublisher } from '../event-publisher.provider';
+import { sourceIpReader } from '../http/client-origin';
+import { AddressLimits } from '../limits/address-limits';
 import { LimitAnswers } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 import { LOGGER, TIME_UP } from '../service-module';
 import { Audit } from './audit';
 
+/** The admin port is not asked through proxies. */
+const peerOf = sourceIpReader({ trustedProxies: [] });
 /** What is told in the end gets so long to arrive, however late it is. */
 const LAST_MS = 500;
 
@@ -29,8 +34,18 @@ export class AuditModule implements OnApplicationShutdown {
     private readonly publisher: EventPublisher,
     @Inject(TIME_UP) private readonly timeUp: AbortSignal,
     limits: LimitAnswers,
+    addresses: AddressLimits,
+    admin: AdminServer,
   ) {
     limits.onAnswer((answer) => audit.limited(answer));
+    admin.guardedBy((request, isRight) => {
+      const address = peerOf(request);
+      addresses.checkRefusals(address);
+      if (isRight()) return true;
+      addresses.refused(address);
+      audit.refused('admin', address, 'UNAUTHORIZED');
+      return false;
+    });
   }
 
   async onApplicationShutdown(): Promise<void> {

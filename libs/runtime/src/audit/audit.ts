@@ -72,7 +72,7 @@ export class Audit {
    * @param actor whose it is, as far as that is sure
    */
   refused(
-    door: 'connect' | 'subscribe' | 'umd' | 'client-http' | 'server-http' | 'lambda' | 'scheduler',
+    door: 'connect' | 'subscribe' | 'umd' | 'client-http' | 'server-http' | 'lambda' | 'scheduler' | 'admin',
     sourceIp: string | undefined,
     reason: string,
     actor: AuditActor = 'client',

@@ -171,7 +171,7 @@ export const LIMIT_VARIABLES = {
       'Other calls of an API key or the admin token, for each process.',
     ),
   }),
-  ...readBy(['publish-api', 'gateway', 'history'], {
+  ...readBy(['publish-api', 'gateway', 'history', 'webhooks'], {
     limitAddressRefusals: rateOf(
       'HEARTH_LIMIT_ADDRESS_REFUSALS',
       '20,500',

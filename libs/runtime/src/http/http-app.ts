@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HearthConfig } from '../config/config';
+import { hostProblem } from './host-header';
 import { addDeadline } from './http-deadline';
 import { packedRefusal } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
@@ -161,10 +162,11 @@ function takeRawBodies(instance: FastifyInstance): void {
 /** What Node's server would refuse by itself, without a body. */
 function answerInShape(instance: FastifyInstance, logger: Logger): void {
   instance.addHook('onRequest', ({ raw }, reply, done) => {
-    if (raw.headers.host !== undefined || raw.httpVersion !== '1.1') return done();
-    // As Node does it: whoever leaves it out may not have meant what comes next either (RFC 9112 §3.2).
+    const problem = hostProblem(raw);
+    if (problem === undefined) return done();
+    // As Node does it: whoever leaves it out may not have meant what comes next either.
     reply.header('connection', 'close');
-    sendError(reply, new ProtocolError('MALFORMED_MESSAGE', 'The Host header is missing'), logger);
+    sendError(reply, new ProtocolError('MALFORMED_MESSAGE', problem), logger);
   });
   instance.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const error = new ProtocolError('MALFORMED_MESSAGE', 'Expect: 100-continue is all that may be expected', {

@@ -1,4 +1,4 @@
-import { normalTarget } from './request-target';
+import { authorityOf, normalTarget } from './request-target';
 
 describe('the target of a request', () => {
   it.each([
@@ -8,6 +8,7 @@ describe('the target of a request', () => {
     ['http://example.com/v1?x', '/v1?x'],
     ['HTTPS://example.com:8443//v1', '/v1'],
     ['http://example.com', '/'],
+    ['wss://u:p@example.com/v1', '/v1'],
     ['http://example.com?x=1', '/?x=1'],
     ['/%76%31', '/v1'],
     ['/channels/a%2Fb%20c', '/channels/a%2Fb%20c'],
@@ -17,4 +18,14 @@ describe('the target of a request', () => {
     ['*', '*'],
     ['', ''],
   ])('%j is %j', (sent, normal) => expect(normalTarget(sent)).toBe(normal));
+});
+
+describe('the host that a target names', () => {
+  it.each([
+    ['/v1?x=http://other.example/', undefined],
+    ['*', undefined],
+    ['http://Evil.example:8080/metrics', 'Evil.example:8080'],
+    ['http://localhost@evil.example/', 'evil.example'],
+    ['http://evil.example?x', 'evil.example'],
+  ])('in %s is %s', (target, host) => expect(authorityOf(target)).toBe(host));
 });

@@ -18,8 +18,15 @@ export function normalTarget(target: string): string {
 
 /** A target without the scheme and the host that proxies send, and otherwise as it was sent. */
 export function originForm(target: string): string {
-  return target.replace(/^https?:\/\/[^/?#]*/i, '');
+  return target.replace(ABSOLUTE, '');
 }
+
+/** The host that a target names itself, with a port if it has one; undefined as a rule. */
+export function authorityOf(target: string): string | undefined {
+  return ABSOLUTE.exec(target)?.[1];
+}
+
+const ABSOLUTE = /^(?:https?|wss?):\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
 
 const SLASH = 0x2f;
 

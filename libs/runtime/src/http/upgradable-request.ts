@@ -1,5 +1,5 @@
 import { IncomingMessage } from 'node:http';
-import { normalTarget, originForm } from './request-target';
+import { authorityOf, normalTarget, originForm } from './request-target';
 
 /** `Upgrade: websocket`, alone or as one of several offers. */
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
@@ -47,6 +47,11 @@ interface HasTarget {
 /** Path and query as the client wrote them: what a signature was made of. */
 export function targetAsSent(request: IncomingMessage & HasTarget): string {
   return originForm(request.sentTarget ?? request.url ?? '');
+}
+
+/** The host that the request line names, where it names one. */
+export function targetHost(request: IncomingMessage & HasTarget): string | undefined {
+  return authorityOf(request.sentTarget ?? '');
 }
 
 // Node sets it to what the request line says. Whoever compares paths, at whatever door, sees one form of each. An accessor of
