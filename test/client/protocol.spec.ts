@@ -2,6 +2,7 @@ import {
   ClosedError,
   HearthClient,
   HotsockClient,
+  InvalidArgumentError,
   memoryStore,
   PublishError,
   PublishUncertainError,
@@ -12,6 +13,7 @@ import {
   type ClientOptions,
   type Gap,
 } from '@hearth/client';
+import { inspect } from 'node:util';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import type { Frame } from '../support/ws-client';
@@ -146,6 +148,44 @@ describe('connecting', () => {
     expect(server.peers).toHaveLength(2);
   });
 
+  it('that is terminated settles what is under way too, whoever sent it, and whoever waits for a socket', async () => {
+    const server = await start((peer) => peer.connected(null));
+    const made = client(server.url, { connectTokenFn: () => anyToken() });
+    await made.connect();
+    const sent = made.channel('c').publish('chat', 1);
+    await (await server.peer(1)).frame('chat');
+    made.terminate();
+    await expect(sent).rejects.toThrow(ClosedError);
+    const early = client(server.url, { connectTokenFn: () => new Promise(() => undefined) });
+    const { activeConnection } = early;
+    const open = activeConnection.connectionOpen();
+    early.terminate();
+    await expect(open).rejects.toThrow();
+  });
+
+  it('says nothing of the token when it cannot be used', async () => {
+    const told: unknown[] = [];
+    const log = (...what: unknown[]): void => void told.push(...what);
+    const logger = { debug: log, info: log, warn: log, error: log };
+    class Refusing {
+      constructor(url: string) {
+        throw new SyntaxError(`the URL '${url}' is invalid`);
+      }
+    }
+    const token = anyToken({ uid: 'secret' });
+    const options = {
+      logger,
+      connectTokenFn: () => token,
+      WebSocket: Refusing as unknown as ClientOptions['WebSocket'],
+    };
+    await expect(client('wss://x', options).connect()).rejects.toThrow(InvalidArgumentError);
+    const noJson = `x.${Buffer.from('secret, and no JSON').toString('base64url')}.y`;
+    client('wss://x', { logger, connectTokenFn: () => noJson, connectTokenFnMaxAttempts: 1 });
+    await eventually(() => expect(told.length).toBeGreaterThan(2));
+    const texts = told.map((what) => inspect(what, { depth: 9 })).join();
+    for (const part of [token, 'secret']) expect(texts).not.toContain(part);
+  });
+
   it('notices a server that is silent, half open, and comes back (vector 25)', async () => {
     const server = await start();
     const made = client(server.url, { livenessSeconds: 1 });
@@ -197,6 +237,80 @@ describe('a channel', () => {
     off();
     channel.on('a', () => undefined);
     await peer.frame('hotsock.subscribe', 1);
+  });
+
+  it('may be wanted again by whoever is refused for whatever reason', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const channel = made.channel('presence.c');
+    const off = channel.on('a', () => undefined);
+    const peer = await server.peer(1);
+    await peer.frame('hotsock.subscribe');
+    const error = { code: 'PRESENCE_CHANNEL_CAPACITY_REACHED', message: 'full' };
+    const refused = channel.ready();
+    peer.send({ event: 'hotsock.error', channel: 'presence.c', error });
+    await expect(refused).rejects.toMatchObject({ code: 'PRESENCE_CHANNEL_CAPACITY_REACHED' });
+    channel.on('b', () => undefined);
+    await peer.frame('hotsock.subscribe', 1);
+    peer.subscribed('presence.c', { members: [], resume: { token: 't' } });
+    await channel.ready();
+    off();
+    expect(channel.state).toBe('subscribed');
+  });
+
+  it('has functions that need nothing of their object, as the official client has', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const { bind, unbind, sendMessage } = made.channels('c');
+    const heard: unknown[] = [];
+    bind('chat', ({ data }) => heard.push(data));
+    const peer = await server.peer(1);
+    await peer.frame('hotsock.subscribe');
+    peer.subscribed('c', { resume: { token: 't' } });
+    peer.send(message('c', '1'));
+    await eventually(() => expect(heard).toEqual(['1']));
+    sendMessage('chat', { data: 1 });
+    expect(await peer.frame('chat')).toEqual({ channel: 'c', event: 'chat', data: 1 });
+    unbind('chat');
+    await peer.frame('hotsock.unsubscribe');
+  });
+
+  it('has no id twice in the life of its client, though it was left in between', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const peer = await server.peer(1);
+    const heard: unknown[] = [];
+    for (const skip of [0, 1]) {
+      const off = made.channel('c').on('chat', ({ id }) => heard.push(id));
+      expect((await peer.frame('hotsock.subscribe', skip)).data).toEqual({ resume: true });
+      peer.subscribed('c', { resume: { token: 't' } });
+      peer.send(message('c', '1'));
+      peer.send(message('c', `of ${skip}`));
+      await eventually(() => expect(heard).toContain(`of ${skip}`));
+      off();
+      await peer.frame('hotsock.unsubscribe', skip);
+      peer.send({ event: 'hotsock.unsubscribed', channel: 'c', data: {} });
+    }
+    expect(heard).toEqual(['1', 'of 0', 'of 1']);
+  });
+
+  it('is held by those who hold it, not by those who did before the client was terminated', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const [old] = [made.channel('c').on('chat', () => undefined)];
+    await (await server.peer(1)).frame('hotsock.subscribe');
+    made.terminate();
+    made.channel('c').on('chat', () => undefined);
+    const peer = await server.peer(2);
+    await peer.frame('hotsock.subscribe');
+    peer.subscribed('c', { resume: { token: 't' } });
+    await made.channel('c').ready();
+    old();
+    expect(made.channel('c').state).toBe('subscribed');
+    made.activeConnection.manageSubscriptions();
+    made.sendMessage('mark', { channel: 'c' });
+    await peer.frame('mark');
+    expect(peer.frames.map(({ event }) => event)).toEqual(['hotsock.subscribe', 'mark']);
   });
 
   it('calls each handler, though one throws, and none twice for one id (vectors 15, 16)', async () => {
@@ -496,6 +610,28 @@ describe('views', () => {
       data: { member: member('a'), members: [member('c', 1), member('d')] },
     });
     await eventually(() => expect(story.at(-1)).toBe('leave a null'));
+  });
+
+  it('of storage know where the entries end, though nobody had asked for it when it was subscribed', async () => {
+    const server = await start();
+    const channel = client(server.url).channel('c');
+    channel.hold();
+    const peer = await server.peer(1);
+    expect((await peer.frame('hotsock.subscribe')).data).toEqual({ resume: true });
+    const { storage } = channel;
+    storage.subscribe(() => undefined);
+    peer.subscribed('c', { resume: { token: 't' } });
+    const again = await peer.frame('hotsock.subscribe', 1);
+    expect(again.data).toEqual({ resume: { token: 't' }, storage: true });
+    peer.send({ event: 'hotsock.unsubscribed', channel: 'c', data: {} });
+    peer.subscribed('c', { resume: { complete: true, token: 't' } });
+    peer.send({ event: 'hotsock.channelStorageSynced', channel: 'c', data: {} });
+    await eventually(() => expect(storage.synced).toBe(true));
+    expect(peer.frames.map(({ event }) => event)).toEqual([
+      'hotsock.subscribe',
+      'hotsock.unsubscribe',
+      'hotsock.subscribe',
+    ]);
   });
 
   it('of storage show a write at once, and the old value again when it is refused (vector 24)', async () => {

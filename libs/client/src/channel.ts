@@ -38,7 +38,7 @@ export class Channel {
   private readonly closes = new Listeners<HearthError>();
   private readonly states = new Listeners<void>();
   private waiters: Waiter[] = [];
-  private holds = 0;
+  private readonly holds = new Set<object>();
   private failure: HearthError | undefined;
   private lastState: ChannelState = 'idle';
   subscribeTokenFn: SubscribeTokenFn | undefined;
@@ -56,7 +56,7 @@ export class Channel {
   }
 
   get isWanted(): boolean {
-    return this.holds > 0;
+    return this.holds.size > 0;
   }
 
   get state(): ChannelState {
@@ -69,8 +69,7 @@ export class Channel {
   get storage(): StorageView {
     if (!this.wantsStorage) {
       this.wantsStorage = true;
-      // One that is subscribed already was not told where its entries end.
-      if (this.state === 'subscribed') this.host.activeConnection.resubscribe(this.name);
+      this.askForStorage();
     }
     return this.entries;
   }
@@ -129,16 +128,13 @@ export class Channel {
 
   /** Subscribes while it lasts. */
   keep(): Off {
-    let isHeld = true;
-    this.holds++;
+    const hold = {};
+    this.holds.add(hold);
     this.failure = undefined;
     this.host.changed(this.name);
     this.stateChanged();
     return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      if (this.holds === 0) return;
-      if (--this.holds === 0) this.host.released(this.name);
+      if (this.holds.delete(hold) && !this.isWanted) this.host.released(this.name);
       this.stateChanged();
     };
   }
@@ -153,6 +149,7 @@ export class Channel {
         if (data?.members !== undefined) this.presence.take(data.members);
         // Such a channel cannot be asked for the end of its entries.
         if (this.wantsStorage && data?.autoSubscribed === true) this.entries.end();
+        if (this.wantsStorage) this.askForStorage();
         for (const { resolve } of this.waiters.splice(0)) resolve();
         break;
       case 'hotsock.unsubscribed':
@@ -196,7 +193,7 @@ export class Channel {
     const error = new ClosedError();
     for (const { reject } of this.waiters.splice(0)) reject(error);
     this.closes.emit(error, (problem) => this.host.failed(problem));
-    this.holds = 0;
+    this.holds.clear();
     this.failure = undefined;
     this.listeners.clear();
     this.gaps.clear();
@@ -207,6 +204,12 @@ export class Channel {
 
   private send(members: ClientRequest, refusal?: Refusal): Promise<Published> {
     return handled(this.host.outbox.add(this.name, { channel: this.name, ...members }, refusal));
+  }
+
+  /** Whoever did not ask for the end of the entries is not told of it. */
+  private askForStorage(): void {
+    const { activeConnection } = this.host;
+    if (activeConnection.find(this.name)?.asksStorage === false) activeConnection.resubscribe(this.name);
   }
 
   private store(key: string, data: unknown): Promise<Published> {

@@ -44,9 +44,9 @@ const AWAKE_MS = 1_000;
 
 /** What the application calls a channel: a facade, made anew each time, as the official client does. */
 export interface ChannelFacade {
-  bind(event: string | RegExp, messageFn: MessageFn): Binding;
-  unbind(event: string | RegExp, options?: { messageFn?: MessageFn }): void;
-  sendMessage(event: string, options?: { data?: unknown }): void;
+  bind: (event: string | RegExp, messageFn: MessageFn) => Binding;
+  unbind: (event: string | RegExp, options?: { messageFn?: MessageFn }) => void;
+  sendMessage: (event: string, options?: { data?: unknown }) => void;
   subscribeTokenFn: BindOptions['subscribeTokenFn'];
   readonly uid: string | null | undefined;
   readonly umd: unknown;
@@ -166,8 +166,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
     const binding = this.bindings.add(event, messageFn, options, () => this.unbind(event, { messageFn, channel }));
     if (!channel) return binding;
     if (this.isResting) this.begin();
-    const known = this.activeConnection.channels[channel];
-    if (known?.state === 'subscribeFailed') known.state = undefined;
+    this.activeConnection.retry(channel);
     this.activeConnection.manageSubscriptions();
     return binding;
   };
@@ -181,11 +180,9 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
   channels = (name: string): ChannelFacade => {
     const found = () => this.activeConnection.find(name);
     const { bind, unbind, sendMessage } = this;
-    return {
+    const facade: ChannelFacade = {
       subscribeTokenFn: undefined,
-      bind(event, messageFn) {
-        return bind(event, messageFn, { channel: name, subscribeTokenFn: this.subscribeTokenFn });
-      },
+      bind: (event, messageFn) => bind(event, messageFn, { channel: name, subscribeTokenFn: facade.subscribeTokenFn }),
       unbind: (event, { messageFn } = {}) => unbind(event, { messageFn, channel: name }),
       sendMessage: (event, { data } = {}) => sendMessage(event, { channel: name, data }),
       get uid() {
@@ -198,6 +195,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
         return found()?.members ?? [];
       },
     };
+    return facade;
   };
 
   /** @throws InvalidArgumentError, NotConnectedError */
@@ -225,8 +223,8 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
     if (connection.ws === undefined || connection.isDone) this.bindings.clear();
     else this.leaving = connection;
     this.tracks.forgetAll();
-    this.rest('closed');
     this.outbox.close();
+    this.rest('closed');
     for (const channel of this.cached.values()) channel.close();
     this.settle(error);
     this.stopListening?.();
@@ -316,8 +314,8 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
   /** @internal There is no WebSocket here, or it takes no such URL: that will be no different in a second. */
   openFailed(connection: Connection, cause: unknown): void {
     if (connection !== this.activeConnection) return;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    const error = cause instanceof HearthError ? cause : new InvalidArgumentError(message, { cause });
+    // What a browser says of it has the token in it.
+    const error = cause instanceof HearthError ? cause : new InvalidArgumentError(`cannot open ${this.webSocketUrl}`);
     this.failed(error);
     this.fail(error);
   }
@@ -522,8 +520,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
   /** @internal Soon, so that what one component wants in one go is asked in one go. */
   changed(name: string): void {
     if (this.isResting) this.begin();
-    const known = this.activeConnection.find(name);
-    if (known?.state === 'subscribeFailed') known.state = undefined;
+    this.activeConnection.retry(name);
     if (this.isReconciling) return;
     this.isReconciling = true;
     this.soon(() => {

@@ -1,6 +1,6 @@
 import { attempt } from './listeners';
 import { type Frame, type FrameData, HEARTBEAT, type MemberEntry, OPEN, PONG, type SubscribeData } from './frames';
-import { NotConnectedError, SubscribeError } from './errors';
+import { ClosedError, NotConnectedError, SubscribeError } from './errors';
 import { loadToken } from './token';
 import type { Binding } from './bindings';
 import type { Logger, Off, Socket, SubscribeTokenFn } from './types';
@@ -17,6 +17,10 @@ export class ConnectionChannel {
   autoSubscribed = false;
   /** The subscribe frame has left. */
   isAsked = false;
+  /** It asked for the end of the storage entries. */
+  asksStorage = false;
+  /** The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
+  isRefused = false;
 
   constructor(readonly name: string) {}
 }
@@ -140,7 +144,8 @@ export class Connection {
     this.isClosed = true;
     this.forget();
     this.stopTimers();
-    this.ws?.close();
+    if (this.ws === undefined) this.settleOpen.reject(new ClosedError());
+    else this.ws.close();
   }
 
   /** Ends it without waiting for the other side, which may be gone. */
@@ -179,6 +184,12 @@ export class Connection {
       if (isFree && !isEnded) this.subscribe(name);
     }
   };
+
+  /** Somebody wants a channel that may have failed. */
+  retry(name: string): void {
+    const channel = this.find(name);
+    if (channel?.isRefused === true) channel.state = undefined;
+  }
 
   /** Subscribes again, for what can only be asked for at the beginning. */
   resubscribe(name: string): void {
@@ -324,7 +335,8 @@ export class Connection {
     }
     const channel = this.channels[name];
     if (channel?.state !== 'subscribePending' && channel?.state !== 'subscribeFailed') return;
-    if (!PASSING.has(code)) return this.host.subscribeFailed(name, new SubscribeError(message ?? code, { code }));
+    channel.isRefused = !PASSING.has(code);
+    if (channel.isRefused) return this.host.subscribeFailed(name, new SubscribeError(message ?? code, { code }));
     this.host.later(() => {
       if (channel.state === 'subscribePending') channel.state = undefined;
     }, retryAfterMs ?? AGAIN_MS);
@@ -337,7 +349,7 @@ export class Connection {
   private subscribe(name: string): void {
     const channel = this.of(name);
     channel.state = 'subscribePending';
-    channel.isAsked = false;
+    channel.isAsked = channel.isRefused = false;
     const tokenFn = this.host.subscribeTokenFn(name);
     const members = this.host.subscribeMembers(name);
     // At once where that is possible: whoever binds while the connection is open finds the frame sent.
@@ -364,6 +376,7 @@ export class Connection {
     } catch (error) {
       if (channel.state !== 'subscribePending' || this.hasEnded) return;
       channel.state = 'subscribeFailed';
+      channel.isRefused = true;
       this.host.logger.error('[hearth]', error);
       this.host.subscribeFailed(name, new SubscribeError('no subscribe token', { code: 'TOKEN', cause: error }));
     }
@@ -372,6 +385,7 @@ export class Connection {
   private ask(channel: ConnectionChannel, token: string | undefined, members: SubscribeMembers): void {
     if (!this.isOpen || channel.state !== 'subscribePending' || channel.isAsked) return;
     channel.isAsked = true;
+    channel.asksStorage = members.storage === true;
     const data: SubscribeData = { token, ...members };
     const isEmpty = Object.values(data).every((value) => value === undefined);
     this.trySend(

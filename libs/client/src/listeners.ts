@@ -27,8 +27,8 @@ export class Listeners<T> {
 /** Calls what the application gave us. A promise that it makes is looked at too: a rejection must not go unhandled. */
 export function attempt(call: () => unknown, onError: (error: unknown) => void): void {
   try {
-    const result = call();
-    if (result instanceof Promise) result.catch(onError);
+    // A promise of another realm is no instance of ours.
+    (call() as Promise<unknown> | undefined)?.then?.(undefined, onError);
   } catch (error) {
     onError(error);
   }

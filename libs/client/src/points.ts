@@ -1,3 +1,4 @@
+import { attempt } from './listeners';
 import type { Store } from './types';
 
 /** Where a client goes on in a channel (resume.md); never looked into. */
@@ -28,8 +29,8 @@ export class PointStore {
     if (this.store === undefined) return undefined;
     try {
       const text = this.store.get(this.key(uid, name));
-      if (!(text instanceof Object)) return parse(text);
-      return text.then(parse).catch((error: unknown) => void this.onError(error));
+      if (typeof text === 'string' || !text) return parse(text);
+      return text.then(parse).then(undefined, (error: unknown) => void this.onError(error));
     } catch (error) {
       this.onError(error);
       return undefined;
@@ -47,12 +48,7 @@ export class PointStore {
     clearTimeout(this.timer);
     this.timer = undefined;
     for (const [key, point] of this.dirty) {
-      try {
-        const written = this.store?.set(key, point === undefined ? null : JSON.stringify(point));
-        if (written instanceof Object) written.catch(this.onError);
-      } catch (error) {
-        this.onError(error);
-      }
+      attempt(() => this.store?.set(key, point === undefined ? null : JSON.stringify(point)), this.onError);
     }
     this.dirty.clear();
   }

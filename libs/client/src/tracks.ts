@@ -17,6 +17,10 @@ interface Track {
   alias?: string;
 }
 
+const NEW = { isOld: false, isToldOf: false, autoSubscribed: false };
+/** Those that are remembered: a client may look into channels without end. */
+const MAX_TRACKS = 1_000;
+
 /**
  * How far a client has come in each channel, and the holes it knows of (client-library §5): the rules of resume.md §6.
  */
@@ -34,7 +38,7 @@ export class Tracks {
   /** A connect token has come. What belongs to another user is forgotten. */
   begin({ uid, channels }: TokenClaims): void {
     const next = uid || null;
-    if (this.uid !== undefined && this.uid !== next) for (const name of [...this.tracks.keys()]) this.forget(name);
+    if (this.uid !== undefined && this.uid !== next) this.forgetAll();
     this.uid = next;
     for (const [name, claim] of Object.entries(channels ?? {})) {
       if (claim?.autoSubscribe === true) this.of(name).autoSubscribed = true;
@@ -81,7 +85,8 @@ export class Tracks {
     if (id === undefined || channel === undefined) return true;
     const track = this.of(channel);
     track.isToldOf = false;
-    track.point = { ...track.point, after: id };
+    // What was on its way when the channel was left is no point to go on from.
+    if (track.isOld) track.point = { ...track.point, after: id };
     return track.seen.add(id);
   }
 
@@ -104,14 +109,12 @@ export class Tracks {
     }
   }
 
-  /** It is not wanted any more. */
+  /** It is not wanted any more: where it goes on is forgotten, what was given is not. */
   forget(name: string): void {
-    const real = this.realName(name);
-    const track = this.tracks.get(real);
-    if (track === undefined) return;
-    this.tracks.delete(real);
-    this.store.save(this.uid ?? null, real, undefined);
-    if (track.alias !== undefined) this.store.save(this.uid ?? null, track.alias, undefined);
+    const track = this.of(name);
+    this.write(name, undefined);
+    Object.assign(track, { ...NEW, point: {}, alias: undefined });
+    if (this.tracks.size > MAX_TRACKS) this.tracks.delete(this.realName(name));
   }
 
   forgetAll(): void {
@@ -130,8 +133,11 @@ export class Tracks {
     this.realNames.set(alias, name);
     const early = this.tracks.get(alias);
     this.tracks.delete(alias);
-    if (early !== undefined && !this.tracks.has(name)) this.tracks.set(name, early);
-    this.of(name).alias = alias;
+    const track = this.of(name);
+    track.alias = alias;
+    if (early?.isOld !== true || track.isOld) return;
+    track.point = early.point;
+    track.isOld = true;
   }
 
   private realName(name: string): string {
@@ -142,7 +148,7 @@ export class Tracks {
     const real = this.realName(name);
     let track = this.tracks.get(real);
     if (track === undefined) {
-      track = { point: {}, seen: new Seen(), isOld: false, isToldOf: false, autoSubscribed: false };
+      track = { point: {}, seen: new Seen(), ...NEW };
       this.tracks.set(real, track);
     }
     return track;
@@ -171,10 +177,14 @@ export class Tracks {
   }
 
   private save(name: string): void {
-    if (!this.recover) return;
-    const { point, alias } = this.of(name);
-    this.store.save(this.uid ?? null, this.realName(name), point);
-    if (alias !== undefined) this.store.save(this.uid ?? null, alias, point);
+    const { point, isOld } = this.of(name);
+    if (this.recover && isOld) this.write(name, point);
+  }
+
+  private write(name: string, point: Point | undefined): void {
+    for (const key of [this.realName(name), this.of(name).alias]) {
+      if (key !== undefined) this.store.save(this.uid ?? null, key, point);
+    }
   }
 }
 
