@@ -15,9 +15,13 @@ const LIBRARIES = {
   wire: ['protocol'],
   channels: ['protocol', 'wire'],
   stream: ['protocol', 'wire', 'limits', 'timing'],
-  store: ['protocol', 'wire', 'channels', 'timing'],
-  runtime: ['protocol', 'wire', 'claims', 'limits', 'timing', 'stream', 'store', 'api-documents'],
-  embedded: ['stream', 'store', 'timing'],
+  store: ['protocol', 'wire', 'channels', 'timing', 'config'],
+  // Settings from the environment: also for programs that start no server.
+  config: ['wire', 'claims', 'limits'],
+  runtime: ['protocol', 'wire', 'claims', 'config', 'limits', 'timing', 'stream', 'store', 'api-documents'],
+  // What an installation keeps in its folder: also for programs that start no server.
+  'data-dir': [],
+  embedded: ['stream', 'store', 'timing', 'data-dir'],
   'api-documents': ['protocol', 'wire'],
   // Published by itself, so it takes its sources along.
   'server-sdk': ['protocol', 'claims', 'sigv4'],

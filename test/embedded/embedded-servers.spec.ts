@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { connect, type NatsConnection } from 'nats';
 import { Client } from 'pg';
 import { startEmbeddedServers } from '@hearth/embedded';
-import { processIdentity } from '@hearth/embedded';
+import { processIdentity } from '@hearth/data-dir';
 import { commandsNaming } from '../start/hearth-process';
 import { eventually } from '../support/eventually';
 import { dataDirPrefix } from '../support/servers';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, outputsOf, withInstallationKeys } from '@hearth/runtime';
-import { loadOrCreateKeys } from '@hearth/embedded';
+import { loadOrCreateKeys } from '@hearth/data-dir';
 import { welcomeText } from '../../apps/hearth/src/welcome';
 
 let dataDir: string;

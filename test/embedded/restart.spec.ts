@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { processIdentity } from '@hearth/embedded';
+import { processIdentity } from '@hearth/data-dir';
 import { commandsNaming, descendantsOf, Installation, type HearthRun } from '../start/hearth-process';
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from '../start/printed-commands';
 import { eventually } from '../support/eventually';

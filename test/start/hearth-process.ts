@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { processIdentity } from '@hearth/embedded';
+import { processIdentity } from '@hearth/data-dir';
 import { hearth, type Outcome } from '../cli/hearth-command';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';

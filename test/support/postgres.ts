@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { lockDataDir, openDataDir, startEmbeddedPostgres, type RunningServer } from '@hearth/embedded';
+import { lockDataDir, openDataDir } from '@hearth/data-dir';
+import { startEmbeddedPostgres, type RunningServer } from '@hearth/embedded';
 import { freePort } from './free-port';
 import { pauseProcess, resumeProcess } from './pause-process';
 

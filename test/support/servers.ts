@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { cacheFolder } from '../../libs/embedded/src/cache-dir';
-import { lockDataDir } from '../../libs/embedded/src/data-dir';
+import { lockDataDir } from '@hearth/data-dir';
 import { findNatsServer } from '../../libs/embedded/src/find-nats-server';
 import { leftOverNats } from '../../libs/embedded/src/embedded-nats';
 import { leftOverPostgres } from '../../libs/embedded/src/embedded-postgres';

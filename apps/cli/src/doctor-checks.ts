@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { lastNatsUrl, lastPostgresUrl } from '@hearth/embedded';
-import { outputsOf, type HearthConfig } from '@hearth/runtime';
+import { outputsOf, type HearthConfig } from '@hearth/config';
 import { describePgCronJob, openDatabase } from '@hearth/store';
 import { StreamConnection } from '@hearth/stream';
 

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { examine } from './doctor-checks';
 import { EXIT } from './failure';
 import { installationSettings } from './installation-settings';
 
@@ -13,6 +12,8 @@ export function doctorCommand(): Command {
     .option('--json', 'print a JSON array of findings: topic, state (ok, warning, problem), text')
     .addHelpText('after', '\nExit codes: 0 no problem, 1 at least one, 2 the settings are wrong.')
     .action(async ({ json }: { readonly json?: true }) => {
+      // Loads the drivers of Postgres and NATS, which no other command needs.
+      const { examine } = await import('./doctor-checks.js');
       const findings = await examine(await installationSettings());
       const width = Math.max(...findings.map(({ topic }) => topic.length));
       const lines = findings.map(({ state, topic, text }) => `${MARKS[state]}${topic.padEnd(width)}  ${text}`);

@@ -5,10 +5,10 @@ import {
   loadConfig,
   outputsOf,
   withInstallationKeys,
-} from '@hearth/runtime';
+} from '@hearth/config';
+import { loadOrCreateKeys } from '@hearth/data-dir';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadOrCreateKeys } from '@hearth/embedded';
 import { UsageError } from './failure';
 
 /**

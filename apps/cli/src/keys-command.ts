@@ -1,7 +1,7 @@
 import { SIGNING_METHODS, type SigningMethod } from '@hearth/claims';
 import { Command, Option } from 'commander';
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { newAccessKey, newApiKey } from '@hearth/embedded';
+import { newAccessKey, newApiKey } from '@hearth/data-dir';
 
 interface KeyOptions {
   readonly json?: true;

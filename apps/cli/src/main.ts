@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { VERSION } from '@hearth/runtime';
+import { VERSION } from '@hearth/config';
 import { completionCommand } from './completion-command';
 import { doctorCommand } from './doctor-command';
 import { report } from './failure';

@@ -6,7 +6,7 @@ import {
   type PublishInput,
   type PublishResponse,
 } from '@hearth/server-sdk';
-import { type HearthConfig, outputsOf } from '@hearth/runtime';
+import { type HearthConfig, outputsOf } from '@hearth/config';
 import { Command } from 'commander';
 import { RefusedError, UsageError } from './failure';
 import { parseJson, readInput, readSecret, wholeNumber } from './input';

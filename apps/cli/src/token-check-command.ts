@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { TokenSettings, TokenUse } from '@hearth/claims';
-import type { HearthConfig } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
 import { checkToken, TOKEN_USES, type Verdict } from './check-token';
 import { acceptedLines, decide, decisionLine, explanation } from './explain';
 import { EXIT, UsageError } from './failure';

@@ -17,7 +17,8 @@ import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
 import { WebhooksModule } from '../../webhooks/src/webhooks.module';
-import { loadOrCreateKeys, startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
+import { loadOrCreateKeys } from '@hearth/data-dir';
+import { startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
 import { welcomeText } from './welcome';
 
 let generated: GeneratedKeys | undefined;

@@ -1,13 +1,11 @@
+import { type StopStep, openDataDir, readPrivateJson, writePrivateFile, writePrivateJson } from '@hearth/data-dir';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkJetStream, knowsSyncInterval } from '@hearth/stream';
 import { z } from 'zod';
-import { openDataDir } from './data-dir';
 import { natsVersionOf } from './find-nats-server';
 import { freePort } from './free-port';
-import { readPrivateJson, writePrivateFile, writePrivateJson } from './private-file';
-import type { StopStep } from './processes';
 import { startServer, stopLeftOver, type LeftOver } from './server-start';
 import type { RunningServer, StartOptions } from './supervised-server';
 

@@ -1,3 +1,4 @@
+import { type StopStep, lockDataDir, openDataDir, readPrivateJson, writePrivateJson } from '@hearth/data-dir';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -7,12 +8,9 @@ import { promisify } from 'node:util';
 import { ensureDatabase, isWrongPassword } from '@hearth/store';
 import { z } from 'zod';
 import { cacheFolder } from './cache-dir';
-import { lockDataDir, openDataDir } from './data-dir';
 import { freePort } from './free-port';
 import { accountForPostgres, canEnter } from './postgres-account';
 import { preparePostgresBinaries, type PostgresBinaries } from './postgres-binaries';
-import { readPrivateJson, writePrivateJson } from './private-file';
-import type { StopStep } from './processes';
 import { identityOf, serverEnvironment, type Account } from './server-process';
 import { startServer, stopLeftOver, type LeftOver } from './server-start';
 import type { RunningServer, StartOptions } from './supervised-server';

@@ -1,6 +1,6 @@
+import { lockDataDir, openDataDir } from '@hearth/data-dir';
 import { join } from 'node:path';
 import { cacheFolder } from './cache-dir';
-import { lockDataDir, openDataDir } from './data-dir';
 import { findNatsServer } from './find-nats-server';
 import { startEmbeddedNats } from './embedded-nats';
 import { startEmbeddedPostgres } from './embedded-postgres';

@@ -1,10 +1,7 @@
-export { lockDataDir, openDataDir } from './data-dir';
 export { missingServers, startEmbeddedServers, type EmbeddedServers } from './embedded-servers';
 export { findNatsServer, natsVersionOf, type NatsServerSource } from './find-nats-server';
 export { freePort, isFree } from './free-port';
-export { loadOrCreateKeys, newAccessKey, newApiKey } from './keys-file';
 export { officialRelease } from './nats-release';
 export { lastNatsUrl } from './embedded-nats';
 export { lastPostgresUrl, startEmbeddedPostgres } from './embedded-postgres';
-export { processIdentity } from './processes';
 export type { RunningServer } from './supervised-server';

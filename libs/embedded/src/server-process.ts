@@ -1,6 +1,6 @@
+import { type StopStep, stopProcess, stopProcessesNow } from '@hearth/data-dir';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readSync, fstatSync, statSync, truncateSync } from 'node:fs';
-import { stopProcess, stopProcessesNow, type StopStep } from './processes';
 
 /** An operating system account to run something as. */
 export interface Account {

@@ -1,6 +1,6 @@
+import { type StopStep, runsWithArgument, stopProcess } from '@hearth/data-dir';
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runsWithArgument, stopProcess, type StopStep } from './processes';
 import { ServerProcess, type ServerCommand } from './server-process';
 
 // After a crash a server replays its log, or reads its streams again, before it lets anyone in.

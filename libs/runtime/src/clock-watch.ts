@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { Database, readClock } from '@hearth/store';
 import { ClockOffset, every, installationNow, setInstallationClock, type Repeated } from '@hearth/timing';
 import { Metrics } from './admin/metrics';
-import type { HearthConfig } from './config/config';
+import type { HearthConfig } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { CONFIG, LOGGER } from './service-module';
 

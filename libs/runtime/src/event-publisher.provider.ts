@@ -1,8 +1,7 @@
 import { EventPublisher, StreamConnection } from '@hearth/stream';
 import type { FactoryProvider } from '@nestjs/common';
 import { Metrics } from './admin/metrics';
-import type { HearthConfig } from './config/config';
-import { VERSION } from './config/outputs';
+import { type HearthConfig, VERSION } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { CONFIG, LOGGER } from './service-module';
 

@@ -2,17 +2,31 @@ export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } f
 export { Audit, type AuditActor, type AuditRecord } from './audit/audit';
 export { AuditModule } from './audit/audit.module';
 export { ApiKeys, bearerToken, isSecret } from './http/api-keys';
-export { loadConfig, required, type HearthConfig } from './config/config';
+export {
+  blockList,
+  ConfigError,
+  type Environment,
+  type GeneratedKeys,
+  type HearthConfig,
+  isCidr,
+  LiveSettings,
+  type LiveValues,
+  loadConfig,
+  originMatcher,
+  type Outputs,
+  outputsOf,
+  required,
+  type ServiceName,
+  SINGLE_SERVICES,
+  type Variable,
+  VARIABLES,
+  VERSION,
+  withInstallationKeys,
+} from '@hearth/config';
 export { ConsoleRoutes } from './http/console-routes';
 export { DocumentRoutes } from './http/document-routes';
 export { ClockWatch } from './clock-watch';
-export { ConfigError } from './config/config-error';
 export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';
-export { VARIABLES } from './config/config-variables';
-export { blockList, isCidr } from './config/variable-kinds';
-export { SINGLE_SERVICES, type ServiceName, type Variable } from './config/variable';
-export type { Environment } from './config/environment';
-export { withInstallationKeys, type GeneratedKeys } from './config/installation-keys';
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
 export { hostProblem } from './http/host-header';
@@ -20,20 +34,17 @@ export { readBody } from './http/http-body';
 export { sendError } from './http/http-errors';
 export { InvariantBroken } from './invariants';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
-export { LiveSettings, type LiveValues } from './config/live-settings';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';
 export { Count, Labelled, Level, Metrics } from './admin/metrics';
-export { outputsOf, VERSION, type Outputs } from './config/outputs';
 export { AddressLimits } from './limits/address-limits';
 export { LimitAnswers, type LimitAnswer } from './limits/limit-answers';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';
 export { redactUrl } from './log/redaction';
 export { warnSeldom } from './log/warn-seldom';
-export { watchSecrets, type SecretsWatch } from './config/reloadable';
+export { watchSecrets, type SecretsWatch } from './reloadable';
 export { CONFIG, LOGGER, ServiceModule, TIME_UP, type ServiceContext } from './service-module';
 export { startApp, startHttpApp } from './start-app';
 export { requireMigrated, requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';
 export { originReader, sourceIpReader, type ClientOrigin } from './http/client-origin';
-export { originMatcher } from './http/origins';
 export { Span, traced, Tracing } from './log/tracing';

@@ -1,12 +1,15 @@
 import { AdminServer } from './admin/admin-server';
-import { loadConfig, type HearthConfig } from './config/config';
-import { ConfigError } from './config/config-error';
-import type { ServiceName } from './config/variable';
-import type { Environment } from './config/environment';
+import {
+  ConfigError,
+  type Environment,
+  type HearthConfig,
+  loadConfig,
+  outputsOf,
+  type ServiceName,
+} from '@hearth/config';
 import { createLogger, setLogLevel, type Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
-import { outputsOf } from './config/outputs';
-import { watchSecrets, type SecretsWatch } from './config/reloadable';
+import { watchSecrets, type SecretsWatch } from './reloadable';
 import type { ServiceContext } from './service-module';
 
 /** A started service. */

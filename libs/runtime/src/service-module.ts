@@ -1,8 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import { ApiKeys } from './http/api-keys';
-import type { HearthConfig } from './config/config';
-import { LiveSettings } from './config/live-settings';
+import { type HearthConfig, LiveSettings } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { Tracing } from './log/tracing';

@@ -10,7 +10,7 @@ import { untilAborted } from '@hearth/timing';
 import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import { ClockWatch } from './clock-watch';
-import { required, type HearthConfig } from './config/config';
+import { type HearthConfig, required } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { CONFIG, INTERRUPTED, LOGGER, TIME_UP } from './service-module';
 

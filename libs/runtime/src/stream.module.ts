@@ -3,7 +3,7 @@ import { ensureStreams, IngestPublisher, StreamConnection, untilAnswering } from
 import { untilAborted } from '@hearth/timing';
 import { Global, Inject, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
-import type { HearthConfig } from './config/config';
+import type { HearthConfig } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { CONFIG, INTERRUPTED, LOGGER, TIME_UP } from './service-module';
 

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { projectRoot } from '@hearth/config';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** One numbered step of the schema: `db/migrations/0001_message_log.sql`. */
 export interface Migration {
@@ -7,17 +8,6 @@ export interface Migration {
   /** File name. */
   readonly name: string;
   readonly sql: string;
-}
-
-/**
- * The folder with `db/migrations`. SQL is not compiled, so it lies beside the sources: below the same root for the code
- * in `dist/` as for the code under `libs/`.
- */
-export function projectRoot(from: string = __dirname): string {
-  if (existsSync(join(from, 'db', 'migrations'))) return from;
-  const parent = dirname(from);
-  if (parent === from) throw new Error(`no folder db/migrations in any folder above ${__dirname}`);
-  return projectRoot(parent);
 }
 
 /**

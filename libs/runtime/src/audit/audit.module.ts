@@ -1,8 +1,8 @@
 import { EventPublisher } from '@hearth/stream';
 import { untilAborted } from '@hearth/timing';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { LiveSettings } from '@hearth/config';
 import { AdminServer } from '../admin/admin-server';
-import { LiveSettings } from '../config/live-settings';
 import { eventPublisher } from '../event-publisher.provider';
 import { sourceIpReader } from '../http/client-origin';
 import { AddressLimits } from '../limits/address-limits';

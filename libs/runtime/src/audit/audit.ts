@@ -3,7 +3,7 @@ import { EventPublisher } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
-import type { LiveSettings } from '../config/live-settings';
+import type { LiveSettings } from '@hearth/config';
 import type { LimitAnswer } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 

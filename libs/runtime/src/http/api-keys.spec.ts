@@ -1,5 +1,5 @@
 import { ApiKeys, bearerToken } from './api-keys';
-import type { LiveValues } from '../config/live-settings';
+import type { LiveValues } from '@hearth/config';
 
 function keysOf(...apiKeys: string[]) {
   const live = { current: { apiKeys } as unknown as LiveValues };

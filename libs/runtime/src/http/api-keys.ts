@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { LiveSettings } from '../config/live-settings';
+import type { LiveSettings } from '@hearth/config';
 
 /** The API keys of the server-side HTTP API (publish-api §2). */
 export class ApiKeys {

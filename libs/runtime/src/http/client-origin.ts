@@ -2,8 +2,7 @@ import { all as addresses } from '@fastify/proxy-addr';
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { HearthConfig } from '../config/config';
-import { blockList } from '../config/variable-kinds';
+import { blockList, type HearthConfig } from '@hearth/config';
 
 /** Who sent a request or an upgrade. */
 export interface ClientOrigin {

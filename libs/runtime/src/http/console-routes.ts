@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { projectRoot } from '@hearth/store';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { HearthConfig } from '../config/config';
+import { projectRoot, type HearthConfig } from '@hearth/config';
 import { CONFIG } from '../service-module';
 
 /** Everything of the page comes from here; what it may talk to is the user's choice of `wssUrl`. No text becomes code. */

@@ -3,8 +3,7 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import type { AddressInfo } from 'node:net';
-import type { HearthConfig } from '../config/config';
-import { outputsOf, VERSION, type Outputs } from '../config/outputs';
+import { type HearthConfig, type Outputs, outputsOf, VERSION } from '@hearth/config';
 import { CONFIG } from '../service-module';
 
 /** Public, and read by tools that run in a browser. */

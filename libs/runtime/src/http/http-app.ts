@@ -6,7 +6,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { HearthConfig } from '../config/config';
+import type { HearthConfig } from '@hearth/config';
 import { hostProblem } from './host-header';
 import { addDeadline } from './http-deadline';
 import { packedRefusal } from './http-body';

@@ -1,4 +1,4 @@
-import { VARIABLES } from '../config/config-variables';
+import { VARIABLES } from '@hearth/config';
 
 interface Listener {
   readonly host: string;

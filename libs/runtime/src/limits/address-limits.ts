@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { addressKey, KeyedBuckets } from '@hearth/limits';
 import { limitReached, rateLimited } from '@hearth/protocol';
-import type { HearthConfig } from '../config/config';
+import type { HearthConfig } from '@hearth/config';
 import { LimitAnswers } from './limit-answers';
 
 export type AddressSettings = Pick<

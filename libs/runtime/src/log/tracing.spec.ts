@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LiveSettings } from '../config/live-settings';
+import { LiveSettings } from '@hearth/config';
 import { createLogger, setLogLevel } from './logger';
 import { traced, Tracing } from './tracing';
 

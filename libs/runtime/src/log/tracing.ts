@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { LiveSettings } from '../config/live-settings';
+import type { LiveSettings } from '@hearth/config';
 import type { Logger } from './logger';
 
 /**

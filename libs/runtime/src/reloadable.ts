@@ -1,9 +1,7 @@
 import { every } from '@hearth/timing';
 import { statSync } from 'node:fs';
-import type { HearthConfig } from './config';
-import { ConfigError } from './config-error';
-import type { LiveValues } from './live-settings';
-import type { Logger } from '../log/logger';
+import { ConfigError, type HearthConfig, type LiveValues } from '@hearth/config';
+import type { Logger } from './log/logger';
 
 /** Changed key files must be in force within 60 s (publish-api §2); half of it leaves room for a busy process. */
 const POLL_MS = 30_000;

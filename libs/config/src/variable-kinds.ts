@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
-import { isOrigin } from '../http/origins';
+import { isOrigin } from './origins';
 
 /**
  * How the text of one environment variable becomes a value. `schema` takes the trimmed, never empty text; `allowed`

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '@hearth/store';
 import type { HearthConfig } from './config';
+import { projectRoot } from './project-root';
 
 /** What an installation tells about itself (configuration §4). Contains no secret. */
 export interface Outputs {

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { VARIABLES } from './config-variables';
-import { SINGLE_SERVICES, type Variable } from './variable';
-import { Metrics } from '../admin/metrics';
+import { SINGLE_SERVICES, type Variable, VARIABLES } from '@hearth/config';
+import { Metrics } from './admin/metrics';
 
-const text = readFileSync(join(__dirname, '../../../../docs/configuration.md'), 'utf8');
+const text = readFileSync(join(__dirname, '../../../docs/configuration.md'), 'utf8');
 
 /** Cells of the table rows that begin with a name like these, without padding and Markdown escapes. */
 function rowsOf(name: RegExp): string[] {

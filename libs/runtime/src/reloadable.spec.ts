@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from './config';
-import type { LiveValues } from './live-settings';
-import { createLogger } from '../log/logger';
+import { type LiveValues, loadConfig } from '@hearth/config';
+import { createLogger } from './log/logger';
 import { watchSecrets, type SecretsWatch } from './reloadable';
 
 let folder: string;

@@ -1,0 +1,11 @@
+export { loadConfig, required, type HearthConfig } from './config';
+export { ConfigError } from './config-error';
+export { VARIABLES } from './config-variables';
+export type { Environment } from './environment';
+export { withInstallationKeys, type GeneratedKeys } from './installation-keys';
+export { LiveSettings, type LiveValues } from './live-settings';
+export { originMatcher } from './origins';
+export { outputsOf, VERSION, type Outputs } from './outputs';
+export { projectRoot } from './project-root';
+export { SINGLE_SERVICES, type ServiceName, type Variable } from './variable';
+export { blockList, isCidr } from './variable-kinds';
