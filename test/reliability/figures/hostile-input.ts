@@ -15,11 +15,13 @@ export const hostileInput: Figure = {
     const cluster = await startCluster();
     const [gateway, publishApi] = [cluster.gateways[0]?.app, cluster.publishApis[0]?.app];
     if (gateway === undefined || publishApi === undefined) throw new Error('the cluster has no gateway or publish-api');
+    let attackers = 0;
     const target: Target = {
       gatewayPort: gateway.port,
       publishPort: publishApi.port,
       apiKey: cluster.apiKey,
-      token: (channels) => cluster.tokenFor('attacker', channels),
+      // Who is sent away for one attack is refused for a while, and the next one is to be seen.
+      token: (channels) => cluster.tokenFor(`attacker-${attackers++}`, channels),
     };
     const apps = [gateway, publishApi];
     const { rounds, forMs, atOnce } = SIZES[size];
