@@ -11,18 +11,13 @@ import {
   nullableText,
   optional,
   reaction,
+  schedule,
   scheduleArn,
-  scheduleExpression,
   storageKey,
   ulid,
 } from './texts';
 
 /** The client HTTP API (client-http-api §2–§8). `channel` may be an alias; members that are not known are ignored. */
-
-const schedule = {
-  scheduleExpression: optional(scheduleExpression),
-  scheduleExpressionTimezone: optional(z.string()),
-};
 
 export const listMessages = z
   .looseObject({

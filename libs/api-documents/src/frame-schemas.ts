@@ -13,8 +13,8 @@ import {
   nullableText,
   optional,
   reaction,
+  schedule,
   scheduleArn,
-  scheduleExpression,
   storageKey,
   ulid,
 } from './texts';
@@ -26,10 +26,6 @@ const empty = z.object({});
 const ref = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const aliased = z.object({ channelAlias: z.string().optional(), uid: nullableText, umd: json });
 const resumePoint = z.looseObject({ after: optional(messageId), token: optional(z.string()) });
-const schedule = {
-  scheduleExpression: optional(scheduleExpression),
-  scheduleExpressionTimezone: optional(z.string()),
-};
 const memberChange = (event: 'memberAdded' | 'memberUpdated' | 'memberRemoved') =>
   z.object({
     event: z.literal(`hotsock.${event}`),

@@ -11,19 +11,13 @@ import {
   messageId,
   optional,
   reaction,
+  schedule,
   scheduleArn,
-  scheduleExpression,
   storageKey,
   ulid,
 } from './texts';
 
 /** The server-side publish and channels API (publish-api §3, §4, §11). */
-
-const schedule = {
-  scheduleExpression: optional(scheduleExpression),
-  /** IANA name; UTC when not given. */
-  scheduleExpressionTimezone: optional(z.string()),
-};
 
 const options = {
   channel: channelName,

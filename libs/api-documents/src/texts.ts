@@ -81,3 +81,10 @@ export const optional = <Type extends z.ZodType>(type: Type) => type.nullable().
 /** Who wrote or sent something. */
 export const author = z.object({ uid: nullableText, umd: json }).meta({ id: 'Author' });
 export const member = z.object({ uid: z.string(), umd: json }).meta({ id: 'Member' });
+
+/** Members of what may happen later. */
+export const schedule = {
+  scheduleExpression: optional(scheduleExpression),
+  /** IANA name; UTC when not given. */
+  scheduleExpressionTimezone: optional(z.string()),
+};
