@@ -18,6 +18,8 @@ export default tseslint.config(
         clearTimeout: 'readonly',
         URL: 'readonly',
         fetch: 'readonly',
+        crypto: 'readonly',
+        setInterval: 'readonly',
         module: 'writable',
         require: 'readonly',
         __dirname: 'readonly',
@@ -29,7 +31,7 @@ export default tseslint.config(
     languageOptions: {
       globals: Object.fromEntries(
         ['document', 'history', 'location', 'navigator', 'sessionStorage', 'atob', 'TextDecoder', 'URLSearchParams']
-          .concat('WebSocket', 'EventTarget', 'CustomEvent', 'DocumentFragment', 'Option', 'clearTimeout')
+          .concat('WebSocket', 'EventTarget', 'CustomEvent', 'DocumentFragment', 'FormData', 'Option', 'clearTimeout')
           .map((name) => [name, 'readonly']),
       ),
     },

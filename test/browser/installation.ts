@@ -13,6 +13,8 @@ export const API_KEY = 'browser-spec-key';
 /** An all-in-one with a database and a NATS of its own. */
 export interface Installation {
   readonly hearth: AppProcess;
+  /** Base64. */
+  readonly signingSecret: string;
   /** A connect token. */
   token(claims: Record<string, unknown>): string;
   /** As a backend does, over HTTP. */
@@ -43,6 +45,7 @@ export async function startInstallation(more: Readonly<Record<string, string>> =
   });
   return {
     hearth,
+    signingSecret: secret.toString('base64'),
     token: (claims) => signToken({ scope: 'connect', ...claims }, { secret }),
     publish: async (document) => {
       const headers = { authorization: `Bearer ${API_KEY}` };
