@@ -8,7 +8,7 @@ export class ManagementApi {
   }
 
   /**
-   * @param {'GET' | 'DELETE'} method
+   * @param {'GET' | 'POST' | 'DELETE'} method
    * @param {readonly string[]} path parts, as they are
    * @param {Record<string, string>} [query] members without text are left out
    * @returns {Promise<Record<string, unknown>>} the answer; empty where there is none

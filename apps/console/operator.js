@@ -1,106 +1,98 @@
 import { prettyJson } from './json.js';
 import { ManagementApi } from './management-api.js';
+import { VIEWS } from './operator-views.js';
 import { memoryOf } from './token-memory.js';
-
-/** What can be listed: by which parameter, what one is called, how its line reads, and what can be done to it. */
-const VIEWS = {
-  channels: {
-    filter: 'prefix',
-    label: 'Prefix',
-    nameOf: ({ name }) => name,
-    lineOf: ({ subscriptionsCount, membersCount }) =>
-      `${subscriptionsCount} subscribed${membersCount === undefined ? '' : `, ${membersCount} members`}`,
-  },
-  connections: {
-    filter: 'uid',
-    label: 'uid',
-    nameOf: ({ id }) => id,
-    lineOf: ({ uid, transport, sourceIp, subscriptionsCount, connectedAt }) =>
-      `${uid ?? 'no uid'} · ${transport} · ${sourceIp} · ${subscriptionsCount} channels · since ${connectedAt}`,
-    action: 'Disconnect',
-  },
-  schedules: {
-    filter: 'channel',
-    label: 'Channel',
-    nameOf: ({ id }) => id,
-    lineOf: ({ channel, event, at, uid }) => `${channel} · ${event ?? ''} · ${at}${uid === null ? '' : ` · ${uid}`}`,
-    action: 'Cancel',
-  },
-};
 
 const byId = (id) => document.getElementById(id);
 const memory = memoryOf('hearth-operator-key');
 /** @type {ManagementApi | undefined} */
 let api;
 /** What is shown, and where its next page begins. */
-let shown = { view: 'channels', query: {}, next: null };
+let shown = { view: VIEWS.channels, fields: {}, next: null };
 
 const viewName = () => document.querySelector('input[name="view"]:checked').value;
+
+/** Shows what narrows the chosen view. */
+function showFields(values = {}) {
+  const fields = Object.entries(VIEWS[viewName()].fields).flatMap(([name, label]) => {
+    const input = Object.assign(element('input'), { name, id: `field-${name}`, value: values[name] ?? '' });
+    Object.assign(input, { autocomplete: 'off', autocapitalize: 'off', spellcheck: false });
+    return [Object.assign(element('label', '', label), { htmlFor: input.id }), input];
+  });
+  byId('fields').replaceChildren(...fields);
+}
+
+/** Goes to another view, as a link in a line asks for. */
+function go(view, fields) {
+  document.querySelector(`input[name="view"][value="${view}"]`).checked = true;
+  showFields(fields);
+  const empty = [...byId('fields').querySelectorAll('input')].find(({ value }) => value === '');
+  if (view === 'delivery') empty?.focus();
+  void list();
+}
 
 /** Lists from the beginning. */
 async function list() {
   if (api === undefined) return byId('key').focus();
-  const view = viewName();
   byId('list').replaceChildren();
-  shown = { view, query: { [VIEWS[view].filter]: byId('filter').value.trim() }, next: null };
+  const fields = [...new FormData(byId('filter-form'))].filter(([name]) => name !== 'view');
+  shown = {
+    view: VIEWS[viewName()],
+    fields: Object.fromEntries(fields.map(([name, value]) => [name, value.trim()])),
+    next: null,
+  };
   await nextPage();
 }
 
 async function nextPage() {
-  const { view, query, next } = shown;
+  const asked = shown;
+  const { view, fields, next: after } = asked;
   await told(async () => {
-    const answer = await api.call('GET', [view], { ...query, after: next ?? '' });
+    const { entries, next, complete, note } = await view.page(api, fields, after);
     // Another list was asked for meanwhile.
-    if (shown.view !== view || shown.query !== query) return;
-    shown.next = answer.next;
-    byId('list').append(...answer[view].map((entry) => itemOf(view, entry)));
+    if (shown !== asked) return;
+    shown.next = next;
+    byId('list').append(...entries.map((entry) => itemOf(view.show(entry, fields))));
     const count = byId('list').children.length;
-    const isWhole = answer.complete !== false;
-    const things = count === 1 ? view.slice(0, -1) : view;
-    const title = `${count} ${things}${answer.next === null ? '' : ' and more'}`;
-    byId('list-title').textContent = isWhole ? title : `${title}; a gateway did not answer`;
-    byId('more').hidden = answer.next === null;
+    const title = note ?? `${count} ${count === 1 ? view.one : view.many}${next === null ? '' : ' and more'}`;
+    byId('list-title').textContent = complete === false ? `${title}; a gateway did not answer` : title;
+    byId('more').hidden = next === null;
   });
 }
 
-function itemOf(view, entry) {
-  const { nameOf, lineOf, action } = VIEWS[view];
-  const name = nameOf(entry);
+/** @param {import('./operator-views.js').Shown} shown */
+function itemOf({ name, line, details: load, action, links = [] }) {
   const item = element('li', 'entry');
   const details = element('details');
   const summary = element('summary', 'line');
-  summary.append(element('span', 'name', name), element('span', 'preview', lineOf(entry)));
+  summary.append(element('span', 'name', name), element('span', 'preview', line));
   details.append(summary);
   details.addEventListener('toggle', () => {
-    if (details.open && details.children.length === 1) void told(() => open(view, name, details));
+    if (details.open && details.children.length === 1) void told(open);
   });
+  async function open() {
+    const full = element('pre');
+    full.append(prettyJson(JSON.stringify(await load(api))));
+    const bar = element('div', 'buttons');
+    for (const { label, view, fields } of links) bar.append(buttonOf(label, () => go(view, fields)));
+    if (action !== undefined) bar.append(actionButton(action, name, item));
+    details.append(full, ...(bar.children.length === 0 ? [] : [bar]));
+  }
   item.append(details);
-  if (action !== undefined) details.addEventListener('opened', () => details.append(endButton(view, name, item)));
   return item;
 }
 
-async function open(view, name, details) {
-  const full = element('pre');
-  full.append(prettyJson(JSON.stringify(await api.call('GET', [view, name]))));
-  details.append(full);
-  details.dispatchEvent(new CustomEvent('opened'));
-}
-
-/** Asks once more, because nothing brings back what was ended. */
-function endButton(view, name, item) {
-  const { action } = VIEWS[view];
-  const bar = element('div', 'buttons');
-  const button = Object.assign(element('button', '', action), { type: 'button' });
-  button.addEventListener('click', () => {
-    if (button.textContent === action) return void (button.textContent = `${action}: sure?`);
+function actionButton({ label, isFinal, run }, name, item) {
+  const button = buttonOf(label, () => {
+    if (isFinal && button.textContent === label) return void (button.textContent = `${label}: sure?`);
     void told(async () => {
-      await api.call('DELETE', [view, name]);
-      item.remove();
+      await run(api);
+      if (isFinal) item.remove();
+      else button.disabled = true;
       byId('list-title').textContent = `${name}: done`;
     });
   });
-  bar.append(button);
-  return bar;
+  return button;
 }
 
 /** Does something, and says so when it fails. */
@@ -121,6 +113,12 @@ function element(tag, className = '', text = '') {
   return made;
 }
 
+function buttonOf(label, onClick) {
+  const button = Object.assign(element('button', '', label), { type: 'button' });
+  button.addEventListener('click', onClick);
+  return button;
+}
+
 byId('key-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const key = byId('key').value.trim();
@@ -134,13 +132,13 @@ byId('filter-form').addEventListener('submit', (event) => {
 });
 for (const radio of document.querySelectorAll('input[name="view"]')) {
   radio.addEventListener('change', () => {
-    byId('filter-label').textContent = VIEWS[viewName()].label;
-    byId('filter').value = '';
+    showFields();
     void list();
   });
 }
 byId('more').addEventListener('click', () => void nextPage());
 
+showFields();
 const kept = memory.kept();
 if (kept !== undefined) {
   byId('key').value = kept;

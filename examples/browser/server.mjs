@@ -134,4 +134,17 @@ const server = createServer((request, response) => {
 server.listen(Number(PORT), '127.0.0.1', () =>
   console.log(`Open http://localhost:${server.address().port}/ in two tabs`),
 );
-setInterval(() => measure().catch(() => undefined), 1000);
+
+let isThere = true;
+setInterval(async () => {
+  try {
+    await measure();
+    isThere = true;
+  } catch (error) {
+    if (isThere)
+      console.error(
+        `Hearth does not answer at ${hearth}: does it run (npm start)? ${error.cause?.code ?? error.message}`,
+      );
+    isThere = false;
+  }
+}, 1000);

@@ -395,6 +395,22 @@ describeInBrowser('the web console', (executable) => {
     await press('Look');
     await eventually(async () => expect(await first.textContent()).toMatch(/^room\.1.*1 subscribed/));
 
+    // From a channel to its messages, and from one of them to who got it.
+    await installation.publish({ channel: 'room.1', event: 'noted', data: HOSTILE, store: 600 });
+    await first.locator('summary').click();
+    await press('Stored messages', '#list');
+    await eventually(async () => expect(await first.textContent()).toMatch(/^noted.*server · "<img src=x/));
+    await first.locator('summary').click();
+    await press('Who got it?', '#list');
+    await eventually(async () => expect(await title.textContent()).toMatch(/^Which message/));
+    expect(await page.evaluate('document.activeElement.name')).toBe('uid');
+    await page.keyboard.insertText('tester');
+    await page.keyboard.press('Enter');
+    await eventually(async () => expect(await title.textContent()).toMatch(/^noted of .*at position \d+, stored\.$/));
+    expect(await first.textContent()).toMatch(/Got it: it was written to its socket\.$/);
+    await page.getByRole('radio', { name: 'Dead letters' }).check();
+    await eventually(async () => expect(await title.textContent()).toBe('0 dead letters'));
+
     await page.getByRole('radio', { name: 'Schedules' }).check();
     await eventually(async () => expect(await first.textContent()).toMatch(/room\.1 · later · 2099-01-01/));
     await first.locator('summary').click();

@@ -1,4 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Installation } from '../start/hearth-process';
@@ -8,13 +10,15 @@ import { connect } from '../support/ws-client';
 import { failure, hearth, HearthCommand } from './hearth-command';
 
 const installation = new Installation();
-/** What a person sets who started an all-in-one with a folder and a port of its own. */
+/** What a person sets who started an all-in-one with a folder of its own: its keys and its ports lie there. */
 let env: Record<string, string>;
+let port: number;
 let folder: string;
 
 beforeAll(async () => {
-  env = { HEARTH_DATA_DIR: installation.dataDir, HEARTH_PORT: String(await freePort()) };
-  await installation.start(env);
+  port = await freePort();
+  env = { HEARTH_DATA_DIR: installation.dataDir };
+  await installation.start({ HEARTH_PORT: String(port) });
   folder = await mkdtemp(join(tmpdir(), 'hearth-test-cli-'));
 });
 afterAll(async () => {
@@ -65,6 +69,18 @@ describe('hearth publish and hearth subscribe', () => {
     expect(messages).toHaveLength(3);
   });
 
+  it('say what the installation warns of', async () => {
+    const other = createServer((_request, response) => {
+      response.writeHead(202, { 'hearth-warning': 'unknown-field;name="stor"' }).end('{"channel":"a","event":"e"}');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    expect(await hearth(['publish', 'a', 'e', '--url', url], { env })).toEqual({
+      ...{ code: 0, stdout: 'Published e to a\n', stderr: 'warning: unknown-field;name="stor"\n' },
+    });
+    other.close();
+  });
+
   it('schedule a message, and say what the schedule is called', async () => {
     const at = ['--at', '2040-01-31T09:00:00', '--timezone', 'Europe/Berlin'];
     expect((await hearth(['publish', 'a', 'later', ...at], { env })).stdout).toMatch(
@@ -113,7 +129,6 @@ describe('hearth publish and hearth subscribe', () => {
   });
 
   it('work with the addresses and keys of flags alone', async () => {
-    const port = Number(env.HEARTH_PORT);
     const { stdout: token } = await hearth(['token', '--uid', 'you', '--channel', 'e'], { env });
     await writeFile(join(folder, 'token'), token);
     const keys = JSON.parse(await readFile(join(installation.dataDir, 'keys.json'), 'utf8'));
@@ -284,7 +299,7 @@ describe('hearth subscribe', () => {
 
 it('a token of hearth token connects', async () => {
   const { stdout: token } = await hearth(['token', '--uid', 'you', '--channel', 'z', '--auto-subscribe'], { env });
-  const client = await connect(`ws://127.0.0.1:${env.HEARTH_PORT}/v1`, token.trim());
+  const client = await connect(`ws://127.0.0.1:${port}/v1`, token.trim());
   expect(await client.next('hotsock.subscribed')).toMatchObject({ channel: 'z', meta: { uid: 'you' } });
   await client.close();
 });
@@ -297,9 +312,19 @@ describe('the management API from a terminal (management-api §8)', () => {
     return JSON.parse(stdout);
   };
 
+  const publishAll = async (messages: readonly object[]) => {
+    const key = JSON.parse(await readFile(join(installation.dataDir, 'keys.json'), 'utf8')).httpApiKey1;
+    const answer = await fetch(`http://127.0.0.1:${port}/publish/batch`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: JSON.stringify(messages),
+    });
+    expect(answer.status).toBe(202);
+  };
+
   it('lists connections and channels, shows one, and sends them away', async () => {
     const token = (await run('token', '--uid', 'cli\u001b[31m', '--channel', 'cli-c')).stdout.trim();
-    const client = await connect(`ws://127.0.0.1:${env.HEARTH_PORT}/v1`, token);
+    const client = await connect(`ws://127.0.0.1:${port}/v1`, token);
     client.send({ event: 'hotsock.subscribe', channel: 'cli-c' });
     await client.next('hotsock.subscribed');
     const { connections, total, complete } = await json('connections', '--channel', 'cli-c');
@@ -327,16 +352,11 @@ describe('the management API from a terminal (management-api §8)', () => {
   });
 
   it('lists all of what is scheduled, however much it is, shows one and cancels it', async () => {
-    const key = JSON.parse(await readFile(join(installation.dataDir, 'keys.json'), 'utf8')).httpApiKey1;
     for (let page = 0; page < 11; page++) {
       const messages = Array.from({ length: page < 10 ? 100 : 1 }, () => {
         return { channel: 'cli-s', event: 'later', data: 7, scheduleExpression: 'at(2090-01-01T00:00:00)' };
       });
-      await fetch(`http://127.0.0.1:${env.HEARTH_PORT}/publish/batch`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${key}` },
-        body: JSON.stringify(messages),
-      });
+      await publishAll(messages);
     }
     const { schedules } = await json('schedules', '--channel', 'cli-s');
     expect(new Set(schedules.map((one: { id: string }) => one.id)).size).toBe(1_001);
@@ -344,6 +364,18 @@ describe('the management API from a terminal (management-api §8)', () => {
     expect((await run('schedules', id)).stdout).toMatch(/\ndata +7\n/);
     expect((await run('schedules', 'cancel', id)).stdout).toBe(`Cancelled ${id}\n`);
     expect(await run('schedules', 'cancel', id, '--json')).toEqual(failure(1, 'NOT_FOUND'));
+  });
+
+  it('shows what is stored of a channel, the newest last', async () => {
+    await publishAll([1, '\u001b[31m', 3, 4].map((data) => ({ channel: 'cli-h', event: 'said', data, store: 600 })));
+    const { messages } = await json('history', 'cli-h');
+    expect(messages.map(({ data }: { data: unknown }) => data)).toEqual([1, '\u001b[31m', 3, 4]);
+    expect((await run('history', 'cli-h', '--limit', '2')).stdout).toMatch(
+      /^id +event +uid +data\n\w{26} +said +- +3\n\w{26} +said +- +4\n$/,
+    );
+    const rest = (await run('history', 'cli-h', '--after', messages[0].id, '--limit', '1')).stdout;
+    expect(rest).toMatch(/\\u001b\[31m\n$/);
+    expect(await run('dead-letters', 'retry')).toEqual(failure(2, '--target'));
   });
 
   it('revokes, lists what was revoked, and takes it back', async () => {

@@ -44,6 +44,7 @@ describeWithNginx('the edge', () => {
     ['/connections?uid=u1', 'publish-api'],
     ['/disconnect', 'publish-api'],
     ['/revocations', 'publish-api'],
+    ['/dead-letters/01J9/retry', 'publish-api'],
     ['/unsubscribe', 'publish-api'],
     ['/connections/AAAAAAAAAAAAAAA=', 'publish-api'],
     ['/channels/a%2Fb%20c', 'publish-api'],
@@ -58,6 +59,8 @@ describeWithNginx('the edge', () => {
     ['/v1/?token=a.b.c', 'gateway'],
     ['/console?wssUrl=wss%3A%2F%2Fexample.com%2Fv1', 'gateway'],
     ['/console/main.js', 'gateway'],
+    ['/openapi.json', 'gateway'],
+    ['/asyncapi.json', 'gateway'],
     ['/socket.io/?EIO=4&transport=polling', 'gateway'],
   ])('passes %s on to %s, byte for byte', async (path, service) => {
     const answer = await ask(edge.port, path, { method: 'POST', body: '{}' });

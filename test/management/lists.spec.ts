@@ -223,7 +223,10 @@ describe('schedules', () => {
 });
 
 describe('who asks', () => {
-  const LISTS = ['/connections', '/connections/x', '/channels', '/schedules', '/schedules/x'];
+  const LISTS = [
+    ...['/connections', '/connections/x', '/channels', '/schedules', '/schedules/x'],
+    ...['/channels/c/messages', '/dead-letters', '/dead-letters/x'],
+  ];
 
   it.each([
     ['/connections?user=x', 'UNKNOWN_FIELD'],
@@ -242,6 +245,12 @@ describe('who asks', () => {
     ['/schedules?prefix=c', 'UNKNOWN_FIELD'],
     ['/schedules?after=%00', 'INVALID_TYPE'],
     ['/schedules/x?y=1', 'UNKNOWN_FIELD'],
+    ['/channels/c/messages?reverse=yes', 'INVALID_TYPE'],
+    ['/channels/c/messages?after=x', 'INVALID_TYPE'],
+    ['/channels/c/messages?before=01J9ZK3V7Q8W2X5Y6ABCDEFGHJ', 'INVALID_TYPE'],
+    ['/channels/c/messages/01J9ZK3V7Q8W2X5Y6ABCDEFGHJ/delivery?user=u1', 'UNKNOWN_FIELD'],
+    ['/dead-letters?target=', 'INVALID_TYPE'],
+    ['/dead-letters/x?y=1', 'UNKNOWN_FIELD'],
   ])('%s with a mistake is told %s, by its name', async (path, code) => {
     const { status, json } = await manager.get(path);
     expect([status, json.error.code]).toEqual([400, code]);
@@ -275,6 +284,79 @@ describe('who asks', () => {
     }
     expect((await other.as(API_KEY).get('/channels/c')).status).toBe(200);
     expect((await other.get('/channels/c')).status).toBe(auth === 'off' ? 401 : 200);
+  });
+});
+
+describe('messages of a channel', () => {
+  const publish = async (more: object) => {
+    const answer = await manager.as(API_KEY).post('/publish', { channel: 'kept', event: 'e', ...more });
+    expect(answer.status).toBe(202);
+  };
+
+  it('that are stored are listed in both directions, a page at a time, right after they were accepted', async () => {
+    for (let data = 1; data <= 5; data++) await publish({ data, store: data === 3 ? 0 : 600 });
+    const first = (await manager.get('/channels/kept/messages?limit=1')).json;
+    expect(first).toEqual({
+      messages: [{ id: first.next, event: 'e', channel: 'kept', data: 1, meta: { uid: null, umd: null } }],
+      next: expect.stringMatching(/^[0-9A-Z]{26}$/),
+    });
+    const dataOf = (messages: Frame[]) => messages.map(({ data }) => data);
+    expect(dataOf(await manager.pages('/channels/kept/messages', 'messages', 3))).toEqual([1, 2, 4, 5]);
+    const newest = (await manager.get('/channels/kept/messages?reverse=true&limit=2')).json;
+    expect(dataOf(newest.messages)).toEqual([5, 4]);
+    const rest = (await manager.get(`/channels/kept/messages?reverse=true&before=${newest.next}`)).json;
+    expect([dataOf(rest.messages), rest.next]).toEqual([[2, 1], null]);
+    expect((await manager.get('/channels/empty/messages')).json).toEqual({ messages: [], next: null });
+  });
+
+  it('say who got them, and why somebody did not', async () => {
+    const reader = await open(0, { uid: 'reader' }, 'trace');
+    const writer = await open(1, { uid: 'writer' }, 'trace');
+    const stranger = await open(1, { uid: 'stranger', channels: { other: { subscribe: true } } });
+    writer.send({ event: 'said', channel: 'trace', data: 1 });
+    const { id } = await reader.next('said');
+    const late = await open(0, { uid: 'late' }, 'trace');
+    const trace = async (query: string, of = id) =>
+      (await manager.get(`/channels/trace/messages/${of}/delivery?${query}`)).json;
+    const instant = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+
+    expect(await trace('uid=reader')).toEqual({
+      message: {
+        ...{ id, channel: 'trace', at: instant, event: 'said' },
+        ...{ position: expect.stringMatching(/^\d+$/), isDelivered: true, isStored: false },
+      },
+      connections: [
+        {
+          ...{ id: idOf(reader), uid: 'reader', connectedAt: instant, subscribedAt: instant },
+          ...{ maySubscribe: true, verdict: 'sent', waitingBytes: 0 },
+        },
+      ],
+      isCut: false,
+      complete: true,
+    });
+    const verdictOf = async (client: WsClient, of = id) => {
+      const { connections } = await trace(`connectionId=${encodeURIComponent(idOf(client))}`, of);
+      expect(connections).toHaveLength(1);
+      return connections[0].verdict;
+    };
+    expect(await verdictOf(writer)).toBe('own');
+    expect(await verdictOf(late)).toBe('subscribedLater');
+    expect(await verdictOf(stranger)).toBe('notSubscribed');
+    expect((await trace('uid=stranger')).connections).toMatchObject([{ maySubscribe: false, subscribedAt: null }]);
+    expect((await trace('uid=nobody')).connections).toEqual([]);
+
+    const none = '01J9ZK3V7Q8W2X5Y6ABCDEFGHJ';
+    expect((await trace('uid=reader', none)).message).toMatchObject({
+      isDelivered: false,
+      isStored: false,
+      position: null,
+    });
+    expect(await verdictOf(reader, none)).toBe('noSuchMessage');
+    for (const [query, code] of [
+      ['', 'MISSING_FIELD'],
+      ['uid=a&connectionId=b', 'INVALID_SELECTOR'],
+    ] as const)
+      expect((await trace(query)).error.code).toBe(code);
   });
 });
 

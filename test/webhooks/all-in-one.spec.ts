@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Installation } from '../start/hearth-process';
-import { checkEvent, takeDifferences } from '../support/api-checks';
+import { hearth } from '../cli/hearth-command';
+import { checkAnswer, checkEvent, takeDifferences } from '../support/api-checks';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { Receiver, SECRET } from './receiver';
@@ -24,16 +25,22 @@ describe('the all-in-one', () => {
       HEARTH_WEBHOOK_SECRETS: SECRET,
       HEARTH_WEBHOOK_ALLOW_PRIVATE: 'true',
     };
-    const publish = async (data: number) => {
+    const call = async (method: string, path: string, body?: object) => {
       const { httpApiKey1 } = JSON.parse(readFileSync(join(installation.dataDir, 'keys.json'), 'utf8')) as {
         httpApiKey1: string;
       };
-      const response = await fetch(`http://127.0.0.1:${port}/publish`, {
-        method: 'POST',
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method,
         headers: { authorization: `Bearer ${httpApiKey1}` },
-        body: JSON.stringify({ channel: 'my-channel', event: 'greeting', data, emitPubSubEvent: true }),
+        body: body === undefined ? undefined : JSON.stringify(body),
       });
-      expect(response.status).toBe(202);
+      const text = await response.text();
+      checkAnswer(method, response.url, { status: response.status, text });
+      return { status: response.status, json: JSON.parse(text) as Record<string, unknown> };
+    };
+    const publish = async (data: number) => {
+      const message = { channel: 'my-channel', event: 'greeting', data, emitPubSubEvent: true };
+      expect((await call('POST', '/publish', message)).status).toBe(202);
     };
     const first = await installation.start(settings);
     await publish(1);
@@ -49,7 +56,12 @@ describe('the all-in-one', () => {
     await eventually(() => expect(receiver.deliveries.length).toBeGreaterThan(1));
     expect(await first.end('SIGTERM')).toBe(0);
     receiver.behaviour = () => 200;
-    await installation.start({ ...settings, HEARTH_EVENTS_FORMAT: 'cloudevents' });
+    await installation.start({
+      ...settings,
+      HEARTH_EVENTS_FORMAT: 'cloudevents',
+      // Of no matter to what waits: it is taken at once.
+      HEARTH_WEBHOOK_MAX_ATTEMPTS: '1',
+    });
     await publish(3);
     await eventually(() => expect(receiver.accepted).toHaveLength(3));
     const delivered = receiver.accepted.map(({ body }) => (JSON.parse(body) as { data: { data: number } }).data.data);
@@ -79,6 +91,34 @@ describe('the all-in-one', () => {
       useragent: expect.any(String),
       data: { channel: 'my-channel', event: 'greeting', id: expect.any(String), data: 3 },
     });
+
+    // What is given up is listed, and sent again when somebody asks for it.
+    receiver.behaviour = () => 500;
+    await publish(4);
+    const letter = await eventually(async () => {
+      const { deadLetters, next } = (await call('GET', '/dead-letters')).json;
+      expect([deadLetters, next]).toEqual([
+        [expect.objectContaining({ attempts: 1, lastError: 'answered 500' })],
+        null,
+      ]);
+      return (deadLetters as Record<string, unknown>[])[0];
+    });
+    const { payload, ...summary } = (await call('GET', `/dead-letters/${String(letter?.id)}`)).json;
+    expect([summary, JSON.parse(String(payload))]).toEqual([
+      letter,
+      expect.objectContaining({ subject: 'my-channel' }),
+    ]);
+    expect((await call('GET', '/dead-letters?target=other')).json).toEqual({ deadLetters: [], next: null });
+    receiver.behaviour = () => 200;
+    expect(await call('POST', '/dead-letters/retry', { target: 'other' })).toMatchObject({ json: { requested: 0 } });
+    expect(await call('POST', '/dead-letters/retry', { targets: 'x' })).toMatchObject({ status: 400 });
+    expect(await call('POST', '/dead-letters/NONE/retry')).toMatchObject({ status: 404 });
+    const env = { HEARTH_DATA_DIR: installation.dataDir };
+    expect((await hearth(['dead-letters'], { env })).stdout).toMatch(/answered 500/);
+    const retried = await hearth(['dead-letters', 'retry', String(letter?.id)], { env });
+    expect(retried).toEqual({ code: 0, stderr: '', stdout: 'Sends 1 again\n' });
+    await eventually(() => expect(receiver.accepted.map(({ id }) => id)).toContain(letter?.eventId));
+    await eventually(async () => expect((await hearth(['dead-letters'], { env })).stdout).toBe('none\n'));
     expect(takeDifferences()).toEqual([]);
   });
 });

@@ -4,24 +4,26 @@ import {
   type HearthConfig,
   loadConfig,
   outputsOf,
+  withInstallationAddress,
   withInstallationKeys,
 } from '@hearth/config';
-import { loadOrCreateKeys } from '@hearth/data-dir';
+import { keptAddress, loadOrCreateKeys } from '@hearth/data-dir';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from './failure';
 
 /**
- * The settings that a Hearth started here would have: those of the environment, and the keys that the all-in-one's first
- * start made. Starts nothing and makes nothing.
+ * The settings that a Hearth started here has: those of the environment, the keys that the all-in-one's first start made, and
+ * the address that its last start wrote down. Starts nothing and makes nothing.
  *
  * @throws UsageError naming every variable that is wrong
  */
 export async function installationSettings(env: Environment = process.env): Promise<HearthConfig> {
   try {
     const { dataDir } = loadConfig(env, 'hearth');
-    if (!existsSync(join(dataDir, 'keys.json'))) return loadConfig(env, 'hearth');
-    return loadConfig((await withInstallationKeys(env, loadOrCreateKeys)).env, 'hearth');
+    const located = withInstallationAddress(env, await keptAddress(dataDir));
+    if (!existsSync(join(dataDir, 'keys.json'))) return loadConfig(located, 'hearth');
+    return loadConfig((await withInstallationKeys(located, loadOrCreateKeys)).env, 'hearth');
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(error.problems.join('; '));
     throw new UsageError((error as Error).message, { cause: error });

@@ -12,6 +12,7 @@ import { RefusedError, UsageError } from './failure';
 import { parseJson, readInput, readSecret, wholeNumber } from './input';
 import { httpUrl, installationSettings, otherSources } from './installation-settings';
 import { jsonWithMember } from './json-member';
+import { warn } from './warning';
 
 interface PublishOptions {
   readonly dataFile?: string;
@@ -74,7 +75,9 @@ async function publish(
   const document = messageDocument(channel, event, data, options);
   const publisher = new Publisher(publisherConfig(await installationSettings(), options));
   try {
-    const answer = (await publisher.publishDocument(document)).text();
+    const result = await publisher.publishDocument(document);
+    const answer = result.text();
+    warn(result.warning);
     process.stdout.write(`${options.json === true ? answer : outcome(answer)}\n`);
   } catch (error) {
     if (error instanceof PublishError) throw new RefusedError(error.message, { cause: error });

@@ -38,6 +38,7 @@ import { ChannelCaps } from './limits/channel-caps';
 import { Limits } from './limits/limits';
 import { UidLimits } from './limits/uid-limits';
 import { WorkTurns } from './limits/work-turns';
+import { DeliveryTraces } from './management/delivery-trace';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { MissedLog } from './resume/missed-log';
@@ -88,6 +89,7 @@ const RELEASE_MS = 500;
     ChannelCaps,
     UidLimits,
     WorkTurns,
+    DeliveryTraces,
     Listing,
     Management,
     Hub,

@@ -17,7 +17,7 @@ import { HistoryModule } from '../../history/src/history.module';
 import { PublishApiModule } from '../../publish-api/src/publish-api.module';
 import { SequencerModule } from '../../sequencer/src/sequencer.module';
 import { WebhooksModule } from '../../webhooks/src/webhooks.module';
-import { loadOrCreateKeys } from '@hearth/data-dir';
+import { keepAddress, loadOrCreateKeys } from '@hearth/data-dir';
 import { startEmbeddedServers, type EmbeddedServers } from '@hearth/embedded';
 import { welcomeText } from './welcome';
 
@@ -39,7 +39,11 @@ async function start(context: ServiceContext): Promise<RunningService> {
   try {
     // Waiting for a server that is not started again would never end.
     const services = await Promise.race([startServices(context, servers), failureOf(servers)]);
-    process.stderr.write(await welcomeText(outputsOf(config, services.port), generated, process.stderr.isTTY));
+    const outputs = outputsOf(config, services.port);
+    await keepAddress(config.dataDir, { ...outputs, adminPort: config.adminPort }).catch((error: unknown) =>
+      logger.warn({ err: error }, 'the address could not be written down for the hearth command'),
+    );
+    process.stderr.write(await welcomeText(outputs, generated, process.stderr.isTTY));
     // Whatever cannot be closed must not leave the servers running: they would outlive us.
     return { ...services, drain: () => services.drain().finally(() => servers.stop()), failed: servers.lost };
   } catch (error) {

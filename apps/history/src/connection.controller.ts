@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { idTimeMs, messageFrame, ProtocolError } from '@hearth/protocol';
+import { historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
 import {
   AddressLimits,
   Audit,
@@ -38,9 +38,6 @@ import {
 import { allowOrigins } from './cors';
 import { limitWrongCredentials } from './wrong-credentials';
 
-/** `meta` is always an object in history; clients read `meta.uid` without looking (client-http-api §3.2). */
-const SERVER_META = '{"uid":null,"umd":null}';
-
 /**
  * The client HTTP API (client-http-api §1–§5, §7, §8). It keeps nothing about connections: who may see or publish what is
  * asked of the gateway that owns the connection, on whatever node that is.
@@ -77,8 +74,8 @@ export class ConnectionController implements OnModuleInit {
     const question = parseListMessages(rawBody(request));
     const span = this.tracing.begin('history.listMessages', randomUUID());
     const messages = await traced(span, this.visiblePage(credentials, question, span));
-    const empty = question.expandReactions ? '{}' : undefined;
-    return `{"messages":[${messages.map((message) => historyEntry(message, message.reactions ?? empty)).join(',')}]}`;
+    const empty = question.expandReactions ? '{}' : null;
+    return `{"messages":[${messages.map((message) => historyMessage(message, message.reactions ?? empty)).join(',')}]}`;
   }
 
   @Post('listReactions')
@@ -158,13 +155,6 @@ export class ConnectionController implements OnModuleInit {
   private askGateway<R extends GatewayRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
     return askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
   }
-}
-
-/** @param reactions JSON text of the member; `undefined` = it is left out */
-function historyEntry(message: StoredMessage, reactions: string | undefined): string {
-  const { id, event, channel, data, meta } = message;
-  const entry = messageFrame({ id, event, channel, dataJson: data, metaJson: meta ?? SERVER_META });
-  return reactions === undefined ? entry : `${entry.slice(0, -1)},"reactions":${reactions}}`;
 }
 
 /** `umd` is left out where there is none (client-http-api §5). */

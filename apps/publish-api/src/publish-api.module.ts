@@ -8,8 +8,10 @@ import { KeyLimits } from './limits/key-limits';
 import { Changes } from './management/changes';
 import { Closing } from './management/closing';
 import { ClosingController } from './management/closing.controller';
+import { DeadLettersController } from './management/dead-letters.controller';
 import { Gateways } from './management/gateways';
 import { ListsController } from './management/lists.controller';
+import { MessagesController } from './management/messages.controller';
 import { Revocations } from './management/revocations';
 import { RevocationsController } from './management/revocations.controller';
 import { Publisher } from './publisher';
@@ -19,7 +21,15 @@ import { SchedulesController } from './schedules.controller';
 /** Server-side HTTP API of one process. */
 @Module({
   imports: [AuditModule],
-  controllers: [ChannelsController, SchedulesController, ListsController, ClosingController, RevocationsController],
+  controllers: [
+    ChannelsController,
+    SchedulesController,
+    ListsController,
+    MessagesController,
+    DeadLettersController,
+    ClosingController,
+    RevocationsController,
+  ],
   providers: [
     AwsSignatures,
     Callers,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storedMessage } from './client-schemas';
 import { channelName, count, instant, json, nullableText, optional, scheduleArn, ulid } from './texts';
 
 /** The management API (management-api §2–§4). Its requests take no member that is not named. */
@@ -54,6 +55,60 @@ export const schedules = z.object({ schedules: z.array(schedule), next }).meta({
 export const scheduleDetails = z
   .object({ ...scheduleMembers, data: json, store: z.int() })
   .meta({ id: 'ScheduleDetails' });
+
+export const channelMessages = z.object({ messages: z.array(storedMessage), next }).meta({ id: 'ChannelMessages' });
+
+export const verdict = z
+  .enum(['sent', 'notSubscribed', 'subscribedLater', 'own', 'catchingUp', 'notHere', 'noSuchMessage'])
+  .meta({ id: 'Verdict' });
+const traced = z.object({
+  id: z.string(),
+  uid: nullableText,
+  connectedAt: instant,
+  subscribedAt: instant.nullable(),
+  maySubscribe: z.boolean(),
+  verdict,
+  waitingBytes: count,
+});
+export const delivery = z
+  .object({
+    message: z.object({
+      id: ulid,
+      channel: z.string(),
+      at: instant,
+      event: nullableText,
+      position: nullableText,
+      isDelivered: z.boolean(),
+      isStored: z.boolean(),
+    }),
+    connections: z.array(traced),
+    isCut: z.boolean(),
+    complete,
+  })
+  .meta({ id: 'Delivery' });
+
+const deadLetterMembers = {
+  id: ulid,
+  target: z.string(),
+  eventId: z.string(),
+  type: z.string(),
+  channel: nullableText,
+  attempts: count,
+  lastError: nullableText,
+  waitingSince: instant,
+  givenUpAt: instant,
+  retryRequestedAt: instant.nullable(),
+  bytes: count,
+};
+export const deadLetter = z.object(deadLetterMembers).meta({ id: 'DeadLetter' });
+export const deadLetters = z.object({ deadLetters: z.array(deadLetter), next }).meta({ id: 'DeadLetters' });
+export const deadLetterDetails = z
+  .object({ ...deadLetterMembers, payload: z.string() })
+  .meta({ id: 'DeadLetterDetails' });
+export const retryDeadLetters = z
+  .strictObject({ target: optional(z.string().min(1)) })
+  .meta({ id: 'RetryDeadLetters' });
+export const retryRequested = z.object({ requested: count }).meta({ id: 'RetryRequested' });
 
 const name = z.string().min(1).max(1_024);
 const reason = optional(z.string().regex(/^\P{Cs}*$/u)).meta({ description: 'At most 100 bytes of UTF-8.' });

@@ -200,6 +200,60 @@ export const SERVER_PATHS: Readonly<Record<string, Readonly<Record<string, Opera
       ['INVALID_STORAGE_KEY'],
     ),
   },
+  '/channels/{name}/messages': {
+    get: reads('listChannelMessages', 'Stored messages of a channel, in their order', 'management', 'ChannelMessages', [
+      channelParameter,
+      queryParameter('reverse', 'The newest first.', { type: 'boolean', default: false }),
+      limit,
+      after,
+      queryParameter('before', 'With reverse: only what comes before it.'),
+    ]),
+  },
+  '/channels/{name}/messages/{id}/delivery': {
+    get: reads(
+      'traceDelivery',
+      'What the connections of a user, or one connection, got of a message',
+      'management',
+      'Delivery',
+      [
+        channelParameter,
+        pathParameter('id', 'Id of the message.'),
+        queryParameter('uid', 'This, or connectionId.'),
+        queryParameter('connectionId', 'This, or uid.'),
+      ],
+      ['MISSING_FIELD', 'INVALID_SELECTOR'],
+    ),
+  },
+  '/dead-letters': {
+    get: reads('listDeadLetters', 'Webhooks that were given up, by id', 'management', 'DeadLetters', [
+      queryParameter('target', 'Only of this target.'),
+      limit,
+      after,
+    ]),
+  },
+  '/dead-letters/retry': {
+    post: orders('retryDeadLetters', 'Have all of a target, or all, sent again', 'RetryDeadLetters', {
+      '202': answers('RetryRequested', 'How many are meant.'),
+    }),
+  },
+  '/dead-letters/{id}': {
+    get: reads('getDeadLetter', 'A dead letter and what was sent', 'management', 'DeadLetterDetails', [
+      pathParameter('id', 'Its id.'),
+    ]),
+  },
+  '/dead-letters/{id}/retry': {
+    post: {
+      operationId: 'retryDeadLetter',
+      summary: 'Have a dead letter sent again',
+      tags: ['management'],
+      security: API_KEY_OR_ADMIN,
+      parameters: [pathParameter('id', 'Its id.')],
+      responses: {
+        '202': answers('RetryRequested', 'It will be sent.'),
+        ...refusals(['UNAUTHORIZED', 'NOT_FOUND', 'UNKNOWN_FIELD']),
+      },
+    },
+  },
   '/connections': {
     get: reads('listConnections', 'Open connections, by id', 'management', 'Connections', [...filters, limit, after]),
   },

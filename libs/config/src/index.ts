@@ -2,6 +2,7 @@ export { loadConfig, required, type HearthConfig } from './config';
 export { ConfigError } from './config-error';
 export { VARIABLES } from './config-variables';
 export type { Environment } from './environment';
+export { withInstallationAddress } from './installation-address';
 export { withInstallationKeys, type GeneratedKeys } from './installation-keys';
 export { LiveSettings, type LiveValues } from './live-settings';
 export { originMatcher } from './origins';

@@ -1,3 +1,4 @@
+export { keepAddress, keptAddress } from './address-file';
 export { lockDataDir, openDataDir } from './data-dir';
 export { loadOrCreateKeys, newAccessKey, newApiKey, type InstallationKeys } from './keys-file';
 export { readPrivateJson, writePrivateFile, writePrivateJson } from './private-file';

@@ -84,6 +84,30 @@ export function messageFrame(message: {
   return messageHead(message.id, message.event, message.channel) + message.dataJson + messageTail(message.metaJson);
 }
 
+/** `meta` is always an object in history; clients read `meta.uid` without looking (client-http-api §3.2). */
+const SERVER_META = '{"uid":null,"umd":null}';
+
+/**
+ * A stored message in a list of them (client-http-api §3.2, management-api §2).
+ *
+ * @param message its texts are JSON; `meta` is `null` for a server message
+ * @param reactions JSON text of the member; `null` = it is left out
+ */
+export function historyMessage(
+  message: {
+    readonly id: string;
+    readonly event: string;
+    readonly channel: string;
+    readonly data: string;
+    readonly meta: string | null;
+  },
+  reactions: string | null,
+): string {
+  const { id, event, channel, data, meta } = message;
+  const entry = messageFrame({ id, event, channel, dataJson: data, metaJson: meta ?? SERVER_META });
+  return reactions === null ? entry : `${entry.slice(0, -1)},"reactions":${reactions}}`;
+}
+
 export type MemberEvent = 'memberAdded' | 'memberUpdated' | 'memberRemoved';
 
 /**

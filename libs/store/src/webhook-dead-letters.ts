@@ -88,6 +88,23 @@ export function listDeadLetters(
     .execute();
 }
 
+/**
+ * Dead letters in the order of their ids.
+ *
+ * @param after only those behind the one with this id; `''` for all
+ */
+export function listDeadLettersFrom(
+  db: Db,
+  { target, after, limit }: { readonly target?: string; readonly after: string; readonly limit: number },
+): Promise<DeadLetter[]> {
+  return deadLetters(db)
+    .$if(target !== undefined, (query) => query.where('target', '=', target!))
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
 export function findDeadLetter(db: Db, id: string): Promise<DeadLetter | undefined> {
   return deadLetters(db).where('id', '=', id).executeTakeFirst();
 }

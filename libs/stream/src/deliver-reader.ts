@@ -6,6 +6,7 @@ import {
   DeliverRecord,
   deliverSubject,
 } from '@hearth/wire';
+import { idTimeMs } from '@hearth/protocol';
 import { every } from '@hearth/timing';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
@@ -98,6 +99,38 @@ export async function readDeliveredPage(
   } finally {
     consumer.close();
   }
+}
+
+/** A record is stored that much before its id says at most: clocks of servers differ. */
+const CLOCKS_DIFFER_MS = 60_000;
+/** Ids behind which one is not looked for: an id that was promised early may be that late. */
+const SEARCH_MS = 60_000;
+const SEARCH_PAGE_BYTES = 1_024 * 1_024;
+/** Of a channel's records, what is looked through for one: a busy channel's record is found early. */
+const SEARCH_BYTES = 32 * SEARCH_PAGE_BYTES;
+
+/**
+ * The record of a message that the deliver stream still holds, by its id.
+ *
+ * @param id ULID, upper case
+ * @returns `undefined` when there is none near the time that the id says
+ */
+export async function findDelivered(
+  connection: StreamConnection,
+  channel: string,
+  id: string,
+): Promise<DeliverRecord | undefined> {
+  const atMs = idTimeMs(id);
+  let startAt: StartAt = { timeMs: Math.max(0, atMs - CLOCKS_DIFFER_MS) };
+  for (let bytes = 0; bytes < SEARCH_BYTES; bytes += SEARCH_PAGE_BYTES) {
+    const { records, isLast } = await readDeliveredPage(connection, startAt, channel, SEARCH_PAGE_BYTES);
+    const found = records.find(({ record }) => record.id === id && record.notice === undefined);
+    if (found !== undefined) return found.record;
+    const last = records.at(-1);
+    if (isLast || last === undefined || idTimeMs(last.record.id) > atMs + SEARCH_MS) return undefined;
+    startAt = { sequence: last.sequence + 1 };
+  }
+  return undefined;
 }
 
 /**

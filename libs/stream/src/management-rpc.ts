@@ -1,4 +1,4 @@
-import { Denial, MANAGEMENT_SUBJECT, managementSubject, Part } from '@hearth/wire';
+import { Denial, MANAGEMENT_SUBJECT, managementSubject, Part, Position } from '@hearth/wire';
 import { createInbox, ErrorCode as NatsErrorCode, Msg, NatsError } from 'nats';
 import { StreamConnection, StreamUnavailableError } from './connection';
 
@@ -38,6 +38,21 @@ export interface ChannelSummary {
   readonly connectionsCount: number;
 }
 
+/** What a connection got of a message (management-api §2). */
+export interface DeliveryTrace {
+  readonly id: string;
+  readonly uid: string | null;
+  /** ms since 1970, as `subscribedAtMs`. */
+  readonly connectedAtMs: number;
+  /** `null`: it is not subscribed now. */
+  readonly subscribedAtMs: number | null;
+  /** Its connect token lets it subscribe. */
+  readonly maySubscribe: boolean;
+  readonly verdict: 'sent' | 'notSubscribed' | 'subscribedLater' | 'own' | 'catchingUp' | 'notHere';
+  /** What is written to its socket and not taken by the network yet. */
+  readonly waitingBytes: number;
+}
+
 /** Every operation: what is asked, and what a gateway answers. */
 export interface ManagementCalls {
   readonly listConnections: {
@@ -54,6 +69,20 @@ export interface ManagementCalls {
     readonly ask: { readonly connectionId: string; readonly after: string };
     /** `json`: as in the list; `null` without such a connection. */
     readonly answer: { readonly json: string; readonly subscriptions: Part<Listed> } | null;
+  };
+  /** What the connections with a `uid`, or one connection, got of a message. */
+  readonly traceDelivery: {
+    readonly ask: {
+      readonly channel: string;
+      readonly who: { readonly uid: string } | { readonly connectionId: string };
+      /** Its place; without one its id says when it was there. */
+      readonly position?: Position;
+      /** Of its id, ms since 1970. */
+      readonly atMs: number;
+      readonly exceptConnectionId?: string;
+      readonly limit: number;
+    };
+    readonly answer: Part<DeliveryTrace>;
   };
   /** Takes denials in, closes the connections and ends the subscriptions that they are about. */
   readonly deny: {

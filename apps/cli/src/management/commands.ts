@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { disconnectCommand, revocationsCommand, revokeCommand, unsubscribeCommand } from './change-commands';
+import { deadLettersCommand } from './dead-letters-command';
+import { historyCommand } from './history-command';
 import { channelsCommand, connectionsCommand, schedulesCommand } from './list-commands';
 
 /** The management API from a terminal (management-api §8). */
@@ -7,7 +9,9 @@ export function managementCommands(): readonly Command[] {
   return [
     connectionsCommand(),
     channelsCommand(),
+    historyCommand(),
     schedulesCommand(),
+    deadLettersCommand(),
     disconnectCommand(),
     unsubscribeCommand(),
     revokeCommand(),

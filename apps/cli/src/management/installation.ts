@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { RefusedError, UsageError } from '../failure';
 import { readSecret } from '../input';
+import { warn } from '../warning';
 import { httpUrl, installationSettings, otherSources } from '../installation-settings';
 
 /** Flags of every command of the management API. */
@@ -60,7 +61,8 @@ export class Installation {
   async call(method: string, path: string, query: Parameters = {}, body?: Answer): Promise<Answer> {
     const url = new URL(`${this.base}${path}`);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
-    const { status, text } = await this.fetch(url, method, body);
+    const { status, text, warning } = await this.fetch(url, method, body);
+    warn(warning);
     const answer = parsed(text);
     if (status >= 200 && status < 300) return answer;
     const { error } = answer as { readonly error?: { readonly code?: unknown; readonly message?: unknown } };
@@ -87,7 +89,11 @@ export class Installation {
     }
   }
 
-  private async fetch(url: URL, method: string, body: Answer | undefined): Promise<{ status: number; text: string }> {
+  private async fetch(
+    url: URL,
+    method: string,
+    body: Answer | undefined,
+  ): Promise<{ status: number; text: string; warning: string | undefined }> {
     try {
       const response = await fetch(url, {
         method,
@@ -96,7 +102,8 @@ export class Installation {
         signal: AbortSignal.timeout(TIMEOUT_MS),
         redirect: 'error',
       });
-      return { status: response.status, text: await response.text() };
+      const warning = response.headers.get('hearth-warning') ?? undefined;
+      return { status: response.status, text: await response.text(), warning };
     } catch (error) {
       const { cause } = error as { readonly cause?: { readonly code?: unknown } };
       const why = typeof cause?.code === 'string' ? cause.code : (error as Error).message;

@@ -3,6 +3,7 @@ import { answerManagement, ManagementHandlers, StreamConnection } from '@hearth/
 import { Inject, Injectable } from '@nestjs/common';
 import { Enforcement } from '../denials/enforcement';
 import { GatewayLease } from '../gateway-lease';
+import { DeliveryTraces } from './delivery-trace';
 import { Listing } from './listing';
 
 /** This gateway's part in the management API: it answers what the nodes ask that serve it. */
@@ -16,12 +17,14 @@ export class Management {
     private readonly lease: GatewayLease,
     @Inject(LOGGER) private readonly logger: Logger,
     listing: Listing,
+    traces: DeliveryTraces,
     enforcement: Enforcement,
   ) {
     this.handlers = {
       listConnections: (ask) => listing.connections(ask),
       listChannels: (ask) => listing.channels(ask),
       describeConnection: (ask) => listing.describe(ask),
+      traceDelivery: (ask) => traces.trace(ask),
       deny: (ask) => enforcement.deny(ask),
     };
   }

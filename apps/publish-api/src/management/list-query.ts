@@ -1,4 +1,4 @@
-import { channelNameProblem, ProtocolError, unknownFieldError } from '@hearth/protocol';
+import { channelNameProblem, isUlid, ProtocolError, unknownFieldError } from '@hearth/protocol';
 import { isCidr } from '@hearth/runtime';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
 import type { RevocationTarget } from '@hearth/wire';
@@ -31,6 +31,44 @@ export function channelsQuery(query: Query): PageQuery & { readonly prefix: stri
 export function schedulesQuery(query: Query): PageQuery & { readonly channel?: string } {
   const text = reader(query, ['channel']);
   return { channel: channel(text('channel')), ...page(query) };
+}
+
+export interface MessagesQuery {
+  readonly reverse: boolean;
+  /** ULIDs, upper case: of the message before the page, or behind it with `reverse`. */
+  readonly after?: string;
+  readonly before?: string;
+  readonly limit: number;
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function messagesQuery(query: Query): MessagesQuery {
+  const text = reader(query, ['before', 'reverse']);
+  const reverse = text('reverse') ?? 'false';
+  if (reverse !== 'true' && reverse !== 'false') {
+    throw new ProtocolError('INVALID_TYPE', 'reverse must be true or false');
+  }
+  const isReverse = reverse === 'true';
+  const unused = isReverse ? 'after' : 'before';
+  // It would not make the list shorter.
+  if (textOf(query, unused)) throw new ProtocolError('INVALID_TYPE', `${unused} is for the other direction`);
+  const { limit } = page(query);
+  return { reverse: isReverse, after: messageId(query, 'after'), before: messageId(query, 'before'), limit };
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function deadLettersQuery(query: Query): PageQuery & { readonly target?: string } {
+  const text = reader(query, ['target']);
+  return { target: text('target'), ...page(query) };
+}
+
+/** @throws ProtocolError naming the first offending parameter */
+export function deliveryQuery(query: Query): { readonly uid: string } | { readonly connectionId: string } {
+  const { uid, connectionId } = textParameters(query, ['uid', 'connectionId']);
+  if (uid && connectionId) throw new ProtocolError('INVALID_SELECTOR', 'only one of uid and connectionId may be given');
+  if (uid) return { uid };
+  if (connectionId) return { connectionId };
+  throw new ProtocolError('MISSING_FIELD', 'one of uid and connectionId is required');
 }
 
 export interface RevocationsQuery extends PageQuery {
@@ -100,6 +138,13 @@ function page(query: Query): PageQuery {
     throw new ProtocolError('INVALID_TYPE', `limit must be a whole number from 1 to ${MAX_LIMIT}`);
   }
   return { after: textOf(query, 'after') ?? '', limit: Number(limit) };
+}
+
+function messageId(query: Query, name: string): string | undefined {
+  const id = textOf(query, name);
+  if (id === undefined || id === '') return undefined;
+  if (!isUlid(id)) throw new ProtocolError('INVALID_TYPE', `${name} must be the id of a message`);
+  return id.toUpperCase();
 }
 
 function channel(name: string | undefined): string | undefined {

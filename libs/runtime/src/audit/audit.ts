@@ -9,7 +9,8 @@ import type { Logger } from '../log/logger';
 
 /** What is recorded (management-api §7). Holds no secret and no token. */
 export interface AuditRecord {
-  readonly action: 'disconnect' | 'unsubscribe' | 'revoke' | 'unrevoke' | 'cancelSchedule' | 'refuse' | 'limit';
+  readonly action:
+    'disconnect' | 'unsubscribe' | 'revoke' | 'unrevoke' | 'cancelSchedule' | 'retryDeadLetters' | 'refuse' | 'limit';
   /** `failed`: a change that could not be made; its code is in `result`. The others are what limits answer (limits §7). */
   readonly outcome: 'ok' | 'failed' | 'refused' | 'delayed' | 'closed';
   /** A finite number of them: whoever shows something unknown is a `client`. */

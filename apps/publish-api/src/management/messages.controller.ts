@@ -1,0 +1,98 @@
+import { channelNameProblem, historyMessage, idTimeMs, isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
+import { Database, findMessage, type HistoryPage, listMessages } from '@hearth/store';
+import { type DeliveryTrace, findDelivered, IngestPublisher, StreamConnection } from '@hearth/stream';
+import { mergeParts, placeNumber } from '@hearth/wire';
+import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
+import { ManagerGuard } from '../callers';
+import { Gateways } from './gateways';
+import { deliveryQuery, messagesQuery } from './list-query';
+
+type Parameters = Readonly<Record<string, unknown>>;
+
+/** Connections of one user in an answer. */
+const MOST_CONNECTIONS = 100;
+/** Everything that is stored, whoever may see it. */
+const ALWAYS_MS = 0;
+
+/** What is stored of a channel, and what became of a message (management-api §2). */
+@Controller('channels/:name/messages')
+@UseGuards(ManagerGuard)
+export class MessagesController {
+  constructor(
+    private readonly gateways: Gateways,
+    private readonly database: Database,
+    private readonly ingest: IngestPublisher,
+    private readonly stream: StreamConnection,
+  ) {}
+
+  @Get()
+  async list(@Param('name') channel: string, @Query() parameters: Parameters): Promise<string> {
+    requireChannel(channel);
+    const query = messagesQuery(parameters);
+    await this.ingest.perform({ kind: 'barrier', channel });
+    const page: HistoryPage = { channel, sinceMs: ALWAYS_MS, ...query, reactions: 'count' };
+    const messages = await listMessages(this.database.db, page);
+    const last = messages.at(-1)?.id;
+    const rest = { ...page, [query.reverse ? 'before' : 'after']: last, limit: 1 };
+    const isLast = last === undefined || (await listMessages(this.database.db, rest)).length === 0;
+    const entries = messages.map((message) => historyMessage(message, message.reactions));
+    return `{"messages":[${entries.join(',')}],"next":${isLast ? 'null' : JSON.stringify(last)}}`;
+  }
+
+  /** Why somebody got a message, or did not. */
+  @Get(':id/delivery')
+  async delivery(
+    @Param('name') channel: string,
+    @Param('id') givenId: string,
+    @Query() parameters: Parameters,
+  ): Promise<object> {
+    requireChannel(channel);
+    if (!isUlid(givenId)) throw new ProtocolError('INVALID_TYPE', 'id must be the id of a message');
+    const who = deliveryQuery(parameters);
+    const id = givenId.toUpperCase();
+    const atMs = idTimeMs(id);
+    const settle = () => this.ingest.perform({ kind: 'barrier', channel }).then(() => undefined);
+    await settle();
+    const stored = await findMessage(this.database.db, channel, id, settle);
+    const record = await findDelivered(this.stream, channel, id);
+    const { position, exceptConnectionId } = record ?? {};
+    const rollCall = this.gateways.rollCall();
+    const ask = { channel, who, position, atMs, exceptConnectionId, limit: MOST_CONNECTIONS };
+    const parts = await rollCall.ask('traceDelivery', ask);
+    const { items, next } = mergeParts(parts, ({ id: key }) => key, MOST_CONNECTIONS);
+    return {
+      message: {
+        id,
+        channel,
+        at: utcInstant(atMs),
+        event: (record === undefined ? stored?.event : eventOf(record.frame)) ?? null,
+        position: position === undefined ? null : placeNumber(position),
+        isDelivered: record !== undefined,
+        isStored: stored !== undefined,
+      },
+      connections: items.map((trace) => connectionOf(trace, record !== undefined || stored !== undefined)),
+      isCut: next !== null,
+      complete: rollCall.complete,
+    };
+  }
+}
+
+/** @param isKnown there is such a message; of any other nobody can have got anything */
+function connectionOf({ connectedAtMs, subscribedAtMs, ...trace }: DeliveryTrace, isKnown: boolean): object {
+  return {
+    ...trace,
+    verdict: isKnown ? trace.verdict : 'noSuchMessage',
+    connectedAt: utcInstant(connectedAtMs),
+    subscribedAt: subscribedAtMs === null ? null : utcInstant(subscribedAtMs),
+  };
+}
+
+function eventOf(frame: Buffer): string | undefined {
+  return (JSON.parse(frame.toString('utf8')) as { readonly event?: string }).event;
+}
+
+/** @throws ProtocolError `INVALID_CHANNEL` */
+function requireChannel(name: string): void {
+  const problem = channelNameProblem(name);
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+}
