@@ -51,8 +51,9 @@ it('two sequencers of one name share the partitions, and one goes on when the ot
 });
 
 /** The leases that nobody has ended, whether their time has come or not. */
-async function leases(): Promise<{ node_id: string; session: string | null }[]> {
-  return (await testbed.sql.query('select node_id, session from sequencer_lease')).rows;
+async function leases(): Promise<{ node_id: string; session: string | null; expires_at: Date; lasts: boolean }[]> {
+  const query = 'select node_id, session, expires_at, expires_at > clock_timestamp() as lasts from sequencer_lease';
+  return (await testbed.sql.query(query)).rows;
 }
 
 /** The sessions that hold the locks of so many sequencers. */
@@ -70,9 +71,31 @@ it('a killed sequencer is succeeded without waiting for the end of its lease', a
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
   await sessions(2);
   await killed.kill('SIGKILL');
+  const extend = `update sequencer_lease set expires_at = now() + interval '1 hour' where node_id like 'killed.%'`;
+  expect((await testbed.sql.query(extend)).rowCount).toBe(1);
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS]));
-  // One that has merely run out stays in the table for an hour.
-  expect((await leases()).map(({ node_id }) => node_id.split('.')[0])).toEqual(['other']);
+});
+
+it('a sequencer that cannot give back what another is to have keeps its lease, and its own partitions', async () => {
+  const first = await testbed.addSequencer({ HEARTH_NODE_ID: 'first' });
+  const leaseOf = async (name: string) => (await leases()).find(({ node_id }) => node_id.startsWith(`${name}.`));
+  // Whatever it writes of its partitions waits from now on.
+  await testbed.sql.query('begin');
+  await testbed.sql.query('select from partition_state for update');
+  await testbed.addSequencer({ HEARTH_NODE_ID: 'second' });
+  const before = await eventually(async () => {
+    expect(await leaseOf('second')).toBeDefined();
+    return leaseOf('first');
+  });
+  const hasPassed = 'select clock_timestamp() > $1::timestamptz as passed';
+  await eventually(async () => {
+    const { rows } = await testbed.sql.query<{ passed: boolean }>(hasPassed, [before?.expires_at]);
+    expect(rows[0]?.passed).toBe(true);
+  });
+  expect(await leaseOf('first')).toMatchObject({ lasts: true });
+  await testbed.sql.query('rollback');
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
+  expect(first.lines.filter((line) => line.includes('another sequencer owns'))).toEqual([]);
 });
 
 it('a sequencer whose connection breaks holds a lock in another session, and says so', async () => {

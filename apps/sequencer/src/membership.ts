@@ -15,7 +15,8 @@ const OTHERS_ARE_BACK_MS = 2_000;
  */
 export class Membership {
   private readonly lock: SessionLock;
-  private living: readonly string[] = [];
+  private known: readonly string[] = [];
+  private renewing: Promise<void> | undefined;
   /** Sessions of others whose lock was free at the last look. */
   private suspects: ReadonlySet<string> = new Set();
   private hasTold = false;
@@ -29,22 +30,21 @@ export class Membership {
     this.lock = new SessionLock(url, 'hearth-lock', onLost);
   }
 
-  /** Renews the lease of this process. @returns the ids of all that live, sorted */
-  async renew(): Promise<readonly string[]> {
-    const { database, config } = this.host;
-    const session = await this.lock.confirm();
-    if (this.lock.isImpossible && !this.hasTold) {
-      this.hasTold = true;
-      this.host.logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
-    }
-    this.living = await renewSequencerLease(database.db, config.processId, LEASE_MS, session);
-    return this.living;
+  /** Ids of all that live, sorted, as of the last renewal; none before the first. */
+  get living(): readonly string[] {
+    return this.known;
+  }
+
+  /** Renews the lease of this process, once at a time; whoever calls meanwhile waits for the renewal under way. */
+  renew(): Promise<void> {
+    this.renewing ??= this.renewNow().finally(() => (this.renewing = undefined));
+    return this.renewing;
   }
 
   /** Looks whether the living are others than at the last renewal, and ends the leases of the dead. */
   async hasChanged(): Promise<boolean> {
     // One that comes is seen at the next renewal.
-    if (this.living.length < 2) return false;
+    if (this.known.length < 2) return false;
     const { database, config, logger } = this.host;
     try {
       const now = await livingSequencers(database.db);
@@ -58,7 +58,7 @@ export class Membership {
           return true;
         }
       }
-      return now.map(({ processId }) => processId).join() !== this.living.join();
+      return now.map(({ processId }) => processId).join() !== this.known.join();
     } catch (error) {
       warnSeldom(logger, { err: error }, 'whether all sequencers live is not known');
       return false;
@@ -68,5 +68,15 @@ export class Membership {
   /** Gives up the lock; the lease is ended by `releaseSequencer`. */
   leave(): Promise<void> {
     return this.lock.release();
+  }
+
+  private async renewNow(): Promise<void> {
+    const { database, config, logger } = this.host;
+    const session = await this.lock.confirm();
+    if (this.lock.isImpossible && !this.hasTold) {
+      this.hasTold = true;
+      logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
+    }
+    this.known = await renewSequencerLease(database.db, config.processId, LEASE_MS, session);
   }
 }

@@ -8,6 +8,7 @@ import { sharePartitions } from './partition-shares';
 import { PartitionWorker } from './partition-worker';
 
 const RENEW_EVERY_MS = 1_000;
+const SAVE_EVERY_MS = 1_000;
 /** How often is looked whether somebody has come or gone, and for partitions that are this process's and still another's. */
 const LOOK_EVERY_MS = 250;
 const TIDY_EVERY_MS = 5_000;
@@ -22,31 +23,39 @@ const TIDY_EVERY_MS = 5_000;
 @Injectable()
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
+  /** Partitions that are being given back. */
+  private readonly releasing = new Set<Promise<void>>();
   private readonly membership: Membership;
-  private looks: Repeated | undefined;
-  private tidying: Repeated | undefined;
-  private ticking: Promise<void> | undefined;
-  private tickedMs = -Infinity;
-  /** Partitions that are to be this process's. */
-  private share: readonly number[] = [];
+  private renewals: Repeated | undefined;
+  private jobs: readonly Repeated[] = [];
 
   constructor(private readonly host: PartitionHost) {
     this.membership = new Membership(host, () => {
       // Nobody shall take this process for dead.
-      if (this.looks !== undefined) void this.tick();
+      if (this.renewals !== undefined) void this.renew();
     });
   }
 
   /** Begins to claim partitions; returns after the first attempt. */
   async start(): Promise<void> {
-    await this.tick();
-    this.looks = every(LOOK_EVERY_MS, () => this.look());
-    // Beside the leases, which must not wait for NATS.
-    this.tidying = every(
-      TIDY_EVERY_MS,
-      () => this.tidy(),
-      (error) => warnSeldom(this.host.logger, { err: error }, 'what is processed stays in its stream a little longer'),
-    );
+    await this.renew();
+    await this.balance();
+    const { logger } = this.host;
+    // Each by itself. A lease above all must wait for nothing but Postgres, or the living are succeeded.
+    this.renewals = every(RENEW_EVERY_MS, () => this.renew());
+    this.jobs = [
+      every(LOOK_EVERY_MS, () => this.look()),
+      every(
+        SAVE_EVERY_MS,
+        () => Promise.all([...this.workers.values()].map((worker) => worker.save())),
+        (error) => warnSeldom(logger, { err: error }, 'positions could not be saved'),
+      ),
+      every(
+        TIDY_EVERY_MS,
+        () => this.tidy(),
+        (error) => warnSeldom(logger, { err: error }, 'what is processed stays in its stream a little longer'),
+      ),
+    ];
   }
 
   /** Partitions this process works on. */
@@ -56,57 +65,45 @@ export class PartitionOwnership {
 
   /** Finishes what is at hand and gives all partitions back, so that the others need not wait for the lease to end. */
   async stop(): Promise<void> {
-    const { looks } = this;
-    this.looks = undefined;
-    await Promise.all([looks?.stop(), this.tidying?.stop(), this.ticking]);
-    const results = await Promise.allSettled([...this.workers.keys()].map((partition) => this.release(partition)));
-    for (const result of results) {
-      if (result.status === 'rejected')
-        this.host.logger.warn({ err: result.reason as unknown }, 'partition not given back');
-    }
+    const { renewals } = this;
+    this.renewals = undefined;
+    await Promise.all([renewals?.stop(), ...this.jobs.map((job) => job.stop())]);
+    for (const partition of this.workers.keys()) this.release(partition);
+    await Promise.all(this.releasing);
     await releaseSequencer(this.host.database.db, this.host.config.processId).catch(() => undefined);
     await this.membership.leave();
   }
 
-  private async look(): Promise<void> {
-    // Looked at in any case: what is missing may be a dead one's.
-    const hasChanged = await this.membership.hasChanged();
-    const isDue = performance.now() - this.tickedMs >= RENEW_EVERY_MS;
-    const isMissingSome = this.share.some((partition) => !this.workers.has(partition));
-    if (hasChanged || isDue || isMissingSome) await this.tick();
-  }
-
-  private tick(): Promise<void> {
-    this.ticking ??= this.tickNow().finally(() => (this.ticking = undefined));
-    return this.ticking;
-  }
-
-  private async tickNow(): Promise<void> {
-    this.tickedMs = performance.now();
+  private async renew(): Promise<void> {
     try {
-      await this.balance();
-      await Promise.all([...this.workers.values()].map((worker) => worker.save()));
+      await this.membership.renew();
+      await this.dropLost();
     } catch (error) {
-      warnSeldom(this.host.logger, { err: error }, 'sequencer lease, positions or streams could not be updated');
+      warnSeldom(this.host.logger, { err: error }, 'the lease of this sequencer could not be renewed');
     }
   }
 
+  private async look(): Promise<void> {
+    if (await this.membership.hasChanged()) await this.renew();
+    await this.balance();
+  }
+
+  /** Gives back and claims what is not as it should be by the list of the living; nothing, as a rule. */
   private async balance(): Promise<void> {
     const { database, config, logger } = this.host;
     const { partitions, processId } = config;
-    const living = await this.membership.renew();
-    await this.dropLost();
-    const owners = sharePartitions(partitions, living);
-    this.share = [...owners.keys()].filter((partition) => owners[partition] === processId);
-    for (const partition of this.workers.keys()) {
-      if (owners[partition] !== processId) await this.release(partition);
-    }
-    for (const partition of this.share) {
-      if (this.workers.has(partition)) continue;
-      const claim = await claimPartition(database.db, partition, processId);
-      if (claim === undefined) continue;
-      logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
-      this.workers.set(partition, new PartitionWorker(this.host, claim, () => this.workers.delete(partition)));
+    const owners = sharePartitions(partitions, this.membership.living);
+    for (const partition of this.workers.keys()) if (owners[partition] !== processId) this.release(partition);
+    for (const partition of owners.keys()) {
+      if (owners[partition] !== processId || this.workers.has(partition)) continue;
+      try {
+        const claim = await claimPartition(database.db, partition, processId);
+        if (claim === undefined) continue;
+        logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
+        this.workers.set(partition, new PartitionWorker(this.host, claim, () => this.workers.delete(partition)));
+      } catch (error) {
+        return warnSeldom(logger, { err: error }, 'a partition could not be claimed');
+      }
     }
   }
 
@@ -119,11 +116,16 @@ export class PartitionOwnership {
     }
   }
 
-  private async release(partition: number): Promise<void> {
+  /** Gives a partition back; nothing waits for that but the end of the process. */
+  private release(partition: number): void {
     const worker = this.workers.get(partition);
     if (worker === undefined) return;
     this.workers.delete(partition);
-    await worker.stop();
+    const released = worker
+      .stop()
+      .catch((error: unknown) => warnSeldom(this.host.logger, { partition, err: error }, 'partition not given back'))
+      .finally(() => this.releasing.delete(released));
+    this.releasing.add(released);
   }
 
   /** Drops from the streams what is no longer needed, and lets the database know which dedup rows are not, either. */
