@@ -230,6 +230,13 @@ create table subscription_report (
   constraint subscription_report_pkey PRIMARY KEY (partition, gateway_id)
 );
 
+create table waiting_event (
+  partition integer not null,
+  number bigint not null,
+  event text not null,
+  constraint waiting_event_pkey PRIMARY KEY (partition, number)
+);
+
 create table webhook_dead_letter (
   id text collate "C" not null,
   target text collate "C" not null,

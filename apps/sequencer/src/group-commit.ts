@@ -8,7 +8,9 @@ import {
   FencedPosition,
   type Holder,
   LogRow,
+  type WaitingEventChanges,
   writeStateChanges,
+  writeWaitingEvents,
 } from '@hearth/store';
 import { REF_WINDOW_SECONDS } from '@hearth/protocol';
 import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
@@ -25,6 +27,7 @@ interface Request {
   readonly messages: readonly Sequenced[];
   readonly safe: FencedPosition;
   readonly changes: StateChanges | undefined;
+  readonly events: WaitingEventChanges | undefined;
   resolve(duplicates: Duplicates): void;
   reject(error: unknown): void;
 }
@@ -76,12 +79,18 @@ export class GroupCommit {
    *
    * @param safe position up to which the partition has been fanned out; saved along because it costs nothing here
    * @param changes what has become of its channels up to there and is not saved yet
+   * @param events the backend events up to there that their stream does not take
    * @returns those that are duplicates of an earlier one
    * @throws FencedError when another worker owns the partition
    */
-  commit(messages: readonly Sequenced[], safe: FencedPosition, changes?: StateChanges): Promise<Duplicates> {
+  commit(
+    messages: readonly Sequenced[],
+    safe: FencedPosition,
+    changes?: StateChanges,
+    events?: WaitingEventChanges,
+  ): Promise<Duplicates> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ messages, safe, changes, resolve, reject });
+      this.waiting.push({ messages, safe, changes, events, resolve, reject });
       if (!this.isRunning) void this.run();
     });
   }
@@ -123,7 +132,7 @@ export class GroupCommit {
     const positions = requests.map(({ safe }) => safe);
     const messages = requests.flatMap((request) => request.messages);
     const entries = requests.flatMap((request) => this.deduplicationEntries(request));
-    if (entries.length === 0 && requests.every(({ changes }) => changes === undefined)) {
+    if (entries.length === 0 && requests.every(({ changes, events }) => (changes ?? events) === undefined)) {
       const rows = logRows(messages);
       await appendAndAdvance(db, positions, rows);
       this.count(rows.length);
@@ -133,8 +142,9 @@ export class GroupCommit {
     // a repeat carries the same ids and positions.
     return db.transaction().execute(async (tx) => {
       await fenceAndAdvance(tx, positions);
-      for (const { safe, changes } of requests) {
+      for (const { safe, changes, events } of requests) {
         if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);
+        if (events !== undefined) await writeWaitingEvents(tx, safe.partition, events);
       }
       if (messages.length === 0) return new Map();
       const holders = await claimDeduplicationIds(tx, entries);

@@ -18,9 +18,11 @@ import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { commitDurable } from './commit-durable';
+import { EventOutbox } from './event-outbox';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
+import { sequencingOf } from './partition-sequencing';
 import { placedOf } from './placed';
 import { Lanes, lanesText } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
@@ -33,6 +35,8 @@ const BATCH_MESSAGES = 500;
 const BATCH_BYTES = 256 * 1024;
 /** Batches that may be on their way to the deliver stream before the worker waits. */
 const UNDELIVERED_BATCHES = 32;
+/** Longest that a partition that is given back waits for what is on its way. */
+const STOP_MS = 3_000;
 const RETRY_MS = 250;
 const NOTHING_DROPPED: Dropped = new Map();
 const NOTHING_REACHED: Reached = { answers: [] };
@@ -57,7 +61,8 @@ interface Processed {
  * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the epoch of its claim.
  *
  * Backend events hold back the saved position only, so that a crash does not lose them, and only while their stream takes
- * events (`EventPublisher`): nobody's message or answer may wait for a stream that does not.
+ * events (`EventPublisher`): nobody's message or answer may wait for a stream that does not. What it has not taken is saved
+ * with the position then (`EventOutbox`).
  */
 export class PartitionWorker {
   readonly partition: number;
@@ -68,6 +73,7 @@ export class PartitionWorker {
   private fanOut: FanOut | undefined;
   /** Read so far. */
   private position: IngestPosition;
+  private readonly outbox: EventOutbox;
   private readonly saved: SavedPosition;
   private readonly ends: ChannelEnds;
   private readonly tails: Tails;
@@ -96,9 +102,10 @@ export class PartitionWorker {
         host.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
       },
     );
-    this.saved = new SavedPosition(host, claim, this.operations, () => this.fence());
+    this.outbox = new EventOutbox(host, this.partition);
+    this.saved = new SavedPosition(host, claim, this.operations, this.outbox, () => this.fence());
     this.position = this.saved.safe.position;
-    this.sequencing = this.sequencingFrom(this.position, claim.timeMs, new Lanes(claim.lanes));
+    this.sequencing = sequencingOf(host, this.position, this.partition, claim.timeMs, new Lanes(claim.lanes));
     this.ends = new ChannelEnds(claim, () => this.deliveries);
     this.tails = new Tails(host.stream, claim);
     host.endNotes.follow(this.ends);
@@ -115,19 +122,18 @@ export class PartitionWorker {
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
   async stop(): Promise<void> {
     this.end();
-    await this.stopped;
-    await Promise.race([this.confirmations, delay(3_000)]).catch(() => undefined);
+    // What does not end for want of NATS is done again by the next owner, and whatever this one still does is fenced.
+    await Promise.race([this.stopped.then(() => this.confirmations), delay(STOP_MS)]).catch(() => undefined);
     this.tails.leave();
     await this.host.endNotes.leave(this.ends);
     const { db } = this.host.database;
     try {
       await this.saved.write([]);
-    } catch (error) {
-      // The next owner begins at what was saved last.
+    } finally {
+      this.outbox.leave();
+      // Where that was in vain, the next owner begins at what was saved last.
       await releasePartition(db, this.partition, this.claim.epoch);
-      throw error;
     }
-    await releasePartition(db, this.partition, this.claim.epoch, this.saved.fenced);
   }
 
   /** Writes the position down if it moved. */
@@ -175,6 +181,7 @@ export class PartitionWorker {
     const { stream, config } = this.host;
     // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
     await this.operations.open();
+    await this.outbox.open();
     const before = this.position;
     const { position, startAt, epochReason } = await findIngestStart(stream, this.partition, config, before);
     if (epochReason !== undefined) await this.beginEpoch(position, epochReason, new Lanes());
@@ -213,7 +220,7 @@ export class PartitionWorker {
       () => undefined,
     );
     this.acknowledge(sequenced, dropped);
-    this.advanceWhen(confirmed, this.emitEvents(events), checkpoint, reached);
+    this.advanceWhen(confirmed, checkpoint, { ...reached, events: this.outbox.publish(events) });
     // Behind the events that they may wait for.
     for (const answer of promptAnswers) this.saved.answer(answer);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
@@ -226,7 +233,7 @@ export class PartitionWorker {
     { position, markMs, lanes }: Checkpoint,
     fanOut: FanOut,
   ): Promise<void> {
-    this.sequencing = this.sequencingFrom(position, markMs, new Lanes(lanesText(lanes)));
+    this.sequencing = sequencingOf(this.host, position, this.partition, markMs, new Lanes(lanesText(lanes)));
     const other = messages.findIndex(({ sequence }) => sequence === firstOther);
     await this.process(messages.slice(0, other), fanOut);
     const begin = { ...this.position, epoch: this.position.epoch + 1, sequence: firstOther - 1, timeNs: '' };
@@ -242,7 +249,7 @@ export class PartitionWorker {
     this.host.logger.warn({ partition: this.partition, epoch: position.epoch }, `new epoch: ${reason}`);
     this.position = position;
     // Ids of the new epoch must be greater than all before, although sequences begin again.
-    this.sequencing = this.sequencingFrom(position, this.sequencing.markMs + 1, lanes);
+    this.sequencing = sequencingOf(this.host, position, this.partition, this.sequencing.markMs + 1, lanes);
     await this.confirmations;
     this.saved.advance(this.checkpoint(), NOTHING_REACHED);
     await this.untilDone(() => this.saved.write([]));
@@ -304,18 +311,14 @@ export class PartitionWorker {
     }
   }
 
-  private async emitEvents(events: readonly BackendEvent[]): Promise<void> {
-    if (events.length === 0 || !this.host.live.current.eventsEnabled) return;
-    await Promise.all(events.map((event) => this.host.events.publish(event)));
-  }
-
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(delivered: Promise<void>, events: Promise<void>, checkpoint: Checkpoint, reached: Reached): void {
+  private advanceWhen(delivered: Promise<void>, checkpoint: Checkpoint, reached: Reached): void {
+    const { events = [] } = reached;
     this.undelivered++;
     this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
     // Only closing the publisher ends a wait; nothing behind what was not confirmed is safe, and the next owner goes on there.
     this.confirmations = Promise.all([this.confirmations, delivered])
-      .then(() => events)
+      .then(() => Promise.all(events.map(({ publication }) => publication.released)))
       .then(() => this.saved.advance(checkpoint, reached));
     this.confirmations.catch((error: unknown) => {
       if (error instanceof InvariantBroken) this.giveUp(error);
@@ -325,9 +328,7 @@ export class PartitionWorker {
   /** Ends without saving anything: another worker has the partition, or may have it. */
   fence(): void {
     if (this.stopping) return;
-    this.end();
-    this.tails.stop();
-    this.host.endNotes.drop(this.ends);
+    this.abandon();
     this.host.logger.warn({ partition: this.partition }, 'another sequencer owns the partition now');
     this.onFenced();
   }
@@ -341,9 +342,7 @@ export class PartitionWorker {
     const { partition, host, claim } = this;
     host.metrics.invariantBroken.of(error.invariant).inc();
     host.logger.error({ partition, invariant: error.invariant, err: error }, 'given up: an invariant does not hold');
-    this.end();
-    this.tails.stop();
-    host.endNotes.drop(this.ends);
+    this.abandon();
     this.onFenced();
     void this.releaseSurely(claim);
   }
@@ -358,6 +357,14 @@ export class PartitionWorker {
         await delay(RETRY_MS);
       }
     }
+  }
+
+  /** Ends, and leaves everything to the next owner. */
+  private abandon(): void {
+    this.end();
+    this.tails.stop();
+    this.host.endNotes.drop(this.ends);
+    this.outbox.leave();
   }
 
   private end(): void {
@@ -377,26 +384,5 @@ export class PartitionWorker {
       fire: (scheduleId, id) => ingest.send({ kind: 'fire', partition, scheduleId }, '', { id }),
       onFailure: (error, what) => logger.warn({ partition, err: error }, what),
     });
-  }
-
-  private sequencingFrom(position: IngestPosition, markMs: number, lanes?: Lanes): Sequencing {
-    const { logger, metrics, config, streamClock } = this.host;
-    const { partition } = this;
-    return new Sequencing(
-      partition,
-      position.epoch,
-      markMs,
-      config.clockToleranceMs,
-      {
-        poison: ({ sequence }, error) =>
-          logger.error({ partition, sequence, err: error }, 'not a publish request: skipped'),
-        eagerIdRefused: (id) => {
-          metrics.eagerIdsRefused.inc();
-          logger.warn({ partition, id }, 'an eager id was not used: it was made by a clock that is too far ahead');
-        },
-        streamClock: (aheadMs) => streamClock.note(aheadMs),
-      },
-      lanes,
-    );
   }
 }

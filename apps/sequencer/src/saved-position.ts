@@ -6,6 +6,7 @@ import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lanes, lanesText } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
+import type { EventOutbox, OfferedEvent } from './event-outbox';
 import type { Duplicates } from './group-commit';
 import type { PartitionHost } from './partition-host';
 import type { Sequenced } from './sequencing';
@@ -22,6 +23,7 @@ export interface Checkpoint {
 export interface Reached {
   readonly changes?: UnsavedChanges;
   readonly answers: readonly Answer[];
+  readonly events?: readonly OfferedEvent[];
 }
 
 const RETRY_MS = 250;
@@ -49,6 +51,7 @@ export class SavedPosition {
     private readonly host: PartitionHost,
     private readonly claim: PartitionState,
     private readonly operations: Pick<ChannelOperations, 'saved'>,
+    private readonly outbox: EventOutbox,
     /** Called when another worker has taken the partition. */
     private readonly onFenced: () => void,
   ) {
@@ -84,7 +87,7 @@ export class SavedPosition {
   }
 
   /** Moves the safe position on, and saves it soon if somebody waits for what has been reached or may want to read it. */
-  advance(checkpoint: Checkpoint, { changes, answers }: Reached): void {
+  advance(checkpoint: Checkpoint, { changes, answers, events = [] }: Reached): void {
     const { position: before, markMs } = this.current;
     const { position: next } = checkpoint;
     if (next.epoch < before.epoch || (next.epoch === before.epoch && next.sequence < before.sequence)) {
@@ -98,6 +101,7 @@ export class SavedPosition {
       else this.unsaved.add(changes);
     }
     this.answers.push(...answers);
+    this.outbox.pass(events);
     if (changes !== undefined || answers.length > 0) this.saveSoon();
   }
 
@@ -116,7 +120,8 @@ export class SavedPosition {
 
   /** Writes the position down if it moved. */
   async save(): Promise<void> {
-    if (this.current.position !== this.written || this.unsaved !== undefined) await this.saveNow();
+    const hasMoved = this.current.position !== this.written;
+    if (hasMoved || this.unsaved !== undefined || this.outbox.hasChanges) await this.saveNow();
   }
 
   /** Saves nothing by itself from now on. */
@@ -128,22 +133,25 @@ export class SavedPosition {
   answer({ to, refusal, placed, afterEvents }: Answer): void {
     const reply: OperationReply = refusal === undefined ? { done: true, placed } : { error: refusal };
     const send = (): void => this.host.stream.tell(to, JSON.stringify(reply));
-    if (afterEvents) void this.host.events.told().then(send);
+    if (afterEvents) this.outbox.told(send);
     else send();
   }
 
   private async writeNow(durable: readonly Sequenced[]): Promise<Duplicates> {
     const { fenced, unsaved, answers } = this;
     const { position } = this.current;
+    const events = this.outbox.take();
     this.unsaved = undefined;
     this.answers = [];
     try {
-      const duplicates = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows());
+      const duplicates = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows(), events);
+      if (events !== undefined) this.outbox.saved(events);
       if (unsaved !== undefined) this.operations.saved(unsaved);
       this.written = position;
       for (const answer of answers) this.answer(answer);
       return duplicates;
     } catch (error) {
+      if (events !== undefined) this.outbox.putBack(events);
       if (unsaved !== undefined) {
         if (this.unsaved !== undefined) unsaved.add(this.unsaved);
         this.unsaved = unsaved;

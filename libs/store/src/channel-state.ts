@@ -15,6 +15,7 @@ import type {
 } from '@hearth/channels';
 import type { Tables } from './tables';
 import type { Db } from './db';
+import { jsonArrays } from './json-arrays';
 import { prepared } from './prepared';
 
 /**
@@ -189,24 +190,4 @@ function asStored(value: object): object {
 
 function asRead<Row extends { readonly uid: string | null }>({ uidJson, ...row }: Stored<Row>): Row {
   return { ...row, uid: JSON.parse(uidJson) as Row['uid'] } as unknown as Row;
-}
-
-/** Characters of one statement's text: what piled up during an outage must not exceed the time one statement may take. */
-const MAX_STATEMENT_CHARACTERS = 1_048_576;
-
-/** The values as JSON arrays, each at most about as long as a statement may be. */
-function* jsonArrays(values: readonly unknown[]): Generator<string> {
-  let elements: string[] = [];
-  let characters = 0;
-  for (const value of values) {
-    const element = JSON.stringify(value);
-    if (elements.length > 0 && characters + element.length > MAX_STATEMENT_CHARACTERS) {
-      yield `[${elements.join(',')}]`;
-      elements = [];
-      characters = 0;
-    }
-    elements.push(element);
-    characters += element.length;
-  }
-  if (elements.length > 0) yield `[${elements.join(',')}]`;
 }

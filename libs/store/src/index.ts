@@ -31,6 +31,7 @@ export * from './single-connection';
 export * from './single-use';
 export * from './storage-entries';
 export * from './until-reachable';
+export * from './waiting-events';
 export * from './webhook-dead-letters';
 export * from './webhook-targets';
 export * from './webhook-waiting';

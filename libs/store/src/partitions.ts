@@ -212,16 +212,13 @@ function advanceValues(positions: readonly FencedPosition[]): readonly unknown[]
   ];
 }
 
-/** Gives a partition back, after saving `position` if given. One that was taken over meanwhile is left alone. */
-export async function releasePartition(db: Db, partition: number, epoch: number, position?: Position): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    if (position !== undefined) await advance(tx, advanceValues([{ ...position, partition, epoch }]));
-    await tx
-      .updateTable('partition_state')
-      .set({ owner: null, updated_at: now })
-      .where((eb) => eb.and({ partition, epoch }))
-      .execute();
-  });
+/** Gives a partition back. One that was taken over meanwhile is left alone. */
+export async function releasePartition(db: Db, partition: number, epoch: number): Promise<void> {
+  await db
+    .updateTable('partition_state')
+    .set({ owner: null, updated_at: now })
+    .where((eb) => eb.and({ partition, epoch }))
+    .execute();
 }
 
 /**

@@ -22,6 +22,7 @@ export interface Tables {
   single_use_token: { jti_digest: string; expires_at: Date };
   subscription_count: { channel: string; gateway_id: number; partition: number; count: number };
   subscription_report: { partition: number; gateway_id: number; run: string; number: number };
+  waiting_event: { partition: number; number: number; event: string };
   webhook_dead_letter: { id: string; target: string; ordering_key: string; stream_epoch: number; seq: number; event_id: string; type: string; channel: string | null; payload: Buffer; attempts: number; last_error: string | null; waiting_since: Date; given_up_at: Generated<Date>; retry_requested_at: Date | null };
   webhook_target: { target: string; owner: string | null; lease_until: Generated<Date>; epoch: Generated<number>; stream_epoch: Generated<number>; seq: Generated<number>; stream_time: Generated<string>; stream_created: Generated<string>; updated_at: Generated<Date> };
   webhook_waiting: { target: string; ordering_key: string; stream_epoch: number; seq: number; event_id: string; type: string; channel: string | null; payload: Buffer; attempts: number; last_error: string | null; waiting_since: Generated<Date> };

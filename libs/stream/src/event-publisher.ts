@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BackendEvent, BackendEventName, encodeBackendEvent, EventsFormat, EventVersions } from '@hearth/wire';
+import { BackendEvent, encodeBackendEvent, EventsFormat, EventVersions } from '@hearth/wire';
 import { NatsError } from 'nats';
 import { AckedPublisher } from './acked-publisher';
 import { ConnectionLog, StreamConnection } from './connection';
+import { EventBuffer, type EventBufferReport, type Publication, type WaitingEvent } from './event-buffer';
 import { EventOrder } from './event-order';
 import { ensureEventStream, EventStreamSettings } from './streams';
 
@@ -12,11 +13,6 @@ export interface EventPublisherSettings extends EventStreamSettings {
   readonly eventsFormat: EventsFormat;
 }
 
-/** Events, and bytes of them, that may wait for the stream; past it the oldest are dropped (pubsub-events §4.4). */
-const MAX_WAITING = 100_000;
-const MAX_WAITING_BYTES = 256 * 1_048_576;
-/** So much is dropped at once, which is one line in the log and one move of the array. */
-const DROPPED_SHARE = 0.01;
 /** Events, and bytes of them, that are on their way at a time: a fraction of a second of the stream's work. */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 4 * 1_048_576;
@@ -34,28 +30,9 @@ const TOO_LATE = 'it does not confirm in time';
 const SETTLE_MS = 2_000;
 
 /** What operators are told. */
-export interface EventPublisherReport {
+export interface EventPublisherReport extends EventBufferReport {
   /** When the stream stops taking events, and why, and when it takes them again. */
   readonly log: ConnectionLog;
-  readonly dropped: (events: number) => void;
-  /** So many more, or fewer, wait. */
-  readonly waiting: (change: number) => void;
-}
-
-/** An event that the stream is not known to hold. */
-interface WaitingEvent {
-  /** They are numbered as they come. */
-  readonly number: number;
-  readonly id: string;
-  readonly name: BackendEventName;
-  readonly channel: string | undefined;
-  readonly subject: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly payload: Buffer;
-  /** `performance.now()` */
-  readonly since: number;
-  /** Ends the wait of the one who published it. */
-  readonly release: () => void;
 }
 
 /**
@@ -70,13 +47,7 @@ export class EventPublisher {
   private readonly publisher: AckedPublisher;
   private readonly versions: EventVersions;
   private readonly stopListening: () => void;
-  /** In the order of the calls; of the first `inFlight`, some or all are on their way. */
-  private readonly waiting: WaitingEvent[] = [];
-  private waitingBytes = 0;
-  private inFlight = 0;
-  private published = 0;
-  /** Those who wait until nothing waits of what was published before an event, in its order. */
-  private listeners: { readonly before: number; readonly resolve: () => void }[] = [];
+  private readonly buffer: EventBuffer;
   /** Those who wait for the stream to exist. */
   private askers: (() => void)[] = [];
   /** Somebody wants the stream, with or without an event. */
@@ -100,6 +71,7 @@ export class EventPublisher {
     private readonly report: EventPublisherReport,
   ) {
     this.publisher = new AckedPublisher(connection);
+    this.buffer = new EventBuffer(report);
     this.versions = { compatVersion: settings.compatVersion, version };
     this.stopListening = connection.onReconnect(() => this.onReconnect());
   }
@@ -127,33 +99,40 @@ export class EventPublisher {
    * @returns when nothing should wait for it any longer: the stream holds it, or it was dropped, or the stream takes no
    *   events at the moment
    */
-  async publish(event: BackendEvent): Promise<void> {
-    const encoded = encodeBackendEvent(
-      event,
-      this.settings.eventsSubjectPrefix,
-      this.versions,
-      this.settings.eventsFormat,
-    );
-    return new Promise((resolve) => {
-      const { id, name, channel } = event;
-      const number = this.published++;
-      this.waiting.push({ ...encoded, number, id, name, channel, since: performance.now(), release: resolve });
-      this.report.waiting(1);
-      this.waitingBytes += encoded.payload.length;
-      if (this.isClosed) return this.drop(this.waiting.length);
-      this.makeRoom();
-      if (this.isBehind) resolve();
-      this.start();
-    });
+  publish(event: BackendEvent): Promise<void> {
+    return this.offer(event).released;
   }
 
   /**
-   * @returns when the stream holds everything that was published until now, but for what had to be dropped; that may take
-   *   as long as the stream is away, and never comes once this is closed
+   * As `publish`, for somebody who wants to know what becomes of the event.
+   *
+   * @param owner whose events can be withdrawn together
+   */
+  offer(event: BackendEvent, owner?: object): Publication {
+    const { eventsSubjectPrefix, eventsFormat } = this.settings;
+    const encoded = encodeBackendEvent(event, eventsSubjectPrefix, this.versions, eventsFormat);
+    const { id, name, channel } = event;
+    const { publication, release } = this.buffer.add({ ...encoded, id, name, channel }, owner);
+    if (this.isClosed) this.buffer.close();
+    else {
+      this.buffer.makeRoom();
+      if (this.isBehind) release();
+      this.start();
+    }
+    return publication;
+  }
+
+  /** Forgets the events of an owner that still wait: somebody else will publish them. Those on their way may arrive. */
+  withdraw(owner: object): void {
+    this.buffer.withdraw(owner);
+  }
+
+  /**
+   * @returns when the stream holds everything that was published until now, but for what had to be dropped or was withdrawn;
+   *   that may take as long as the stream is away, and never comes once this is closed
    */
   told(): Promise<void> {
-    if (this.waiting.length === 0 && !this.isClosed) return Promise.resolve();
-    return new Promise((resolve) => this.listeners.push({ before: this.published, resolve }));
+    return this.isClosed ? new Promise(() => undefined) : this.buffer.told();
   }
 
   /** When everything that waits is confirmed, or that takes too long. */
@@ -165,12 +144,10 @@ export class EventPublisher {
   /** What is not confirmed is lost. */
   close(): void {
     this.isClosed = true;
-    this.listeners = [];
     this.stopListening();
     this.publisher.close();
-    this.inFlight = 0;
-    this.drop(this.waiting.length);
-    this.releaseAll();
+    this.buffer.close();
+    this.releaseAskers();
   }
 
   private start(): void {
@@ -180,7 +157,7 @@ export class EventPublisher {
   private async run(): Promise<void> {
     // What this turn of the event loop publishes leaves together.
     await Promise.resolve();
-    while (!this.isClosed && (this.waiting.length > 0 || this.isWanted)) {
+    while (!this.isClosed && (this.buffer.size > 0 || this.isWanted)) {
       if (!(await this.attempt())) await delay(RETRY_MS, undefined, { ref: false });
     }
     // In the same turn in which nothing waits, or what comes next would find nobody who sends it.
@@ -222,15 +199,14 @@ export class EventPublisher {
   /** @throws the reason of the first that was refused; those that were stay where they are, in order */
   private async sendBatch(): Promise<void> {
     const { batch, scanned } = this.nextBatch();
-    this.inFlight = scanned;
+    this.buffer.depart(scanned);
     const confirmations = await Promise.allSettled(
       batch.map(({ id, subject, headers, payload }) =>
         this.publisher.publish(subject, payload, { messageId: id, headers, timeoutMs: CONFIRM_WITHIN_MS }),
       ),
     );
     if (this.isClosed) return;
-    this.inFlight = 0;
-    const gone = new Set<WaitingEvent>();
+    const arrived = new Set<WaitingEvent>();
     let why: Error | undefined;
     batch.forEach((event, index) => {
       const confirmation = confirmations[index];
@@ -238,16 +214,11 @@ export class EventPublisher {
         why ??= confirmation.reason as Error;
         return;
       }
-      gone.add(event);
-      this.waitingBytes -= event.payload.length;
-      event.release();
+      arrived.add(event);
       // One that no attempt will bring through must not stop the others.
       if (confirmation?.status === 'rejected') this.report.dropped(1);
     });
-    const kept = this.waiting.slice(0, scanned).filter((event) => !gone.has(event));
-    this.waiting.splice(0, scanned, ...kept);
-    this.report.waiting(-gone.size);
-    this.tell();
+    this.buffer.arrive(arrived);
     if (why !== undefined) throw why;
   }
 
@@ -258,10 +229,10 @@ export class EventPublisher {
    * within the millisecond in which this one is sent.
    */
   private nextBatch(): { readonly batch: readonly WaitingEvent[]; readonly scanned: number } {
-    const order = this.connection.isClustered && this.waiting.length <= TAKE_TURNS_UP_TO ? new EventOrder() : undefined;
+    const order = this.connection.isClustered && this.buffer.size <= TAKE_TURNS_UP_TO ? new EventOrder() : undefined;
     const batch: WaitingEvent[] = [];
     let [bytes, scanned] = [0, 0];
-    for (const event of this.waiting) {
+    for (const event of this.buffer) {
       if (batch.length === (this.isRefused ? 1 : BATCH_EVENTS)) break;
       if (batch.length > 0 && bytes + event.payload.length > BATCH_BYTES) break;
       scanned++;
@@ -274,7 +245,7 @@ export class EventPublisher {
 
   /** Whether the oldest has waited too long; time without NATS does not count. */
   private isLate(): boolean {
-    const [oldest] = this.waiting;
+    const { oldest } = this.buffer;
     return oldest !== undefined && performance.now() - Math.max(oldest.since, this.connectedAt) >= PATIENCE_MS;
   }
 
@@ -290,13 +261,13 @@ export class EventPublisher {
       this.complainedAt = now;
       this.complainedOf = why;
       this.report.log.warn(
-        `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.waiting.length} wait`,
+        `the events stream ${this.settings.eventsStream} takes no events: ${why}; ${this.buffer.size} wait`,
       );
     }
     this.releaseAskers();
     if (this.isBehind || !this.isLate()) return;
     this.isBehind = true;
-    this.releaseAll();
+    this.buffer.releaseAll();
   }
 
   private catchUp(): void {
@@ -304,17 +275,6 @@ export class EventPublisher {
     if (this.complainedAt === -Infinity) return;
     this.complainedAt = -Infinity;
     this.report.log.info(`the events stream ${this.settings.eventsStream} takes events again`);
-  }
-
-  private releaseAll(): void {
-    for (const { release } of this.waiting) release();
-    this.releaseAskers();
-  }
-
-  private tell(): void {
-    const oldest = this.waiting[0]?.number ?? Infinity;
-    const end = this.listeners.findIndex(({ before }) => before > oldest);
-    for (const { resolve } of this.listeners.splice(0, end < 0 ? this.listeners.length : end)) resolve();
   }
 
   private releaseAskers(): void {
@@ -327,31 +287,6 @@ export class EventPublisher {
     if (!this.isEnsured) return;
     this.isEnsured = false;
     void this.ensureStream();
-  }
-
-  /** Drops the oldest that are not on their way when too much waits. */
-  private makeRoom(): void {
-    if (this.waiting.length <= MAX_WAITING && this.waitingBytes <= MAX_WAITING_BYTES) return;
-    const share = 1 - DROPPED_SHARE;
-    let [count, bytes] = [0, this.waitingBytes];
-    while (this.waiting.length - count > MAX_WAITING * share || bytes > MAX_WAITING_BYTES * share) {
-      const next = this.waiting[this.inFlight + count];
-      if (next === undefined) break;
-      bytes -= next.payload.length;
-      count++;
-    }
-    this.drop(count);
-  }
-
-  private drop(count: number): void {
-    if (count === 0) return;
-    for (const { payload, release } of this.waiting.splice(this.inFlight, count)) {
-      this.waitingBytes -= payload.length;
-      release();
-    }
-    this.report.waiting(-count);
-    this.report.dropped(count);
-    this.tell();
   }
 }
 

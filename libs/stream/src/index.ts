@@ -2,6 +2,7 @@ export * from './acked-publisher';
 export * from './connection';
 export * from './deliver-reader';
 export * from './deliver-subscriber';
+export type { Publication } from './event-buffer';
 export * from './event-publisher';
 export * from './gateway-rpc';
 export * from './ingest-publisher';

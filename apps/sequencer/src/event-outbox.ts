@@ -1,0 +1,110 @@
+import type { Publication } from '@hearth/stream';
+import { loadWaitingEvents, type WaitingEventChanges, type WaitingEventRow } from '@hearth/store';
+import type { BackendEvent } from '@hearth/wire';
+import type { PartitionHost } from './partition-host';
+
+/** A backend event that was given to the publisher. */
+export interface OfferedEvent {
+  readonly event: BackendEvent;
+  readonly publication: Publication;
+}
+
+/** Events that are about to be written, with what becomes of them. */
+interface Taken extends WaitingEventChanges {
+  readonly offered: readonly OfferedEvent[];
+}
+
+/**
+ * The backend events of one partition. While their stream takes none, nothing waits for it, and the safe position goes on. So
+ * those that are behind it and that the stream does not have are saved with it: whoever owns the partition next tells of them
+ * before anything that comes later. As a rule there are none, and nothing is written.
+ */
+export class EventOutbox {
+  /** Behind the safe position, and not in the database. */
+  private unsaved: OfferedEvent[] = [];
+  /** In the database, and no longer needed there. */
+  private gone: number[] = [];
+  private lastNumber = 0;
+  private isOpen = false;
+  private isLeft = false;
+
+  constructor(
+    private readonly host: Pick<PartitionHost, 'database' | 'events' | 'live'>,
+    private readonly partition: number,
+  ) {}
+
+  /** Publishes what the owner before could not; to be called before anything else is published. */
+  async open(): Promise<void> {
+    if (this.isOpen) return;
+    const rows = await loadWaitingEvents(this.host.database.db, this.partition);
+    this.isOpen = true;
+    for (const { number, eventJson } of rows) {
+      this.lastNumber = number;
+      if (this.isOff) this.gone.push(number);
+      else this.follow(number, this.host.events.offer(JSON.parse(eventJson) as BackendEvent, this));
+    }
+  }
+
+  /** Publishes the events of a batch; nothing should wait for them once all are released. */
+  publish(events: readonly BackendEvent[]): readonly OfferedEvent[] {
+    if (events.length === 0 || this.isOff || this.isLeft) return [];
+    return events.map((event) => ({ event, publication: this.host.events.offer(event, this) }));
+  }
+
+  /** The safe position has moved past these. */
+  pass(offered: readonly OfferedEvent[]): void {
+    for (const one of offered) if (!one.publication.isOver) this.unsaved.push(one);
+  }
+
+  get hasChanges(): boolean {
+    return this.unsaved.length > 0 || this.gone.length > 0;
+  }
+
+  /** What is to be written with the safe position; one of the other two functions follows. */
+  take(): Taken | undefined {
+    if (!this.hasChanges) return undefined;
+    const offered = this.unsaved.filter(({ publication }) => !publication.isOver);
+    const added = offered.map(({ event }): WaitingEventRow => ({
+      number: ++this.lastNumber,
+      eventJson: JSON.stringify({ ...event, dataJson: event.dataJson.toString() }),
+    }));
+    const taken = { offered, added, gone: this.gone };
+    this.unsaved = [];
+    this.gone = [];
+    return taken;
+  }
+
+  /** The database has it. */
+  saved({ offered, added }: Taken): void {
+    added.forEach(({ number }, index) => this.follow(number, offered[index]?.publication));
+  }
+
+  /** It may have been written or not, and comes again; those whose numbers were used are dropped in any case. */
+  putBack({ offered, added, gone }: Taken): void {
+    this.unsaved = [...offered, ...this.unsaved];
+    this.gone = [...gone, ...added.map(({ number }) => number), ...this.gone];
+  }
+
+  /** Calls back once the stream holds everything that was published until now; never, when others have to see to that. */
+  told(then: () => void): void {
+    void this.host.events.told().then(() => {
+      if (!this.isLeft) then();
+    });
+  }
+
+  /** The partition is another's: whoever has it publishes what still waits. */
+  leave(): void {
+    this.isLeft = true;
+    this.host.events.withdraw(this);
+  }
+
+  private get isOff(): boolean {
+    return !this.host.live.current.eventsEnabled;
+  }
+
+  private follow(number: number, publication: Publication | undefined): void {
+    const end = (): void => void this.gone.push(number);
+    if (publication === undefined || publication.isOver) end();
+    else publication.onOver = end;
+  }
+}
