@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageFrame, messagesMissedFrame } from '@hearth/protocol';
+import { messageFrame, messagesMissedFrame, partitionOfId, sequenceOfId } from '@hearth/protocol';
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord } from '@hearth/stream';
 import type { LogRange, MissedMessage } from '@hearth/store';
@@ -7,7 +7,7 @@ import type { Logger } from '@hearth/runtime';
 import type { Channel, Outlet } from '../channel/channel';
 import type { Seen } from '../channel/intake';
 import { FrameBatch } from '../frames/frame-batch';
-import type { ReplayPlan, ReplaySource } from './replay-plan';
+import { type ReplayPlan, type ReplaySource, tellsPlace } from './replay-plan';
 
 /** Of frames that are read at once, and of live ones that are kept until a page meets them. */
 const PAGE_BYTES = 256 * 1_024;
@@ -60,6 +60,8 @@ export class PagedReplay {
   private lastId: string | undefined;
   /** What comes is not for this client up to the message with this id. */
   private ahead: string | undefined;
+  /** Id that the place of the last message makes that was sent from the log: the stream may get those before it late. */
+  private loggedThrough: string | undefined;
   /** Read, but a link before them is missing: a message that was stored late comes behind those that follow it. */
   private early: StoredDeliverRecord[] = [];
   /** Of the channel's last message when the subscription began. */
@@ -160,14 +162,14 @@ export class PagedReplay {
   }
 
   /** Whether it came since the subscription began: what the client may see of the past does not matter. */
-  private isNews({ position }: DeliverRecord): boolean {
+  private isNews({ position }: Pick<DeliverRecord, 'position'>): boolean {
     return this.startedAt === undefined || comparePositions(position, this.startedAt) > 0;
   }
 
   /** Changes of members are told when they are news; storage is told by its snapshot. */
   private isForIt(record: DeliverRecord): boolean {
     const { notice, frame, exceptConnectionId } = record;
-    if (this.hasSeen(record)) return false;
+    if (this.hasSeen(record) || this.wasLogged(record)) return false;
     if (frame.length === 0 || (exceptConnectionId !== undefined && this.reader.chain.includes(exceptConnectionId))) {
       return false;
     }
@@ -181,6 +183,17 @@ export class PagedReplay {
     if (ahead === undefined) return false;
     if (id >= ahead) this.ahead = undefined;
     return id <= ahead;
+  }
+
+  /** Whether it belongs among what was sent from the log. Asked once for each record, in order. */
+  private wasLogged({ id, position }: DeliverRecord): boolean {
+    const through = this.loggedThrough;
+    if (through === undefined) return false;
+    const isPlaced = tellsPlace(id, position, partitionOfId(through));
+    if (isPlaced && id > through) this.loggedThrough = undefined;
+    if (isPlaced) return id <= through;
+    // An id that was promised says nothing of its place, which may be one of another life of the stream.
+    return !this.isNews({ position }) && position.sequence <= (sequenceOfId(through) ?? 0);
   }
 
   private frameOf({ id, notice, frame }: DeliverRecord): Uint8Array {
@@ -221,6 +234,7 @@ export class PagedReplay {
       if (last === undefined || !this.reader.isActive) return;
       from = [last.place];
       this.lastId = last.id;
+      this.loggedThrough = last.place;
       this.write(
         rows
           .filter(

@@ -84,9 +84,11 @@ const NO_REPLAY: ReplayPlan = { ...NOTHING, complete: false };
  * it names something from the future: whatever comes would be older than that, so nobody has seen it.
  */
 export function noReplay(question: Pick<ResumeQuestion, 'channel' | 'partition' | 'after'>): ReplayPlan {
-  const { after } = question;
-  if (after === undefined || idTimeMs(after) > installationNow() + CLOCK_MARGIN_MS) return NO_REPLAY;
-  return isUnheardOf(question) ? { ...NO_REPLAY, ahead: after } : NO_REPLAY;
+  return isUnheardOf(question) ? { ...NO_REPLAY, ahead: aheadOf(question.after) } : NO_REPLAY;
+}
+
+function aheadOf(after: string | undefined): string | undefined {
+  return after === undefined || idTimeMs(after) > installationNow() + CLOCK_MARGIN_MS ? undefined : after;
 }
 
 /** So far behind now a replay after a hole begins to read: longer than the search for what was missing took. */
@@ -147,6 +149,8 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
     startAt: start,
     logged: { after: [after ?? '', right.firstId], before: beginningOf(page.records, question) },
     sees,
+    // Nobody knows its place, and it may still come here.
+    ahead: isKnown || proof !== undefined ? undefined : aheadOf(after),
     from: first === undefined ? undefined : before(first, streamCreatedMs),
   };
 }
@@ -287,7 +291,7 @@ export function isUnheardOf({
 }
 
 /** Whether an id was made for the place of its message: others were made before that was known. */
-function tellsPlace(id: string, { sequence }: Position, partition: number): boolean {
+export function tellsPlace(id: string, { sequence }: Position, partition: number): boolean {
   return partitionOfId(id) === partition && sequenceOfId(id) === sequence;
 }
 
@@ -296,8 +300,10 @@ function beginningOf(
   records: readonly StoredDeliverRecord[],
   { channel: { lastId }, partition }: ResumeQuestion,
 ): readonly string[] {
-  const end = records.findIndex(({ record: { id, position } }) => tellsPlace(id, position, partition));
-  if (records.length > 0) return records.slice(0, end < 0 ? undefined : end + 1).map(({ record }) => record.id);
+  // A stream that has just been made anew gets what it could not take before behind what came since.
+  const inOrder = [...records].sort((a, b) => comparePositions(a.record.position, b.record.position));
+  const end = inOrder.findIndex(({ record: { id, position } }) => tellsPlace(id, position, partition));
+  if (records.length > 0) return inOrder.slice(0, end < 0 ? undefined : end + 1).map(({ record }) => record.id);
   return lastId === undefined ? [] : [lastId];
 }
 
