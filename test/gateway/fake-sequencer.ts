@@ -18,6 +18,8 @@ export class FakeSequencer {
   private sequence = 0;
   private epoch = 1;
   private readonly last = new Map<string, Position>();
+  /** What it was asked for, and has not answered. */
+  readonly joins: OperationOf<'join'>[] = [];
   private readonly publisher: AckedPublisher;
   private isClosed = false;
   private beacons = 0;
@@ -123,8 +125,9 @@ export class FakeSequencer {
   }
 
   private deliver(payload: Buffer): void {
-    const { event, data } = decodeIngest(payload);
-    // Operations change nothing that tests of gateways alone look at.
+    const { event, operation, data } = decodeIngest(payload);
+    if (operation?.kind === 'join') this.joins.push(operation);
+    // Other operations change nothing that tests of gateways alone look at.
     if (event === undefined) return;
     const except = event.echo === true ? undefined : event.connectionId;
     const options = { event: event.event, meta: event.meta, except, dataText: data.toString() };

@@ -120,6 +120,36 @@ describe('frames as specified (§4), byte by byte', () => {
   });
 });
 
+it.each([
+  ['a subscription is under way', false],
+  ['it is subscribed automatically', true],
+])('what a client sends before it goes is done, although %s by then', async (_, isAutomatic) => {
+  const channel = `presence.brief-${isAutomatic}`;
+  const witness = await client(EVERYTHING);
+  await subscribe(witness, 'brief');
+  const claims = isAutomatic ? { autoSubscribe: true } : { subscribe: true };
+  const brief = await testbed.gateway.connect({
+    uid: 'u',
+    channels: { [channel]: claims, brief: { messages: { e: { publish: true, broadcast: true } } } },
+  });
+  const { connectionId } = (await brief.connected()).data;
+  if (!isAutomatic) brief.send({ event: 'hotsock.subscribe', channel });
+  for (const data of [1, 2]) brief.send({ event: 'e', channel: 'brief', data });
+  await brief.close();
+  const { joins } = testbed.sequencer;
+  await testbed.sequencer.letIn(
+    await eventually(() => {
+      const join = joins.find((one) => one.connectionId === connectionId);
+      if (join === undefined) throw new Error('nobody has asked to enter yet');
+      return join;
+    }),
+  );
+  await eventually(() => expect(witness.frames.filter(({ event }) => event === 'e')).toHaveLength(2));
+  await eventually(async () =>
+    expect(await testbed.gateway.metrics.text()).toMatch(/^hearth_connections{transport="websocket"} 1$/m),
+  );
+});
+
 describe('bad input is answered and never ends the connection (§6)', () => {
   const long = 'x'.repeat(32_769);
   it.each([

@@ -81,8 +81,6 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   private readonly clock: ConnectionClock;
   private hasReceived = false;
-  /** Until the stream has its beginning. */
-  private isAnnouncing = false;
   /** Its client has gone, but not without having asked for something before. */
   private hasGone = false;
 
@@ -173,20 +171,13 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     const announced = this.host.events.announce(this);
     const channels = this.connect.autoSubscribe;
     if (announced === undefined && channels.length === 0) this.turns.next();
-    else void this.begin(announced, channels).finally(() => this.begun());
+    else void this.begin(announced, channels).finally(() => this.turns.next());
   }
 
   private async begin(announced: Promise<void> | undefined, channels: readonly string[]): Promise<void> {
-    this.isAnnouncing = announced !== undefined;
     await announced;
-    this.isAnnouncing = false;
-    if (channels.length > 0 && !this.hasEnded && !this.hasGone)
+    if (channels.length > 0 && !this.hasEnded)
       await this.host.joining.autoSubscribe(this, channels, this.opening.resume);
-  }
-
-  private begun(): void {
-    this.turns.next();
-    if (this.hasGone) this.end();
   }
 
   receive(text: string | undefined, answerId?: number): void {
@@ -230,13 +221,14 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.recordRefused(error.code);
   }
 
-  /**
-   * The socket has closed. What its client sent before is not lost because backends were still being told of it: events
-   * never fail what a client does (pubsub-events §4.4).
-   */
+  /** The socket has closed. What its client sent before is done all the same, whatever it has to wait for. */
   closed(): void {
-    if (this.isAnnouncing && this.turns.isWaiting) this.hasGone = true;
+    if (this.turns.isWaiting) this.hasGone = true;
     else this.end();
+  }
+
+  idle(): void {
+    if (this.hasGone) this.end();
   }
 
   /** Ends the connection from our side (websocket-protocol §8). */

@@ -12,6 +12,8 @@ export interface TurnTaker {
   readonly pauseMs: number;
   /** Does what a frame asks for; gives a promise, which never rejects, when that takes more than this moment. */
   perform(frame: WaitingFrame): Promise<void> | undefined;
+  /** Everything that came has been processed. */
+  idle(): void;
   /** It is read again. */
   resumed(): void;
   close(code: number, reason: string): void;
@@ -50,6 +52,7 @@ export class FrameTurns {
       if (frame === undefined) break;
       this.process(frame);
     }
+    if (!this.isBusy && !of.hasEnded) of.idle();
     if (!this.isPaused || this.isBusy || of.hasEnded) return;
     const { pauseMs } = of;
     if (pauseMs > 0 && pauseMs < Infinity) return this.wait(pauseMs);
