@@ -100,7 +100,7 @@ export class Journal {
   readonly intents: Intent[] = [];
   readonly connections: ConnectionLog[] = [];
   /** When each scheduled message was first seen, by the clock of this machine, and when it took its place, by its id. */
-  readonly fired = new Map<string, { readonly seenMs: number; readonly idMs: number }>();
+  readonly fired = new Map<string, { readonly seenMs: number; readonly id: string; readonly idMs: number }>();
   /** Answers and frames that nothing explains, in words; of many the first. */
   readonly complaints: string[] = [];
   /** Publishers pass it before each message. */
@@ -131,7 +131,7 @@ export class Journal {
   }
 
   noteFired({ message, id }: Sighting): void {
-    if (!this.fired.has(message)) this.fired.set(message, { seenMs: Date.now(), idMs: idTimeMs(id) });
+    if (!this.fired.has(message)) this.fired.set(message, { seenMs: Date.now(), id, idMs: idTimeMs(id) });
   }
 
   complain(what: string): void {

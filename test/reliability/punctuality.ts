@@ -24,12 +24,18 @@ export interface Firings {
   readonly early: readonly string[];
   /** Of each that came, by how much it was later than its time, or than the end of what delayed it, ms. */
   readonly latenessMs: readonly number[];
+  /** In words: those that came later than they may. */
+  readonly late: readonly string[];
 }
+
+/** Promise R11. */
+export const LATE_MS = 1_000;
 
 /** How scheduled messages kept their times (promise R11). */
 export function firings(intents: readonly Intent[], fired: Journal['fired'], outages: readonly Outage[]): Firings {
   const early: string[] = [];
   const latenessMs: number[] = [];
+  const late: string[] = [];
   const delaying = outages.filter(({ fault }) => mayDelay(fault));
   for (const { publisher, n, dueMs } of intents) {
     if (dueMs === undefined) continue;
@@ -37,9 +43,11 @@ export function firings(intents: readonly Intent[], fired: Journal['fired'], out
     const firing = fired.get(key);
     if (firing === undefined) continue;
     if (firing.seenMs < dueMs) early.push(`${key} came ${dueMs - firing.seenMs} ms before its time`);
-    latenessMs.push(Math.max(0, firing.idMs - expectedMs(dueMs, delaying)));
+    const ms = Math.max(0, firing.idMs - expectedMs(dueMs, delaying));
+    latenessMs.push(ms);
+    if (ms > LATE_MS) late.push(`${key} (${firing.id}), due at ${new Date(dueMs).toISOString()}, came ${ms} ms late`);
   }
-  return { early, latenessMs };
+  return { early, latenessMs, late };
 }
 
 /** When it can fire at last: at its time, or when the outages that cover that time are over. */

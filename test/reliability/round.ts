@@ -82,9 +82,10 @@ export class Chaos {
     const ghosts = await load.ghosts();
     const { examples, ...counts } = judge(evidence);
     const storage = await load.storage?.judge();
-    const { early, latenessMs } = firings(journal.intents, journal.fired, course.outages);
+    const { early, latenessMs, late } = firings(journal.intents, journal.fired, course.outages);
     load.abandon();
     this.log('compared');
+    for (const what of late) this.log(what);
     const missing = await this.untilTold(() => this.backend.missing(journal.intents, this.ended));
     const events = this.backend.endRound(missing);
     // One that has done nothing yet when its gateway is killed may have been nothing to a backend.

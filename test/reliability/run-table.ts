@@ -1,8 +1,5 @@
-import { p99 } from './punctuality';
+import { LATE_MS, p99 } from './punctuality';
 import type { Column, Figure, RoundResult } from './round';
-
-/** Promise R11. */
-const LATE_MS = 1_000;
 
 /** What each column is called, in the order of the table. */
 const COLUMNS: Readonly<Record<Column, string>> = {
