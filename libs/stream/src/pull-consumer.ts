@@ -67,6 +67,7 @@ export class PullConsumer {
   private outstanding = 0;
   private pulls = 0;
   private consumerSequence = 0;
+  private lastSequence = 0;
   private lastSignAt = performance.now();
 
   private constructor(
@@ -190,6 +191,10 @@ export class PullConsumer {
     if (this.failure !== undefined) return;
     const place = parseAckSubject(reply);
     if (place.consumerSequence !== this.consumerSequence + 1) return this.fail('a message was skipped');
+    // A server of a cluster that is restarted may find the stream shorter than it was, and begin there again.
+    if (place.sequence <= this.lastSequence)
+      return this.fail(`it went back from ${this.lastSequence} to ${place.sequence}`);
+    this.lastSequence = place.sequence;
     this.consumerSequence = place.consumerSequence;
     this.outstanding--;
     this.queue.push({
