@@ -13,8 +13,9 @@ const LONGEST_INTERVAL_MS = 5 * 60_000;
 const LOOK_EVERY_MS = 5_000;
 /** While the ends of channels are learned, so many are written at once. */
 const LEARNED_AT_ONCE = 20_000;
-/** A partition that is given back does not wait longer for its last note: the next owner learns what it says. */
-const LAST_NOTE_MS = 2_000;
+/** A partition that is given back, and that nobody works on meanwhile, does not wait longer for its last note: the next owner learns
+ * what it says. */
+const LAST_NOTE_MS = 250;
 const FORGET_EVERY_MS = 60 * 60_000;
 const DAY_SECONDS = 86_400;
 

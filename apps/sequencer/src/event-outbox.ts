@@ -26,6 +26,7 @@ export class EventOutbox {
   private gone: number[] = [];
   private lastNumber = 0;
   private isOpen = false;
+  private isHurried = false;
   private isLeft = false;
 
   constructor(
@@ -48,7 +49,15 @@ export class EventOutbox {
   /** Publishes the events of a batch; nothing should wait for them once all are released. */
   publish(events: readonly BackendEvent[]): readonly OfferedEvent[] {
     if (events.length === 0 || this.isOff || this.isLeft) return [];
-    return events.map((event) => ({ event, publication: this.host.events.offer(event, this) }));
+    const offered = events.map((event) => ({ event, publication: this.host.events.offer(event, this) }));
+    if (this.isHurried) this.hurry();
+    return offered;
+  }
+
+  /** The partition is about to be given back: nothing waits for the stream any more, because what it has not is saved. */
+  hurry(): void {
+    this.isHurried = true;
+    this.host.events.release(this);
   }
 
   /** The safe position has moved past these. */

@@ -72,7 +72,8 @@ export class Membership {
 
   private async renewNow(): Promise<void> {
     const { database, config, logger } = this.host;
-    const session = await this.lock.confirm();
+    // A session that has ended is succeeded at once: a lease without one ends by time alone.
+    const session = (await this.lock.confirm()) ?? (await this.lock.confirm());
     if (this.lock.isImpossible && !this.hasTold) {
       this.hasTold = true;
       logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');

@@ -128,16 +128,17 @@ export class EventBuffer implements Iterable<WaitingEvent> {
     this.tell();
   }
 
-  /** What still waits is lost, and nobody is told any more when something arrives. */
+  /** What still waits is lost, but for what has an owner, who sees to it. Nobody is told any more when something arrives. */
   close(): void {
     this.listeners = [];
     this.inFlight = 0;
+    for (const event of this.waiting) event.isWithdrawn ||= event.owner !== undefined;
     this.drop(this.waiting.length);
   }
 
-  /** Ends the waits of all who published something. */
-  releaseAll(): void {
-    for (const { release } of this.waiting) release();
+  /** Ends the waits for all events, or for those of an owner. */
+  release(owner?: object): void {
+    for (const event of this.waiting) if (owner === undefined || event.owner === owner) event.release();
   }
 
   /** Resolves when nothing waits of what was published until now. */

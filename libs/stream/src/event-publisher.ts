@@ -106,7 +106,8 @@ export class EventPublisher {
   /**
    * As `publish`, for somebody who wants to know what becomes of the event.
    *
-   * @param owner whose events can be withdrawn together
+   * @param owner whose events can be withdrawn together, and who sees to it that those are published again that still wait when
+   *   this is closed
    */
   offer(event: BackendEvent, owner?: object): Publication {
     const { eventsSubjectPrefix, eventsFormat } = this.settings;
@@ -120,6 +121,11 @@ export class EventPublisher {
       this.start();
     }
     return publication;
+  }
+
+  /** Nothing shall wait any longer for the events of an owner, who sees to those that still wait. */
+  release(owner: object): void {
+    this.buffer.release(owner);
   }
 
   /** Forgets the events of an owner that still wait: somebody else will publish them. Those on their way may arrive. */
@@ -141,7 +147,7 @@ export class EventPublisher {
     await Promise.race([this.running, delay(SETTLE_MS, undefined, { ref: false })]);
   }
 
-  /** What is not confirmed is lost. */
+  /** What is not confirmed is lost, unless it has an owner. */
   close(): void {
     this.isClosed = true;
     this.stopListening();
@@ -267,7 +273,7 @@ export class EventPublisher {
     this.releaseAskers();
     if (this.isBehind || !this.isLate()) return;
     this.isBehind = true;
-    this.buffer.releaseAll();
+    this.buffer.release();
   }
 
   private catchUp(): void {
