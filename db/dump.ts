@@ -38,7 +38,7 @@ async function withServer<T>(fn: (serverUrl: string) => Promise<T>): Promise<T> 
   try {
     const server = await startEmbeddedPostgres({ dataDir });
     try {
-      return await fn(server.url);
+      return await fn(server.superuserUrl);
     } finally {
       await server.stop();
     }

@@ -124,6 +124,35 @@ describe('the embedded servers', () => {
     expect(second.natsUrl).toBe(first.natsUrl);
   });
 
+  it('give Hearth a database that it owns, and no other rights, also on a folder from before that was so', async () => {
+    const dataDir = newDataDir();
+    const first = await start(dataDir);
+    const record = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8'));
+    const superuser = Object.assign(new URL(first.databaseUrl), { username: 'hearth', password: record.password }).href;
+    await query(
+      superuser,
+      `alter database hearth owner to hearth; drop owned by hearth_owner; drop role hearth_owner;
+       create type mood as enum ('good'); create view seen as select 1 as one;
+       create table kept (answer int, id bigserial, n int generated always as identity) partition by range (answer);
+       create table kept_1 partition of kept for values from (0) to (100);
+       insert into kept values (42); create sequence loose;
+       create function forget() returns void language sql as 'delete from kept'`,
+    );
+    await first.stop();
+    await writeFile(join(dataDir, 'postgres.json'), JSON.stringify({ ...record, ownerPassword: undefined }));
+
+    const { databaseUrl } = await start(dataDir);
+
+    const [rights] = await query(databaseUrl, 'select * from pg_roles where rolname = current_user');
+    expect(rights).toMatchObject({ rolsuper: false, rolcreatedb: false, rolcreaterole: false, rolreplication: false });
+    await expect(query(databaseUrl, `copy (select 1) to program 'true'`)).rejects.toThrow('permission denied');
+    await query(
+      databaseUrl,
+      `insert into kept values (1); alter table kept add more text; alter type mood add value 'bad'; drop sequence loose;
+       drop view seen; select forget(); drop function forget; drop table kept; create schema more`,
+    );
+  });
+
   it('start again after Hearth was killed, and the ones it left are gone', async () => {
     const dataDir = newDataDir();
     const { child, servers } = await startElsewhere(dataDir);

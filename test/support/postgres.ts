@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { lockDataDir, openDataDir } from '@hearth/data-dir';
-import { startEmbeddedPostgres, type RunningServer } from '@hearth/embedded';
+import { startEmbeddedPostgres } from '@hearth/embedded';
 import { freePort } from './free-port';
 import { pauseProcess, resumeProcess } from './pause-process';
 
@@ -18,7 +18,7 @@ export class TestPostgres {
   private constructor(
     private readonly dataDir: string,
     private readonly unlock: () => Promise<void>,
-    private server: RunningServer,
+    private server: Awaited<ReturnType<typeof startEmbeddedPostgres>>,
   ) {}
 
   static async start(): Promise<TestPostgres> {
@@ -29,7 +29,7 @@ export class TestPostgres {
 
   /** `postgres://` URL of an empty database, as superuser. */
   get url(): string {
-    return this.server.url;
+    return this.server.superuserUrl;
   }
 
   /** Ends all its processes at once, with nothing written that was not on disk. */

@@ -19,11 +19,15 @@ interface Cluster {
   readonly folder: string;
   readonly account: Account | undefined;
   readonly password: string;
+  readonly ownerPassword: string;
   /** Set when the folder is outside the data folder and so has a lock of its own. */
   readonly unlock?: () => Promise<void>;
 }
 
-const user = 'hearth';
+/** The superuser, whom nobody needs but we, to make the other one. */
+const superuser = 'hearth';
+/** Who owns the database, and all that Hearth is there. */
+const owner = 'hearth_owner';
 const database = 'hearth';
 const rootsPlace = '/var/lib/hearth';
 const rootsCache = '/var/cache/hearth';
@@ -38,6 +42,8 @@ const stopSteps: readonly StopStep[] = [
 const RECORD_FILE = 'postgres.json';
 const settingsFile = z.object({
   password: z.string().min(1),
+  /** Absent in what older ones wrote. */
+  ownerPassword: z.string().min(1).optional(),
   port: z.number().int().optional(),
   cluster: z.string().optional(),
 });
@@ -45,17 +51,17 @@ type Settings = z.infer<typeof settingsFile>;
 
 /**
  * Starts the Postgres of the all-in-one on a data folder, whose lock the caller holds; the first start makes the cluster.
- * The folder has `postgres/` (the cluster), `postgres.json` (its password, last port and, where the cluster had to live
+ * The folder has `postgres/` (the cluster), `postgres.json` (its passwords, last port and, where the cluster had to live
  * elsewhere, that place) and `postgres.log`. It listens on 127.0.0.1 only, with a password, because other users of the
  * machine reach 127.0.0.1 too.
  *
  * @param options.cacheDir where a copy of its programs may be kept, `HEARTH_CACHE_DIR`; the user's cache folder when not given
- * @returns with the URL of the database `hearth` as its superuser
+ * @returns with the URL of the database `hearth` as its owner, and as the superuser of the server
  * @throws Error that says what to do when it cannot be started
  */
 export async function startEmbeddedPostgres(
   options: StartOptions & { readonly cacheDir?: string | undefined },
-): Promise<RunningServer> {
+): Promise<RunningServer & { readonly superuserUrl: string }> {
   const { dataDir, log = () => {}, signal } = options;
   const home = await openDataDir(dataDir);
   const recordFile = join(home, RECORD_FILE);
@@ -63,7 +69,8 @@ export async function startEmbeddedPostgres(
   const cluster = await openCluster(home, record, log);
   try {
     const binaries = await preparePostgresBinaries(cluster.account, cacheDirs(home, options.cacheDir), log);
-    const settings: Settings = { ...record, password: cluster.password };
+    const { password, ownerPassword } = cluster;
+    const settings: Settings = { ...record, password, ownerPassword };
     if (cluster.unlock !== undefined) settings.cluster = cluster.folder;
     await writePrivateJson(recordFile, settings);
     await stopLeftOver(leftOverPostgres(cluster.folder), log);
@@ -78,7 +85,11 @@ export async function startEmbeddedPostgres(
         stopSteps,
       }),
       choosePort: async () => options.port ?? (await freePort(record?.port)),
-      check: (port) => ensureDatabase(urlOf(cluster.password, port, 'postgres'), database),
+      check: (port) =>
+        ensureDatabase((name) => superuserUrl(password, port, name), database, {
+          name: owner,
+          password: ownerPassword,
+        }),
       isFatal: isWrongPassword,
       // Somebody took the port in the meantime, or backends of a killed server have not noticed its end yet.
       passing: /could not bind|pre-existing shared memory block/,
@@ -86,7 +97,8 @@ export async function startEmbeddedPostgres(
       signal,
     });
     return {
-      url: urlOf(cluster.password, port, database),
+      url: urlOf(owner, ownerPassword, port, database),
+      superuserUrl: superuserUrl(password, port, database),
       ended: server.ended,
       stop: async () => {
         await server.stop();
@@ -102,7 +114,11 @@ export async function startEmbeddedPostgres(
 /** Where the server of a data folder listens, or did last; undefined where none ever ran. */
 export async function lastPostgresUrl(dataDir: string): Promise<string | undefined> {
   const record = await readRecord(dataDir);
-  return record?.port === undefined ? undefined : urlOf(record.password, record.port, database);
+  if (record?.port === undefined) return undefined;
+  const { password, ownerPassword, port } = record;
+  return ownerPassword === undefined
+    ? superuserUrl(password, port, database)
+    : urlOf(owner, ownerPassword, port, database);
 }
 
 function readRecord(home: string): Promise<Settings | undefined> {
@@ -111,14 +127,17 @@ function readRecord(home: string): Promise<Settings | undefined> {
 
 /** Decides where the cluster is and who runs it. */
 async function openCluster(home: string, record: Settings | undefined, log: (line: string) => void): Promise<Cluster> {
-  const password = record?.password ?? randomBytes(24).toString('hex');
+  const passwords = {
+    password: record?.password ?? newPassword(),
+    ownerPassword: record?.ownerPassword ?? newPassword(),
+  };
   const inside = join(home, 'postgres');
   const account = await accountForPostgres(record?.cluster ?? inside);
   if (record === undefined && existsSync(inside)) {
     throw new Error(`${join(home, RECORD_FILE)} is gone, and with it the password of the database in ${inside}.`);
   }
   if (record?.cluster === undefined) {
-    if (account === undefined || (await canEnter(account, home))) return { folder: inside, account, password };
+    if (account === undefined || (await canEnter(account, home))) return { folder: inside, account, ...passwords };
     if (existsSync(inside)) {
       throw new Error(
         `${account.name}, whose database is in ${inside}, cannot enter ${home}. ` +
@@ -138,7 +157,7 @@ async function openCluster(home: string, record: Settings | undefined, log: (lin
   const place = dirname(folder);
   await mkdir(place, { recursive: true });
   for (const path of [rootsPlace, place]) await chmod(path, 0o711);
-  return { folder, account, password, unlock: await lockDataDir(place) };
+  return { folder, account, ...passwords, unlock: await lockDataDir(place) };
 }
 
 /** What to know of a server on this cluster that outlived a killed Hearth. */
@@ -161,7 +180,7 @@ async function createCluster(cluster: Cluster, binaries: PostgresBinaries, log: 
     if (account !== undefined) {
       for (const path of [fresh, passwordFile]) await chown(path, account.uid, account.gid);
     }
-    const args = [`--pgdata=${fresh}`, `--username=${user}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    const args = [`--pgdata=${fresh}`, `--username=${superuser}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
     await promisify(execFile)(binaries.initdb, [...args, '--encoding=UTF8', '--locale=C', '--no-instructions'], {
       cwd: '/',
       env: serverEnvironment(),
@@ -208,7 +227,15 @@ function serverArguments(folder: string, port: number): string[] {
   return ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
 }
 
-function urlOf(password: string, port: number, name: string): string {
+function newPassword(): string {
+  return randomBytes(24).toString('hex');
+}
+
+function superuserUrl(password: string, port: number, name: string): string {
+  return urlOf(superuser, password, port, name);
+}
+
+function urlOf(user: string, password: string, port: number, name: string): string {
   return `postgres://${user}:${password}@127.0.0.1:${port}/${name}`;
 }
 
