@@ -161,6 +161,25 @@ describe('bodies', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 405 /);
   });
 
+  it.each([
+    ['/publish/batch', authorization, 413],
+    ['/publish', 'Bearer nobody', 401],
+    ['/disconnect', authorization, 413],
+    ['/nothing', authorization, 413],
+  ])(
+    'to %s that are refused while they are sent get their answer, also when the connection ends with it',
+    async (path, key, status) => {
+      const bytes = 16 * 1_048_576;
+      const head = `POST ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAuthorization: ${key}\r\nContent-Length: ${bytes}\r\n\r\n`;
+      const answer = await rawExchange(
+        all.app.port,
+        Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, 32)]),
+        () => false,
+      );
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*"error"`));
+    },
+  );
+
   it('that are not HTTP are answered in the shape of all errors', async () => {
     const answer = await rawExchange(all.app.port, 'BLA /\r\n\r\n', (text) => text.includes('}'));
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);

@@ -64,6 +64,14 @@ describe('the first connection to NATS', () => {
     expect(error).not.toContain('PLANTED');
   });
 
+  it('is refused where NATS takes too little in a message: which setting, and what is needed', async () => {
+    const nats = await startNats({ maxPayload: '64KB' });
+    await expect(open(nats.url)).rejects.toThrow(/at most 65536 bytes, and Hearth needs 98304: set max_payload/);
+    await nats.restart({ maxPayload: '98304' });
+    await (await open(nats.url)).close();
+    await nats.stop();
+  });
+
   it.each([
     ['nobody listens', async () => freePort()],
     [

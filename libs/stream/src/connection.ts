@@ -1,6 +1,6 @@
 import { within } from '@hearth/timing';
 import { readFileSync } from 'node:fs';
-import { OutageError } from '@hearth/protocol';
+import { MAX_DATA_BYTES, OutageError } from '@hearth/protocol';
 import {
   Authenticator,
   ConnectionOptions,
@@ -17,6 +17,13 @@ import { StreamUpkeep } from './stream-upkeep';
 const PING_TIMEOUT_MS = 2_000;
 /** What a NATS server takes unless it is told otherwise. */
 const DEFAULT_MAX_PAYLOAD = 1_048_576;
+
+/**
+ * What Hearth puts around a publisher's `data` at most, on its way in and to the clients: names, metadata, who sent it.
+ */
+export const ENVELOPE_BYTES = 65_536;
+/** Else `data` of the allowed size could not be passed on. */
+const LEAST_PAYLOAD = MAX_DATA_BYTES + ENVELOPE_BYTES;
 
 export interface StreamConnectionOptions {
   /** `nats://` or `tls://` URLs; user and password or a token may be part of them. */
@@ -78,7 +85,7 @@ export class StreamConnection {
    *
    * @param service shown in NATS monitoring
    * @param starting gets the readiness check `nats` at once, and may end the wait: rejects with its reason then
-   * @throws Error that names `HEARTH_NATS_URL` when the server is too old, or does not take the credentials
+   * @throws Error that names `HEARTH_NATS_URL` when the server is too old, takes too little in one message (`max_payload`), or does not take the credentials
    */
   static async open(
     options: StreamConnectionOptions,
@@ -214,8 +221,11 @@ export class StreamConnection {
 
 /** Why the server that we are connected to must not be used; undefined when it may. */
 function refusalOf({ info }: NatsConnection, servers: readonly string[]): string | undefined {
-  if (info === undefined || isSupportedNats(info.version)) return undefined;
-  return `NATS at ${servers.join(', ')} (HEARTH_NATS_URL) is version ${info.version}, and Hearth needs ${SUPPORTED_NATS}`;
+  if (info === undefined) return undefined;
+  const nats = `NATS at ${servers.join(', ')} (HEARTH_NATS_URL)`;
+  if (!isSupportedNats(info.version)) return `${nats} is version ${info.version}, and Hearth needs ${SUPPORTED_NATS}`;
+  if (info.max_payload >= LEAST_PAYLOAD) return undefined;
+  return `${nats} takes messages of at most ${info.max_payload} bytes, and Hearth needs ${LEAST_PAYLOAD}: set max_payload in its configuration, 8MB is best`;
 }
 
 /** @throws Error that names the variable when the file's seed is none: the client library would try for ever */

@@ -11,7 +11,7 @@ import {
 } from '@hearth/wire';
 import { createInbox } from 'nats';
 import { AckedPublisher } from './acked-publisher';
-import { StreamConnection, StreamUnavailableError } from './connection';
+import { ENVELOPE_BYTES, StreamConnection, StreamUnavailableError } from './connection';
 import { IngestBundler } from './ingest-bundler';
 import { IngestTurns } from './ingest-turns';
 import { LONGEST_DEADLINE_MS } from './streams';
@@ -37,10 +37,6 @@ export interface SendOptions {
   readonly source?: string;
 }
 
-/**
- * What Hearth puts around a publisher's `data` at most, on its way in and to the clients: names, metadata, who sent it.
- */
-const ENVELOPE_BYTES = 65_536;
 const ONCE_IN_TIME: SendOptions = {};
 /** Those that are never answered are forgotten with all others. */
 const MOST_PROBES = 65_536;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { idTimeMs, ProtocolError, protocolErrorOf, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
+import { ProtocolError, protocolErrorOf, REACTION_EVENT, ReactionRequest } from '@hearth/protocol';
 import { clientRef, type OperationOf, type Placed } from '@hearth/wire';
 import { Metrics } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import { Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
-import { realChannel, Requester, visibleSinceMs } from '../connection/permissions';
+import { realChannel, Requester } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
 import { ChannelCaps } from '../limits/channel-caps';
 
@@ -84,8 +84,7 @@ export class ClientReactions {
     if (uid === null) {
       throw new ProtocolError('REACTION_USER_ID_REQUIRED', 'reacting needs a token with a uid');
     }
-    const overHttp = origin.trigger === 'client.http';
-    const target = await this.target(channel, request.messageId, overHttp ? visibleSinceMs(channel, requester) : 0);
+    const target = await this.target(channel, request.messageId);
     allowReaction(subscription, channel, target.event, request.reaction);
     if (request.action === 'add') await this.caps.reaction(channel, request.messageId, uid, request.reaction);
     const { grants } = subscription;
@@ -108,11 +107,9 @@ export class ClientReactions {
     };
   }
 
-  /** @param sinceMs oldest instant that the client may see, ms since 1970 */
-  private async target(channel: string, messageId: string, sinceMs: number): Promise<FoundMessage> {
-    const isVisible = idTimeMs(messageId) >= sinceMs;
+  private async target(channel: string, messageId: string): Promise<FoundMessage> {
     const settle = () => this.ingest.perform({ kind: 'barrier', channel });
-    const found = isVisible ? await findMessage(this.database.db, channel, messageId, settle) : undefined;
+    const found = await findMessage(this.database.db, channel, messageId, settle);
     if (found !== undefined) return found;
     throw new ProtocolError('MESSAGE_NOT_FOUND', `data.messageId: there is no such message stored in ${channel}`);
   }

@@ -53,6 +53,7 @@ export async function createHttpApp(
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
   drainSockets(instance, timeUp);
   answerInShape(instance, logger);
+  listenToTheEnd(instance);
   instance.server.headersTimeout = headTimeoutMs(config);
   if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
   const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
@@ -180,6 +181,27 @@ function answerInShape(instance: FastifyInstance, logger: Logger): void {
     });
     response.end(body);
   });
+}
+
+/**
+ * With `Connection: close`, as nginx and many clients send it, Node closes as soon as it has answered. Whoever still sends a
+ * body then, because it was refused early, sees a broken pipe instead of the answer: so that waits for the end of the body,
+ * which is dropped. `requestTimeout` bounds how long.
+ */
+function listenToTheEnd(instance: FastifyInstance): void {
+  instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
+    if (!response.shouldKeepAlive) endAfter(request, response);
+    done();
+  });
+}
+
+function endAfter(request: IncomingMessage, response: ServerResponse): void {
+  const end = response.end.bind(response) as (...answer: unknown[]) => ServerResponse;
+  response.end = ((...answer: unknown[]) => {
+    if (request.complete) return end(...answer);
+    request.once('end', () => end(...answer)).resume();
+    return response;
+  }) as ServerResponse['end'];
 }
 
 function answerUnknownRoutes(instance: FastifyInstance, logger: Logger): void {
