@@ -88,6 +88,15 @@ it('FairTurns go by source, then by channel', () => {
   expect(turns.size).toBe(0);
 });
 
+it('FairTurns cost what an item weighs', () => {
+  const turns = new FairTurns<string>((item) => Number(item.slice(1)));
+  turns.push('batches', 'x', 'b3');
+  turns.push('batches', 'x', 'b3');
+  for (const n of ['a1', 'a1', 'a1', 'a1']) turns.push('singles', 'x', n);
+  const all = drain(turns);
+  expect(all.slice(all.indexOf('b3') + 1, -1).join()).toContain('a1,a1,a1');
+});
+
 describe('FlowWindow', () => {
   /** Sends as much as may be for so long; each is worked on after `delayMs`, one per `eachMs`. @returns most on its way */
   function run(delayMs: number, eachMs: number, forMs: number): { most: number; done: number } {
@@ -123,14 +132,37 @@ describe('FlowWindow', () => {
     }
   });
 
-  it('is open while nobody answers', () => {
+  it('lets little through before anybody has answered, and everything when nobody does', () => {
     const window = new FlowWindow();
-    let open = 0;
-    for (let n = 0; n < 100_000; n++) {
-      if (window.isOpen) open++;
-      window.send(true, 0);
+    let sent = 0;
+    const flood = (nowMs: number): void => {
+      for (; window.isOpen && sent < 100_000; sent++) window.send(true, nowMs);
+    };
+    flood(0);
+    expect(sent).toBe(256);
+    window.look(900);
+    flood(900);
+    expect(sent).toBe(256);
+    window.look(1_100);
+    flood(1_100);
+    expect(sent).toBe(100_000);
+  });
+
+  it('stays closed while answers come, however late they are', () => {
+    const window = new FlowWindow();
+    const probes: number[] = [];
+    let passed = 0;
+    for (let nowMs = 0; nowMs < 20_000; nowMs += 100) {
+      for (; window.isOpen && passed < 100_000; passed++) {
+        const probe = window.send(true, nowMs);
+        if (probe !== undefined) probes.push(probe);
+      }
+      // Whoever works does so for a probe in half a second: the last one waits for ten.
+      const probe = nowMs % 500 === 0 ? probes.shift() : undefined;
+      if (probe !== undefined) window.answered(probe, nowMs);
+      window.look(nowMs);
     }
-    expect(open).toBe(100_000);
+    expect(passed).toBeLessThan(1_500);
   });
 
   it('opens when nobody answers any more, and closes when somebody does again', () => {

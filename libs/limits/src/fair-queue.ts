@@ -46,13 +46,17 @@ export class FairQueue<T> {
     return line?.items[line.head];
   }
 
-  /** Takes the next one. */
-  shift(): T | undefined {
+  /**
+   * Takes the next one.
+   *
+   * @param weight how many turns it costs
+   */
+  shift(weight = 1): T | undefined {
     const [line] = this.heap;
     if (line === undefined) return undefined;
     this.count--;
     this.now = line.turn;
-    line.turn++;
+    line.turn += weight;
     const item = line.items[line.head++];
     if (line.head === line.items.length) {
       line.items.length = 0;
@@ -107,8 +111,16 @@ export class FairTurns<T> {
   private readonly sources = new FairQueue<string>();
   private readonly channels = new Map<string, FairQueue<T>>();
 
+  /** @param weightOf how many turns an item costs */
+  constructor(private readonly weightOf: (item: T) => number = () => 1) {}
+
   get size(): number {
     return this.sources.size;
+  }
+
+  /** Whether something of a source waits. */
+  has(source: string): boolean {
+    return this.channels.has(source);
   }
 
   push(source: string, channel: string, item: T): void {
@@ -119,10 +131,14 @@ export class FairTurns<T> {
   }
 
   shift(): T | undefined {
-    const source = this.sources.shift();
+    const source = this.sources.peek();
     const queue = source === undefined ? undefined : this.channels.get(source);
-    const item = queue?.shift();
-    if (source !== undefined && queue?.size === 0) this.channels.delete(source);
+    const item = queue?.peek();
+    if (source === undefined || queue === undefined || item === undefined) return undefined;
+    const weight = this.weightOf(item);
+    this.sources.shift(weight);
+    queue.shift(weight);
+    if (queue.size === 0) this.channels.delete(source);
     return item;
   }
 }

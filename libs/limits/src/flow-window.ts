@@ -10,7 +10,9 @@ export class FlowWindow {
   /** How much had been sent up to each probe, and when. */
   private readonly probes = new Map<number, { readonly sent: number; readonly atMs: number }>();
   private probesSent = 0;
-  private isWatched = false;
+  /** Whether somebody answers probes, as far as is known. */
+  private isWatched = true;
+  private answeredAtMs = -Infinity;
   private wasFull = false;
   private least = Infinity;
   private leastBefore = Infinity;
@@ -18,11 +20,29 @@ export class FlowWindow {
   /** So much had been sent when it was made narrower. */
   private narrowedAt = 0;
 
-  /** Whether one more may be sent. Always, while nobody answers probes: what waits then waits in the stream. */
+  /**
+   * Whether one more may be sent. Always, while nobody answers probes, which takes a while to find out: what waits then waits in
+   * the stream.
+   */
   get isOpen(): boolean {
     if (!this.isWatched || this.sent - this.arrived < this.size) return true;
     this.wasFull = true;
     return false;
+  }
+
+  /** Whether there is still room for who has nothing on its way. */
+  get hasReserve(): boolean {
+    return this.sent - this.arrived < this.size * RESERVE;
+  }
+
+  /** So much has been sent. */
+  get sentSoFar(): number {
+    return this.sent;
+  }
+
+  /** Of what was sent, so much is known to have been worked on. */
+  get arrivedSoFar(): number {
+    return this.arrived;
   }
 
   /**
@@ -50,6 +70,7 @@ export class FlowWindow {
     }
     this.arrived = Math.max(this.arrived, known.sent);
     this.isWatched = true;
+    this.answeredAtMs = nowMs;
     this.adapt(nowMs - known.atMs, known.sent, nowMs);
   }
 
@@ -59,7 +80,7 @@ export class FlowWindow {
     if (oldest === undefined) {
       // Nothing on its way could say how far it has come.
       if (!this.isOpenBySize) this.release();
-    } else if (nowMs - oldest.atMs > SILENT_MS) this.release();
+    } else if (nowMs - Math.max(oldest.atMs, this.answeredAtMs) > SILENT_MS) this.release();
   }
 
   private get isOpenBySize(): boolean {
@@ -102,6 +123,8 @@ export class FlowWindow {
 const START = 256;
 const LEAST = 32;
 const MOST = 65_536;
+/** What a window may be overdrawn by those who have nothing on their way. */
+const RESERVE = 1.5;
 /** Each costs a message: one of so many is a probe. */
 const PROBE_EVERY = 16;
 const MOST_PROBES = 4_096;
@@ -110,5 +133,5 @@ const SLOW_MS = 12;
 /** Whatever the machine is busy with: a window that lets others wait would find them slow. */
 const SLOWEST_MS = 25;
 const LEAST_OF_MS = 3_000;
-/** Nobody is there who would answer. */
+/** Without any answer for so long nobody is there who would give one; that answers are late is the reason to wait. */
 const SILENT_MS = 1_000;

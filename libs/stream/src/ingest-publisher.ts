@@ -145,13 +145,16 @@ export class IngestPublisher {
     const canProbe = !('kind' in what);
     const sender = source ?? ('connectionId' in what ? what.connectionId : undefined);
     const channel = 'channel' in what ? what.channel : '';
-    if (turns.mayGo(sender, channel)) {
+    // What clients send comes in one go, too, when it arrives together: that is no batch.
+    const isTogether = source !== undefined;
+    if (turns.mayGo({ source: sender, channel, isTogether })) {
       return this.sendNow(partition, what, data, timeoutMs, turns.window.send(canProbe, performance.now()));
     }
     return new Promise((resolve, reject) => {
       turns.wait({
         source: sender,
         channel,
+        isTogether,
         canProbe,
         timeoutMs,
         send: (probe) => void this.sendNow(partition, what, data, timeoutMs, probe).then(resolve, reject),

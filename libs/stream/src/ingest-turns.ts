@@ -7,6 +7,8 @@ export interface Turn {
   /** Who sends it, for one that takes turns with what others send; what has none is sent behind all that came before. */
   readonly source: string | undefined;
   readonly channel: string;
+  /** It may be part of a batch: what its source asks for in one go for its channel is sent together. */
+  readonly isTogether: boolean;
   /** It can ask for an answer when it has been worked on. */
   readonly canProbe: boolean;
   /** Given up when it has waited for so long; never, when absent. */
@@ -16,7 +18,7 @@ export interface Turn {
   giveUp(error: Error): void;
 }
 
-/** What one source asks for in one go for one channel, such as a batch: it is sent together, so that nothing tears it apart. */
+/** What one source asks for in one go for one channel, a batch: it is sent together, so that nothing tears it apart. */
 interface Waiting {
   readonly turns: Turn[];
   readonly sinceMs: number;
@@ -33,6 +35,8 @@ interface Follower {
 
 const LOOK_MS = 100;
 const SENT_AT_ONCE = 32;
+/** Then those whose message has been worked on are forgotten; no more can be on their way than there is room for. */
+const MOST_PASSED = 1_024;
 
 /**
  * Who may send to one partition next (limits §5). While the sequencer keeps up, everybody at once. When it does not, what
@@ -41,8 +45,10 @@ const SENT_AT_ONCE = 32;
  */
 class PartitionTurns {
   readonly window = new FlowWindow();
-  private readonly turns = new FairTurns<Waiting>();
+  private readonly turns = new FairTurns<Waiting>(({ turns }) => turns.length);
   private readonly followers: Follower[] = [];
+  /** Who went past the others, and how much had been sent by then. */
+  private readonly passed = new Map<string, number>();
   private next = 0;
   private isLettingGo = false;
   /** Who asked last in this moment, and what waits of that; nothing, when it was sent at once. */
@@ -54,13 +60,25 @@ class PartitionTurns {
   }
 
   /** Whether it need not wait: nobody does, or what was asked for in one go with it did not. */
-  mayGo(source: string | undefined, channel: string): boolean {
+  mayGo({ source, channel, isTogether }: Pick<Turn, 'source' | 'channel' | 'isTogether'>): boolean {
     const { asking } = this;
     if (asking !== undefined && asking.source === source && asking.channel === channel) {
       return asking.waiting === undefined;
     }
-    if (this.turns.size > 0 || !this.window.isOpen) return false;
-    if (source !== undefined) this.note({ source, channel, waiting: undefined });
+    if ((this.turns.size > 0 || !this.window.isOpen) && !this.mayPassBy(source)) return false;
+    if (source !== undefined && isTogether) this.note({ source, channel, waiting: undefined });
+    return true;
+  }
+
+  /** Whoever has nothing on its way, and nothing that waits, goes past those who have a lot. */
+  private mayPassBy(source: string | undefined): boolean {
+    if (source === undefined || !this.window.hasReserve || this.turns.has(source)) return false;
+    const { sentSoFar, arrivedSoFar } = this.window;
+    if ((this.passed.get(source) ?? 0) > arrivedSoFar) return false;
+    if (this.passed.size >= MOST_PASSED) {
+      for (const [one, sent] of this.passed) if (sent <= arrivedSoFar) this.passed.delete(one);
+    }
+    this.passed.set(source, sentSoFar + 1);
     return true;
   }
 
@@ -74,7 +92,7 @@ class PartitionTurns {
     }
     const waiting = { turns: [turn], sinceMs: performance.now(), number: this.next++ };
     this.turns.push(source, channel, waiting);
-    this.note({ source, channel, waiting });
+    if (turn.isTogether) this.note({ source, channel, waiting });
   }
 
   /** Until whoever asks has come to an end. */
