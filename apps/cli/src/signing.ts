@@ -1,4 +1,4 @@
-import { neededKey, SIGNING_METHODS, type SigningKey, type SigningMethod } from '@hearth/claims';
+import { neededKey, pemLines, SIGNING_METHODS, type SigningKey, type SigningMethod } from '@hearth/claims';
 import { createPrivateKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { UsageError } from './failure';
 import { readSecret } from './input';
@@ -52,8 +52,7 @@ function parseAlgorithm(name: string | undefined): SigningMethod | undefined {
 }
 
 function givenSigner(text: string, algorithm: SigningMethod | undefined, kid: string | undefined): Signer {
-  // A PEM in an environment variable or in JSON often has its line breaks as two characters.
-  const pem = text.replaceAll('\\n', '\n');
+  const pem = pemLines(text);
   if (!pem.startsWith('-----BEGIN ')) {
     if (algorithm !== undefined && !algorithm.startsWith('HS')) {
       throw new UsageError(`--key must be a PEM private key for --algorithm ${algorithm}`);

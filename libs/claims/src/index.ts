@@ -9,3 +9,4 @@ export { warmUpPatterns } from './regex-cache';
 export * from './signing-methods';
 export * from './token-error';
 export * from './verify-token';
+export { pemLines } from './pem';

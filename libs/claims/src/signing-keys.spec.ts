@@ -63,6 +63,10 @@ describe('a configured signing key', () => {
     ['with \\r\\n for them', (pem) => pem.replaceAll('\n', '\\r\\n')],
     ['with blanks for them', (pem) => pem.trim().replaceAll('\n', ' ')],
     ['with nothing for them', (pem) => pem.replaceAll('\n', '')],
+    ['with \\n, as it is when escaped twice', (pem) => pem.trim().replaceAll('\n', '\\\\n')],
+    ['in quotation marks', (pem) => JSON.stringify(pem)],
+    ['in others', (pem) => `'${pem.trim()}'`],
+    ['behind what openssl writes', (pem) => `subject=CN = localhost\n${pem}`],
     ['with CRLF', (pem) => pem.replaceAll('\n', '\r\n')],
   ])('may be a PEM %s, also in Base64', async (_how, written) => {
     const text = written(spki(p256.publicKey));

@@ -1,6 +1,7 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { neededKey } from './needed-key';
 import { SIGNING_METHODS, type SigningMethod } from './signing-methods';
+import { pemLines } from './pem';
 
 /** One configured key slot (tokens-and-claims §1). The key never prints its material. */
 export interface SigningKey {
@@ -61,16 +62,6 @@ function decodeBase64(encoded: string): Buffer {
 /** A PEM as it is, or in Base64. */
 function pemText(encoded: string): string {
   return encoded.includes('-----BEGIN ') ? encoded : decodeBase64(encoded).toString('utf8');
-}
-
-const PEM = /^\s*-----BEGIN ([A-Z ]+)-----([^-]*)-----END \1-----\s*$/;
-
-/** A PEM on one line, as `.env` files and the secrets of a CI have it, with `\n` or blanks for its line breaks, in lines. */
-function pemLines(text: string): string {
-  const [, label, body] = PEM.exec(text.replace(/\\[rn]/g, '\n')) ?? [];
-  if (label === undefined || body === undefined) return text.trim();
-  const lines = body.replace(/\s/g, '').match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`].join('\n');
 }
 
 /** Padding may be left out; where it stands it must be complete. */

@@ -105,7 +105,7 @@ function signingKeyOf(
   value: string | undefined,
 ): SigningKey | undefined {
   if (value === undefined || method === undefined) return undefined;
-  const encoded = value.startsWith('-----BEGIN ') ? Buffer.from(value).toString('base64') : value;
+  const encoded = value.includes('-----BEGIN ') ? Buffer.from(value).toString('base64') : value;
   try {
     return parseSigningKey({ slot, method, id, encoded });
   } catch (error) {

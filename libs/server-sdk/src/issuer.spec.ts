@@ -156,6 +156,8 @@ describe('keys', () => {
       pkcs8,
       issuerPrivateKey,
       pkcs8.replaceAll('\n', '\\n'),
+      pkcs8.trim().replaceAll('\n', ' '),
+      JSON.stringify(pkcs8),
       pkcs8.replaceAll('\n', '\\r\\n'),
       pkcs8.replaceAll('\n', '\r\n'),
       `\n  ${pkcs8.trim()}`,

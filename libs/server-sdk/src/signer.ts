@@ -1,5 +1,6 @@
 import { constants, createHmac, createPrivateKey, sign, type KeyObject } from 'node:crypto';
 import { neededKey } from '../../claims/src/needed-key';
+import { pemLines } from '../../claims/src/pem';
 import type { SigningMethod } from '../../claims/src/signing-methods';
 import { ConfigurationError } from './sdk-errors';
 
@@ -42,8 +43,7 @@ function refusePemAsSecret(algorithm: SigningMethod, secret: string): void {
 }
 
 function parsePem(key: string): KeyObject {
-  // Environment files and secret stores often hold the two characters `\n` in place of a line break.
-  const pem = key.replaceAll('\\r', '').replaceAll('\\n', '\n').trim();
+  const pem = pemLines(key);
   if (/^-----BEGIN [A-Z ]*PUBLIC KEY-----/.test(pem)) throw unsuitable('is a public key; tokens need the private key');
   try {
     return createPrivateKey(pem);
