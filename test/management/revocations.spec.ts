@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
 import { io } from 'socket.io-client';
 import { hearth } from '../cli/hearth-command';
 import { eventually } from '../support/eventually';
@@ -324,6 +325,30 @@ describe('GET /revocations', () => {
     expect((await manager.get('/revocations/x')).status).toBe(404);
     expect((await manager.get(`/revocations/${ids[0]}?x=y`)).status).toBe(400);
   });
+});
+
+it('there are a million at most; what is revoked already can be revoked again', async () => {
+  const known = await revoke({ jti: 'known', keepFor: -1 });
+  const sql = new Client({ connectionString: testbed.database.url });
+  await sql.connect();
+  try {
+    // As many rows as count, and that no gateway reads: their number is none that is new to it.
+    await sql.query(`create table filler () inherits (denial)`);
+    await sql.query(
+      `insert into filler (id, kind, names, target_digest, version)
+       select '', 'revokedToken', '[]', '', 0 from generate_series(1, 1000000)`,
+    );
+    const { status, json } = await manager.post('/revocations', { jti: 'one too many' });
+    expect([status, json.error]).toEqual([
+      409,
+      { code: 'LIMIT_REACHED', message: expect.any(String), limit: 'revocations', max: 1_000_000 },
+    ]);
+    expect((await revoke({ jti: 'known', keepFor: -1 })).id).toBe(known.id);
+    expect(await handshakes(tokenFor({ jti: 'one too many' }))).toBe(101);
+  } finally {
+    await sql.query('drop table if exists filler');
+    await sql.end();
+  }
 });
 
 describe('a request that says not exactly what', () => {

@@ -1,4 +1,4 @@
-import { ProtocolError, utcInstant } from '@hearth/protocol';
+import { limitReached, ProtocolError, utcInstant } from '@hearth/protocol';
 import {
   Database,
   endRevocation,
@@ -109,7 +109,7 @@ export class Revocations {
   private async checkRoom(target: RevocationTarget): Promise<void> {
     const { db } = this.database;
     if (!(await hasRevocations(db, MAX_REVOCATIONS)) || (await revocationOf(db, target)) !== undefined) return;
-    throw new ProtocolError('LIMIT_REACHED', `there are ${MAX_REVOCATIONS} revocations, as many as there may be`);
+    throw limitReached('revocations', MAX_REVOCATIONS, 'revocations');
   }
 }
 
