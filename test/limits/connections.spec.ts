@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { once } from 'node:events';
 import { io } from 'socket.io-client';
+import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import { type Client, connectToken, post, Testbed } from '../support/installation';
 import { connect, type Frame, HandshakeRefused, WsClient } from '../support/ws-client';
@@ -166,6 +168,20 @@ describe('a rate', () => {
     socket.disconnect();
     expect(answer.error).toMatchObject({ code: 'RATE_LIMITED', limit: 'connectionPublish' });
   });
+});
+
+it('pings of the protocol below count as frames, on Socket.IO too', async () => {
+  const token = connectToken({ limits: { frames: [0.01, 3] } });
+  const url = testbed.gateways[0]?.wsUrl.replace('/v1', '/socket.io/?EIO=4&transport=websocket') ?? '';
+  const socket = new WebSocket(url);
+  const packets: string[] = [];
+  socket.on('message', (data: Buffer) => packets.push(data.toString()));
+  await once(socket, 'open');
+  socket.send(`40${JSON.stringify({ token })}`);
+  await eventually(() => expect(packets.join()).toContain('hotsock.connected'));
+  for (let n = 0; n < 4; n++) socket.ping();
+  await eventually(() => expect(packets.at(-1)).toMatch(/RATE_LIMITED.*connectionFrames/));
+  socket.terminate();
 });
 
 describe('a subscribe over the rate', () => {

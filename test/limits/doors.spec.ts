@@ -4,6 +4,7 @@ import { io } from 'socket.io-client';
 import { connectToken, GatewayUnderTest } from '../gateway/gateway-under-test';
 import { startTestbed, type Testbed } from '../gateway/testbed';
 import { eventually } from '../support/eventually';
+import { rawExchange } from '../publish-api/publish-api';
 import { HandshakeRefused, WsClient } from '../support/ws-client';
 
 /** What users and addresses may do at the doors of gateways (limits §2, §3, §6). */
@@ -98,6 +99,26 @@ it('connections of an address have a cap', async () => {
   await eventually(() => gateway.connect({ uid: 'c' }));
 });
 
+it.each(['/v1', '/socket.io/?EIO=4&transport=websocket', '/socket.io/?EIO=4&transport=polling'])(
+  'two Hosts are refused at %s (RFC 9112 §3.2)',
+  async (path) => {
+    const handshake = [
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    const headers = ['Host: a', 'Host: b', ...(path.includes('polling') ? [] : handshake)];
+    const { port } = new URL(testbed.gateway.httpUrl);
+    const answer = await rawExchange(
+      Number(port),
+      `GET ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`,
+      () => false,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*"code":"MALFORMED_MESSAGE"/);
+  },
+);
+
 it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and their CONNECTs', async () => {
   const gateway = await testbed.anotherGateway({
     limitAddressHandshakes: { perSecond: 0.01, burst: 4 },
@@ -115,6 +136,10 @@ it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and th
   const refused = await refusal(gateway, 'nonsense');
   // Its token is not looked at any more.
   expect([refused.status, errorOf(refused).limit]).toEqual([429, 'addressHandshakes']);
+  const upgrade = await WsClient.open(`${gateway.wsUrl.replace('/v1', '')}/socket.io/?EIO=4&transport=websocket`).catch(
+    (error: unknown) => error,
+  );
+  expect(upgrade).toMatchObject({ status: 429, headers: { 'retry-after': expect.any(String) } });
   for (const session of ['', '&sid=', '&sid']) {
     const polling = await fetch(`${gateway.httpUrl}/socket.io/?EIO=4&transport=polling${session}`);
     expect(polling.status).toBe(429);

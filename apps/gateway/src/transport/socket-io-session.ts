@@ -9,13 +9,13 @@ export interface Session {
   write(packet: string, options: { compress: false; wsPreEncodedFrame?: readonly Buffer[] }, sent: () => void): void;
   close(discard?: boolean): void;
   once(event: 'close', listener: () => void): void;
-  /** A client asks whether it can change to this transport. */
-  on(event: 'upgrading', listener: (transport: SessionTransport) => void): void;
+  /** A client asks whether it can change to this transport, and has done so. */
+  on(event: 'upgrading' | 'upgrade', listener: (transport: SessionTransport) => void): void;
   /** The client has answered a ping, or sent a pong without one. */
   on(event: 'heartbeat', listener: () => void): void;
 }
 
-interface SessionTransport {
+export interface SessionTransport {
   readonly name: string;
   /** Of the WebSocket transport. */
   readonly socket?: { pause(): void; resume(): void; terminate(): void } & Watched;

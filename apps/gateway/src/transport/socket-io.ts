@@ -1,8 +1,8 @@
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import { type IncomingMessage, type Server as HttpServer, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type EndCode, errorFrame, protocolErrorOf, retryAfter } from '@hearth/protocol';
+import { type EndCode, errorFrame, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
-import { originMatcher } from '@hearth/runtime';
+import { hostProblem, originMatcher } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -10,8 +10,9 @@ import { FrameBatch, writeWithout } from '../frames/frame-batch';
 import { BoundedWebSocketServer, CLOSE_TIMEOUT_MS } from './bounded-web-sockets';
 import { Admission, Handshake } from './handshake';
 import { handshakeRefusal } from './handshake-refusal';
+import { refuse } from './websocket';
 import { Decoder, FRAME_EVENT, socketIoAck, SocketIoParser, socketIoPacket } from './socket-io-packets';
-import { boundSession, type Session } from './socket-io-session';
+import { boundSession, type Session, type SessionTransport } from './socket-io-session';
 
 /** Without the trailing slash, as Socket.IO wants it. */
 const PATH = '/socket.io';
@@ -40,6 +41,10 @@ class SocketIoClient implements ClientSocket {
   /** Sizes of what Engine.IO has not sent yet, in its order. */
   private readonly unsent: number[] = [];
   private readonly onPiece = (): void => this.receiver?.read(0, 1);
+  private readonly onPinged = (bytes: number): void => {
+    this.receiver?.read(bytes, 1);
+    this.receiver?.pinged();
+  };
   private readonly sent = (): void => {
     this.backlogBytes -= this.unsent.shift() ?? 0;
   };
@@ -47,17 +52,24 @@ class SocketIoClient implements ClientSocket {
   constructor(private readonly socket: ServerSocket) {
     this.session = socket.conn as unknown as Session;
     socket.on(FRAME_EVENT, (text, answerId) => {
-      const { socket: webSocket } = this.session.transport;
-      if (webSocket !== undefined) webSocket.onPiece ??= this.onPiece;
       this.receiver?.read(text === undefined ? 0 : Buffer.byteLength(text), 1);
       this.receiver?.receive(text, answerId);
     });
+    this.watch(this.session.transport);
+    this.session.on('upgrade', (transport) => this.watch(transport));
     this.session.on('heartbeat', () => this.receiver?.pinged());
     socket.on('disconnect', () => {
       this.receiver?.closed();
       // A client that leaves the namespace has left: without one, its session has no use.
       this.close();
     });
+  }
+
+  /** Counts what comes over a WebSocket and is no packet. */
+  private watch({ socket }: SessionTransport): void {
+    if (socket === undefined) return;
+    socket.onPiece = this.onPiece;
+    socket.onPinged = this.onPinged;
   }
 
   get isOpen(): boolean {
@@ -186,22 +198,23 @@ export class SocketIoTransport {
   attach(server: HttpServer): void {
     this.io.attach(server, { path: PATH, destroyUpgrade: false });
     this.io.engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
-      if (isOpening(request) && !this.mayOpen(request, response)) return;
-      next();
+      if (this.mayPass(request, response)) next();
     });
     this.io.engine.on('connection', (session: Session) => this.bounds.set(session, boundSession(session)));
   }
 
-  /** Answers a request to open a session that comes too soon. */
-  private mayOpen(request: IncomingMessage, response: ServerResponse): boolean {
+  /** Answers a request that is not well-formed, or opens a session too soon. */
+  private mayPass(request: IncomingMessage, response: ServerResponse): boolean {
     try {
-      this.handshake.openSession(request);
+      const problem = hostProblem(request);
+      if (problem !== undefined) throw new ProtocolError('MALFORMED_MESSAGE', problem);
+      if (isOpening(request)) this.handshake.openSession(request);
       return true;
     } catch (error) {
       const refusal = protocolErrorOf(error);
-      const headers = { 'Content-Type': 'application/json', 'Retry-After': retryAfter(refusal) ?? '1' };
-      response.writeHead(refusal.status, headers);
-      response.end(JSON.stringify(handshakeRefusal(refusal)));
+      // Engine.IO answers upgrades by closing them.
+      if (response instanceof ServerResponse) answer(response, refusal);
+      else refuse(request.socket, refusal);
       return false;
     }
   }
@@ -255,6 +268,13 @@ export class SocketIoTransport {
     // Nobody needs it any more, and it is larger than all the rest of a connection.
     session.request = null;
   }
+}
+
+function answer(response: ServerResponse, refusal: ProtocolError): void {
+  const waitSeconds = retryAfter(refusal);
+  const headers = { 'Content-Type': 'application/json', Connection: 'close' };
+  response.writeHead(refusal.status, waitSeconds === undefined ? headers : { ...headers, 'Retry-After': waitSeconds });
+  response.end(JSON.stringify(handshakeRefusal(refusal)));
 }
 
 /** Whether a request opens a session, and is not part of one; an empty `sid` is none. */

@@ -262,7 +262,7 @@ function explain(webSocket: WebSocket, { status, code }: ProtocolError): void {
 }
 
 /** Answers an upgrade request with an HTTP error (websocket-protocol §1.1). */
-function refuse(socket: Duplex, error: ProtocolError): void {
+export function refuse(socket: Duplex, error: ProtocolError): void {
   if (!socket.writable) return void socket.destroy();
   const { status } = error;
   const refusal = handshakeRefusal(error);
