@@ -157,6 +157,8 @@ create table partition_state (
   caught_up_ms bigint,
   updated_at timestamp with time zone not null default now(),
   lanes text not null default ''::text,
+  deliver_created text,
+  deliver_seq bigint,
   constraint partition_state_pkey PRIMARY KEY (partition)
 ) with (
   fillfactor=20,

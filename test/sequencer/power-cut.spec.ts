@@ -1,4 +1,4 @@
-import { PullConsumer } from '@hearth/stream';
+import { deliverExtent, PullConsumer } from '@hearth/stream';
 import { decodeDeliverRecord, DELIVER_STREAM, ingestStream, partitionOf, type Position } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { cp, rm } from 'node:fs/promises';
@@ -75,6 +75,7 @@ describe('after a power cut that took the tail of an ingest stream', () => {
     await publish('a1', 'a2');
     expect(await texts(2)).toEqual(['a1', 'a2']);
     const cutPower = await keepStream(ingestStream(PARTITION));
+    const life = await deliverLife();
     await publish('lost 1', 'lost 2');
     await texts(4);
     await eventually(async () => expect(await savedSequence()).toBe(4));
@@ -84,6 +85,8 @@ describe('after a power cut that took the tail of an ingest stream', () => {
     await testbed.addSequencer();
     await publish('b2');
     expect(await texts(6)).toEqual(['a1', 'a2', 'lost 1', 'lost 2', 'b1', 'b2']);
+    // It has lost nothing.
+    expect(await deliverLife()).toBe(life);
   });
 
   it('what gets the places of lost messages is delivered, although the deliver stream has those and no position tells of them', async () => {
@@ -111,17 +114,45 @@ describe('after a power cut that took the tail of an ingest stream', () => {
   });
 });
 
+/** When the deliver stream began the life that it has, as everybody reads it. */
+const deliverLife = (): Promise<string> => eventually(async () => (await deliverExtent(testbed.connection)).created);
+
 describe('after a power cut that took the tail of the deliver stream', () => {
+  it.each([
+    ['is given back first', 'SIGTERM'],
+    ['is killed in the same moment', 'SIGKILL'],
+  ] as const)('what the stream holds proves nothing any more, although the sequencer %s', async (_, signal) => {
+    const sequencer = await testbed.addSequencer();
+    await publish('a1');
+    await texts(1);
+    const cutPower = await keepStream(DELIVER_STREAM);
+    const before = await deliverLife();
+    await publish('lost');
+    await texts(2);
+    await eventually(async () => expect(await savedSequence()).toBe(2));
+    await sequencer.kill(signal);
+    await cutPower();
+    // Before anybody looks, the place that was lost is another channel's.
+    const other = { channel: 'other', event: 'e', trigger: 'server.http', store: 0, emitPubSubEvent: false } as const;
+    await eventually(() => testbed.ingest.publish({ requestId: randomUUID(), ...other }, '1'));
+    await testbed.addSequencer();
+    await publish('b1');
+    await texts(3);
+    expect(await deliverLife()).not.toBe(before);
+  });
+
   it('what follows names what was lost, so that whoever did not get that notices', async () => {
     await testbed.addSequencer();
     await publish('a1');
     await texts(1);
     const cutPower = await keepStream(DELIVER_STREAM);
+    const before = await deliverLife();
     await publish('lost');
     const lost = (await delivered(2))[1];
     await cutPower();
     await publish('b1');
     const [, next] = await delivered(2);
     expect(next).toMatchObject({ data: 'b1', previous: lost?.position });
+    await eventually(async () => expect(await deliverLife()).not.toBe(before));
   });
 });

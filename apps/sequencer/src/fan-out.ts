@@ -18,8 +18,8 @@ export type Deliverable = (SequencedMessage & { readonly record?: undefined }) |
 
 /** What came of a batch. */
 export interface FannedOut {
-  /** Resolves when the deliver stream holds all of it. */
-  readonly confirmed: Promise<void>;
+  /** Resolves when the deliver stream holds all of it, with the place of one of its records if there are any. */
+  readonly confirmed: Promise<number | undefined>;
   /** What the deliver stream has or will have: all but what is too large. */
   readonly fanned: readonly Deliverable[];
 }

@@ -18,6 +18,7 @@ import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { commitDurable } from './commit-durable';
+import { lookForDeliverLoss } from './deliver-loss';
 import { EventOutbox } from './event-outbox';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
@@ -122,6 +123,7 @@ export class PartitionWorker {
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
   async stop(): Promise<void> {
     this.end();
+    this.outbox.hurry();
     // What does not end for want of NATS is done again by the next owner, and whatever this one still does is fenced.
     await Promise.race([this.stopped.then(() => this.confirmations), delay(STOP_MS)]).catch(() => undefined);
     this.tails.leave();
@@ -149,6 +151,7 @@ export class PartitionWorker {
   async tidy(): Promise<number> {
     const { saved } = this.saved;
     const nowMs = installationNow();
+    await lookForDeliverLoss(this.host, this.partition, this.saved);
     return processedUntilMs(saved, await dropProcessed(this.host.stream, this.partition, saved), nowMs);
   }
 
@@ -192,6 +195,8 @@ export class PartitionWorker {
     }
     // Kept when NATS was away: what it has sent is the channels' past, also where a power cut took it from the deliver stream.
     const fanOut = (this.fanOut ??= await FanOut.open(this.host, this.partition));
+    this.saved.noteDeliverLife(undefined);
+    await lookForDeliverLoss(this.host, this.partition, this.saved);
     this.reader = await openIngestReader(stream, this.partition, startAt);
     // `stop` may have been called while there was no reader to close.
     while (!this.stopping) {
@@ -312,14 +317,15 @@ export class PartitionWorker {
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(delivered: Promise<void>, checkpoint: Checkpoint, reached: Reached): void {
+  private advanceWhen(delivered: Promise<number | undefined>, checkpoint: Checkpoint, reached: Reached): void {
     const { events = [] } = reached;
     this.undelivered++;
     this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
     // Only closing the publisher ends a wait; nothing behind what was not confirmed is safe, and the next owner goes on there.
-    this.confirmations = Promise.all([this.confirmations, delivered])
-      .then(() => Promise.all(events.map(({ publication }) => publication.released)))
-      .then(() => this.saved.advance(checkpoint, reached));
+    this.confirmations = Promise.all([this.confirmations, delivered]).then(async ([, deliverPlace]) => {
+      for (const { publication } of events) await publication.released;
+      this.saved.advance(checkpoint, { ...reached, deliverPlace });
+    });
     this.confirmations.catch((error: unknown) => {
       if (error instanceof InvariantBroken) this.giveUp(error);
     });

@@ -1,7 +1,7 @@
 import type { UnsavedChanges } from '@hearth/channels';
 import { InvariantBroken } from '@hearth/runtime';
 import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
-import type { IngestPosition } from '@hearth/stream';
+import type { DeliverMark, IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lanes, lanesText } from './lanes';
@@ -24,6 +24,13 @@ export interface Reached {
   readonly changes?: UnsavedChanges;
   readonly answers: readonly Answer[];
   readonly events?: readonly OfferedEvent[];
+  /** A place of the deliver stream that holds a record from before the checkpoint. */
+  readonly deliverPlace?: number;
+}
+
+/** A place of the deliver stream that held a record from up to a position. */
+export interface SafeMark extends DeliverMark {
+  readonly through: IngestPosition;
 }
 
 const RETRY_MS = 250;
@@ -38,6 +45,9 @@ const RETRY_MS = 250;
 export class SavedPosition {
   private current: Checkpoint;
   private written: IngestPosition;
+  /** When the deliver stream was created that records go to; `undefined` while that has to be looked at. */
+  private deliverCreated: string | undefined;
+  private mark: SafeMark | undefined;
   /** What has become of the channels between the saved position and the safe one. */
   private unsaved: UnsavedChanges | undefined;
   /** Operations whose effects are safe but not saved yet. */
@@ -56,7 +66,10 @@ export class SavedPosition {
     private readonly onFenced: () => void,
   ) {
     const { streamEpoch: epoch, seq: sequence, streamTime, streamCreated, timeMs: markMs } = claim;
+    const { deliverCreated, deliverSeq } = claim;
     const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
+    if (deliverCreated != null && deliverSeq != null)
+      this.mark = { created: deliverCreated, sequence: deliverSeq, through: position };
     this.current = { position, markMs, lanes: new Lanes(claim.lanes).snapshot() };
     this.written = position;
   }
@@ -71,6 +84,17 @@ export class SavedPosition {
     return this.current;
   }
 
+  /** Where the deliver stream is known to have held a record. */
+  get deliverMark(): SafeMark | undefined {
+    return this.mark;
+  }
+
+  /** @param created as of a look at the deliver stream; `undefined`: it has to be looked at before another place is marked */
+  noteDeliverLife(created: string | undefined): void {
+    if (created !== undefined && this.mark?.created !== created) this.mark = undefined;
+    this.deliverCreated = created;
+  }
+
   /** As the database takes it. */
   get fenced(): FencedPosition {
     const { position, markMs, lanes } = this.current;
@@ -83,11 +107,13 @@ export class SavedPosition {
       streamTime: position.timeNs === '' ? null : position.timeNs,
       streamCreated: position.streamCreated === '' ? null : position.streamCreated,
       lanes: lanesText(lanes),
+      deliverCreated: this.mark?.created,
+      deliverSeq: this.mark?.sequence,
     };
   }
 
   /** Moves the safe position on, and saves it soon if somebody waits for what has been reached or may want to read it. */
-  advance(checkpoint: Checkpoint, { changes, answers, events = [] }: Reached): void {
+  advance(checkpoint: Checkpoint, { changes, answers, events = [], deliverPlace }: Reached): void {
     const { position: before, markMs } = this.current;
     const { position: next } = checkpoint;
     if (next.epoch < before.epoch || (next.epoch === before.epoch && next.sequence < before.sequence)) {
@@ -96,6 +122,9 @@ export class SavedPosition {
     }
     if (checkpoint.markMs < markMs) throw new InvariantBroken('mark-rises', `${checkpoint.markMs} after ${markMs}`);
     this.current = checkpoint;
+    const { deliverCreated: created } = this;
+    if (created !== undefined && deliverPlace !== undefined)
+      this.mark = { created, sequence: deliverPlace, through: checkpoint.position };
     if (changes !== undefined) {
       if (this.unsaved === undefined) this.unsaved = changes;
       else this.unsaved.add(changes);

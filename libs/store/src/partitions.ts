@@ -19,6 +19,9 @@ export interface Position {
   readonly streamCreated?: string | null;
   /** How far each publisher has come, as the sequencer writes it. */
   readonly lanes: string;
+  /** A place of the deliver stream that holds a record from up to here, and when that stream was created; null = unknown. */
+  readonly deliverCreated?: string | null;
+  readonly deliverSeq?: number | null;
 }
 
 /** A position together with the right to write it. */
@@ -82,6 +85,8 @@ const STATE = [
   'stream_time as streamTime',
   'stream_created as streamCreated',
   'lanes',
+  'deliver_created as deliverCreated',
+  'deliver_seq as deliverSeq',
 ] as const;
 
 /** All partitions in order, with their owners and positions. */
@@ -130,9 +135,10 @@ const ADVANCE = `
   update partition_state as p
      set stream_epoch = n.stream_epoch, seq = n.seq, time_ms = greatest(p.time_ms, n.time_ms),
          stream_time = n.stream_time, stream_created = coalesce(n.stream_created, p.stream_created), lanes = n.lanes,
-         updated_at = now()
-    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[])
-      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created, lanes)
+         deliver_created = n.deliver_created, deliver_seq = n.deliver_seq, updated_at = now()
+    from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::int8[])
+      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created, lanes, deliver_created, deliver_seq)
    where p.partition = n.partition and p.epoch = n.epoch and p.owner is not null
      and (p.stream_epoch, p.seq) <= (n.stream_epoch, n.seq)
   returning p.partition`;
@@ -143,7 +149,7 @@ const advance = prepared<{ partition: number }>('advance_partitions', ADVANCE);
 const ALL_ADVANCED = '(select count(*) from advanced) = cardinality($1::int4[])';
 const advanceAndAppend = prepared<{ partition: number }>(
   'advance_and_append',
-  `with advanced as (${ADVANCE}), appended as (${appendStatement(9, ALL_ADVANCED)})
+  `with advanced as (${ADVANCE}), appended as (${appendStatement(11, ALL_ADVANCED)})
    select partition from advanced`,
 );
 
@@ -209,6 +215,8 @@ function advanceValues(positions: readonly FencedPosition[]): readonly unknown[]
     positions.map((position) => position.streamTime),
     positions.map((position) => position.streamCreated ?? null),
     positions.map((position) => position.lanes),
+    positions.map((position) => position.deliverCreated ?? null),
+    positions.map((position) => position.deliverSeq ?? null),
   ];
 }
 

@@ -42,7 +42,9 @@ interface Pending {
   attempts: number;
   /** Confirmations of the last attempt that have not come. */
   unconfirmed: number;
-  readonly resolve: () => void;
+  /** The furthest that its confirmations have named. */
+  place: number;
+  readonly resolve: (place: number) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -92,16 +94,18 @@ export class AckedPublisher {
    * @throws StreamUnavailableError when NATS is away (at once), refuses, or does not confirm in time; when it stands behind
    *   a later one of its lane
    */
-  publish(subject: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
-    return this.enqueue([{ subject, payload }], options);
+  async publish(subject: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    await this.enqueue([{ subject, payload }], options);
   }
 
   /**
    * Publishes messages of one stream in order, and repeats them together. A single server is asked for the confirmation of
    * the last one only, which confirms all of them at the cost of one.
+   *
+   * @returns the place of one of them in the stream, once it has all; `undefined` where there are none
    */
-  async publishInOrder(messages: readonly OutgoingMessage[]): Promise<void> {
-    if (messages.length > 0) await this.enqueue(messages, {});
+  async publishInOrder(messages: readonly OutgoingMessage[]): Promise<number | undefined> {
+    return messages.length > 0 ? this.enqueue(messages, {}) : undefined;
   }
 
   close(): void {
@@ -110,7 +114,7 @@ export class AckedPublisher {
     for (const pending of this.pending.values()) this.fail(pending, new StreamUnavailableError('closing'));
   }
 
-  private enqueue(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<void> {
+  private enqueue(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<number> {
     const { timeoutMs } = options;
     if (timeoutMs !== undefined && !this.connection.isConnected) {
       return Promise.reject(new StreamUnavailableError('NATS is not connected'));
@@ -126,7 +130,7 @@ export class AckedPublisher {
     messages: readonly OutgoingMessage[],
     options: PublishOptions,
     deadline: number,
-    resolve: () => void,
+    resolve: (place: number) => void,
     reject: (error: Error) => void,
   ): void {
     const token = (this.next++).toString(36);
@@ -146,6 +150,7 @@ export class AckedPublisher {
       sentAt: 0,
       attempts: 0,
       unconfirmed: 1,
+      place: 0,
       resolve,
       reject,
     };
@@ -195,7 +200,9 @@ export class AckedPublisher {
     if (text.includes('"error"')) return this.refuse(pending, refusal(text));
     const place = placeIn(text);
     // A leader calls a repeat a duplicate, at no place, of what it has taken and has not stored, and may never store.
-    if (place === 0 || --pending.unconfirmed > 0) return;
+    if (place === 0) return;
+    pending.place = Math.max(pending.place, place);
+    if (--pending.unconfirmed > 0) return;
     if (pending.lane === undefined) this.settle(token, 'accepted');
     else pending.lane.stored(pending.number, place, pending.attempts > 1);
   }
@@ -204,7 +211,7 @@ export class AckedPublisher {
     const pending = this.pending.get(token);
     if (pending === undefined) return;
     this.forget(pending);
-    if (fate === 'accepted') return pending.resolve();
+    if (fate === 'accepted') return pending.resolve(pending.place);
     const { messages, options, deadline, resolve, reject } = pending;
     if (deadline === Infinity) this.begin(messages, options, deadline, resolve, reject);
     else reject(new StreamUnavailableError('a later message came before it'));

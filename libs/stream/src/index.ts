@@ -1,5 +1,6 @@
 export * from './acked-publisher';
 export * from './connection';
+export * from './deliver-life';
 export * from './deliver-reader';
 export * from './deliver-subscriber';
 export type { Publication } from './event-buffer';

@@ -1,5 +1,5 @@
 import type { Position } from '@hearth/wire';
-import { NatsError } from 'nats';
+import { NatsError, type StoredMsg } from 'nats';
 import type { StreamConnection } from './connection';
 import { PullConsumer } from './pull-consumer';
 import { createdOf } from './stream-creation';
@@ -119,10 +119,19 @@ async function storedTimeNs(
   stream: string,
   sequence: number,
 ): Promise<string | undefined> {
+  const message = await storedMessage(connection, stream, sequence);
+  return message === undefined ? undefined : nanosecondsOf(message.timestamp);
+}
+
+/** The message at a place, `undefined` when the stream no longer holds it. */
+export async function storedMessage(
+  connection: StreamConnection,
+  stream: string,
+  sequence: number,
+): Promise<StoredMsg | undefined> {
   const manager = await connection.manager();
   try {
-    const message = await manager.streams.getMessage(stream, { seq: sequence });
-    return nanosecondsOf(message.timestamp);
+    return await manager.streams.getMessage(stream, { seq: sequence });
   } catch (error) {
     if (error instanceof NatsError && error.api_error?.code === 404) return undefined;
     throw error;
