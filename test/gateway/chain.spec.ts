@@ -97,6 +97,25 @@ it('sends what is stored once, although the stream gets it behind what follows i
   expect(numbers(resuming)).toEqual([1, 2, 3]);
 });
 
+it('finds what a client missed, although the stream got it before the message that the client has', async () => {
+  const { sequencer, gateway } = testbed;
+  const witness = await gateway.connect(EVERYTHING);
+  const { token } = (await subscribe(witness, 'turned', { resume: true })).data.resume;
+  const [first, second, third] = [1, 2, 3].map((n) => sequencer.next('turned', n));
+  for (const message of [first, second, third]) await sequencer.send(message!);
+  await eventually(() => expect(numbers(witness)).toEqual([1, 2, 3]));
+  const manager = await gateway.stream.manager();
+  await manager.streams.purge(DELIVER_STREAM);
+  for (const message of [third, first, second]) await sequencer.send(message!);
+  const client = await gateway.connect(EVERYTHING);
+  const { data } = await subscribe(client, 'turned', { resume: { after: first!.id, token } });
+  expect(data.resume.complete).toBe(true);
+  await sequencer.publish('turned', 4);
+  await eventually(() => expect(numbers(client)).toContain(4));
+  expect(numbers(client)).toEqual([2, 3, 4]);
+  expect(client.frames.filter(({ event }) => event === 'hotsock.messagesMissed')).toEqual([]);
+});
+
 describe('a hole in live traffic that nothing can fill (resume §4)', () => {
   /** Everything that came of a channel, but for answers. */
   const story = (client: WsClient) =>

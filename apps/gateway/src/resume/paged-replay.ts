@@ -16,7 +16,9 @@ const WAITING_SHARE = 0.25;
 const POLL_MS = 20;
 /** The stream stores a message a moment after its live copy is sent. */
 const RETRY_MS = 50;
-/** A missing link that does not come within this time is a hole. */
+/** A missing link that does not come within this time may stand before where the reading began. */
+const LOOK_BACK_MS = 1_000;
+/** One that does not come within this time is a hole. */
 const GIVE_UP_MS = 3_000;
 /** A client that takes no byte for so long is cut off (resume §3, "Paging"). */
 const STALLED_MS = 60_000;
@@ -93,6 +95,7 @@ export class PagedReplay {
     if (this.isAt(this.reader.channel.intake.last)) return this.finish([]);
     let { startAt } = this;
     let missingSince: number | undefined;
+    let hasLookedBack = false;
     while (await this.hasRoom()) {
       const heard = new Heard(this.reader.channel);
       try {
@@ -106,17 +109,18 @@ export class PagedReplay {
         if (page.isLast && !isMissing && heard.isWhole)
           return this.finish([...frames, ...this.framesOf(heard.records)]);
         this.write(frames);
-        if (this.early.length > 0 && this.isPastWaiting(missingSince)) await this.stepOver(this.early[0]?.record);
-        else if (this.isPastWaiting(missingSince)) await this.stepOver(undefined, heard.since);
-        else if (page.isLast) await delay(RETRY_MS);
+        if (!hasLookedBack && this.at !== undefined && isLongerThan(LOOK_BACK_MS, missingSince)) {
+          // A stream that has been made anew gets what it could not take before behind what came since.
+          hasLookedBack = true;
+          startAt = 'first';
+        } else if (isLongerThan(GIVE_UP_MS, missingSince)) {
+          const next = this.early[0]?.record;
+          await this.stepOver(next, next === undefined ? heard.since : undefined);
+        } else if (page.isLast) await delay(RETRY_MS);
       } finally {
         heard.stop();
       }
     }
-  }
-
-  private isPastWaiting(since: number | undefined): boolean {
-    return since !== undefined && performance.now() - since > GIVE_UP_MS;
   }
 
   private isAt(position: Position | undefined): boolean {
@@ -283,6 +287,10 @@ export class PagedReplay {
     }
     return reader.isActive;
   }
+}
+
+function isLongerThan(ms: number, since: number | undefined): boolean {
+  return since !== undefined && performance.now() - since > ms;
 }
 
 /** What a channel takes in while a page is read. */
