@@ -10,7 +10,7 @@ const common = {
 };
 
 /** Those of `test/` that need nothing but their own process. */
-const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliability/{fault-plan,oracle}'];
+const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliability/{fault-plan,oracle}', 'support/*'];
 /** Those that start programs or stand-ins, and no servers. */
 const PROGRAMS = [
   'cli/{help,keys,token}',

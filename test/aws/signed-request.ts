@@ -1,5 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
+import { checkAnswer } from '../support/api-checks';
 
 /** The key of the tests' installation. */
 export const ACCESS_KEY = { id: 'AKIATESTTESTTESTTEST', secret: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
@@ -35,6 +36,9 @@ const sha256 = (data: string | Buffer): string => createHash('sha256').update(da
 const hmac = (key: string | Buffer, data: string): Buffer => createHmac('sha256', key).update(data).digest();
 
 export const amzDateOf = (time: Date): string => time.toISOString().replace(/[-:]|\.\d+/g, '');
+
+/** What is compared with the documents; of other services of AWS they say nothing. */
+const INVOCATIONS = '/2015-03-31/functions/';
 
 export function invocationPath(functionName: string): string {
   return `/2015-03-31/functions/${encodeURIComponent(functionName)}/invocations`;
@@ -86,7 +90,12 @@ export function sendRequest(port: number, { method, path, headers, body }: WireR
       (response) => {
         let text = '';
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+        response.on('end', () => {
+          const status = response.statusCode ?? 0;
+          const url = `http://127.0.0.1:${port}${path}`;
+          if (path.startsWith(INVOCATIONS) && URL.canParse(url)) checkAnswer(method, url, { status, text });
+          resolve({ status, headers: response.headers, text });
+        });
       },
     );
     sending.on('error', reject);

@@ -79,13 +79,15 @@ function headerMutations(): Mutation[] {
   const names = ['host', 'x-amz-date', 'x-amz-content-sha256', ...Object.keys(SIGNED_HEADERS)];
   return names.flatMap((name): Mutation[] => {
     const missing = name === 'x-amz-date' ? 'IncompleteSignatureException' : 'InvalidSignatureException';
+    // Nobody could say for whom it is, so it is refused before it is known as an invocation.
+    const twice = name === 'host' ? 'MALFORMED_MESSAGE' : 'InvalidSignatureException';
     const changes: [string, (value: string) => readonly string[], Name][] = [
       ['has one character more', (value) => [`${value}0`], missing],
       ['has one character less', (value) => [value.slice(0, -1)], missing],
       ['begins differently', (value) => [`0${value.slice(1)}`], 'InvalidSignatureException'],
       ['is empty', () => [''], missing],
-      ['comes twice', (value) => [value, value], 'InvalidSignatureException'],
-      ['comes twice, differently', (value) => [value, `${value}0`], 'InvalidSignatureException'],
+      ['comes twice', (value) => [value, value], twice],
+      ['comes twice, differently', (value) => [value, `${value}0`], twice],
     ];
     // Without a Host it is no HTTP request.
     if (name !== 'host') changes.push(['is missing', () => [], missing]);

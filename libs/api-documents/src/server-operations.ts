@@ -1,8 +1,10 @@
 import type { ErrorCode } from '@hearth/protocol';
 import {
   answers,
+  jsonBody,
   pathParameter,
   queryParameter,
+  ref,
   refusals,
   refusalsOfPacked,
   RETRY_AFTER,
@@ -107,9 +109,19 @@ const invocation: Operation = {
     '202': answers(undefined, 'Event: taken, or dropped as invalid.', WARNING),
     '204': answers(undefined, 'DryRun: nothing was published.'),
     ...Object.fromEntries(
-      ['400', '403', '404', '413', '415', '429', '500'].map((status) => [
+      ['403', '413', '415', '429', '500'].map((status) => [
         status,
         answers('AwsError', 'See x-amzn-errortype.', status === '429' ? RETRY_AFTER : undefined),
+      ]),
+    ),
+    // What cannot be known as an invocation, or is not taken here, is refused as anything else would be.
+    ...Object.fromEntries(
+      ['400', '404'].map((status) => [
+        status,
+        {
+          description: 'See x-amzn-errortype; without it, the request is not understood as one of these.',
+          ...jsonBody({ anyOf: [ref('AwsError'), ref('ErrorBody')] }),
+        },
       ]),
     ),
   },
@@ -217,7 +229,7 @@ export const SERVER_PATHS: Readonly<Record<string, Readonly<Record<string, Opera
       'Delivery',
       [
         channelParameter,
-        pathParameter('id', 'Id of the message.'),
+        pathParameter('id', 'Id of the message; last: the newest.'),
         queryParameter('uid', 'This, or connectionId.'),
         queryParameter('connectionId', 'This, or uid.'),
       ],
