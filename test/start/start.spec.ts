@@ -27,6 +27,14 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await lookBackAsPrinted(hearth, client)).toEqual({
       messages: [{ ...frame, meta: { uid: null, umd: null } }],
     });
+    const [, url = ''] = /is ready at (\S+)/.exec(hearth.stderr) ?? [];
+    expect(hearth.stderr).toMatch(/^ {4}HEARTH_DATA_DIR=\S+ npm run examples$/m);
+    const versions = { openapi: '3.1.0', asyncapi: '3.0.0' };
+    for (const [name, version] of Object.entries(versions)) {
+      const text = await (await fetch(`${url}${name}.json`)).text();
+      const document = JSON.parse(text) as Record<string, unknown>;
+      expect([document[name], text]).toEqual([version, expect.stringContaining(new URL(url).host)]);
+    }
     expect(await hearth.doctor()).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^ok +NATS +nats-server 2\./m),

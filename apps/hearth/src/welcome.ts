@@ -1,5 +1,7 @@
-import type { GeneratedKeys, Outputs } from '@hearth/runtime';
+import { type GeneratedKeys, type Outputs, projectRoot } from '@hearth/config';
 import { SignJWT } from 'jose';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** The token is for trying things out; it must not be worth stealing from a scroll-back buffer tomorrow. */
 const TOKEN_LIFETIME = '2h';
@@ -49,6 +51,7 @@ export async function welcomeText(
       `  -d '{"channel":"${CHANNEL}"}'`,
     ),
     ...awsStep(outputs, generated),
+    ...examplesStep(generated),
   ];
   const heading = ['', `Hearth ${outputs.version} is ready at ${outputs.httpApiUrl}`, ''];
   return [...heading, ...steps, ...keysStep(generated, isTerminal), ''].join('\n');
@@ -79,6 +82,14 @@ function awsStep({ publishFunctionArn, httpApiUrl }: Outputs, generated: Generat
     // They would send the message to AWS, and say only that the function is not there.
     `AWS CLI before 2.13 and SDKs of before July 2023 do not read the first variable: give them --endpoint-url ${httpApiUrl}`,
   );
+}
+
+/** Where they are, and with the keys that they look for. An image has none of them. */
+function examplesStep(generated: GeneratedKeys | undefined): string[] {
+  if (generated === undefined || !existsSync(join(projectRoot(), 'examples/browser'))) return [];
+  const dataDir = dirname(generated.file);
+  const setting = dataDir === join(projectRoot(), '.hearth') ? '' : `HEARTH_DATA_DIR=${dataDir} `;
+  return step('Or see a chat, a dashboard and streamed answers in a browser:', `${setting}npm run examples`);
 }
 
 function keysStep(generated: GeneratedKeys | undefined, isTerminal: boolean): string[] {
