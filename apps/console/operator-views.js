@@ -28,7 +28,7 @@ export const VIEWS = {
     page: pageOf('channels', 'channels'),
     show: ({ name, subscriptionsCount, membersCount }) => ({
       name,
-      line: `${subscriptionsCount} subscribed${membersCount === undefined ? '' : `, ${membersCount} members`}`,
+      line: `${subscriptionsCount} subscribed${membersCount === undefined ? '' : `, ${counted(membersCount, 'member')}`}`,
       details: (api) => api.call('GET', ['channels', name]),
       links: [
         { label: 'Connections', view: 'connections', fields: { channel: name } },
@@ -43,7 +43,7 @@ export const VIEWS = {
     page: pageOf('connections', 'connections'),
     show: ({ id, uid, transport, sourceIp, subscriptionsCount, connectedAt }) => ({
       name: id,
-      line: `${uid ?? 'no uid'} · ${transport} · ${sourceIp} · ${subscriptionsCount} channels · since ${connectedAt}`,
+      line: `${uid ?? 'no uid'} · ${transport} · ${sourceIp} · ${counted(subscriptionsCount, 'channel')} · since ${connectedAt}`,
       details: (api) => api.call('GET', ['connections', id]),
       action: { label: 'Disconnect', isFinal: true, run: (api) => api.call('DELETE', ['connections', id]) },
     }),
@@ -84,7 +84,7 @@ export const VIEWS = {
     page: pageOf('dead-letters', 'deadLetters'),
     show: ({ id, target, type, channel, attempts, lastError, retryRequestedAt }) => ({
       name: type,
-      line: `${channel ?? ''} · to ${target} · ${attempts} attempts · ${lastError ?? ''}${
+      line: `${channel ?? ''} · to ${target} · ${counted(attempts, 'attempt')} · ${lastError ?? ''}${
         retryRequestedAt === null ? '' : ' · is sent again'
       }`,
       details: async (api) => {
@@ -97,17 +97,20 @@ export const VIEWS = {
   delivery: {
     one: 'connection',
     many: 'connections',
-    fields: { channel: 'Channel', id: 'Message id', uid: 'uid', connectionId: 'or connection id' },
+    fields: { channel: 'Channel', id: 'Message id (none: the newest)', uid: 'uid', connectionId: 'or connection id' },
     page: async (api, { channel, id, uid, connectionId }) => {
-      const isAsked = channel !== '' && id !== '' && (uid !== '' || connectionId !== '');
-      if (!isAsked) return { entries: [], next: null, note: 'Which message of which channel, and whose?' };
-      const path = ['channels', channel, 'messages', id, 'delivery'];
+      const isAsked = channel !== '' && (uid !== '' || connectionId !== '');
+      if (!isAsked)
+        return { entries: [], next: null, note: 'Which message of which channel, and who should have got it?' };
+      const path = ['channels', channel, 'messages', id === '' ? 'last' : id, 'delivery'];
       const { message, connections, complete } = await api.call('GET', path, { uid, connectionId });
       return { entries: connections, next: null, complete, note: sentenceOf(message, connections.length) };
     },
     show: (trace, { channel }) => ({ name: trace.id, line: reasonOf(trace, channel), details: () => trace }),
   },
 };
+
+const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 function parsed(text) {
   try {

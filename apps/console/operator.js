@@ -14,10 +14,12 @@ const viewName = () => document.querySelector('input[name="view"]:checked').valu
 
 /** Shows what narrows the chosen view. */
 function showFields(values = {}) {
-  const fields = Object.entries(VIEWS[viewName()].fields).flatMap(([name, label]) => {
-    const input = Object.assign(element('input'), { name, id: `field-${name}`, value: values[name] ?? '' });
+  const fields = Object.entries(VIEWS[viewName()].fields).map(([name, text]) => {
+    const input = Object.assign(element('input'), { name, value: values[name] ?? '' });
     Object.assign(input, { autocomplete: 'off', autocapitalize: 'off', spellcheck: false });
-    return [Object.assign(element('label', '', label), { htmlFor: input.id }), input];
+    const label = element('label', '', text);
+    label.append(input);
+    return label;
   });
   byId('fields').replaceChildren(...fields);
 }

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { hearth } from './hearth-command';
 
@@ -71,5 +73,22 @@ describe('hearth doctor', () => {
       /NATS at 127\.0\.0\.1:1 \(HEARTH_NATS_URL\): CONNECTION_REFUSED\n.*ECONNREFUSED 127\.0\.0\.1:1/,
     );
     expect(stdout + stderr).not.toContain('PLANTED');
+  });
+});
+
+describe('hearth publish', () => {
+  it('says what an installation warns of, of another version perhaps', async () => {
+    const other = createServer((_request, response) => {
+      response.writeHead(202, { 'hearth-warning': 'unknown-field;name="stor"' }).end('{"channel":"a","event":"e"}');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+      expect(await hearth(['publish', 'a', 'e', '--url', url, '--api-key', 'key'])).toEqual({
+        ...{ code: 0, stdout: 'Published e to a\n', stderr: 'warning: unknown-field;name="stor"\n' },
+      });
+    } finally {
+      other.close();
+    }
   });
 });

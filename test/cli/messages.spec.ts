@@ -1,6 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Installation } from '../start/hearth-process';
@@ -67,18 +65,6 @@ describe('hearth publish and hearth subscribe', () => {
       ]),
     );
     expect(messages).toHaveLength(3);
-  });
-
-  it('say what the installation warns of', async () => {
-    const other = createServer((_request, response) => {
-      response.writeHead(202, { 'hearth-warning': 'unknown-field;name="stor"' }).end('{"channel":"a","event":"e"}');
-    });
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
-    expect(await hearth(['publish', 'a', 'e', '--url', url], { env })).toEqual({
-      ...{ code: 0, stdout: 'Published e to a\n', stderr: 'warning: unknown-field;name="stor"\n' },
-    });
-    other.close();
   });
 
   it('schedule a message, and say what the schedule is called', async () => {

@@ -334,6 +334,8 @@ describe('messages of a channel', () => {
       isCut: false,
       complete: true,
     });
+    expect((await trace('uid=reader', 'last')).message).toMatchObject({ id, event: 'said' });
+    expect((await manager.get('/channels/silent/messages/last/delivery?uid=u')).status).toBe(404);
     const verdictOf = async (client: WsClient, of = id) => {
       const { connections } = await trace(`connectionId=${encodeURIComponent(idOf(client))}`, of);
       expect(connections).toHaveLength(1);

@@ -1,7 +1,7 @@
 import { channelNameProblem, historyMessage, idTimeMs, isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
-import { Database, findMessage, type HistoryPage, listMessages } from '@hearth/store';
-import { type DeliveryTrace, findDelivered, IngestPublisher, StreamConnection } from '@hearth/stream';
-import { mergeParts, placeNumber } from '@hearth/wire';
+import { Database, findMessage, type FoundMessage, type HistoryPage, listMessages } from '@hearth/store';
+import { type DeliveryTrace, findDelivered, IngestPublisher, lastDelivered, StreamConnection } from '@hearth/stream';
+import { type DeliverRecord, mergeParts, placeNumber } from '@hearth/wire';
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { ManagerGuard } from '../callers';
 import { Gateways } from './gateways';
@@ -11,8 +11,17 @@ type Parameters = Readonly<Record<string, unknown>>;
 
 /** Connections of one user in an answer. */
 const MOST_CONNECTIONS = 100;
+/** In place of an id: what the deliver stream holds last of the channel. */
+const NEWEST = 'last';
 /** Everything that is stored, whoever may see it. */
 const ALWAYS_MS = 0;
+
+interface Found {
+  readonly id: string;
+  /** As the gateways got it; absent when the deliver stream does not hold it any more. */
+  readonly record?: DeliverRecord;
+  readonly stored?: FoundMessage;
+}
 
 /** What is stored of a channel, and what became of a message (management-api §2). */
 @Controller('channels/:name/messages')
@@ -47,14 +56,9 @@ export class MessagesController {
     @Query() parameters: Parameters,
   ): Promise<object> {
     requireChannel(channel);
-    if (!isUlid(givenId)) throw new ProtocolError('INVALID_TYPE', 'id must be the id of a message');
     const who = deliveryQuery(parameters);
-    const id = givenId.toUpperCase();
+    const { id, record, stored } = await this.find(channel, givenId);
     const atMs = idTimeMs(id);
-    const settle = () => this.ingest.perform({ kind: 'barrier', channel }).then(() => undefined);
-    await settle();
-    const stored = await findMessage(this.database.db, channel, id, settle);
-    const record = await findDelivered(this.stream, channel, id);
     const { position, exceptConnectionId } = record ?? {};
     const rollCall = this.gateways.rollCall();
     const ask = { channel, who, position, atMs, exceptConnectionId, limit: MOST_CONNECTIONS };
@@ -74,6 +78,28 @@ export class MessagesController {
       isCut: next !== null,
       complete: rollCall.complete,
     };
+  }
+
+  /**
+   * @param id of a message, or `last`
+   * @throws ProtocolError `NOT_FOUND` when the newest is asked for and there is none
+   */
+  private async find(channel: string, id: string): Promise<Found> {
+    const { db } = this.database;
+    const settle = async (): Promise<void> => void (await this.ingest.perform({ kind: 'barrier', channel }));
+    if (id !== NEWEST && !isUlid(id)) throw new ProtocolError('INVALID_TYPE', 'id must be that of a message, or last');
+    await settle();
+    if (id !== NEWEST) {
+      const given = id.toUpperCase();
+      const record = await findDelivered(this.stream, channel, given);
+      return { id: given, record, stored: await findMessage(db, channel, given, settle) };
+    }
+    const record = (await lastDelivered(this.stream, channel))?.record;
+    // Members and storage entries change by records too, which are not for all subscribers.
+    if (record === undefined || record.notice !== undefined) {
+      throw new ProtocolError('NOT_FOUND', 'the newest that happened in this channel lately is no message: give an id');
+    }
+    return { id: record.id, record, stored: await findMessage(db, channel, record.id, settle) };
   }
 }
 
