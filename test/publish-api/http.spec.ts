@@ -180,6 +180,11 @@ describe('bodies', () => {
     },
   );
 
+  it('that are refused and do not go on are answered all the same', async () => {
+    const head = `POST /publish HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n{`;
+    expect(await rawExchange(all.app.port, head, () => false)).toMatch(/^HTTP\/1\.1 401 [^]*"UNAUTHORIZED"/);
+  });
+
   it('that are not HTTP are answered in the shape of all errors', async () => {
     const answer = await rawExchange(all.app.port, 'BLA /\r\n\r\n', (text) => text.includes('}'));
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);

@@ -24,7 +24,7 @@ export interface Scenario {
 }
 
 /** The hostile input of R15 that needs no credential, one strike after the other. */
-const input: readonly Scenario[] = ATTACKS.filter(({ name }) => /^(HTTP|handshake)/.test(name)).map((attack) => ({
+const input: readonly Scenario[] = ATTACKS.filter(({ name }) => /^(HTTP, gateway|handshake)/.test(name)).map((attack) => ({
   name: attack.name,
   who: 'nobody',
   peers: 10,

@@ -30,6 +30,8 @@ const KEEP_ALIVE_MS = 72_000;
 const BODY_TIME_FACTOR = 4;
 /** HTTP connections beside the WebSockets. The gateway answers 503 at its limit; this is the wall behind it. */
 const HTTP_CONNECTIONS = 2_000;
+/** A client that has sent nothing for so long waits for its answer. */
+const SILENT_MS = 500;
 /** Channel names have up to 256 characters, 12 bytes each at worst when percent-encoded; parsers refuse longer ones. */
 const MAX_PARAMETER_CHARACTERS = 16_384;
 
@@ -186,7 +188,7 @@ function answerInShape(instance: FastifyInstance, logger: Logger): void {
 /**
  * With `Connection: close`, as nginx and many clients send it, Node closes as soon as it has answered. Whoever still sends a
  * body then, because it was refused early, sees a broken pipe instead of the answer: so that waits for the end of the body,
- * which is dropped. `requestTimeout` bounds how long.
+ * which is dropped, or until nothing more comes. `requestTimeout` bounds how long.
  */
 function listenToTheEnd(instance: FastifyInstance): void {
   instance.addHook('onRequest', ({ raw: request }, { raw: response }, done) => {
@@ -199,7 +201,14 @@ function endAfter(request: IncomingMessage, response: ServerResponse): void {
   const end = response.end.bind(response) as (...answer: unknown[]) => ServerResponse;
   response.end = ((...answer: unknown[]) => {
     if (request.complete) return end(...answer);
-    request.once('end', () => end(...answer)).resume();
+    const send = (): void => {
+      clearTimeout(silence);
+      request.off('end', send).off('data', goOn);
+      end(...answer);
+    };
+    const silence = setTimeout(send, SILENT_MS);
+    const goOn = (): void => void silence.refresh();
+    request.once('end', send).on('data', goOn).resume();
     return response;
   }) as ServerResponse['end'];
 }
