@@ -24,13 +24,15 @@ export interface Scenario {
 }
 
 /** The hostile input of R15 that needs no credential, one strike after the other. */
-const input: readonly Scenario[] = ATTACKS.filter(({ name }) => /^(HTTP, gateway|handshake)/.test(name)).map((attack) => ({
-  name: attack.name,
-  who: 'nobody',
-  peers: 10,
-  strike: ({ port, apiKey }) =>
-    onceASecond(() => attack.strike({ gatewayPort: port, publishPort: port, apiKey, token: () => '' })),
-}));
+const input: readonly Scenario[] = ATTACKS.filter(({ name }) => /^(HTTP, gateway|handshake)/.test(name)).map(
+  (attack) => ({
+    name: attack.name,
+    who: 'nobody',
+    peers: 10,
+    strike: ({ port, apiKey }) =>
+      onceASecond(() => attack.strike({ gatewayPort: port, publishPort: port, apiKey, token: () => '' })),
+  }),
+);
 
 export const SCENARIOS: readonly Scenario[] = [...withoutToken(onceASecond), ...input, ...withToken];
 
