@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { errorOf, KEY_1, post, rawExchange, startAll } from './publish-api';
+import { errorOf, KEY_1, KEY_2, post, rawExchange, startAll } from './publish-api';
 
 const message = { channel: 'c', event: 'e' };
 const authorization = `Bearer ${KEY_1}`;
@@ -206,5 +206,112 @@ describe('bodies', () => {
     }
     expect((await post(all.url, message)).status).toBe(202);
     expect(all.app.lines.filter((line) => line.includes('"ERROR"'))).toEqual([]);
+  });
+});
+
+describe('a plain request, head and body in one piece', () => {
+  const head = (path: string, more = '', body = ''): string =>
+    `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: ${authorization}\r\n${more}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  const plain = (body: string, more = '', path = '/publish'): string => head(path, more, body);
+  const answers = (text: string): string[] => text.split(/(?=HTTP\/1\.1 \d)/).filter((answer) => answer !== '');
+  const withoutDate = (answer: string): string => answer.replace(/^Date: .*$/m, 'Date:');
+
+  /** Writes pieces, some in segments, each as soon as the answers to those before have come; resolves with `count` answers, or what came until the end. */
+  function exchange(pieces: readonly (string | string[])[], count: number): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(all.app.port, '127.0.0.1').setNoDelay(true);
+      let [text, sent] = ['', 0];
+      const next = async (): Promise<void> => {
+        const segments = pieces[sent++] ?? '';
+        for (const segment of [segments].flat()) await new Promise((written) => socket.write(segment, 'utf8', written));
+      };
+      socket.on('data', (chunk) => {
+        text += chunk.toString('utf8');
+        if (answers(text).length >= count && text.endsWith('}')) socket.destroy();
+        else void next();
+      });
+      socket.on('connect', () => void next()).on('error', reject);
+      socket.on('close', () => resolve(answers(text).map(withoutDate)));
+    });
+  }
+
+  const bodies = [
+    JSON.stringify(message),
+    '{"channel":"c","event":"é","data":"€"}',
+    '{"channel":"c","event":"e","chanel":1}',
+    '{"channel":"c"}',
+    '{"channel":"c","event":"hotsock.x"}',
+    '{',
+    '',
+    '\ufeff{"channel":"c","event":"e"}',
+  ];
+
+  it.each(bodies)('is answered as any other: %p', async (body) => {
+    for (const [path, text] of [
+      ['/publish', body],
+      ['/publish/batch', `[${body}]`],
+    ] as const) {
+      // A header that is read by nobody keeps it from being plain.
+      const [asPlain, again, asOther] = await exchange(
+        [plain(text, '', path), plain(text, '', path), plain(text, 'TE: trailers\r\n', path)],
+        3,
+      );
+      expect(asPlain).toMatch(/^HTTP\/1\.1 (202|400) /);
+      expect([again, asOther]).toEqual([asPlain, asPlain]);
+    }
+  });
+
+  it.each(['', 'Bearer wrong', 'Basic x', `bearer  ${KEY_2} `])('shows its key like any other: %p', async (shown) => {
+    const request = (more: string): string =>
+      plain(JSON.stringify(message), more).replace(`Authorization: ${authorization}`, `Authorization: ${shown}`);
+    const [asPlain, asOther] = await exchange([request(''), request('TE: trailers\r\n')], 2);
+    expect(asPlain).toMatch(shown.includes(KEY_2) ? / 202 / : / 401 /);
+    expect(asOther).toBe(asPlain);
+  });
+
+  it('has its turn: what comes before the answer is answered after it', async () => {
+    const texts = ['1', '2', '3'].map((event) => plain(JSON.stringify({ channel: 'turns', event })));
+    const batch = plain('[{"channel":"turns","event":"4"}]', 'Connection: close\r\n', '/publish/batch');
+    const answered = await exchange([[...texts, batch].join('')], 5);
+    expect(answered.map((answer) => /"event":"(.)"/.exec(answer)?.[1])).toEqual(['1', '2', '3', '4']);
+    expect((await all.queue.of('turns')).map(({ event }) => event)).toEqual(['1', '2', '3', '4']);
+    const socket = connect(all.app.port, '127.0.0.1');
+    const [first = '', ...rest] = texts;
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk.toString()));
+    socket.write(first);
+    // In segments of their own, while the first is on its way to the stream.
+    for (const later of rest) await new Promise((resolve) => socket.write(later, resolve));
+    socket.end();
+    await new Promise((resolve) => socket.on('close', resolve));
+    expect(answers(text).map((answer) => /"event":"(.)"/.exec(answer)?.[1])).toEqual(['1', '2', '3']);
+  });
+
+  it.each([
+    ['two lengths', 'Content-Length: 3\r\n', 400],
+    ['a length that is none', 'Content-Length: +27\r\n', 400],
+    ['a length and chunks', 'Transfer-Encoding: chunked\r\n', 400],
+    ['a folded line', 'X-A: 1\r\n 2\r\n', 400],
+    ['a blank before the colon', 'X-A : 1\r\n', 400],
+    ['a lone line feed', 'X-A: 1\nX-B: 2\r\n', 400],
+    ['a lone carriage return', 'X-A: 1\rX-B: 2\r\n', 400],
+    ['a null', 'X-A: \0\r\n', 400],
+    ['a line without a colon', 'X-A\r\n', 400],
+    ['a packed body', 'Content-Encoding: gzip\r\n', 415],
+    ['an expectation nobody meets', 'Expect: 200-ok\r\n', 417],
+    ['an end', 'Connection: close\r\n', 202],
+    ['an offer of another protocol', 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n', 202],
+  ])('that has %s is read by Node', async (_what, line, status) => {
+    const body = JSON.stringify(message);
+    const [first = '', second = ''] = await exchange([plain(body), plain(body, line)], 2);
+    expect(first).toMatch(/^HTTP\/1\.1 202 /);
+    expect(second).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  });
+
+  it('is answered alike when it comes in two pieces, and so is what comes after it', async () => {
+    const body = JSON.stringify(message);
+    const request = plain(body);
+    const [first, second, third] = await exchange([request, [request.slice(0, 30), request.slice(30)], request], 3);
+    expect([second, third]).toEqual([first, first]);
   });
 });

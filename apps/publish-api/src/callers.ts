@@ -7,17 +7,15 @@ import {
   CONFIG,
   HearthConfig,
   isSecret,
+  type Sender,
   sourceIpReader,
 } from '@hearth/runtime';
 import { CanActivate, createParamDecorator, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import type { IncomingMessage } from 'node:http';
 import { KeyLimits } from './limits/key-limits';
 
 /** Who calls: an API key by its number, or the admin token. */
 export type Caller = `api-key:${number}` | 'admin';
-
-type Request = IncomingMessage;
 
 /** Tells callers of the server-side HTTP API by their credentials (publish-api §2, management-api §1). */
 @Injectable()
@@ -39,7 +37,7 @@ export class Callers {
    *
    * @throws ProtocolError `UNAUTHORIZED`
    */
-  publisher(request: Request): Caller {
+  publisher(request: Sender): Caller {
     return this.guarded(request, () => this.keyOf(request) ?? refuse(request, 'API key'));
   }
 
@@ -48,7 +46,7 @@ export class Callers {
    *
    * @throws ProtocolError `UNAUTHORIZED`, `RATE_LIMITED`
    */
-  reader(request: Request): Caller {
+  reader(request: Sender): Caller {
     const mayBeAdmin = this.config.managementAuth !== 'off';
     const caller = this.guarded(request, () => {
       if (mayBeAdmin && this.isAdmin(request)) return 'admin';
@@ -63,7 +61,7 @@ export class Callers {
    *
    * @throws ProtocolError `UNAUTHORIZED`, `RATE_LIMITED`; `NOT_FOUND` where it is switched off
    */
-  manager(request: Request): Caller {
+  manager(request: Sender): Caller {
     const { managementAuth } = this.config;
     if (managementAuth === 'off') throw new ProtocolError('NOT_FOUND', 'There is nothing at this path');
     const caller = this.guarded(request, () => {
@@ -76,7 +74,7 @@ export class Callers {
   }
 
   /** Does not look at the credentials of an address that has shown too many wrong ones (limits §2). */
-  private guarded(request: Request, check: () => Caller): Caller {
+  private guarded(request: Sender, check: () => Caller): Caller {
     const address = this.addressOf(request);
     return this.addresses.guard(address, check, (error) => {
       const isRefusal = error instanceof ProtocolError && error.code === 'UNAUTHORIZED';
@@ -85,19 +83,19 @@ export class Callers {
     });
   }
 
-  private keyOf({ headers }: Request): Caller | undefined {
+  private keyOf({ headers }: Sender): Caller | undefined {
     const number = this.keys.numberOf(bearerToken(headers) ?? '');
     return number === 0 ? undefined : `api-key:${number}`;
   }
 
-  private isAdmin({ headers }: Request): boolean {
+  private isAdmin({ headers }: Sender): boolean {
     const { adminToken } = this.config.live.current;
     const given = bearerToken(headers);
     return adminToken !== undefined && given !== undefined && isSecret(given, adminToken);
   }
 }
 
-function refuse({ headers }: Request, credential: string): never {
+function refuse({ headers }: Sender, credential: string): never {
   const isMissing = bearerToken(headers) === undefined;
   throw new ProtocolError(
     'UNAUTHORIZED',

@@ -31,6 +31,8 @@ export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
 export { hostProblem } from './http/host-header';
 export { readBody } from './http/http-body';
+export type { Sender } from './http/plain-posts';
+export { JSON_TYPE, type Reply } from './http/plain-reply';
 export { sendError } from './http/http-errors';
 export { InvariantBroken } from './invariants';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';

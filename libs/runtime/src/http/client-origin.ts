@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { blockList, type HearthConfig } from '@hearth/config';
+import type { Sender } from './plain-posts';
 
 /** Who sent a request or an upgrade. */
 export interface ClientOrigin {
@@ -16,7 +17,7 @@ export interface ClientOrigin {
 const MAX_USER_AGENT_CHARACTERS = 1_024;
 
 /** Reads who sent a request, looking through the proxies that are trusted. */
-export function originReader(config: Pick<HearthConfig, 'trustedProxies'>): (request: IncomingMessage) => ClientOrigin {
+export function originReader(config: Pick<HearthConfig, 'trustedProxies'>): (request: Sender) => ClientOrigin {
   const sourceIp = sourceIpReader(config);
   return (request) => ({
     sourceIp: sourceIp(request),
@@ -27,6 +28,8 @@ export function originReader(config: Pick<HearthConfig, 'trustedProxies'>): (req
 /** Node reads one character a byte; what is UTF-8 is read as that. */
 function userAgentOf({ 'user-agent': header }: IncomingHttpHeaders): string | undefined {
   if (header === undefined) return undefined;
+  const isAscii = Buffer.byteLength(header) === header.length;
+  if (isAscii) return header.slice(0, MAX_USER_AGENT_CHARACTERS);
   const bytes = Buffer.from(header, 'latin1');
   const text = isUtf8(bytes) ? bytes.toString('utf8') : header;
   return text.slice(0, MAX_USER_AGENT_CHARACTERS).toWellFormed();
@@ -41,14 +44,15 @@ function userAgentOf({ 'user-agent': header }: IncomingHttpHeaders): string | un
  * words that are no address.
  */
 export function sourceIpReader({ trustedProxies }: Pick<HearthConfig, 'trustedProxies'>) {
-  if (trustedProxies.length === 0) return ({ socket }: IncomingMessage): string => unmapped(socket.remoteAddress ?? '');
+  if (trustedProxies.length === 0) return ({ socket }: Sender): string => unmapped(socket.remoteAddress ?? '');
   const trusted = blockList(trustedProxies);
   const isTrusted = (hop: string | undefined): boolean => {
     const address = addressOf(hop);
     return address !== '' && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
   };
-  return (request: IncomingMessage): string => {
-    const hops = addresses(request, isTrusted).map(addressOf);
+  return (request: Sender): string => {
+    // It looks at nothing else.
+    const hops = addresses(request as IncomingMessage, isTrusted).map(addressOf);
     return hops.findLast((address) => address !== '') ?? '';
   };
 }

@@ -3,6 +3,11 @@ import type { IncomingMessage } from 'node:http';
 /** A name or an address, and a port (RFC 3986 §3.2.2); it may be empty. */
 const HOST = /^(\[[0-9a-f:.%\w]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i;
 
+/** Whether a text is a name or an address, and perhaps a port. */
+export function isHost(text: string): boolean {
+  return HOST.test(text);
+}
+
 /**
  * What is wrong with the `Host` of a request, which must then be answered 400 (RFC 9112 §3.2): whoever sends none or two is
  * understood in one way here and in another by the proxy before us.
@@ -19,5 +24,5 @@ export function hostProblem({ headers, rawHeaders, httpVersion }: IncomingMessag
     if (name.length === 4 && name.toLowerCase() === 'host') count++;
   }
   if (count > 1) return 'There must be one Host header';
-  return HOST.test(host) ? undefined : 'The Host header is no name and port';
+  return isHost(host) ? undefined : 'The Host header is no name and port';
 }

@@ -14,6 +14,7 @@ import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
 import { OpenSockets } from './open-sockets';
+import { PlainPosts } from './plain-posts';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from './request-times';
@@ -53,7 +54,9 @@ export async function createHttpApp(
   takeRawBodies(instance);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
-  drainSockets(instance, timeUp);
+  const sockets = new OpenSockets(instance.server);
+  drainSockets(instance, sockets, timeUp);
+  instance.decorate('plainPosts', new PlainPosts(instance, sockets, config.maxHeaderBytes));
   answerInShape(instance, logger);
   listenToTheEnd(instance);
   instance.server.headersTimeout = headTimeoutMs(config);
@@ -134,8 +137,7 @@ function optionsOf(config: HttpConfig, logger: Logger) {
   };
 }
 
-function drainSockets(instance: FastifyInstance, timeUp: AbortSignal | undefined): void {
-  const sockets = new OpenSockets(instance.server);
+function drainSockets(instance: FastifyInstance, sockets: OpenSockets, timeUp: AbortSignal | undefined): void {
   instance.addHook('preClose', async () => sockets.drain());
   timeUp?.addEventListener('abort', () => sockets.hurry());
 }

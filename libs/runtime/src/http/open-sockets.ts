@@ -14,6 +14,8 @@ export class OpenSockets {
   private readonly sockets = new Set<Socket>();
   /** Answers that have not left completely. */
   private readonly answers = new Set<ServerResponse>();
+  /** Those that wait for an answer that is not one of Node's. */
+  private readonly owed = new Set<Socket>();
   private isHurried = false;
 
   constructor(private readonly server: Server) {
@@ -35,6 +37,16 @@ export class OpenSockets {
     });
   }
 
+  /** An answer is due on a socket that Node's server does not read. */
+  owe(socket: Socket): void {
+    this.owed.add(socket);
+  }
+
+  /** It has been given. */
+  paid(socket: Socket): void {
+    this.owed.delete(socket);
+  }
+
   /**
    * Call it when the listener closes. Ends the sockets that have not been used at once, and after 3 s all whose turn it is
    * to say something; those that wait for our answer get it.
@@ -44,8 +56,9 @@ export class OpenSockets {
     const look = (): void => {
       const isOver = performance.now() - since >= PATIENCE_MS;
       const waiting = new Set([...this.answers].filter(isOurTurn).map(({ req }) => addressOf(req.socket)));
+      const isWaiting = (socket: Socket): boolean => this.owed.has(socket) || waiting.has(addressOf(socket));
       for (const socket of this.sockets) {
-        if (this.isHurried || socket.bytesRead === 0 || (isOver && !waiting.has(addressOf(socket)))) socket.destroy();
+        if (this.isHurried || socket.bytesRead === 0 || (isOver && !isWaiting(socket))) socket.destroy();
       }
       if (this.sockets.size === 0) clearInterval(looks);
     };
