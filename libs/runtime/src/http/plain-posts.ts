@@ -2,7 +2,7 @@ import { every, type Repeated } from '@hearth/timing';
 import type { FastifyInstance } from 'fastify';
 import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { Server as TlsServer } from 'node:tls';
 import type { OpenSockets } from './open-sockets';
 import { plainHead } from './plain-head';
 import { PlainReply, type Reply } from './plain-reply';
@@ -49,15 +49,15 @@ export class PlainPosts {
   /** Answers plain requests to a path; they stay in a route of Fastify's all the same, for all others. */
   take(path: string, maxBytes: number, answer: PlainRoute): void {
     this.routes.push({ start: `POST ${path} HTTP/1.1\r\n`, maxBytes, answer });
-    if (this.looking !== undefined) return;
-    this.looking = every(SLOW_CHECK_MS, () => this.look());
-    // The first one is Node's own, from its constructor. Under TLS it listens for something else, and reads everything.
+    // The first one is Node's own, from its constructor.
     const [node] = this.server.listeners('connection') as ((socket: Socket) => void)[];
-    if (node === undefined) return;
+    // Under TLS a connection brings something else.
+    if (this.looking !== undefined || node === undefined || this.server instanceof TlsServer) return;
+    this.looking = every(SLOW_CHECK_MS, () => this.look());
     this.server.removeListener('connection', node as never);
     this.handOverToNode = (socket) => node.call(this.server, socket);
     this.server.on('connection', (socket: Socket) => {
-      if (socket instanceof TLSSocket || this.isDraining) this.handOverToNode(socket);
+      if (this.isDraining) this.handOverToNode(socket);
       else this.connections.add(new PlainConnection(this, socket));
     });
   }
@@ -92,6 +92,7 @@ export class PlainPosts {
 
   handOver(socket: Socket, chunk: Buffer): void {
     this.handOverToNode(socket);
+    socket.off('error', noop);
     socket.unshift(chunk);
   }
 
@@ -141,7 +142,7 @@ class PlainConnection {
   /** Somebody else reads it from now on. */
   leave(): void {
     const { socket } = this;
-    socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose).off('error', noop);
+    socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose);
     this.posts.forget(this);
   }
 
@@ -154,7 +155,9 @@ class PlainConnection {
     const post = this.posts.read(chunk);
     if (post === undefined) {
       this.leave();
-      this.posts.handOver(this.socket, chunk);
+      // Node answers nobody either who says that nothing more will come.
+      if (this.hasEnded) this.socket.end();
+      else this.posts.handOver(this.socket, chunk);
       return;
     }
     this.isNew = false;
@@ -171,12 +174,14 @@ class PlainConnection {
     this.posts.sockets.paid(socket);
     if (!socket.writable) return;
     const isTaken = socket.write(answer);
-    if (this.hasEnded || this.posts.isDraining) {
+    if (this.posts.isDraining) {
       socket.end();
     } else if (early !== undefined) {
       this.early = undefined;
       socket.resume();
       this.onData(early);
+    } else if (this.hasEnded) {
+      socket.end();
     } else if (!isTaken) {
       // A client that reads no answers must not have more of them.
       socket.pause().once('drain', () => socket.resume());
