@@ -6,7 +6,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY swc.config.cjs ./
-COPY scripts/build.mjs scripts/
+COPY scripts/build.mjs scripts/bundle-packages.mjs scripts/
 COPY apps apps
 COPY libs libs
 COPY db db

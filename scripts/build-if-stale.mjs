@@ -16,7 +16,7 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-const sources = ['apps', 'libs', 'db', 'bench', 'scripts/build.mjs', 'swc.config.cjs', 'package.json'];
+const sources = ['apps', 'libs', 'db', 'bench', 'scripts', 'swc.config.cjs', 'package-lock.json'];
 const builtAt = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
 // An image that was built elsewhere ships `dist/` without the sources: nothing to build there.
 const stale = existsSync(join(root, 'swc.config.cjs')) && sources.some((s) => newest(join(root, s)) > builtAt);
