@@ -6,10 +6,15 @@ import type { Frame } from '../support/ws-client';
 /** Everything that came on the subjects of backend events, in order. */
 export class EventLog {
   readonly all: Frame[] = [];
+  private readonly ids = new Set<string>();
 
   private constructor(private readonly nats: NatsConnection) {
     nats.subscribe('hearth.events.v1.>', {
       callback: (_error, message) => {
+        // At least once (pubsub-events §4.4): the stream drops what comes again, its subjects do not.
+        const id = message.headers?.get('Nats-Msg-Id');
+        if (id !== undefined && id !== '' && this.ids.has(id)) return;
+        if (id !== undefined) this.ids.add(id);
         const event = message.json<{ dataType: string }>();
         checkEvent(event);
         this.all.push({ subject: message.subject, ...event });

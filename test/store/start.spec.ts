@@ -1,4 +1,5 @@
 import { openDatabase, untilReachable } from '@hearth/store';
+import { sql } from 'kysely';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
@@ -52,6 +53,28 @@ describe('a service that is started while Postgres is away', () => {
       for (const start of await Promise.allSettled(starts)) {
         if (start.status === 'fulfilled') await start.value.stop();
       }
+    }
+  });
+
+  it('waits for it at each of its steps', async () => {
+    const database = openDatabase(databaseUrl, { applicationName: 'test' });
+    const { db } = database;
+    const cutOff = () =>
+      sql<{ done: boolean }>`
+        select pg_terminate_backend(pid) as done from pg_stat_activity
+         where application_name = 'hearth-gateway' and wait_event_type = 'Lock'`.execute(db);
+    try {
+      const starting = await db.transaction().execute(async (lock) => {
+        await sql`lock table installation_key in access exclusive mode`.execute(lock);
+        const start = startApp('gateway', environment());
+        await eventually(async () => expect((await cutOff()).rows).toEqual([{ done: true }]));
+        return { start };
+      });
+      const gateway = await starting.start;
+      expect(gateway.lines.join('\n')).toContain('Waiting for Postgres: ');
+      await gateway.stop();
+    } finally {
+      await database.close();
     }
   });
 

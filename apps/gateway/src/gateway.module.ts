@@ -5,6 +5,7 @@ import {
   CONFIG,
   ConsoleRoutes,
   DocumentRoutes,
+  INTERRUPTED,
   LOGGER,
   TIME_UP,
   type HearthConfig,
@@ -99,8 +100,9 @@ const RELEASE_MS = 500;
     Resumption,
     {
       provide: ResumeKeys,
-      useFactory: (database: Database, config: HearthConfig) => ResumeKeys.open(database, config),
-      inject: [Database, CONFIG],
+      useFactory: (database: Database, config: HearthConfig, logger: Logger, interrupted: AbortSignal) =>
+        ResumeKeys.open(database, config, logger, interrupted),
+      inject: [Database, CONFIG, LOGGER, INTERRUPTED],
     },
     MissedLog,
     ClientPublish,

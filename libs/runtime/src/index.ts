@@ -44,7 +44,7 @@ export { ProtocolExceptionFilter } from './http/protocol-exception-filter';
 export { redactUrl } from './log/redaction';
 export { warnSeldom } from './log/warn-seldom';
 export { watchSecrets, type SecretsWatch } from './reloadable';
-export { CONFIG, LOGGER, ServiceModule, TIME_UP, type ServiceContext } from './service-module';
+export { CONFIG, INTERRUPTED, LOGGER, ServiceModule, TIME_UP, type ServiceContext } from './service-module';
 export { startApp, startHttpApp } from './start-app';
 export { requireMigrated, requirePartitions, requireSchema, StoreModule } from './store.module';
 export { StreamModule } from './stream.module';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { HearthConfig } from '@hearth/runtime';
-import { Database, installationKey } from '@hearth/store';
+import type { HearthConfig } from '@hearth/config';
+import type { Logger } from '@hearth/runtime';
+import { Database, installationKey, untilReachable } from '@hearth/store';
 
 const OWN_KEY = 'resume';
 const KEY_BYTES = 32;
@@ -13,8 +14,15 @@ export class ResumeKeys {
   ) {}
 
   /** Reads the installation's own key, and makes it when nobody has. */
-  static async open(database: Pick<Database, 'db'>, config: Pick<HearthConfig, 'live'>): Promise<ResumeKeys> {
-    return new ResumeKeys(config, await installationKey(database.db, OWN_KEY, () => randomBytes(KEY_BYTES)));
+  static async open(
+    { db }: Pick<Database, 'db'>,
+    config: Pick<HearthConfig, 'live'>,
+    logger: Logger,
+    interrupted: AbortSignal,
+  ): Promise<ResumeKeys> {
+    const ownKey = (): Promise<Buffer> => installationKey(db, OWN_KEY, () => randomBytes(KEY_BYTES));
+    const onWaiting = (reason: string): void => logger.warn(`Waiting for Postgres: ${reason}`);
+    return new ResumeKeys(config, await untilReachable(ownKey, onWaiting, interrupted));
   }
 
   /** The first signs, any may have signed. */
