@@ -130,6 +130,10 @@ const server = createServer((request, response) => {
     response.writeHead(500).end();
   });
 });
+server.on('error', ({ code, message }) => {
+  console.error(code === 'EADDRINUSE' ? `Port ${PORT} is in use already: set PORT to another.` : message);
+  process.exit(1);
+});
 // Whoever reaches it gets a token: for this machine only.
 server.listen(Number(PORT), '127.0.0.1', () =>
   console.log(`Open http://localhost:${server.address().port}/ in two tabs`),
