@@ -14,7 +14,7 @@ const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliabi
 /** Those that start programs or stand-ins, and no servers. */
 const PROGRAMS = [
   'cli/{help,keys,token}',
-  'client/{hooks,package,protocol}',
+  'client/{hooks,package,protocol,tabs}',
   'lint/*',
   'server-sdk/{assumed-role,failures,package}',
 ];

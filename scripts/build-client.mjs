@@ -26,7 +26,9 @@ const INTERNAL_FILES = [
   'tracks',
   'backoff',
 ];
-const ENTRIES = ['index', 'react', 'svelte', 'test'];
+const ENTRIES = ['index', 'react', 'svelte', 'tabs', 'test', 'vue'];
+/** Members of what Vue looks at, that nothing else names. */
+const OF_VUE = ['setup', 'props', 'slots', 'immediate'];
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
@@ -43,7 +45,7 @@ if (status !== 0) process.exit(status ?? 1);
 function internalNames() {
   const sources = readdirSync(join(source, 'src')).filter((name) => /\.ts$/.test(name) && !name.includes('.spec.'));
   const words = (text, pattern) => [...text.matchAll(pattern)].map(([, word]) => word);
-  const known = new Set();
+  const known = new Set(OF_VUE);
   const reachable = [...sources.map((name) => name.replace(/(\.d)?\.ts$/, '')), 'react-module'];
   for (const name of reachable.filter((one) => !INTERNAL_FILES.includes(one))) {
     const path = name.endsWith('module')
@@ -71,7 +73,7 @@ const common = {
   minify: true,
   legalComments: 'none',
   mangleProps: new RegExp(`^(${internalNames().join('|')})$`),
-  external: ['react'],
+  external: ['react', 'vue'],
   tsconfigRaw: { compilerOptions: { target: 'es2022', useDefineForClassFields: false } },
 };
 const { mangleCache } = await build({
@@ -83,6 +85,11 @@ const { mangleCache } = await build({
   outdir: join(target, 'esm'),
   outExtension: { '.js': '.mjs' },
 });
+/** What is loaded only when it is asked for is one file for all kinds of modules. */
+const tabsAt = (path) => ({
+  name: 'tabs',
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/tabs$/ }, () => ({ path, external: true })),
+});
 // esbuild splits ES modules only: in CommonJS the other entries ask for the core by its file.
 const core = {
   name: 'core',
@@ -91,19 +98,20 @@ const core = {
 await build({
   ...common,
   mangleCache,
-  entryPoints,
+  entryPoints: Object.fromEntries(Object.entries(entryPoints).filter(([name]) => name !== 'tabs')),
   format: 'cjs',
   outdir: join(target, 'cjs'),
   outExtension: { '.js': '.cjs' },
-  plugins: [core],
+  plugins: [core, tabsAt('../esm/tabs.mjs')],
 });
-// The global of the script has the names of the core, plainly: esbuild's own way to give them costs 250 bytes.
+// The global of the script has the names of the core. Put around it by hand: what esbuild puts there costs 700 bytes.
 const { metafile } = await build({
   ...common,
   entryPoints: [entryPoints.index],
   write: false,
   metafile: true,
   format: 'esm',
+  plugins: [tabsAt('./tabs.mjs')],
 });
 const { exports: names } = Object.values(metafile.outputs)[0];
 await build({
@@ -113,7 +121,10 @@ await build({
     contents: `import { ${names} } from './index'; globalThis.Hotsock = { ${names} };`,
     resolveDir: join(source, 'src'),
   },
-  format: 'iife',
+  format: 'esm',
+  banner: { js: '(()=>{' },
+  footer: { js: '})();' },
+  plugins: [tabsAt('./esm/tabs.mjs')],
   outfile: join(target, 'hotsock.js'),
 });
 

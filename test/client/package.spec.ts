@@ -277,7 +277,7 @@ describe('types', () => {
 });
 
 it('renders hooks on a server, without a socket (§8)', async () => {
-  for (const name of ['react', 'react-dom', 'scheduler'])
+  for (const name of ['react', 'react-dom', 'scheduler', 'vue', '@vue'])
     await symlink(join(root, 'node_modules', name), installed(name));
   const text = `
     import { createElement } from 'react';
@@ -298,4 +298,25 @@ it('renders hooks on a server, without a socket (§8)', async () => {
     console.log(JSON.stringify([html.replaceAll('&quot;', '"'), calls, client.state]));`;
   const expected = ['idle', [], false, null, 'function', false, [], 'loading'];
   expect(await runProgram('server.mjs', text)).toEqual([JSON.stringify(expected), 0, 'idle']);
+
+  const ofVue = `
+    import { createSSRApp, h } from 'vue';
+    import { renderToString } from 'vue/server-renderer';
+    import { HearthClient } from '@hearth/client';
+    import { HearthProvider, useChannel, useConnection, useEvent, useHistory, usePresence, useStorage } from '@hearth/client/vue';
+    let calls = 0;
+    const client = new HearthClient('ws://127.0.0.1:9', { connectTokenFn: () => (calls++, ''), lazyConnection: true });
+    const Page = {
+      setup() {
+        const { state } = useConnection();
+        useChannel('c'); useEvent('c', 'e', () => {});
+        const { members, synced } = usePresence('presence.c');
+        const [value, set, { pending }] = useStorage('c', 'k');
+        const { messages, status } = useHistory('c', { limit: 3 });
+        return () => JSON.stringify([state.value, members.value, synced.value, value.value ?? null, typeof set, pending.value, messages.value, status.value]);
+      },
+    };
+    const html = await renderToString(createSSRApp({ render: () => h(HearthProvider, { client }, () => h(Page)) }));
+    console.log(JSON.stringify([html.replaceAll('&quot;', '"').replace(/<!--.-->/g, ''), calls, client.state]));`;
+  expect(await runProgram('vue.mjs', ofVue)).toEqual([expect.stringContaining(JSON.stringify(expected)), 0, 'idle']);
 });

@@ -18,8 +18,10 @@ import { consoleLogger } from './logger';
 import { Outbox, type Refusal } from './outbox';
 import { listenToPage } from './page';
 import { PointStore } from './points';
+import type { shareSocket } from './tabs';
 import { claimsOf, isUnauthorized, loadToken, type TokenFn } from './token';
 import { Tracks } from './tracks';
+import { VERSION } from './version';
 import type {
   Published,
   SubscribeTokenFn,
@@ -96,6 +98,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
   private isHidden = false;
   private isReconciling = false;
   private stopListening: Off | undefined;
+  private share: typeof shareSocket | undefined;
 
   /** @throws InvalidArgumentError, TypeError */
   constructor(
@@ -325,7 +328,22 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
     this.tracks.begin(claimsOf(token));
     const { webSocketUrl } = this;
     const url = `${webSocketUrl}${webSocketUrl.includes('?') ? '&' : '?'}token=${token}&closeReason=1`;
+    if (this.options.shareTabs === true && this.tracks.uid) return this.sharedUrl(url);
+    return this.resumingUrl(url);
+  }
+
+  private resumingUrl(url: string): string | Promise<string> {
     return this.tracks.resumeParameter()?.then((resume) => `${url}&resume=${resume}`) ?? url;
+  }
+
+  /** Who says nothing of a user shares with nobody: the tabs may be of two. */
+  private async sharedUrl(url: string): Promise<string> {
+    // Loaded only now: most applications do not share. A name with its ending would be right for TypeScript alone.
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion -- see above
+    const tabs = (await import('./tabs' as string).catch(() => undefined)) as
+      { shareSocket: typeof shareSocket } | undefined;
+    this.share = tabs?.shareSocket;
+    return this.resumingUrl(url);
   }
 
   /** @internal */
@@ -333,7 +351,10 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
     const Maker = this.options.WebSocket ?? (globalThis as { WebSocket?: new (url: string) => Socket }).WebSocket;
     if (Maker === undefined) throw new NotConnectedError('no WebSocket here');
     this.logger.debug(`[hearth] connecting to "${this.webSocketUrl}"`);
-    return new Maker(url);
+    const open = (): Socket => new Maker(url);
+    const { share, tracks } = this;
+    const name = JSON.stringify([VERSION, this.webSocketUrl, tracks.uid, this.options.recover]);
+    return share?.(name, url, open) ?? open();
   }
 
   /** @internal */
@@ -343,14 +364,14 @@ export class HearthClient<S extends Shapes<S> = Untyped> {
   }
 
   /** @internal */
-  frame(connection: Connection, frame: Frame): void {
+  frame(connection: Connection, frame: Frame, isCopy = false): void {
     const { event, channel = '', data, meta } = frame;
     if (connection !== this.activeConnection) return;
     if (event === 'hotsock.subscribed') this.tracks.subscribed(channel, meta?.channelAlias || undefined, data ?? {});
     else if (event === 'hotsock.messagesMissed') this.tracks.missed(channel, data ?? {});
     else if (event === 'hotsock.connected') this.connected();
     if (frame.ref !== undefined) this.outbox.answered(frame);
-    if (!this.tracks.take(frame)) return;
+    if (!this.tracks.take(frame, isCopy)) return;
     this.dispatch(connection, frame, channel);
     this.tracks.done(frame);
     if (event === 'hotsock.subscribed' || event === 'hotsock.error') this.outbox.flush();

@@ -49,7 +49,7 @@ export interface ConnectionHost {
   openSocket(url: string): Socket;
   received(connection: Connection): void;
   /** The state of the connection has taken the frame in; the application has not. */
-  frame(connection: Connection, frame: Frame): void;
+  frame(connection: Connection, frame: Frame, isCopy: boolean | undefined): void;
   closed(connection: Connection, code: number, reason: string): void;
   subscribeFailed(name: string, error: SubscribeError): void;
   bindingsOf(event: string): readonly Binding[];
@@ -234,7 +234,7 @@ export class Connection {
     ws.onopen = (event: never) => this.opened(event);
     ws.onclose = (event: { code?: number; reason?: string } | undefined) =>
       this.end(event?.code ?? 1006, event?.reason ?? '', event);
-    ws.onmessage = (event: { data: unknown }) => this.received(event);
+    ws.onmessage = (event: { data: unknown; isCopy?: boolean }) => this.received(event);
   }
 
   private opened(event: unknown): void {
@@ -253,7 +253,7 @@ export class Connection {
     this.manageSubscriptions();
   }
 
-  private received(event: { data: unknown }): void {
+  private received(event: { data: unknown; isCopy?: boolean }): void {
     if (this.isClosed) return;
     this.heardAtMs = Date.now();
     this.emit('@@message', event);
@@ -265,7 +265,7 @@ export class Connection {
     }
     this.host.received(this);
     this.takeIn(frame);
-    this.host.frame(this, frame);
+    this.host.frame(this, frame, event.isCopy);
   }
 
   private takeIn(frame: Frame): void {

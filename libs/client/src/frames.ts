@@ -16,7 +16,8 @@ export interface FrameData {
   readonly connectionExpiresAt?: string;
   readonly autoSubscribed?: boolean;
   readonly members?: readonly MemberEntry[];
-  readonly resume?: { readonly complete?: boolean; readonly token?: string };
+  /** `after`: of a tab that comes to what another one subscribed (`tabs.ts`). */
+  readonly resume?: { readonly complete?: boolean; readonly token?: string; readonly after?: string };
   readonly after?: string | null;
   readonly before?: string | null;
 }

@@ -75,7 +75,7 @@ export class Outbox {
   add(channel: string, frame: ClientRequest, refusal: Refusal = PublishError): Promise<Published> {
     return new Promise((resolve, reject) => {
       // What cannot be JSON throws here, and so rejects.
-      if (byteLength(JSON.stringify(frame.data) ?? '') > MAX_DATA_BYTES) {
+      if (new TextEncoder().encode(JSON.stringify(frame.data)).length > MAX_DATA_BYTES) {
         return reject(new refusal('data is larger than 32 KiB', { code: 'DATA_TOO_LARGE' }));
       }
       if (this.entries.filter(({ sentOn }) => sentOn === undefined).length >= MAX_WAITING) {
@@ -219,10 +219,6 @@ export class Outbox {
     const index = this.entries.indexOf(entry);
     if (index >= 0) this.entries.splice(index, 1);
   }
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
 }
 
 /** Two clients of one user, in tabs or over a reload, must not use the same refs. */

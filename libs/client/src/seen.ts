@@ -9,19 +9,9 @@ export class Seen {
     if (this.ids.has(id)) return false;
     this.ids.add(id);
     if (this.ids.size > this.max) {
-      for (const oldest of this.ids) {
-        this.ids.delete(oldest);
-        break;
-      }
+      const [oldest = ''] = this.ids;
+      this.ids.delete(oldest);
     }
     return true;
-  }
-
-  has(id: string): boolean {
-    return this.ids.has(id);
-  }
-
-  clear(): void {
-    this.ids.clear();
   }
 }

@@ -27,7 +27,7 @@ const MAX_TRACKS = 1_000;
 export class Tracks {
   private readonly tracks = new Map<string, Track>();
   private readonly realNames = new Map<string, string>();
-  private uid: string | null | undefined;
+  uid: string | null | undefined;
 
   constructor(
     private readonly recover: boolean,
@@ -72,7 +72,8 @@ export class Tracks {
       track.isToldOf = false;
       return;
     }
-    track.point = { after: resume.complete === false ? undefined : track.point.after, token: resume.token };
+    const known = resume.complete === false ? undefined : track.point.after;
+    track.point = { after: resume.after ?? known, token: resume.token };
     // Not asked from a point, though there is one: there was no room for it.
     const isCut = wasOld && after !== null && resume.complete === undefined;
     if ((resume.complete === false || isCut) && wasOld) this.gap(name, 'incomplete', after, null);
@@ -81,13 +82,15 @@ export class Tracks {
   }
 
   /** @returns whether the frame has not been here before; its id is the point from now on */
-  take({ id, channel }: Frame): boolean {
+  take({ id, channel }: Frame, isCopy: boolean): boolean {
     if (id === undefined || channel === undefined) return true;
     const track = this.of(channel);
     track.isToldOf = false;
-    // What was on its way when the channel was left is no point to go on from.
-    if (track.isOld) track.point = { ...track.point, after: id };
-    return track.seen.add(id);
+    const isNew = track.seen.add(id);
+    // What was on its way when the channel was left is no point to go on from; a copy has no place of its own; and what is
+    // shown to another tab once more is behind us.
+    if (isNew && track.isOld && !isCopy) track.point = { ...track.point, after: id };
+    return isNew;
   }
 
   /** The handlers of a frame have run. */

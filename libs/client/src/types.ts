@@ -140,7 +140,10 @@ export interface ClientOptions extends CompatOptions {
   backoff?: BackoffOptions;
   /** A connection that is silent for so long is looked at; 0: never. */
   livenessSeconds?: number;
-  /** One connection for all tabs of an origin. Not yet: each tab has its own, as where the browser has no locks. */
+  /**
+   * One connection for all tabs of an origin with the same URL and `uid`; each has its own where the browser has no locks, and
+   * for tokens without a `uid`.
+   */
   shareTabs?: boolean;
   WebSocket?: new (url: string) => Socket;
   fetch?: (url: string, request: { method: string; body: string; signal?: AbortSignal }) => Promise<Response>;

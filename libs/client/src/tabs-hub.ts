@@ -1,0 +1,347 @@
+import type { Frame, FrameData } from './frames';
+import type { ToHub, ToTabs } from './tabs';
+import type { Socket } from './types';
+
+/** Messages of a channel that are kept for tabs that come, or come back. */
+const MAX_KEPT = 500;
+/** A tab that is ahead waits so long for what it has seen already. */
+const AHEAD_MS = 10_000;
+
+interface Point {
+  readonly after?: string;
+  readonly token?: string;
+}
+
+interface Subscribe {
+  readonly channel: string;
+  readonly data?: { readonly resume?: Point | boolean; readonly storage?: boolean; readonly token?: string };
+}
+
+/** A channel of the one connection, and the tabs that want it. */
+class SharedChannel {
+  /** As the server confirmed it; absent before. */
+  subscribed: Frame | undefined;
+  readonly tabs = new Set<string>();
+  /** Who asks the server at present. */
+  asker: string | undefined;
+  asked: Subscribe | undefined;
+  /** Those that asked meanwhile, or whose place is not known yet. */
+  waiting: [tab: string, frame: Subscribe][] = [];
+  members: FrameData['members'];
+  readonly storage = new Map<string, string>();
+  synced: string | undefined;
+  /** The last messages; the point that the first one follows. */
+  readonly kept: { readonly id: string; readonly text: string }[] = [];
+  begins: Point | undefined;
+
+  constructor(public name: string) {}
+
+  get last(): string | undefined {
+    return this.kept.at(-1)?.id ?? this.begins?.after;
+  }
+
+  /** What came after a point; `undefined` when that is not known. */
+  since({ after, token }: Point): readonly string[] | undefined {
+    const { begins } = this;
+    // Tabs that have seen nothing yet were given one token.
+    const isBegin =
+      begins?.after === after && (after !== undefined || (begins !== undefined && begins.token === token));
+    const index = isBegin ? -1 : this.kept.findIndex(({ id }) => id === after);
+    return isBegin || index >= 0 ? this.kept.slice(index + 1).map(({ text }) => text) : undefined;
+  }
+}
+
+/**
+ * The tab that connects, for all tabs: what one of them asks for is asked once, and what the server says goes to those whom
+ * it concerns. Each has points of its own; one that is behind has the channel subscribed again from there, and the others
+ * know what they have had. The server says where the past ends (`hotsock.channelStorageSynced` comes behind it), so a point that
+ * is not known then is an older one, or, by its id, one that is still to come.
+ */
+export class Hub {
+  private readonly tabs = new Map<string, string>();
+  private readonly channels = new Map<string, SharedChannel>();
+  private readonly names = new Map<string, string>();
+  /** Who sent what is not answered, by `ref`, and who spoke last, by channel. */
+  private readonly refs = new Map<string, { readonly from: string; readonly frame: Frame }>();
+  private readonly speakers = new Map<string, string>();
+  /** Answers of the server that are still to come, by channel: it was told that nobody wants it for now. */
+  private readonly leaving = new Map<string, number>();
+  /** Those that wait, and for how long. */
+  private readonly timed = new WeakSet<Subscribe>();
+  private connected: { readonly text: string; readonly frame: Frame } | undefined;
+  private isOpen = false;
+  private isOver = false;
+
+  constructor(
+    private readonly ws: Socket,
+    private readonly say: (message: ToTabs) => void,
+    private readonly leader: string,
+    private readonly watch: (tab: string, gone: () => void) => void,
+  ) {
+    ws.onopen = () => {
+      this.isOpen = true;
+      this.say({ to: [leader], isOpen: true });
+    };
+    ws.onmessage = ({ data }: { data: unknown }) => {
+      if (!this.isOver) this.received(String(data));
+    };
+    ws.onerror = () => undefined;
+    ws.onclose = ({ code = 1006, reason = '' }: { code?: number; reason?: string }) => this.over(code, reason);
+  }
+
+  /** The connection ends, because its tab does not want it any more: the others make their own. */
+  stop(): void {
+    const others = [...this.tabs.keys()].filter((tab) => tab !== this.leader);
+    this.over(1001, '', others);
+    this.ws.close();
+  }
+
+  take({ from, url, text, isOver }: ToHub): void {
+    if (this.isOver) return;
+    if (isOver === true) return this.left(from);
+    if (url !== undefined) return this.came(from, url);
+    if (from !== this.leader) this.say({ to: [from] });
+    if (text !== undefined && this.tabs.has(from)) this.asked(from, text);
+  }
+
+  private over(code: number, reason: string, to?: readonly string[]): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.say({ to, code, reason });
+  }
+
+  private came(tab: string, url: string): void {
+    const isNew = !this.tabs.has(tab);
+    this.tabs.set(tab, url);
+    if (isNew && tab !== this.leader) this.watch(tab, () => this.left(tab));
+    if (this.connected === undefined) this.say({ to: [tab], isOpen: tab === this.leader && this.isOpen });
+    else this.welcome(tab, url);
+  }
+
+  private welcome(tab: string, url: string): void {
+    this.say({ to: [tab], isOpen: true, text: this.connected?.text });
+    for (const channel of this.channels.values()) {
+      if (isAuto(channel.subscribed)) this.join(channel, tab, pointOf(url, channel.subscribed));
+    }
+  }
+
+  private left(tab: string): void {
+    if (this.isOver) return;
+    this.tabs.delete(tab);
+    for (const channel of [...this.channels.values()]) if (channel.tabs.has(tab)) this.unsubscribe(channel, tab);
+  }
+
+  /** A frame of a tab. */
+  private asked(from: string, text: string): void {
+    let frame: Frame = {};
+    try {
+      frame = (JSON.parse(text) as Frame | null) ?? {};
+    } catch {
+      // The server says what is wrong with it.
+    }
+    const { event, channel = '', ref } = frame;
+    this.speakers.set(channel, from);
+    if (ref !== undefined) this.refs.set(ref, { from, frame });
+    if (event === 'hotsock.subscribe') return this.subscribe(from, frame as Subscribe);
+    const known = this.find(channel);
+    if (event !== 'hotsock.unsubscribe' || known === undefined) return this.ws.send(text);
+    this.unsubscribe(known, from);
+    this.say({ to: [from], text: JSON.stringify({ event: 'hotsock.unsubscribed', channel: known.name, data: {} }) });
+  }
+
+  private subscribe(from: string, frame: Subscribe): void {
+    const known = this.find(frame.channel);
+    const channel = known ?? new SharedChannel(frame.channel);
+    if (known === undefined) this.channels.set(frame.channel, channel);
+    const { resume } = frame.data ?? {};
+    if (channel.asker !== undefined) channel.waiting.push([from, frame]);
+    else if (channel.subscribed === undefined) this.ask(channel, from, frame);
+    else if (typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume)) {
+      this.join(channel, from, resume);
+    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '')) {
+      this.leave(channel);
+      this.ask(channel, from, frame);
+    } else this.wait(channel, [from, frame]);
+  }
+
+  private wait(channel: SharedChannel, entry: [tab: string, frame: Subscribe]): void {
+    channel.waiting.push(entry);
+    const [tab, frame] = entry;
+    if (this.timed.has(frame)) return;
+    this.timed.add(frame);
+    setTimeout(() => {
+      const others = channel.waiting.filter(([, one]) => one !== frame);
+      if (this.isOver || others.length === channel.waiting.length || channel.subscribed === undefined) return;
+      channel.waiting = others;
+      // What it has missed nobody can say: it is told that.
+      this.join(channel, tab, frame.data?.resume);
+    }, AHEAD_MS);
+  }
+
+  /** Those that wait may be known by now. */
+  private goOn(channel: SharedChannel): void {
+    if (channel.asker !== undefined) return;
+    const waiting = channel.waiting;
+    channel.waiting = [];
+    for (const [tab, frame] of waiting) this.subscribe(tab, frame);
+  }
+
+  private ask(channel: SharedChannel, from: string, frame: Subscribe): void {
+    channel.asker = from;
+    channel.asked = frame;
+    channel.tabs.add(from);
+    // The next tab may want to know where the entries end.
+    const data = frame.data?.resume === undefined ? frame.data : { ...frame.data, storage: true };
+    this.ws.send(JSON.stringify({ ...frame, data }));
+  }
+
+  /** A tab comes to what is subscribed already. */
+  private join(channel: SharedChannel, tab: string, resume: Point | boolean | undefined): void {
+    if (!this.tabs.has(tab)) return;
+    channel.tabs.add(tab);
+    const { data, ...frame } = channel.subscribed ?? {};
+    const since = typeof resume === 'object' ? channel.since(resume) : undefined;
+    const complete = typeof resume === 'object' ? since !== undefined : undefined;
+    const point = { complete, token: data?.resume?.token, after: since === undefined ? channel.last : undefined };
+    const answer = { ...data, resume: data?.resume && point, members: channel.members };
+    const texts = [JSON.stringify({ ...frame, data: answer }), ...(since ?? []), ...channel.storage.values()];
+    if (channel.synced !== undefined) texts.push(channel.synced);
+    for (const text of texts) this.say({ to: [tab], text });
+  }
+
+  private unsubscribe(channel: SharedChannel, tab: string): void {
+    channel.tabs.delete(tab);
+    const waiting = channel.waiting.filter(([one]) => one !== tab);
+    channel.waiting = waiting;
+    if (channel.tabs.size > 0 || isAuto(channel.subscribed)) return;
+    this.channels.delete(channel.name);
+    this.leave(channel);
+    channel.waiting = [];
+    for (const [one, frame] of waiting) this.subscribe(one, frame);
+  }
+
+  private leave({ name }: SharedChannel): void {
+    this.leaving.set(name, (this.leaving.get(name) ?? 0) + 1);
+    this.ws.send(JSON.stringify({ event: 'hotsock.unsubscribe', channel: name }));
+  }
+
+  /** Whether the frame is about a subscription that nobody asks about any more. */
+  private isLeaving(name: string, isEnd: boolean): boolean {
+    const count = this.leaving.get(name) ?? 0;
+    if (isEnd && count > 0) this.leaving.set(name, count - 1);
+    return count > 0;
+  }
+
+  private find(name: string): SharedChannel | undefined {
+    return this.channels.get(this.names.get(name) ?? name);
+  }
+
+  /** A frame of the server. */
+  private received(text: string): void {
+    const frame = JSON.parse(text) as Frame;
+    const { event, channel: name, ref, error } = frame;
+    if (event === 'hotsock.connected') {
+      this.connected = { text, frame };
+      for (const [tab, url] of this.tabs) this.welcome(tab, url);
+    } else if (event === 'hotsock.ping') this.say({ to: [this.leader], text });
+    else if (ref !== undefined) this.answered(ref, text, frame);
+    else if (event === 'hotsock.subscribed') this.subscribed(text, frame);
+    else if (error !== undefined) this.refused(text, frame);
+    else if (name === undefined) this.say({ text });
+    else this.live(text, frame);
+  }
+
+  private live(text: string, frame: Frame): void {
+    const { event, channel: name = '', id, key = '', data } = frame;
+    const channel = this.find(name);
+    if (this.isLeaving(name, event === 'hotsock.unsubscribed') || channel === undefined) return;
+    if (event === 'hotsock.unsubscribed') this.channels.delete(channel.name);
+    else if (event === 'hotsock.channelStorageUpdated') channel.storage.set(key, text);
+    else if (event === 'hotsock.channelStorageSynced') channel.synced = text;
+    else if (event?.startsWith('hotsock.member') === true) channel.members = data?.members;
+    if (id !== undefined) {
+      channel.kept.push({ id, text });
+      if (channel.kept.length > MAX_KEPT) channel.begins = { after: channel.kept.shift()?.id };
+    }
+    this.say({ to: [...channel.tabs], text });
+    if (id !== undefined || event === 'hotsock.channelStorageSynced') this.goOn(channel);
+  }
+
+  private subscribed(text: string, frame: Frame): void {
+    const { channel: name = '', data, meta } = frame;
+    const alias = meta?.channelAlias;
+    const channel =
+      this.channels.get(name) ??
+      this.channels.get(alias ?? name) ??
+      (isAuto(frame) ? new SharedChannel(name) : undefined);
+    if (this.isLeaving(name, false) || channel === undefined) return;
+    this.channels.delete(channel.name);
+    this.channels.set(name, channel);
+    channel.name = name;
+    if (alias !== undefined) this.names.set(alias, name);
+    const { asker = this.leader, asked } = channel;
+    const resume = asked === undefined ? pointOf(this.tabs.get(this.leader) ?? '', frame) : asked.data?.resume;
+    channel.subscribed = frame;
+    channel.asker = channel.asked = channel.synced = undefined;
+    channel.members = data?.members;
+    channel.storage.clear();
+    channel.kept.length = 0;
+    channel.begins = typeof resume === 'object' && data?.resume?.complete === true ? resume : undefined;
+    channel.tabs.add(asker);
+    this.say({ to: [asker], text });
+    this.goOn(channel);
+    if (!isAuto(frame)) return;
+    for (const [tab, url] of this.tabs) if (tab !== asker) this.join(channel, tab, pointOf(url, frame));
+  }
+
+  /** An error that answers no `ref`: of whoever spoke last of the channel. */
+  private refused(text: string, { channel: name = '', error }: Frame): void {
+    if (error?.code === 'NOT_SUBSCRIBED' && this.isLeaving(name, true)) return;
+    const channel = this.find(name);
+    if (channel?.asker === undefined) return this.say({ to: [this.speakers.get(name) ?? this.leader], text });
+    this.channels.delete(channel.name);
+    const asking = [channel.asker, ...channel.waiting.map(([tab]) => tab)];
+    this.say({ to: asking, text });
+    // They were subscribed until it was asked for again: they ask for themselves.
+    const others = [...channel.tabs].filter((tab) => !asking.includes(tab));
+    const ended = { event: 'hotsock.unsubscribed', channel: channel.name, data: {} };
+    this.say({ to: others, text: JSON.stringify(ended) });
+  }
+
+  /** An answer to one tab. The others hear of what was published, as other connections would. */
+  private answered(ref: string, text: string, { event, channel: name = '', data }: Frame): void {
+    const sent = this.refs.get(ref);
+    this.refs.delete(ref);
+    if (sent === undefined) return;
+    this.say({ to: [sent.from], text });
+    const { id, duplicate } = (data ?? {}) as { id?: string | null; duplicate?: boolean };
+    const channel = this.find(name);
+    const isMessage = sent.frame.event?.startsWith('hotsock.') === false;
+    if (event !== 'hotsock.published' || !id || duplicate === true || !isMessage || channel === undefined) return;
+    const { uid, umd } = channel.subscribed?.meta ?? this.connected?.frame.meta ?? {};
+    const message = {
+      ...{ id, event: sent.frame.event, channel: name, data: sent.frame.data ?? null },
+      meta: { uid: uid ?? null, umd: umd ?? null },
+    };
+    const others = [...channel.tabs].filter((tab) => tab !== sent.from);
+    this.say({ to: others, text: JSON.stringify(message), isCopy: true });
+  }
+}
+
+function isAuto(frame: Frame | undefined): boolean {
+  return frame?.data?.autoSubscribed === true;
+}
+
+/** Whether a point that is not known is one to wait for, or to go back to: one without an id has no place among them. */
+function isBehind({ subscribed }: SharedChannel, { after }: Point): boolean {
+  return after !== undefined && subscribed?.data?.resume !== undefined;
+}
+
+/** What a tab's URL asks for of an auto-subscribed channel; `undefined` when it does not resume. */
+function pointOf(url: string, { channel = '', meta }: Frame = {}): Point | boolean | undefined {
+  const text = new URL(url).searchParams.get('resume');
+  if (text === null) return undefined;
+  const bytes = Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (byte) => byte.charCodeAt(0));
+  const points = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, Point | boolean>;
+  return points[channel] ?? points[meta?.channelAlias ?? channel] ?? true;
+}
