@@ -173,3 +173,20 @@ it('lets nobody wait for a stream that does not answer; the event is not lost', 
     await proxy.stop();
   }
 });
+
+it('leaves the events of an owner to it, when they are withdrawn and when it closes', async () => {
+  const events = open(IMPOSSIBLE);
+  const [leaving, staying] = [{}, {}];
+  const [withdrawn, kept] = [events.offer(event(1), leaving), events.offer(event(2), staying)];
+  void events.publish(event(3));
+  events.withdraw(leaving);
+  await withdrawn.released;
+  expect(waiting).toBe(2);
+  events.close();
+  await kept.released;
+  expect({ waiting, dropped, over: [withdrawn.isOver, kept.isOver] }).toEqual({
+    waiting: 0,
+    dropped: 1,
+    over: [false, false],
+  });
+});

@@ -10,9 +10,9 @@ const DROPPED_SHARE = 0.01;
 export interface Publication {
   /** Resolves when nothing should wait for it any longer: it is over, or the stream takes no events at the moment. */
   readonly released: Promise<void>;
-  /** The stream holds it, or it was dropped. */
+  /** The stream holds it, or it was dropped; never of one that was withdrawn. */
   readonly isOver: boolean;
-  /** Called when it is, unless it was withdrawn. */
+  /** Called when it is. */
   onOver: (() => void) | undefined;
 }
 
@@ -159,8 +159,10 @@ export class EventBuffer implements Iterable<WaitingEvent> {
 
   private end(event: WaitingEvent): void {
     this.leave(event);
+    // Its owner goes on seeing to it.
+    if (event.isWithdrawn) return;
     event.publication.isOver = true;
-    if (!event.isWithdrawn) event.publication.onOver?.();
+    event.publication.onOver?.();
   }
 
   private leave({ payload, release }: WaitingEvent): void {
