@@ -14,7 +14,7 @@ const UNIT = ['bench/*', 'claims/elsewhere', 'docs/*', 'embedded/keys', 'reliabi
 /** Those that start programs or stand-ins, and no servers. */
 const PROGRAMS = [
   'cli/{help,keys,token}',
-  'client/{hooks,package,protocol,tabs}',
+  'client/{channels,hooks,package,protocol,publishing,tabs}',
   'lint/*',
   'server-sdk/{assumed-role,failures,package}',
 ];
