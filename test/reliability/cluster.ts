@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'pg';
 import type { ScratchDatabase } from '../../db/scratch-database';
@@ -12,6 +13,7 @@ import { type ClusterMember, startNatsCluster, type TestNatsCluster } from '../s
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { TestPostgres } from '../support/postgres';
 import { AppName, AppProcess, startApp } from '../support/process';
+import { dataDirPrefix } from '../support/servers';
 import { Direction, TcpProxy } from '../support/tcp-proxy';
 import { signToken } from '../support/tokens';
 import { CLIENT_MESSAGE_CLAIMS } from './publishers';
@@ -54,6 +56,8 @@ function preload(script: string, env: Preload): Preload {
 export interface ClusterSettings {
   /** Of all processes, beside what a cluster has anyway. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Two processes, each with all services. */
+  readonly isAllInOne?: boolean;
   /** With a Postgres server of its own, which may be killed. */
   readonly ownPostgres?: boolean;
   /** One, if not given. Three can be cut off from each other. */
@@ -136,6 +140,7 @@ export class Node {
   async stop(): Promise<void> {
     this.isMeantToEnd = true;
     await this.process?.stop();
+    await rm(this.env.HEARTH_DATA_DIR ?? '', { recursive: true, force: true });
   }
 
   /** Makes it stand still until `resume`. */
@@ -222,13 +227,19 @@ export class Cluster {
     const [servers, only] = 'members' in nats ? [nats.members, undefined] : [[nats], nats];
     const cluster = new Cluster(servers, three, only, () => nats.stop(), database, sql, server, settings);
     try {
-      for (const number of [1, 2]) {
+      for (const number of settings.isAllInOne === true ? [1, 2] : []) {
+        const node = await cluster.node('hearth', number);
+        for (const service of ['publishApis', 'sequencers', 'gateways', 'histories'] as const)
+          cluster[service].push(node);
+      }
+      for (const number of settings.isAllInOne === true ? [] : [1, 2]) {
         cluster.publishApis.push(await cluster.node('publish-api', number));
         cluster.sequencers.push(await cluster.node('sequencer', number));
         cluster.gateways.push(await cluster.node('gateway', number));
       }
-      cluster.histories.push(await cluster.node('history', 1));
-      if (webhookUrl !== undefined) cluster.webhooks.push(await cluster.node('webhooks', 1));
+      if (settings.isAllInOne !== true) cluster.histories.push(await cluster.node('history', 1));
+      if (webhookUrl !== undefined && settings.isAllInOne !== true)
+        cluster.webhooks.push(await cluster.node('webhooks', 1));
       await Promise.all(cluster.nodes.map((node) => node.start()));
       return cluster;
     } catch (error) {
@@ -238,7 +249,8 @@ export class Cluster {
   }
 
   get nodes(): readonly Node[] {
-    return [...this.publishApis, ...this.sequencers, ...this.gateways, ...this.histories, ...this.webhooks];
+    const { publishApis, sequencers, gateways, histories, webhooks } = this;
+    return [...new Set([publishApis, sequencers, gateways, histories, webhooks].flat())];
   }
 
   get publishUrls(): readonly string[] {
@@ -332,7 +344,7 @@ export class Cluster {
     const { env: more, webhookUrl, hasProxies = false } = this.settings;
     const ports = this.natsServers.map(({ url }) => Number(new URL(url).port));
     const size = ports.length;
-    const isProxied = hasProxies && (name === 'gateway' || name === 'sequencer');
+    const isProxied = hasProxies && ['gateway', 'sequencer', 'hearth'].includes(name);
     const proxies = isProxied ? await Promise.all(ports.map((port) => TcpProxy.start(port))) : [];
     const lossy = isProxied ? await Promise.all(proxies.map(({ port }) => LossyNats.start(port))) : [];
     this.proxies.push(...proxies, ...lossy);
@@ -347,6 +359,7 @@ export class Cluster {
       HEARTH_HTTP_API_KEY_1: this.apiKey,
       HEARTH_AWS_ACCESS_KEYS: `${this.awsKey.id}:${this.awsKey.secret}`,
       HEARTH_DRAIN_SECONDS: '0',
+      HEARTH_DATA_DIR: join(tmpdir(), `${dataDirPrefix}${randomUUID()}`),
       HEARTH_STREAM_REPLICAS: String(size),
       HEARTH_EVENTS_REPLICAS: String(size),
     };

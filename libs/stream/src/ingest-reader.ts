@@ -19,12 +19,18 @@ export async function findIngestStart(
 }
 
 /** Reads a partition's publish requests in order. */
-export function openIngestReader(
+export async function openIngestReader(
   connection: StreamConnection,
   partition: number,
   startAt: StartAt,
 ): Promise<PullConsumer> {
-  return PullConsumer.open(connection, ingestStream(partition), startAt, ingestSubject(partition));
+  const { readBack } = connection;
+  const subject = ingestSubject(partition);
+  const reader = await PullConsumer.open(connection, ingestStream(partition), startAt, subject, {
+    onArrival: ({ messageId, sequence }) => readBack.read(messageId, sequence),
+  });
+  readBack.follow(subject, reader);
+  return reader;
 }
 
 /**
