@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import 'reflect-metadata';
 import { ProtocolError } from '@hearth/protocol';
@@ -75,6 +76,7 @@ beforeAll(async () => {
   server.post('/direct', () => {
     throw new ProtocolError('UNAUTHORIZED', 'the API key is not valid');
   });
+  server.plainPosts.take('/plain', 100, (_sender, body, reply) => reply.code(202).send({ bytes: body.length }));
   await app.listen(0, '127.0.0.1');
   ({ port } = app.getHttpServer().address() as AddressInfo);
 });
@@ -135,7 +137,6 @@ function errorOf(raw: string): { status: number; code: string } {
   const [head = '', body = '{}'] = raw.split('\r\n\r\n');
   return { status: Number(head.split(' ')[1]), code: (JSON.parse(body) as Answer['body']).error?.code ?? '' };
 }
-
 describe('a body', () => {
   it.each([
     'application/json',
@@ -308,9 +309,8 @@ describe('what is not HTTP as it should be', () => {
   });
 
   it('gets 408 when the headers do not come', async () => {
-    for (const begun of ['POST /echo HTTP/1.1\r\nHost: x\r\n', 'P', '']) {
-      expect(errorOf(await sendBytes(begun))).toMatchObject({ status: 408 });
-    }
+    const answers = await Promise.all(['POST /echo HTTP/1.1\r\nHost: x\r\n', 'P', ''].map((begun) => sendBytes(begun)));
+    expect(answers.map((answer) => errorOf(answer).status)).toEqual([408, 408, 408]);
   });
 
   it('gets 408 after 5 s, however long an answer may take', async () => {
@@ -318,10 +318,20 @@ describe('what is not HTTP as it should be', () => {
     const patient = await createHttpApp(TestModule, { ...config, httpTimeoutMs: 600_000 }, logger);
     await patient.listen(0, '127.0.0.1');
     const { port: at } = patient.getHttpServer().address() as AddressInfo;
-    for (const answer of await Promise.all([sendBytes('', at), sendBytes('GET / HTTP/1.1\r\n', at)])) {
-      expect(errorOf(answer)).toMatchObject({ status: 408 });
-    }
+    const answers = await Promise.all([sendBytes('', at), sendBytes('GET / HTTP/1.1\r\n', at)]);
+    expect(answers.map((answer) => errorOf(answer).status)).toEqual([408, 408]);
     await patient.close();
+  });
+
+  it('gets 408 in time when its headers begin late', async () => {
+    const answered: number[] = [];
+    const late = connect(port, '127.0.0.1').on('data', (chunk) => answered.push(errorOf(chunk.toString()).status, 0));
+    await delay(200);
+    const punctual = sendBytes('GET / HTTP/1.1\r\n').then((raw) => answered.push(errorOf(raw).status));
+    await delay(250);
+    late.write('GET / HTTP/1.1\r\n');
+    await punctual;
+    expect(answered).toEqual([408, 0, 408]);
   });
 
   it('gets 408 when the body does not come', async () => {

@@ -47,6 +47,12 @@ export class OpenSockets {
     this.owed.delete(socket);
   }
 
+  /** Whether Node's server has a request of this socket that has not been answered completely. */
+  isAnswering(socket: Socket): boolean {
+    for (const { req } of this.answers) if (req.socket === socket) return true;
+    return false;
+  }
+
   /**
    * Call it when the listener closes. Ends the sockets that have not been used at once, and after 3 s all whose turn it is
    * to say something; those that wait for our answer get it.

@@ -90,10 +90,18 @@ export class PlainPosts {
     this.connections.delete(connection);
   }
 
-  handOver(socket: Socket, chunk: Buffer): void {
+  /** @param waitedMs since the connection began, if nothing came before */
+  handOver(socket: Socket, chunk: Buffer, waitedMs: number): void {
     this.handOverToNode(socket);
     socket.off('error', noop);
     socket.unshift(chunk);
+    const { headersTimeout } = this.server;
+    if (waitedMs < UNNOTICED * headersTimeout || chunk.includes('\r\n\r\n')) return;
+    // To Node the connection is new, and its whole head is due by then all the same.
+    const isDue = (): boolean => !socket.destroyed && socket.bytesWritten === 0 && !this.sockets.isAnswering(socket);
+    setTimeout(() => {
+      if (isDue()) this.timeUp(socket);
+    }, headersTimeout - waitedMs).unref();
   }
 
   /** As Node does: a connection on which nothing comes is answered 408, one that has been answered is closed. */
@@ -103,10 +111,14 @@ export class PlainPosts {
       const idleMs = connection.idleMs();
       if (connection.isNew && idleMs > headersTimeout) {
         connection.leave();
-        const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-        this.server.emit('clientError', error, connection.socket);
+        this.timeUp(connection.socket);
       } else if (!connection.isNew && idleMs > keepAliveTimeout) connection.socket.destroy();
     }
+  }
+
+  private timeUp(socket: Socket): void {
+    const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+    this.server.emit('clientError', error, socket);
   }
 
   /** The listener closes: who waits for an answer gets it, and the connection ends with that. */
@@ -116,6 +128,9 @@ export class PlainPosts {
     for (const { isAnswering, socket } of this.connections) if (!isAnswering) socket.destroy();
   }
 }
+
+/** Of the time for a head: who has said nothing for so long gains nothing that Node's own look each second would notice. */
+const UNNOTICED = 0.2;
 
 /** A connection on which all that came so far were plain requests. */
 class PlainConnection {
@@ -157,7 +172,7 @@ class PlainConnection {
       this.leave();
       // Node answers nobody either who says that nothing more will come.
       if (this.hasEnded) this.socket.end();
-      else this.posts.handOver(this.socket, chunk);
+      else this.posts.handOver(this.socket, chunk, this.isNew ? this.idleMs() : 0);
       return;
     }
     this.isNew = false;
