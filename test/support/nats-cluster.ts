@@ -13,6 +13,7 @@ export interface ClusterMember {
   readonly port: number;
   /** Changes with every restart. */
   readonly pid: number;
+  readonly storeDir: string;
   /** `kill -9`; what it stored stays for `restart`. */
   kill(): Promise<void>;
   /** Ends it in good order if it runs, and starts it again. */
@@ -132,6 +133,7 @@ async function startMembers(canBeIsolated: boolean): Promise<Cluster> {
       name: membership.name,
       url: server.url,
       port: server.port,
+      storeDir: server.storeDir,
       get pid() {
         return server.pid;
       },

@@ -9,6 +9,7 @@ import { knowsSyncInterval } from '@hearth/stream';
 import { connect, type NatsConnection } from 'nats';
 import { eventually } from '../../support/eventually';
 import { freePort } from '../../support/free-port';
+import { startNatsCluster } from '../../support/nats-cluster';
 import { pauseProcess } from '../../support/pause-process';
 import type { Figure, Reading } from './figure';
 
@@ -38,9 +39,64 @@ export const powerCut: Figure = {
       atMost,
       unit: 's',
     });
-    return Promise.all(Object.entries(SETTINGS).map(cut));
+    const readings = await Promise.all(Object.entries(SETTINGS).map(cut));
+    const what =
+      'confirmed messages of a stream with three copies that are lost when the machine of its leader loses power';
+    const measured = await lostOfThreeCopies(PUBLISH_SECONDS[size] * 1_000);
+    return [...readings, { what, measured, atMost: 0 }];
   },
 };
+
+/** Three servers that sync by their default, which is never here: what the one that leads the stream loses, the others have. */
+async function lostOfThreeCopies(publishMs: number): Promise<number> {
+  const cluster = await startNatsCluster();
+  const [member, ...others] = cluster.members;
+  const folder = await mkdtemp(join(tmpdir(), 'hearth-power-cut-'));
+  const [disk, afterwards] = [join(folder, 'disk'), join(folder, 'afterwards')];
+  let connection: NatsConnection | undefined;
+  if (member === undefined) throw new Error('there is no server');
+  const store = join(member.storeDir, 'jetstream');
+  const lead = (): Promise<void> =>
+    eventually(async () => {
+      if ((await cluster.leaderOf(STREAM)).name === member.name) return;
+      await cluster.stepDown(STREAM);
+      throw new Error('another leads');
+    });
+  try {
+    await run('truncate', ['--size=256M', disk]);
+    await run('mkfs.ext4', ['-q', disk]);
+    await member.kill();
+    await run('mount', ['-o', 'loop', disk, store]);
+    // It would be taken for an account.
+    await rm(join(store, 'lost+found'), { recursive: true });
+    await member.restart();
+    await cluster.untilWhole();
+    connection = await connect({ servers: others.map(({ url }) => url) });
+    const { streams } = await connection.jetstreamManager();
+    // The others learn a moment later that it is there again.
+    await eventually(() => streams.add({ name: STREAM, subjects: [STREAM], num_replicas: cluster.members.length }));
+    await lead();
+    await run('sync', ['-f', store]);
+    const confirmed = (await publishFor(publishMs, connection)).length;
+    await pauseProcess(member.pid);
+    await run('cp', ['--sparse=always', disk, afterwards]);
+    await member.kill();
+    await run('umount', [store]);
+    await run('mount', ['-o', 'loop', afterwards, store]);
+    await member.restart();
+    await cluster.untilWhole();
+    await lead();
+    const { state } = await eventually(() => streams.info(STREAM));
+    process.stdout.write(`three copies: ${state.messages} of ${confirmed} kept\n`);
+    return Math.max(0, confirmed - state.messages);
+  } finally {
+    await connection?.close();
+    await member.kill().catch(() => undefined);
+    await run('umount', [store]).catch(() => undefined);
+    await cluster.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
 
 /** @returns from the first confirmed message that was lost until the power cut, s */
 async function secondsLost(program: string, syncInterval: string, publishMs: number): Promise<number> {
