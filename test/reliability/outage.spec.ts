@@ -5,7 +5,7 @@ import { judge, NO_OFFENCE } from './oracle';
 let cluster: Cluster;
 let load: Load;
 
-// A process that reads what it has published does not have it confirmed (`read-back.ts`).
+// Kills and pauses of single services are tried with each as a process of its own; this is what `npm start` runs.
 beforeAll(async () => (cluster = await Cluster.start({ isAllInOne: true })));
 afterAll(() => cluster.stop());
 

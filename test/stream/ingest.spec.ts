@@ -204,27 +204,6 @@ describe('the ingest stream', () => {
     const broken = await StreamConnection.open({ natsUrls: [road.url] }, 'test', silent);
     const publisher = new AckedPublisher(broken);
     const accepted: number[] = [];
-    const read: number[] = [];
-    let last = -1;
-    let isDone = false;
-    // Also by the one that reads what it has published.
-    const following = (async () => {
-      for (let next = 1; !isDone; await delay(10)) {
-        try {
-          const reader = await openIngestReader(broken, 0, { sequence: next });
-          while (!isDone) {
-            for (const { payload, sequence } of await reader.next(1_000)) {
-              read.push(Number(Buffer.from(payload).toString()));
-              next = sequence + 1;
-              isDone ||= read.at(-1) === last;
-            }
-          }
-          reader.close();
-        } catch {
-          // The connection broke.
-        }
-      }
-    })();
     let n = 0;
     const publishMore = setInterval(() => {
       const number = n++;
@@ -236,17 +215,20 @@ describe('the ingest stream', () => {
     }, 1);
     let reconnects = 0;
     broken.onReconnect(() => void reconnects++);
-    for (let round = 1; round <= 8; round++) {
+    for (let round = 1; round <= 10; round++) {
       await eventually(() => expect(accepted.length).toBeGreaterThan(round * 30));
       road.break();
-      await eventually(() => expect(reconnects).toBe(round));
+      // A client that had been connected for longer is back within milliseconds.
+      await eventually(() => expect(reconnects).toBeGreaterThanOrEqual(round));
     }
     clearInterval(publishMore);
     await eventually(() => expect(accepted).toContain(n - 1));
-    last = n - 1;
-    isDone ||= read.at(-1) === last;
-    await following;
-    for (const close of [publisher, broken, road]) await ('close' in close ? close.close() : close.stop());
+    const reader = await openIngestReader(connection, 0, 'first');
+    const read: number[] = [];
+    while (read.at(-1) !== n - 1) {
+      for (const { payload } of await reader.next(1_000)) read.push(Number(Buffer.from(payload).toString()));
+    }
+    for (const close of [reader, publisher, broken, road]) await ('close' in close ? close.close() : close.stop());
     expect(read).toEqual([...new Set(read)].sort((a, b) => a - b));
     expect(accepted.filter((number) => !read.includes(number))).toEqual([]);
   });
@@ -281,39 +263,6 @@ describe('the ingest stream', () => {
   it('refuses a message that no stream takes', async () => {
     await (await connection.manager()).streams.delete(ingestStream(0));
     await expect(publish(1)).rejects.toThrow('no stream takes the message');
-  });
-
-  it('is not asked to confirm what its publisher reads itself, and whoever lets something in hears of it all the same', async () => {
-    const asked: boolean[] = [];
-    const stop = connection.listen(ingestSubject(0), ({ reply = '' }) => void asked.push(reply !== ''));
-    await publish(0);
-    const reader = await openIngestReader(connection, 0, 'first');
-    const read: number[] = [];
-    while (read.length < 1) read.push(...numbers(await reader.next(100)));
-    for (let n = 1; n <= 20; n++) await publish(n);
-    while (read.length < 21) read.push(...numbers(await reader.next(100)));
-    reader.close();
-    await publish(21);
-    await connection.ping();
-    stop();
-    expect(read).toEqual(Array.from({ length: 21 }, (_, n) => n));
-    expect(asked).toEqual([true, ...Array<boolean>(20).fill(false), true]);
-  });
-
-  it('refuses what is too much for it also when its publisher reads it itself', async () => {
-    const manager = await connection.manager();
-    await manager.streams.delete(ingestStream(0));
-    await ensureStreams(connection, { ...SETTINGS, ingestMaxBytes: 1 });
-    const reader = await openIngestReader(connection, 0, 'first');
-    let accepted = 0;
-    const refused = (async () => {
-      for (; accepted < 50; accepted++) await publish(accepted, ' '.repeat(30_000));
-    })();
-    await expect(refused).rejects.toThrow(StreamUnavailableError);
-    const read: number[] = [];
-    while (read.length < accepted) read.push(...numbers(await reader.next(100)));
-    reader.close();
-    expect(read).toEqual(Array.from({ length: accepted }, (_, n) => n));
   });
 
   it('refuses new messages instead of dropping accepted ones when it is full', async () => {

@@ -1,5 +1,5 @@
 import { every, knownInstallationNow, Repeated } from '@hearth/timing';
-import { encodeLanePlace, SENT_AT_HEADER } from '@hearth/wire';
+import { encodeLanePlace, type LanePlace, SENT_AT_HEADER } from '@hearth/wire';
 import { createInbox, headers, Msg, MsgHdrs } from 'nats';
 import { randomBytes } from 'node:crypto';
 import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
@@ -33,15 +33,11 @@ interface Pending {
   readonly options: PublishOptions;
   readonly bytes: number;
   readonly headers: MsgHdrs | undefined;
-  /** By which the stream knows it. */
-  readonly messageId: string | undefined;
   readonly lane: Lane<string> | undefined;
   /** In its lane. */
   readonly number: number;
   readonly deadline: number;
   sentAt: number;
-  /** It was sent without asking for a confirmation. */
-  isUnasked: boolean;
   /** How often it was sent. */
   attempts: number;
   /** Confirmations of the last attempt that have not come. */
@@ -59,10 +55,6 @@ interface Pending {
 const REPEAT_AFTER_MS = 1_000;
 const LONGEST_REPEAT_AFTER_MS = 4_000;
 const SWEEP_MS = 250;
-/** What this process is to read itself (`read-back.ts`), and has not read after so long, is asked for. */
-const UNREAD_AFTER_MS = 250;
-/** After that, or after a refusal, each confirmation is asked for, so that nobody waits long while something is wrong. */
-const ASK_FOR_MS = 5_000;
 
 /**
  * Publishes to JetStream and waits for each confirmation, many at a time: all confirmations come to one inbox and are
@@ -84,8 +76,6 @@ export class AckedPublisher {
   private readonly stopListening: readonly (() => void)[];
   private next = 0;
   private pendingBytes = 0;
-  /** Until then confirmations are asked for. */
-  private askUntilMs = 0;
 
   constructor(
     private readonly connection: StreamConnection,
@@ -146,7 +136,6 @@ export class AckedPublisher {
     const token = (this.next++).toString(36);
     const lane = options.lane === undefined ? undefined : this.lane(options.lane);
     const number = lane?.enter(token) ?? 0;
-    const messageId = lane === undefined ? options.messageId : encodeLanePlace({ lane: this.name, number });
     let bytes = 0;
     for (const { payload } of messages) bytes += payload.length;
     const pending: Pending = {
@@ -154,13 +143,11 @@ export class AckedPublisher {
       messages,
       options,
       bytes,
-      headers: messageHeaders(options, messageId),
-      messageId,
+      headers: messageHeaders(options, lane === undefined ? undefined : { lane: this.name, number }),
       lane,
       number,
       deadline,
       sentAt: 0,
-      isUnasked: false,
       attempts: 0,
       unconfirmed: 1,
       place: 0,
@@ -187,36 +174,17 @@ export class AckedPublisher {
     if (!this.connection.isConnected) return;
     const isEachConfirmed = this.connection.isClustered;
     pending.attempts++;
-    pending.isUnasked = this.needsNoConfirmation(pending);
     pending.unconfirmed = isEachConfirmed ? messages.length : 1;
     const last = messages.length - 1;
     const reply = last === 0 ? `${this.inbox}.${token}` : `${this.inbox}.${token}.${pending.attempts}`;
     try {
       messages.forEach(({ subject, payload }, index) => {
-        const isAsked = (index === last && !pending.isUnasked) || isEachConfirmed;
-        const options = isAsked ? { headers, reply } : { headers };
+        const options = index < last && !isEachConfirmed ? { headers } : { headers, reply };
         this.connection.nats.publish(subject, payload, options);
       });
     } catch (error) {
       this.fail(pending, new StreamUnavailableError('NATS refused the message', { cause: error }));
     }
-  }
-
-  /** Whether this process reads the message itself when it is stored; then that is waited for from now on. */
-  private needsNoConfirmation({ messages, messageId, lane, attempts, number, token }: Pending): boolean {
-    const { readBack, isClustered } = this.connection;
-    const [first] = messages;
-    if (lane === undefined || messageId === undefined || first === undefined || attempts > 1 || isClustered)
-      return false;
-    if (performance.now() < this.askUntilMs || !readBack.isFollowed(first.subject)) return false;
-    readBack.await(messageId, (place) => {
-      const pending = this.pending.get(token);
-      if (pending === undefined) return;
-      pending.unconfirmed = 0;
-      pending.place = place;
-      lane.stored(number, place, pending.attempts > 1);
-    });
-    return true;
   }
 
   private onAck(message: Msg): void {
@@ -251,7 +219,6 @@ export class AckedPublisher {
 
   /** A refusal ends a publish that has a time limit; one without a limit is tried again by the sweeper. */
   private refuse(pending: Pending, why: StreamUnavailableError): void {
-    this.askUntilMs = performance.now() + ASK_FOR_MS;
     if (pending.deadline !== Infinity) this.fail(pending, why, pending.attempts === 1);
   }
 
@@ -266,12 +233,10 @@ export class AckedPublisher {
     }
     if (!this.connection.isConnected) return;
     for (const pending of this.pending.values()) {
-      const { sentAt, attempts, unconfirmed, isUnasked } = pending;
-      const dueMs = isUnasked ? UNREAD_AFTER_MS : Math.min(attempts * REPEAT_AFTER_MS, LONGEST_REPEAT_AFTER_MS);
+      const { sentAt, attempts, unconfirmed } = pending;
+      const isDue = now - sentAt >= Math.min(attempts * REPEAT_AFTER_MS, LONGEST_REPEAT_AFTER_MS);
       // One that is confirmed waits for others of its lane.
-      if (now - sentAt < dueMs || unconfirmed === 0) continue;
-      if (isUnasked) this.askUntilMs = now + ASK_FOR_MS;
-      this.send(pending);
+      if (isDue && unconfirmed > 0) this.send(pending);
     }
   }
 
@@ -283,14 +248,14 @@ export class AckedPublisher {
     pending.reject(error);
   }
 
-  private forget({ token, bytes, messageId, lane }: Pending): void {
-    if (lane !== undefined && messageId !== undefined) this.connection.readBack.forget(messageId);
+  private forget({ token, bytes }: Pending): void {
     this.pending.delete(token);
     this.pendingBytes -= bytes;
   }
 }
 
-function messageHeaders(options: PublishOptions, id: string | undefined): MsgHdrs | undefined {
+function messageHeaders(options: PublishOptions, place: LanePlace | undefined): MsgHdrs | undefined {
+  const id = place === undefined ? options.messageId : encodeLanePlace(place);
   if (id === undefined && options.headers === undefined && options.isTimed !== true) return undefined;
   const all = headers();
   if (id !== undefined) all.append('Nats-Msg-Id', id);

@@ -12,7 +12,6 @@ import {
 } from 'nats';
 import { firstConnection } from './first-connection';
 import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
-import { ReadBack } from './read-back';
 import { StreamUpkeep } from './stream-upkeep';
 
 const PING_TIMEOUT_MS = 2_000;
@@ -61,8 +60,6 @@ export class StreamFullError extends StreamUnavailableError {
  * then repeat or re-read what may have been lost meanwhile (bytes pending at a disconnect are dropped by the client).
  */
 export class StreamConnection {
-  /** For this library only. */
-  readonly readBack = new ReadBack();
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
   private upkeep: StreamUpkeep | undefined;

@@ -91,9 +91,7 @@ export async function readDeliveredPage(
   channel: string,
   maxBytes: number,
 ): Promise<DeliveredPage> {
-  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, startAt, deliverSubject(channel), {
-    pullBytes: maxBytes,
-  });
+  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, startAt, deliverSubject(channel), maxBytes);
   const records: StoredDeliverRecord[] = [];
   try {
     const isLast = await readPending(consumer, maxBytes, (_subject, stored) => records.push(stored));

@@ -19,18 +19,12 @@ export async function findIngestStart(
 }
 
 /** Reads a partition's publish requests in order. */
-export async function openIngestReader(
+export function openIngestReader(
   connection: StreamConnection,
   partition: number,
   startAt: StartAt,
 ): Promise<PullConsumer> {
-  const { readBack } = connection;
-  const subject = ingestSubject(partition);
-  const reader = await PullConsumer.open(connection, ingestStream(partition), startAt, subject, {
-    onArrival: ({ messageId, sequence }) => readBack.read(messageId, sequence),
-  });
-  readBack.follow(subject, reader);
-  return reader;
+  return PullConsumer.open(connection, ingestStream(partition), startAt, ingestSubject(partition));
 }
 
 /**

@@ -44,17 +44,6 @@ const SILENCE_MS = 3 * HEARTBEAT_MS;
 /** The server keeps a consumer that nobody pulls from for this long. */
 const INACTIVE_MS = 60_000;
 
-/** A reader that has no more than so much before it, here and at the server, keeps up: some milliseconds of work. */
-const KEEPS_UP_MESSAGES = 200;
-
-/** How a consumer reads, where it is not as usual. */
-export interface PullSettings {
-  /** At most so much waits in memory, or the largest message that there can be. */
-  readonly pullBytes?: number;
-  /** Called for each message when it arrives, before it is taken. */
-  readonly onArrival?: (message: StreamMessage) => void;
-}
-
 /** The consumer is gone, skipped something, or the server fell silent: open another from the last message taken. */
 export class ConsumerLostError extends Error {
   override readonly name = 'ConsumerLostError';
@@ -80,8 +69,6 @@ export class PullConsumer {
   private consumerSequence = 0;
   private lastSequence = 0;
   private lastSignAt = performance.now();
-  /** Messages that the server has for it, as the last one said. */
-  private pending: number;
 
   private constructor(
     private readonly connection: StreamConnection,
@@ -91,9 +78,8 @@ export class PullConsumer {
     readonly pendingAtStart: number,
     /** The place in the stream behind which it began to read. */
     readonly sequenceAtStart: number,
-    private readonly settings: PullSettings,
+    private readonly pullBytes: number,
   ) {
-    this.pending = pendingAtStart;
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
       callback: (_, message) => this.onMessage(message),
     });
@@ -104,13 +90,14 @@ export class PullConsumer {
 
   /**
    * @param filterSubject only messages with this subject
+   * @param pullBytes at most so much waits in memory, or the largest message that there can be
    */
   static async open(
     connection: StreamConnection,
     stream: string,
     start: StartAt,
     filterSubject?: string,
-    settings: PullSettings = {},
+    pullBytes = PULL_BYTES,
   ): Promise<PullConsumer> {
     const manager = await connection.manager();
     const { name, num_pending, delivered } = await manager.consumers.add(stream, {
@@ -121,7 +108,7 @@ export class PullConsumer {
       mem_storage: true,
       num_replicas: 1,
     });
-    return new PullConsumer(connection, stream, name, num_pending, delivered.stream_seq, settings);
+    return new PullConsumer(connection, stream, name, num_pending, delivered.stream_seq, pullBytes);
   }
 
   /**
@@ -139,12 +126,6 @@ export class PullConsumer {
     const taken = this.queue.splice(0, Math.min(max, this.countWithin(maxBytes)));
     if (this.queue.length === 0 && this.outstanding === 0) this.pull();
     return taken;
-  }
-
-  /** It is open, and what the stream stores reaches it within moments. */
-  get isKeepingUp(): boolean {
-    const isReading = this.failure === undefined && this.outstanding > 0 && !this.subscription.isClosed();
-    return isReading && this.pending + this.queue.length <= KEEPS_UP_MESSAGES;
   }
 
   /** Closes it when the stream has nothing more for it, and all that was sent has been taken. */
@@ -182,7 +163,7 @@ export class PullConsumer {
     this.pulls++;
     const request = {
       batch: PULL_MESSAGES,
-      max_bytes: Math.max(this.settings.pullBytes ?? PULL_BYTES, this.connection.maxPayload + SUBJECT_BYTES),
+      max_bytes: Math.max(this.pullBytes, this.connection.maxPayload + SUBJECT_BYTES),
       expires: nanos(PULL_EXPIRES_MS),
       idle_heartbeat: nanos(HEARTBEAT_MS),
     };
@@ -216,8 +197,7 @@ export class PullConsumer {
     this.lastSequence = place.sequence;
     this.consumerSequence = place.consumerSequence;
     this.outstanding--;
-    this.pending = place.pending;
-    const arrived: StreamMessage = {
+    this.queue.push({
       sequence: place.sequence,
       timeNs: place.timeNs,
       timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
@@ -226,9 +206,7 @@ export class PullConsumer {
       sentMs: sentAtMs(message.headers?.get(SENT_AT_HEADER)),
       payload: message.data,
       pending: place.pending,
-    };
-    this.queue.push(arrived);
-    this.settings.onArrival?.(arrived);
+    });
     this.signal();
   }
 
