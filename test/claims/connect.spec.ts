@@ -1,4 +1,4 @@
-import { LiveSettings } from '@hearth/runtime';
+import { LiveSettings } from '@hearth/config';
 import { generateKeyPairSync } from 'node:crypto';
 import { parseSigningKey } from '../../libs/claims/src/signing-keys';
 import { CONNECT_VECTORS, type PresentedToken, VALID } from '../../libs/claims/src/testing/connect-vectors';

@@ -5,7 +5,7 @@ import { connect as connectToNats } from 'nats';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { missingServers } from '@hearth/embedded';
-import { VARIABLES, type Variable } from '@hearth/runtime';
+import { VARIABLES, type Variable } from '@hearth/config';
 import { eventually } from '../support/eventually';
 import { signToken } from '../support/tokens';
 import { connect } from '../support/ws-client';

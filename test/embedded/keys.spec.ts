@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, outputsOf, withInstallationKeys } from '@hearth/runtime';
+import { loadConfig, outputsOf, withInstallationKeys } from '@hearth/config';
 import { loadOrCreateKeys } from '@hearth/data-dir';
 import { welcomeText } from '../../apps/hearth/src/welcome';
 

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { type HearthConfig, loadConfig } from '@hearth/config';
 import {
   AdminServer,
   createHttpApp,
   createLogger,
-  type HearthConfig,
-  loadConfig,
   Metrics,
   ServiceModule,
   StoreModule,

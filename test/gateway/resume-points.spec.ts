@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageId } from '@hearth/protocol';
-import { loadConfig } from '@hearth/runtime';
+import { loadConfig } from '@hearth/config';
 import { DELIVER_STREAM } from '@hearth/wire';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';

@@ -1,4 +1,4 @@
-import type { HearthConfig } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
 import { appendMessages, type LogRow, openDatabase } from '@hearth/store';
 import { logRow } from '../store/log-row';
 import { createDatabase } from '../support/database';

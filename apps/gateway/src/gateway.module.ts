@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { HearthConfig } from '@hearth/config';
 import {
   AuditModule,
   CONFIG,
@@ -8,14 +9,13 @@ import {
   INTERRUPTED,
   LOGGER,
   TIME_UP,
-  type HearthConfig,
   type Logger,
 } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { every, untilAborted, type Repeated, installationNow } from '@hearth/timing';
 import { Attendance } from './attendance/attendance';
 import { Barriers } from './attendance/barriers';
-import { Presence } from './attendance/presence';
+import { Presence } from './attendance/presence-notices';
 import { SubscriptionReports } from './attendance/subscription-reports';
 import { Hub } from './channel/hub';
 import { ClientApiController } from './client-api/client-api.controller';
@@ -25,7 +25,7 @@ import { ClientPublish } from './commands/client-publish';
 import { ClientReactions } from './commands/client-reactions';
 import { ClientStorage } from './commands/client-storage';
 import { Joining } from './commands/joining';
-import { Requests } from './commands/requests';
+import { Requests } from './commands/client-requests';
 import { StorageReader } from './commands/storage-reader';
 import { UmdUpdates } from './commands/umd-updates';
 import { ConnectionEvents } from './connection/connection-events';
@@ -36,7 +36,7 @@ import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
 import { GatewayLease } from './gateway-lease';
 import { ChannelCaps } from './limits/channel-caps';
-import { Limits } from './limits/limits';
+import { Limits } from './limits/connection-limits';
 import { UidLimits } from './limits/uid-limits';
 import { WorkTurns } from './limits/work-turns';
 import { DeliveryTraces } from './management/delivery-trace';

@@ -1,13 +1,11 @@
 import 'reflect-metadata';
+import { outputsOf, withInstallationKeys, type GeneratedKeys } from '@hearth/config';
 import {
-  outputsOf,
   requireMigrated,
   runService,
   startHttpApp,
   StoreModule,
   StreamModule,
-  withInstallationKeys,
-  type GeneratedKeys,
   type RunningService,
   type ServiceContext,
 } from '@hearth/runtime';

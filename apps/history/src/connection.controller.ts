@@ -1,18 +1,8 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
-import {
-  AddressLimits,
-  Audit,
-  CONFIG,
-  HearthConfig,
-  Metrics,
-  rawBody,
-  originReader,
-  Span,
-  traced,
-  Tracing,
-} from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { AddressLimits, Audit, CONFIG, Metrics, rawBody, originReader, Span, traced, Tracing } from '@hearth/runtime';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
 import {
   Database,

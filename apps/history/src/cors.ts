@@ -1,4 +1,4 @@
-import { originMatcher } from '@hearth/runtime';
+import { originMatcher } from '@hearth/config';
 import type { FastifyInstance } from 'fastify';
 
 /** Browsers remember the permission for a day. */

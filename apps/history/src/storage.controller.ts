@@ -1,6 +1,7 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { storageDataFrame, storageItem, STORAGE_SET_EVENT } from '@hearth/protocol';
-import { CONFIG, HearthConfig, originReader, rawBody } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, originReader, rawBody } from '@hearth/runtime';
 import { Database, readStorageEntry } from '@hearth/store';
 import { AnswerTo, ConnectionCredentials, StorageRequest, StreamConnection } from '@hearth/stream';
 import type { FastifyRequest } from 'fastify';

@@ -1,4 +1,5 @@
-import { AddressLimits, Audit, type HearthConfig, sourceIpReader } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
+import { AddressLimits, Audit, sourceIpReader } from '@hearth/runtime';
 import type { FastifyInstance } from 'fastify';
 
 /**

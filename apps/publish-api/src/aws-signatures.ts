@@ -1,14 +1,6 @@
 import { installationNow } from '@hearth/timing';
-import {
-  AddressLimits,
-  Audit,
-  type AuditActor,
-  CONFIG,
-  HearthConfig,
-  LiveSettings,
-  sourceIpReader,
-  targetAsSent,
-} from '@hearth/runtime';
+import { HearthConfig, LiveSettings } from '@hearth/config';
+import { AddressLimits, Audit, type AuditActor, CONFIG, sourceIpReader, targetAsSent } from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';

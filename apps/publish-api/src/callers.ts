@@ -1,11 +1,11 @@
 import { ProtocolError } from '@hearth/protocol';
+import { HearthConfig } from '@hearth/config';
 import {
   AddressLimits,
   ApiKeys,
   Audit,
   bearerToken,
   CONFIG,
-  HearthConfig,
   isSecret,
   type Sender,
   sourceIpReader,

@@ -1,4 +1,4 @@
-import type { HearthConfig } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
 import { LambdaError } from './lambda-error';
 
 /** The only version of a function there is. */

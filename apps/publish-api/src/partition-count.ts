@@ -1,4 +1,5 @@
-import type { HearthConfig, Logger } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
+import type { Logger } from '@hearth/runtime';
 import { Database, DatabaseRefusal, ensurePartitions } from '@hearth/store';
 
 const RETRY_MS = 5_000;

@@ -12,9 +12,9 @@ import {
   UnknownField,
   unknownFieldsWarning,
 } from '@hearth/protocol';
+import { HearthConfig } from '@hearth/config';
 import {
   CONFIG,
-  HearthConfig,
   JSON_TYPE,
   Logger,
   LOGGER,

@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProtocolError, PublishRequest, ServerReaction } from '@hearth/protocol';
 import { IngestEvent, OperationOrigin, ScheduleNaming, StorageOperation, Trigger } from '@hearth/wire';
-import { CONFIG, HearthConfig, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, traced, Tracing } from '@hearth/runtime';
 import { Database, findMessage, FoundMessage } from '@hearth/store';
 import { IngestPublisher, schedule, StreamUnavailableError } from '@hearth/stream';
 import { installationNow, TimeoutError } from '@hearth/timing';
 import { randomUUID } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
-import { Deadline } from './deadline';
+import { Deadline } from './answer-deadline';
 import { storageWrite } from './storage-write';
 
 /** By which door a message came in. */

@@ -1,6 +1,7 @@
 import { Controller, Delete, Inject, Param, Query, Req, Res } from '@nestjs/common';
 import { ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { type AuditActor, CONFIG, HearthConfig, Logger, LOGGER, rawBody } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { type AuditActor, CONFIG, Logger, LOGGER, rawBody } from '@hearth/runtime';
 import { SignatureError } from '@hearth/sigv4';
 import { IngestPublisher } from '@hearth/stream';
 import { partitionOfSchedule, scheduleIdOf } from '@hearth/wire';

@@ -1,4 +1,5 @@
-import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { channelEndNote, type ChannelEndNote, Database, forgetChannelEnds, noteChannelEnds } from '@hearth/store';
 import { deliverExtent, readNewestDelivered, StreamConnection, type StreamExtent } from '@hearth/stream';
 import { every, type Repeated, within } from '@hearth/timing';

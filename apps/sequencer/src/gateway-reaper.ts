@@ -1,4 +1,5 @@
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER } from '@hearth/runtime';
+import { HearthConfig, LiveSettings } from '@hearth/config';
+import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import {
   Database,
   DeadGateway,

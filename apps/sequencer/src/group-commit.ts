@@ -13,7 +13,8 @@ import {
   writeWaitingEvents,
 } from '@hearth/store';
 import { REF_WINDOW_SECONDS } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { resultOf } from './placed';

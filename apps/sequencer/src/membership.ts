@@ -1,5 +1,6 @@
 import { endLeaseOfSession, livingSequencers, renewSequencerLease, SessionLock } from '@hearth/store';
-import { required, warnSeldom } from '@hearth/runtime';
+import { required } from '@hearth/config';
+import { warnSeldom } from '@hearth/runtime';
 import type { PartitionHost } from './partition-host';
 
 /** A sequencer that has not renewed its lease for this long is taken for dead, whatever else is known. */

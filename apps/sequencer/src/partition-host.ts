@@ -1,5 +1,6 @@
 import type { ChannelRules } from '@hearth/channels';
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { HearthConfig, LiveSettings } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';

@@ -1,5 +1,6 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { CONFIG, eventPublisher, HearthConfig, LiveSettings, Logger, LOGGER, required, TIME_UP } from '@hearth/runtime';
+import { HearthConfig, LiveSettings, required } from '@hearth/config';
+import { CONFIG, eventPublisher, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, StreamConnection } from '@hearth/stream';
 import { ensureEventIndex } from '@hearth/store';
 import { untilAborted } from '@hearth/timing';

@@ -1,4 +1,5 @@
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { LeastRecent } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 

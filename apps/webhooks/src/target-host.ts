@@ -1,4 +1,5 @@
-import { CONFIG, HearthConfig, LiveSettings, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { HearthConfig, LiveSettings } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { StreamConnection } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';

@@ -1,5 +1,5 @@
 import { CLOUD_EVENT_TYPE, isCloudEvent } from '@hearth/wire';
-import { VERSION } from '@hearth/runtime';
+import { VERSION } from '@hearth/config';
 import { deadline, installationNow } from '@hearth/timing';
 import { isPublicAddress } from './rules/public-address';
 import { judgeAnswer, type Verdict } from './rules/answer';

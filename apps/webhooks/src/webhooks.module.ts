@@ -1,5 +1,6 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { AdminServer, AuditModule, CONFIG, HearthConfig, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { AdminServer, AuditModule, CONFIG, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { Database, dropUnusedTargets, expireDeadLetters } from '@hearth/store';
 import { every, Repeated, untilAborted, installationNow } from '@hearth/timing';
 import { encodeTime } from 'ulid';

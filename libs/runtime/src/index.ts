@@ -2,27 +2,6 @@ export { AdminServer, type AdminAnswer, type AdminRoute, type ReadinessCheck } f
 export { Audit, type AuditActor, type AuditRecord } from './audit/audit';
 export { AuditModule } from './audit/audit.module';
 export { ApiKeys, bearerToken, isSecret } from './http/api-keys';
-export {
-  blockList,
-  ConfigError,
-  type Environment,
-  type GeneratedKeys,
-  type HearthConfig,
-  isCidr,
-  LiveSettings,
-  type LiveValues,
-  loadConfig,
-  originMatcher,
-  type Outputs,
-  outputsOf,
-  required,
-  type ServiceName,
-  SINGLE_SERVICES,
-  type Variable,
-  VARIABLES,
-  VERSION,
-  withInstallationKeys,
-} from '@hearth/config';
 export { ConsoleRoutes } from './http/console-routes';
 export { DocumentRoutes } from './http/document-routes';
 export { ClockWatch } from './clock-watch';

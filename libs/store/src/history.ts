@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { firstIdOf, HISTORY_PAGE_BYTES, HISTORY_PAGE_MESSAGES } from '@hearth/protocol';
-import { reactionsOfCandidate, type ReactionDetail } from './reactions';
+import { reactionsOfCandidate, type ReactionDetail } from './reactions-table';
 import type { Db } from './db';
 
 export interface HistoryPage {

@@ -3,7 +3,7 @@ import { isPresenceChannel } from '@hearth/protocol';
 import { IngestPublisher } from '@hearth/stream';
 import { Injectable } from '@nestjs/common';
 import { Barriers } from './barriers';
-import { Presence } from './presence';
+import { Presence } from './presence-notices';
 import { SubscriptionReports } from './subscription-reports';
 import type { Subscription } from '../connection/subscription';
 

@@ -1,6 +1,7 @@
 import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
 import { IngestPublisher } from '@hearth/stream';
-import { LiveSettings, Logger, LOGGER, Metrics, reportDroppedEvents } from '@hearth/runtime';
+import { LiveSettings } from '@hearth/config';
+import { Logger, LOGGER, Metrics, reportDroppedEvents } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BEACON_EVERY_MS, deliverSubject, TailBeacon } from '@hearth/wire';
-import { CONFIG, HearthConfig, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
   deliverExtent,
   DeliverSubscriber,

@@ -8,7 +8,8 @@ import {
   unsubscribedFrame,
   type ClientFrame,
 } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Attendance } from '../attendance/attendance';
 import type { Channel } from '../channel/channel';
@@ -23,10 +24,10 @@ import {
   type Requester,
 } from '../connection/permissions';
 import { Subscription, type AllowedSubscription } from '../connection/subscription';
-import type { Subscriptions } from '../connection/subscriptions';
+import type { Subscriptions } from '../connection/connection-subscriptions';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
-import { Limits } from '../limits/limits';
+import { Limits } from '../limits/connection-limits';
 import { WorkTurns } from '../limits/work-turns';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';

@@ -1,6 +1,7 @@
 import { STORAGE_PAGE_BYTES } from '@hearth/protocol';
 import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { Barriers } from '../attendance/barriers';

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Identity } from '@hearth/protocol';
 import { ConnectionOperation, connectionData, endedConnectionData, gatewayIdOf, Introduction } from '@hearth/wire';
-import { LiveSettings, Logger, LOGGER } from '@hearth/runtime';
+import { LiveSettings } from '@hearth/config';
+import { Logger, LOGGER } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';

@@ -1,9 +1,10 @@
-import { Audit, CONFIG, HearthConfig, Logger, LOGGER, Metrics } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { Audit, CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Attendance } from '../attendance/attendance';
 import { Joining } from '../commands/joining';
-import { Requests } from '../commands/requests';
-import { Limits } from '../limits/limits';
+import { Requests } from '../commands/client-requests';
+import { Limits } from '../limits/connection-limits';
 import { WorkTurns } from '../limits/work-turns';
 import { Resume } from '../resume/resume';
 import type { ConnectionTimes } from './connection-clock';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EndCode, ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Metrics } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Metrics } from '@hearth/runtime';
 import type { GatewayRequest } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Subscription } from './subscription';

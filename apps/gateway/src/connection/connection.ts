@@ -17,7 +17,7 @@ import {
 import type { GatewayRequest } from '@hearth/stream';
 import type { Introduction } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
-import { namesOf, type FrameSender } from '../commands/requests';
+import { namesOf, type FrameSender } from '../commands/client-requests';
 import type { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import { ConnectionClock } from './connection-clock';
 import type { DescribedConnection } from './connection-events';
@@ -29,7 +29,7 @@ import { Throttle } from '../limits/throttle';
 import type { WaitingFrame } from './frame-queue';
 import { FrameTurns, type TurnTaker } from './frame-turns';
 import type { Subscription } from './subscription';
-import { CLEARED_AT_ONCE, Subscriptions } from './subscriptions';
+import { CLEARED_AT_ONCE, Subscriptions } from './connection-subscriptions';
 
 /** How a connection came about. */
 export interface Opening {

@@ -1,5 +1,6 @@
 import { Claims, TokenError, TokenUse, verifyToken, warmUpPatterns } from '@hearth/claims';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
 import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';

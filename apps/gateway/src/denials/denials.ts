@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EndCode } from '@hearth/protocol';
-import { CONFIG, type HearthConfig, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
 import {
   changedDenials,
   Database,

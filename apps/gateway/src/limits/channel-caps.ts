@@ -1,5 +1,6 @@
 import { limitReached, OutageError } from '@hearth/protocol';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import { countReactions, countSchedules, countStorageKeys, type CountWith, Database } from '@hearth/store';
 import { installationNow, within } from '@hearth/timing';
 import { IngestPublisher } from '@hearth/stream';

@@ -1,6 +1,6 @@
 import type { ClaimedLimits, ClaimedRate } from '@hearth/claims';
 import { type ConnectionLimits, narrower, RATE_NAMES, type RateLimit, rateOf } from '@hearth/limits';
-import type { HearthConfig } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
 
 export type LimitSettings = Pick<
   HearthConfig,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { limitReached, type ProtocolError, rateLimited } from '@hearth/protocol';
 import type { ConnectionBuckets, RateName, Refusal } from '@hearth/limits';
 import type { Claims } from '@hearth/claims';
-import type { Limited, Limits } from './limits';
+import type { Limited, Limits } from './connection-limits';
 
 /** A subscribe waits no longer for its turn (limits §3). */
 const MAX_TURN_MS = 10_000;

@@ -1,6 +1,7 @@
 import { KeyedBuckets } from '@hearth/limits';
 import { limitReached, rateLimited } from '@hearth/protocol';
-import { CONFIG, HearthConfig, LimitAnswers } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, LimitAnswers } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { every, type Repeated } from '@hearth/timing';
 import { UID_COUNTS_SUBJECT } from '@hearth/wire';

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { BlockList, isIP } from 'node:net';
 import { utcInstant } from '@hearth/protocol';
-import { blockList } from '@hearth/runtime';
+import { blockList } from '@hearth/config';
 import type { AnswerOf, Ask, ChannelSummary, ConnectionFilter, Listed } from '@hearth/stream';
 import { SmallestItems, withinBytes } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';

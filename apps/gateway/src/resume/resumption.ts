@@ -1,7 +1,8 @@
 import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
 import { firstIdOf, idTimeMs, OutageError, ResumePoint } from '@hearth/protocol';
-import { CONFIG, HearthConfig, Logger, LOGGER } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { Database, LogRange, messagesBetween, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
 import {

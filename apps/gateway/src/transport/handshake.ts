@@ -1,6 +1,7 @@
 import { checkConnectBinding, TokenError } from '@hearth/claims';
 import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
-import { Audit, CONFIG, HearthConfig, Logger, LOGGER, Metrics, originMatcher, originReader } from '@hearth/runtime';
+import { HearthConfig, originMatcher } from '@hearth/config';
+import { Audit, CONFIG, Logger, LOGGER, Metrics, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Opening } from '../connection/connection';
@@ -8,7 +9,7 @@ import { ConnectionRegistry } from '../connection/connection-registry';
 import { tokenDigest } from '../connection/credentials';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
-import { Limits } from '../limits/limits';
+import { Limits } from '../limits/connection-limits';
 
 /** A client that has passed the handshake. */
 export interface Admission {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocketAdapter } from '@nestjs/common';
-import type { HearthConfig } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
 import { ClientSocket } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { Handshake } from './handshake';

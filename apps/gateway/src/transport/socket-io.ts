@@ -2,7 +2,8 @@ import { type IncomingMessage, type Server as HttpServer, ServerResponse } from 
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EndCode, errorFrame, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
-import { hostProblem, originMatcher } from '@hearth/runtime';
+import { originMatcher } from '@hearth/config';
+import { hostProblem } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';

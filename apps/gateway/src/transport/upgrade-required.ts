@@ -1,7 +1,8 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ProtocolError } from '@hearth/protocol';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import type { FastifyInstance } from 'fastify';
 import { handshakeRefusal } from './handshake-refusal';
 

@@ -1,6 +1,7 @@
 import { type DemandReport, KeyedBuckets, SharedRates } from '@hearth/limits';
 import { rateLimited } from '@hearth/protocol';
-import { CONFIG, HearthConfig, LimitAnswers } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, LimitAnswers } from '@hearth/runtime';
 import { StreamConnection } from '@hearth/stream';
 import { every, type Repeated } from '@hearth/timing';
 import { KEY_DEMANDS_SUBJECT } from '@hearth/wire';

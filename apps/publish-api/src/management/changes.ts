@@ -1,5 +1,6 @@
 import { protocolErrorOf } from '@hearth/protocol';
-import { Audit, type AuditActor, type AuditRecord, CONFIG, type HearthConfig, originReader } from '@hearth/runtime';
+import type { HearthConfig } from '@hearth/config';
+import { Audit, type AuditActor, type AuditRecord, CONFIG, originReader } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 

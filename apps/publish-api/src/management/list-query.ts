@@ -1,5 +1,5 @@
 import { channelNameProblem, isUlid, ProtocolError, unknownFieldError } from '@hearth/protocol';
-import { isCidr } from '@hearth/runtime';
+import { isCidr } from '@hearth/config';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
 import type { RevocationTarget } from '@hearth/wire';
 

@@ -1,5 +1,6 @@
 import { isPresenceChannel, ProtocolError, STORAGE_SET_EVENT, utcInstant } from '@hearth/protocol';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import { countMembers, Database, findSchedule, listSchedules, ParkedSchedule } from '@hearth/store';
 import { ChannelSummary, IngestPublisher, Listed } from '@hearth/stream';
 import { mergeParts, partitionOfSchedule, scheduleArn, scheduleIdOf } from '@hearth/wire';

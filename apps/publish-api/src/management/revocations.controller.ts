@@ -1,4 +1,5 @@
-import { CONFIG, HearthConfig, rawBody } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG, rawBody } from '@hearth/runtime';
 import { installationNow } from '@hearth/timing';
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';

@@ -1,7 +1,8 @@
 import { addressKey, type ConnectionLimits, ConnectionBuckets, Penalties } from '@hearth/limits';
 import type { ClaimedLimits, Claims } from '@hearth/claims';
 import { limitReached, rateLimited } from '@hearth/protocol';
-import { AddressLimits, CONFIG, HearthConfig, type LimitAnswer, LimitAnswers } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { AddressLimits, CONFIG, type LimitAnswer, LimitAnswers } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { limitsAsClaimed, limitsAsSet } from './limit-table';
 import { UidLimits } from './uid-limits';

@@ -1,5 +1,5 @@
 import type { RevocationTarget } from '@hearth/wire';
-import { DENIAL_COLUMNS, denialDigest, denialOf, type DenialRow, IN_FORCE, type StoredDenial } from './denials';
+import { DENIAL_COLUMNS, denialDigest, denialOf, type DenialRow, IN_FORCE, type StoredDenial } from './denials-table';
 import { prepared } from './prepared';
 import type { Db } from './db';
 

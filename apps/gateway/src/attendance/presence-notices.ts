@@ -1,6 +1,7 @@
 import { type Identity, ProtocolError } from '@hearth/protocol';
 import { gatewayIdOf, Introduction, OperationOf } from '@hearth/wire';
-import { CONFIG, HearthConfig } from '@hearth/runtime';
+import { HearthConfig } from '@hearth/config';
+import { CONFIG } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { deadline, TimeoutError, type CancelDeadline } from '@hearth/timing';
