@@ -66,6 +66,22 @@ describe('the deliver stream', () => {
     expect(await lastDelivered(connection, 'never')).toBeUndefined();
   });
 
+  it('tells it to each of many who ask at once', async () => {
+    const channels = Array.from({ length: 50 }, (_, n) => `many.${n}`);
+    for (const [n, channel] of channels.entries()) if (n % 2 === 0) await deliver(channel, 1, n / 2 + 1);
+    const found = await Promise.all(channels.map((channel) => lastDelivered(connection, channel)));
+    const places = found.map((stored) => stored?.record.position.sequence);
+    expect(places).toEqual(channels.map((_, n) => (n % 2 === 0 ? n / 2 + 1 : undefined)));
+  });
+
+  it('is not waited for when nobody answers', async () => {
+    const stop = connection.listen('asked', () => undefined);
+    await expect(connection.ask('asked', '', 1)).rejects.toThrow('in time');
+    // The server says so when nobody even listens.
+    expect((await connection.ask('unheard', '', 60_000)).headers?.code).toBe(503);
+    stop();
+  });
+
   it('reads one channel from a place on, in order', async () => {
     await deliver('read', 1, 20);
     const last = await lastDelivered(connection, 'read');

@@ -11,6 +11,7 @@ import {
   NatsConnection,
 } from 'nats';
 import { firstConnection } from './first-connection';
+import { LightRequests } from './light-requests';
 import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
 import { StreamUpkeep } from './stream-upkeep';
 
@@ -63,6 +64,7 @@ export class StreamConnection {
   private readonly reconnectListeners = new Set<() => void>();
   private connected = true;
   private upkeep: StreamUpkeep | undefined;
+  private readonly requests: LightRequests;
 
   private constructor(
     /** For this library only: the others speak in its words. */
@@ -71,6 +73,7 @@ export class StreamConnection {
     /** As they are shown. */
     private readonly servers: readonly string[],
   ) {
+    this.requests = new LightRequests(nats);
     void this.watchStatus();
     void this.watchEnd();
   }
@@ -161,6 +164,16 @@ export class StreamConnection {
     this.nats.publish(subject, text);
   }
 
+  /**
+   * Asks the server something that is asked often.
+   *
+   * @param timeoutMs the same for all
+   * @throws TimeoutError
+   */
+  ask(subject: string, payload: string, timeoutMs: number): Promise<Msg> {
+    return this.requests.ask(subject, payload, timeoutMs);
+  }
+
   /** JetStream's management API. */
   manager(): Promise<JetStreamManager> {
     return this.nats.jetstreamManager({ checkAPI: false });
@@ -190,6 +203,7 @@ export class StreamConnection {
   async close(): Promise<void> {
     this.reconnectListeners.clear();
     this.upkeep?.stop();
+    this.requests.close();
     await this.nats.close();
   }
 

@@ -27,11 +27,8 @@ const DIRECT_GET_TIMEOUT_MS = 2_000;
 
 /** The latest message of a channel that is still in the deliver stream; `undefined` when there is none. */
 export async function lastDelivered(connection: StreamConnection, channel: string): Promise<LastDelivered | undefined> {
-  const answer = await connection.nats.request(
-    `$JS.API.DIRECT.GET.${DELIVER_STREAM}`,
-    JSON.stringify({ last_by_subj: deliverSubject(channel) }),
-    { timeout: DIRECT_GET_TIMEOUT_MS },
-  );
+  const question = JSON.stringify({ last_by_subj: deliverSubject(channel) });
+  const answer = await connection.ask(`$JS.API.DIRECT.GET.${DELIVER_STREAM}`, question, DIRECT_GET_TIMEOUT_MS);
   const status = answer.headers?.code ?? 0;
   if (status === 404) return undefined;
   if (status !== 0) throw new Error(`reading ${DELIVER_STREAM} failed: ${answer.headers?.description}`);

@@ -6,11 +6,15 @@ import {
   TAIL_SUBJECTS,
   TailBeacon,
 } from '@hearth/wire';
+import { within } from '@hearth/timing';
 import { StreamConnection } from './connection';
+
+/** NATS must confirm an interest within this time. */
+const ACTIVE_WITHIN_MS = 5_000;
 
 /** A gateway's live interest in one channel. */
 export interface DeliverSubscription {
-  /** Resolves once the server forwards the channel's messages to us. */
+  /** Resolves once the server forwards the channel's messages to us; rejects when it does not say so within 5 s. */
   readonly active: Promise<void>;
   close(): void;
 }
@@ -37,12 +41,12 @@ export class DeliverSubscriber {
     });
   }
 
-  /** Subscriptions made in one turn of the event loop share one round trip. */
+  /** Subscriptions made in one turn of the event loop share one round trip, and the time that it may take. */
   private flush(): Promise<void> {
     this.flushing ??= new Promise<void>((resolve, reject) => {
       setImmediate(() => {
         this.flushing = undefined;
-        this.connection.nats.flush().then(resolve, reject);
+        within(ACTIVE_WITHIN_MS, this.connection.nats.flush()).then(resolve, reject);
       });
     });
     return this.flushing;

@@ -11,7 +11,7 @@ import {
   type StoredDeliverRecord,
   type StreamConnection,
 } from '@hearth/stream';
-import { within, installationNow } from '@hearth/timing';
+import { installationNow } from '@hearth/timing';
 import type { ResumeStart } from '../resume/resume-token';
 
 /** What the intakes of a gateway share. */
@@ -53,8 +53,6 @@ export interface Seen {
   readonly position: Position | undefined;
 }
 
-/** NATS must confirm an interest within this time. */
-const OPEN_TIMEOUT_MS = 5_000;
 /**
  * Live messages that wait for a catch-up, per channel. Past it they are dropped from memory, because the deliver stream
  * holds them too, and read again from there.
@@ -210,7 +208,7 @@ export class Intake {
 
   private async open(): Promise<void> {
     try {
-      await within(OPEN_TIMEOUT_MS, this.interest.active);
+      await this.interest.active;
       const { streamEnd, streamCreatedMs } = this.host;
       const stored = await lastDelivered(this.host.stream, this.name);
       this.last = stored?.record.position;
