@@ -122,6 +122,27 @@ describe('a channel', () => {
     expect(peer.frames.map(({ event }) => event)).toEqual(['hotsock.subscribe', 'mark']);
   });
 
+  it('that is subscribed by itself, under another name, stays the one that it is', async () => {
+    const server = await start((peer) => {
+      peer.connected();
+      const meta = { uid: 'u1', umd: null, channelAlias: 'inbox' };
+      peer.socket.once('message', () => {
+        peer.send({ event: 'hotsock.subscribed', channel: 'user.1', data: { autoSubscribed: true }, meta });
+        // The client had asked before it knew.
+        peer.send({ event: 'hotsock.error', channel: 'inbox', error: { code: 'ALREADY_SUBSCRIBED', message: 'x' } });
+        peer.send({ id: '1', event: 'note', channel: 'user.1', data: 'hi' });
+      });
+    });
+    const made = client(server.url);
+    const heard: unknown[] = [];
+    const binding = made.bind('note', ({ data }) => heard.push(data), { channel: 'inbox' });
+    const peer = await server.peer(1);
+    await eventually(() => expect(heard).toEqual(['hi']));
+    expect(Object.keys(made.activeConnection.channels)).toEqual(['user.1']);
+    binding.unbind();
+    expect(peer.frames.map(({ event }) => event)).toEqual(['hotsock.subscribe']);
+  });
+
   it('calls each handler, though one throws, and none twice for one id (vectors 15, 16)', async () => {
     const server = await start();
     const errors: unknown[] = [];

@@ -4,6 +4,8 @@ import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import { Client, connectToken, Testbed } from '../support/installation';
 import { TcpProxy } from '../support/tcp-proxy';
+import { describeFrontEnds } from './front-ends';
+import { Locks } from './locks';
 import { judge, runModel } from './random-model';
 
 /** The client with a real server, over cuts and restarts: each message once, in order (client-library §5, §6). */
@@ -260,6 +262,8 @@ it('reacts, stores, and shows who is there', async () => {
   await eventually(() => expect(room.presence.members.map(({ uid }) => uid)).toEqual(['u1']));
 });
 
+describeFrontEnds(() => ({ testbed, url: `ws://127.0.0.1:${proxy.port}/v1`, clients }));
+
 it('notices what it is to notice: the model can fail', () => {
   expect(judge([1, 2, 3], 3)).toEqual({ missed: 0, doubled: 0, inverted: 0 });
   expect(judge([1, 3, 3, 2], 4)).toEqual({ missed: 2, doubled: 1, inverted: 1 });
@@ -267,47 +271,55 @@ it('notices what it is to notice: the model can fail', () => {
 });
 
 /** Longer by hand: `npm run client:model`. */
-it('misses nothing untold, doubles nothing and inverts nothing in a random model (vector 25)', async () => {
-  const seconds = Number(process.env.HEARTH_MODEL_SECONDS ?? 8);
-  const seed = Number(process.env.HEARTH_MODEL_SEED ?? Date.now() % 1_000_000);
-  const prefix = newChannel();
-  const verdict = await runModel(
-    {
-      seed,
-      seconds,
-      channels: [`${prefix}-a`, `${prefix}-b`],
-      newClient: (resumeStore) => client({ resumeStore }),
-      publish: (channel, from, count) =>
-        testbed.publish(
-          ...Array.from({ length: count }, (_, n) => ({
-            ...{ channel, event: 'e', data: from + n, store: (from + n) % 2 === 0 ? 600 : 0 },
-          })),
-        ),
-      faults: {
-        cut: () => proxy.cut(),
-        slow: async () => {
-          proxy.slowDown(100);
-          await delay(300);
-          proxy.slowDown(0);
-        },
-        halt: async () => {
-          proxy.halt();
-          await delay(300);
-          proxy.goOn();
-        },
-        kill: async () => {
-          const [first, second] = testbed.gateways;
-          if (first === undefined || second === undefined) throw new Error('two gateways are needed');
-          testbed.apps.splice(testbed.apps.indexOf(first), 1);
-          await first.kill('SIGKILL');
-          proxy.lead(second.port);
-          await testbed.add('gateway');
+it.each([
+  ['pages', false],
+  ['tabs of one connection', true],
+])(
+  'misses nothing untold, doubles and inverts nothing in a random model of %s (vector 25)',
+  async (_, shareTabs) => {
+    Object.defineProperty(globalThis, 'navigator', { value: { locks: new Locks() }, configurable: true });
+    const seconds = Number(process.env.HEARTH_MODEL_SECONDS ?? 10) / 2;
+    const seed = Number(process.env.HEARTH_MODEL_SEED ?? Date.now() % 1_000_000);
+    const prefix = newChannel();
+    const verdict = await runModel(
+      {
+        seed,
+        seconds,
+        channels: [`${prefix}-a`, `${prefix}-b`],
+        newClient: (resumeStore) => client({ resumeStore, shareTabs }),
+        publish: (channel, from, count) =>
+          testbed.publish(
+            ...Array.from({ length: count }, (_, n) => ({
+              ...{ channel, event: 'e', data: from + n, store: (from + n) % 2 === 0 ? 600 : 0 },
+            })),
+          ),
+        faults: {
+          cut: () => proxy.cut(),
+          slow: async () => {
+            proxy.slowDown(100);
+            await delay(300);
+            proxy.slowDown(0);
+          },
+          halt: async () => {
+            proxy.halt();
+            await delay(300);
+            proxy.goOn();
+          },
+          kill: async () => {
+            const [first, second] = testbed.gateways;
+            if (first === undefined || second === undefined) throw new Error('two gateways are needed');
+            testbed.apps.splice(testbed.apps.indexOf(first), 1);
+            await first.kill('SIGKILL');
+            proxy.lead(second.port);
+            await testbed.add('gateway');
+          },
         },
       },
-    },
-    (check) => eventually(check),
-  );
-  process.stdout.write(`random model, ${seconds} s, seed ${seed}: ${JSON.stringify(verdict)}\n`);
-  expect({ seed, ...verdict }).toMatchObject({ seed, missed: 0, doubled: 0, inverted: 0 });
-  expect(verdict.given).toBeGreaterThan(20);
-}, 600_000);
+      (check) => eventually(check),
+    );
+    process.stdout.write(`random model, ${seconds} s, seed ${seed}: ${JSON.stringify(verdict)}\n`);
+    expect({ seed, ...verdict }).toMatchObject({ seed, missed: 0, doubled: 0, inverted: 0 });
+    expect(verdict.given).toBeGreaterThan(20);
+  },
+  600_000,
+);

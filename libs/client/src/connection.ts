@@ -322,18 +322,20 @@ export class Connection {
   }
 
   private refused(name: string, code: string, { message, retryAfterMs }: NonNullable<Frame['error']>): void {
+    // The error has the name that was used: it may be another one of a channel that has been subscribed meanwhile.
+    const named = () => this.find(name) ?? this.of(name);
     switch (code) {
       case 'NOT_SUBSCRIBED':
-        this.of(name).state = 'unsubscribeConfirmed';
+        named().state = 'unsubscribeConfirmed';
         return;
       case 'ALREADY_SUBSCRIBED':
-        this.of(name).state = 'subscribeConfirmed';
+        named().state = 'subscribeConfirmed';
         return;
       case 'SUBSCRIBE_PERMISSION_DENIED':
       case 'INVALID_SUBSCRIBE_TOKEN':
-        this.of(name).state = 'subscribeFailed';
+        named().state = 'subscribeFailed';
     }
-    const channel = this.channels[name];
+    const channel = this.find(name);
     if (channel?.state !== 'subscribePending' && channel?.state !== 'subscribeFailed') return;
     channel.isRefused = !PASSING.has(code);
     if (channel.isRefused) return this.host.subscribeFailed(name, new SubscribeError(message ?? code, { code }));
