@@ -42,6 +42,7 @@ import { WorkTurns } from './limits/work-turns';
 import { DeliveryTraces } from './management/delivery-trace';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
+import { ChannelPast } from './resume/channel-past';
 import { MissedLog } from './resume/missed-log';
 import { ReadTurns } from './resume/read-turns';
 import { Resume } from './resume/resume';
@@ -95,6 +96,7 @@ const RELEASE_MS = 500;
     Management,
     Hub,
     Joining,
+    ChannelPast,
     ReadTurns,
     Resume,
     Resumption,

@@ -4,7 +4,8 @@ import { Injectable } from '@nestjs/common';
 import { ClientPublish, type ClientOrigin } from './client-publish';
 import { ClientReactions } from './client-reactions';
 import { ClientStorage } from './client-storage';
-import { Joining, type Joiner } from './joining';
+import type { Joiner } from './joiner';
+import { Joining } from './joining';
 import { UmdUpdates, type UmdHolder } from './umd-updates';
 
 type FrameOf<Kind extends ClientFrame['kind']> = Extract<ClientFrame, { kind: Kind }>;

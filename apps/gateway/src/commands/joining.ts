@@ -3,63 +3,26 @@ import {
   isPresenceChannel,
   ProtocolError,
   ResumePoint,
-  storageSyncedFrame,
   subscribedFrame,
   unsubscribedFrame,
   type ClientFrame,
 } from '@hearth/protocol';
-import { HearthConfig } from '@hearth/config';
-import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Attendance } from '../attendance/attendance';
 import type { Channel } from '../channel/channel';
 import { Hub } from '../channel/hub';
-import { StorageSnapshot } from '../channel/storage-snapshot';
 import type { Claims } from '@hearth/claims';
-import {
-  allowSubscription,
-  historyStartMs,
-  realChannel,
-  subscribeToken,
-  type Requester,
-} from '../connection/permissions';
+import { allowSubscription, realChannel, subscribeToken } from '../connection/permissions';
 import { Subscription, type AllowedSubscription } from '../connection/subscription';
-import type { Subscriptions } from '../connection/connection-subscriptions';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
 import { Limits } from '../limits/connection-limits';
 import { WorkTurns } from '../limits/work-turns';
-import type { ClientSocket } from '../frames/client-socket';
-import { FrameBatch } from '../frames/frame-batch';
-import type { Hole, Seen } from '../channel/intake';
-import { PagedReplay } from '../resume/paged-replay';
-import { planBehindHole } from '../resume/replay-plan';
-import { Replay } from '../resume/replay';
-import { Resume, type Missed } from '../resume/resume';
-import { Resumption, type Resumed } from '../resume/resumption';
-import { holdThroughOutage, type Asker } from './held-request';
-import { StorageReader } from './storage-reader';
-
-/** A connection that may subscribe. */
-export interface Joiner extends Requester, Asker {
-  readonly socket: ClientSocket;
-  readonly subscriptions: Subscriptions;
-  /** Until what it missed of the channel that it joined last has been written. */
-  replayed: Promise<void> | undefined;
-  /** What it is still being sent of what it missed: one replay at a time, so that no client has more of them waiting. */
-  replays: Promise<void> | undefined;
-  /** When it ends at the latest, ms since 1970. */
-  readonly expiresAtMs: number;
-  /** Of the channels that it has entered or tried to enter. */
-  partitions: Set<number> | undefined;
-  /** Called when it does not read what it is sent. */
-  cutOff(): void;
-  /** Messages that it was to get cannot be had any more. */
-  missed(): void;
-  answer(frame: string, answerId: number | undefined): void;
-  /** @param channel as the client sent it */
-  refuse(error: unknown, channel: string | undefined, answerId: number | undefined): void;
-}
+import { ChannelPast } from '../resume/channel-past';
+import type { Missed } from '../resume/resume';
+import type { Resumed } from '../resume/resumption';
+import { holdThroughOutage } from './held-request';
+import type { Joiner } from './joiner';
 
 type SubscribeFrame = Extract<ClientFrame, { kind: 'subscribe' }>;
 
@@ -99,23 +62,15 @@ const OPENED_AT_ONCE = 32;
 /** How connections come into channels, and leave them (websocket-protocol §4, §5). */
 @Injectable()
 export class Joining {
-  private readonly maxBacklogBytes: number;
-
   constructor(
     private readonly hub: Hub,
     private readonly tokens: Tokens,
     private readonly denials: Denials,
     private readonly limits: Limits,
     private readonly turns: WorkTurns,
-    private readonly resume: Resume,
-    private readonly resumption: Resumption,
+    private readonly past: ChannelPast,
     private readonly attendance: Attendance,
-    private readonly storage: StorageReader,
-    @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {
-    this.maxBacklogBytes = config.wsMaxBacklogBytes;
-  }
+  ) {}
 
   /**
    * Subscribes, or gives a promise when that takes more than this moment.
@@ -243,8 +198,9 @@ export class Joining {
     };
     try {
       await channel.intake.opened;
-      if (after !== undefined) takeMissed = await this.collectMissed(joiner, channel, allowed, after);
-      if (resumable !== undefined && hasPast(request)) resumed = await this.resumed(channel, allowed, resumable);
+      if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
+      if (resumable !== undefined && hasPast(request))
+        resumed = await this.past.resumed(channel, allowed, resumable.point);
       if (token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
@@ -254,27 +210,6 @@ export class Joining {
       throw error;
     }
     return { channel, allowed, enter: () => takeMissed?.(), resumed, giveUp };
-  }
-
-  private resumed(channel: Channel, { terms }: AllowedSubscription, { point }: Resumable): Promise<Resumed> {
-    const visibleSinceMs = historyStartMs(channel.name, terms.grants);
-    return this.resumption.resume({ channel, point, uid: terms.identity.uid, historyStartMs: visibleSinceMs });
-  }
-
-  private collectMissed(
-    joiner: Joiner,
-    channel: Channel,
-    { terms }: AllowedSubscription,
-    after: string,
-  ): Promise<() => Missed> {
-    return this.resume.collect({
-      channel,
-      connectionId: joiner.id,
-      after,
-      visibleSinceMs: historyStartMs(channel.name, terms.grants),
-      echoes: (event) => terms.grants.messageDirectives(channel.name, event).echo,
-      hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
-    });
   }
 
   /** A standard channel is entered at once, a presence channel when its owner says so. */
@@ -322,79 +257,26 @@ export class Joining {
       resume:
         request.resumable === undefined
           ? missed && { complete: missed.complete }
-          : { complete: resumed?.plan.complete, token: this.resumeToken(joiner, subscription, resumed) },
+          : { complete: resumed?.plan.complete, token: this.past.token(joiner, subscription, resumed) },
     });
     const welcome = (): void => {
       joiner.answer(frame, request.answerId);
       if (missed === undefined || missed.frames.length === 0) return;
-      joiner.replayed = Replay.send(subscription, missed.frames, this.maxBacklogBytes);
+      joiner.replayed = this.past.send(subscription, missed);
     };
     if (request.resumable !== undefined) {
-      subscription.onMissed = (lastId, hole) => this.goOn(joiner, subscription, lastId, hole);
+      subscription.onMissed = (lastId, hole) => this.past.goOn(joiner, subscription, lastId, hole);
     }
     if (resumed === undefined) {
       joiner.subscriptions.add(subscription, welcome, missed?.seen);
       if (this.isDenied(joiner, allowed)) return this.end(joiner, subscription, undefined);
-      this.beginSnapshot(subscription);
+      this.past.beginSnapshot(subscription);
       return;
     }
     joiner.subscriptions.register(subscription);
     welcome();
     if (this.isDenied(joiner, allowed)) return this.end(joiner, subscription, undefined);
-    this.replay(joiner, subscription, resumed, request.resumable?.point?.after);
-  }
-
-  private resumeToken(joiner: Joiner, { channel, identity }: Subscription, resumed: Resumed | undefined): string {
-    const chain = [joiner.id, ...(resumed?.connectionIds ?? [])];
-    return this.resumption.token(channel, identity.uid, chain, joiner.expiresAtMs, resumed?.plan.from);
-  }
-
-  /** Sends what was missed, and makes the subscription a subscriber of its channel. Everything else goes on meanwhile. */
-  private replay(joiner: Joiner, subscription: Subscription, resumed: Resumed, after: string | undefined): void {
-    const { channel, grants, socket } = subscription;
-    const reader = {
-      channel,
-      socket,
-      get isActive() {
-        return subscription.isActive;
-      },
-      chain: [joiner.id, ...resumed.connectionIds],
-      maxBacklogBytes: this.maxBacklogBytes,
-      echoes: (event: string) => grants.messageDirectives(channel.name, event).echo,
-      cutOff: () => joiner.cutOff(),
-      goLive: (frames: readonly Uint8Array[], seen: Seen | undefined): void => {
-        channel.add(subscription, () => frames.length > 0 && socket.write(new FrameBatch(frames)), seen);
-        this.beginSnapshot(subscription);
-      },
-    };
-    const replay = new PagedReplay(reader, resumed.plan, this.resumption, this.logger, after);
-    const run = (): Promise<void> =>
-      replay.run().catch((error: unknown) => {
-        this.logger.error({ channel: channel.name, err: error }, 'a replay failed');
-        joiner.close(1013, 'Try again later');
-      });
-    const running = joiner.replays === undefined ? run() : joiner.replays.then(run);
-    joiner.replays = running;
-    void running.then(() => {
-      if (joiner.replays === running) joiner.replays = undefined;
-    });
-  }
-
-  /** Tells of a hole, and goes on behind it (resume §4). */
-  private goOn(joiner: Joiner, subscription: Subscription, lastId: string | undefined, hole: Hole): void {
-    // Its storage snapshot is still on its way, and would be out of date.
-    if (subscription.socket !== joiner.socket) return joiner.missed();
-    const plan = planBehindHole(subscription.channel.intake.last, hole);
-    this.replay(joiner, subscription, { plan, connectionIds: [] }, lastId);
-  }
-
-  private beginSnapshot(subscription: Subscription): void {
-    const { channel, grants, socket, wantsSnapshotEnd } = subscription;
-    if (!grants.mayObserveStorage(channel.name)) {
-      if (wantsSnapshotEnd) socket.write(new FrameBatch([Buffer.from(storageSyncedFrame(channel.name), 'utf8')]));
-      return;
-    }
-    StorageSnapshot.begin(subscription, this.storage, this.maxBacklogBytes, this.logger);
+    this.past.replay(joiner, subscription, resumed, request.resumable?.point?.after);
   }
 }
 
