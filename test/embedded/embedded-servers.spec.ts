@@ -131,7 +131,7 @@ describe('the embedded servers', () => {
     const superuser = Object.assign(new URL(first.databaseUrl), { username: 'hearth', password: record.password }).href;
     await query(
       superuser,
-      `alter database hearth owner to hearth; drop owned by hearth_owner; drop role hearth_owner;
+      `alter database hearth owner to hearth; drop owned by hearth_all_in_one; drop role hearth_all_in_one;
        create type mood as enum ('good'); create view seen as select 1 as one;
        create table kept (answer int, id bigserial, n int generated always as identity) partition by range (answer);
        create table kept_1 partition of kept for values from (0) to (100);

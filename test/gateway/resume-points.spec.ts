@@ -277,7 +277,7 @@ describe('R8: a token that is unusable', () => {
   });
 
   it('because it has expired shows nothing old', async () => {
-    const brief = await testbed.anotherGateway({ connectionMaxSeconds: 0.2, deliverMaxAgeSeconds: 0.2 });
+    const brief = await testbed.anotherGateway({ connectionMaxSeconds: 3, deliverMaxAgeSeconds: 0.2 });
     const first = await Resumer.subscribe(brief, 'p8e');
     await first.client.closed;
     await publish('p8e', 'missed');

@@ -27,7 +27,7 @@ interface Cluster {
 /** The superuser, whom nobody needs but we, to make the other one. */
 const superuser = 'hearth';
 /** Who owns the database, and all that Hearth is there. */
-const owner = 'hearth_owner';
+const owner = 'hearth_all_in_one';
 const database = 'hearth';
 const rootsPlace = '/var/lib/hearth';
 const rootsCache = '/var/cache/hearth';
