@@ -61,6 +61,18 @@ describe.each(doors)('a WebSocket at %s', (_, path) => {
     socket.destroy();
   });
 
+  it('has only the newest answered of many pings that come at once', async () => {
+    const socket = await handshake(path());
+    const pings = Array.from({ length: 400 }, (__, n) => frame(0x89, Buffer.from(String(n).padStart(4))));
+    socket.write(Buffer.concat(pings));
+    let answers = '';
+    socket.on('data', (chunk: Buffer) => (answers += chunk.toString('latin1')));
+    await eventually(() => expect(answers).toMatch(/ 399$/));
+    // They may have been read in two pieces.
+    expect(answers.length).toBeLessThan((400 * 6) / 2);
+    socket.destroy();
+  });
+
   it('may send a message in pieces that count 16 bytes more each, and no more', async () => {
     const socket = await open();
     const closed = once(socket, 'close');
@@ -118,6 +130,19 @@ describe('a Socket.IO session that has not shown its token', () => {
 
   const connectPacket = () => `40${JSON.stringify({ token: connectToken() })}`;
   const connections = () => testbed.gateway.metrics.connections.of('socket.io').value;
+
+  it('is heard in the end, however much else came before', async () => {
+    const socket = await handshake('/socket.io/?EIO=4&transport=websocket');
+    let answers = '';
+    socket.on('data', (chunk: Buffer) => (answers += chunk.toString('latin1')));
+    const pongsAndPings = Array.from({ length: 700 }, (__, n) => frame(0x89 + (n % 2), Buffer.from('x')));
+    const [head, text] = [Buffer.of(0x81, 0xfe, 0, 0, 0, 0, 0, 0), Buffer.from(connectPacket())];
+    head.writeUInt16BE(text.length, 2);
+    socket.write(Buffer.concat([...pongsAndPings, head, text]));
+    await eventually(() => expect(answers).toContain('hotsock.connected'));
+    expect(answers.split('\x8a\x01x')).toHaveLength(351);
+    socket.destroy();
+  });
 
   it.each([
     ['CONNECT again', () => connectPacket()],

@@ -206,9 +206,11 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.clock.excuse(installationNow());
   }
 
-  pinged(): void {
-    const refusal = this.hasEnded ? undefined : this.throttle.take(PING_COST);
-    if (refusal !== undefined) this.refuse(refusal, undefined, undefined);
+  pinged(count: number): void {
+    for (let left = count; left > 0 && !this.hasEnded; left--) {
+      const refusal = this.throttle.take(PING_COST);
+      if (refusal !== undefined) this.refuse(refusal, undefined, undefined);
+    }
   }
 
   takeCall(operation: GatewayRequest['operation']): void {

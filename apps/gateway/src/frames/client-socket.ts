@@ -15,8 +15,8 @@ export interface FrameReceiver {
    * @param frames of the protocol below that they came in
    */
   read(bytes: number, frames: number): void;
-  /** A ping or a pong of the protocol below has been read. */
-  pinged(): void;
+  /** So many pings or pongs of the protocol below have been read. */
+  pinged(count: number): void;
   /** The socket is gone, whoever ended it; called once. */
   closed(): void;
 }

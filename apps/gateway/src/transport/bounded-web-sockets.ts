@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { TokenBucket } from '@hearth/limits';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 
 /**
  * The WebSocket server of both transports, in which a peer that does not read, or never ends what it sends, costs no more
  * than what it may (limits §6): one pong waits for it, and of an unfinished message its bytes and 16 more for each piece.
+ * Of many pings that come at once the newest is answered, and who has not shown a token is read slowly.
  */
 export class BoundedWebSocketServer extends WebSocketServer {
   constructor(options: ServerOptions) {
@@ -38,13 +40,26 @@ const NO_LIMIT = 2 ** 31 - 1;
 const FRAGMENT_BYTES = 16;
 /** So many pieces are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
 const LOOSE_PIECES = 64;
+/** Of more pings in a row than this, only the newest is looked at: an answer is a write, which costs more than all of it. */
+const PINGS_IN_A_ROW = 32;
+const PING = 0x89;
+/** Second byte of the longest: the mask bit, and 125. */
+const LONGEST_PING = 0xfd;
+/** First two bytes of a frame, and its mask. */
+const HEAD_BYTES = 6;
+/** Frames of whoever nobody watches, because it has not shown its token, which takes three. What is too much is read later. */
+const UNWATCHED = { perSecond: 500, burst: 500 };
+const READ_LATER_MS = 50;
+/** States of the parser: it waits for a frame; for whoever made it wait. */
+const GET_INFO = 0;
+const DEFER_EVENT = 6;
 
 /** Who wants to know what else arrives than messages. */
 export interface Watched {
   /** A piece of a message that is not finished. */
   onPiece?: () => void;
-  /** A ping with so many bytes. */
-  onPinged?: (bytes: number) => void;
+  /** So many pings, with so many bytes. */
+  onPinged?: (bytes: number, pings: number) => void;
 }
 
 /** What `ws` parses with; none of it is in its types. */
@@ -54,10 +69,17 @@ interface Receiver {
   readonly _numFragments: number;
   readonly _totalPayloadLength: number;
   readonly _maxPayload: number;
+  readonly destroyed: boolean;
+  _state: number;
+  _bufferedBytes: number;
   /** Of a message that is not finished. */
   _fragments: Buffer[];
-  /** Of a frame that is not finished. */
+  /** What has been read, and not been looked at. */
   _buffers: Buffer[];
+  /** Of a peer that nobody watches. */
+  frames?: TokenBucket;
+  getInfo(done: (error?: Error) => void): void;
+  startLoop(done: (error?: Error) => void): void;
   dataMessage(done: (error?: Error) => void): void;
   _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void): void;
   createError(kind: typeof Error, message: string, prefix: boolean, status: number, code: string): Error;
@@ -75,6 +97,7 @@ function bound(webSocket: WebSocket): void {
   receiver.watched = webSocket as Watched;
   receiver.dataMessage = takePiece;
   receiver._write = write;
+  receiver.getInfo = beginFrame;
   webSocket.on('ping', onPing);
 }
 
@@ -95,12 +118,55 @@ function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: (e
   inheritedOf(this)._write.call(this, chunk, encoding, done);
 }
 
+/** `ws` waits with what it has read as it does while it inflates a message. */
+function beginFrame(this: Receiver, done: (error?: Error) => void): void {
+  if (this._bufferedBytes >= 2) {
+    if (this.watched.onPinged === undefined && !mayBegin(this)) return readLater(this, done);
+    skipPings(this);
+  }
+  inheritedOf(this).getInfo.call(this, done);
+}
+
+function mayBegin(receiver: Receiver): boolean {
+  const nowMs = performance.now();
+  const frames = (receiver.frames ??= new TokenBucket(UNWATCHED, nowMs));
+  if (frames.waitMs(UNWATCHED, 1, nowMs) > 0) return false;
+  frames.take(UNWATCHED, 1, nowMs);
+  return true;
+}
+
+function readLater(receiver: Receiver, done: (error?: Error) => void): void {
+  receiver._state = DEFER_EVENT;
+  setTimeout(() => {
+    receiver._state = GET_INFO;
+    if (!receiver.destroyed) receiver.startLoop(done);
+  }, READ_LATER_MS).unref();
+}
+
+/** RFC 6455 §5.5.3: only the newest of those pings need be answered that came before the first answer. */
+function skipPings(receiver: Receiver): void {
+  const [bytes] = receiver._buffers;
+  if (bytes?.[0] !== PING) return;
+  let [pings, newest] = [0, 0];
+  for (let at = 0; bytes[at] === PING; pings++) {
+    const end = at + HEAD_BYTES + ((bytes[at + 1] ?? 0) & 0x7f);
+    // What is not masked, or too long, is an error, which is not ours to tell.
+    if ((bytes[at + 1] ?? 0) < 0x80 || (bytes[at + 1] ?? 0) > LONGEST_PING || end > bytes.length) break;
+    newest = at;
+    at = end;
+  }
+  if (pings <= PINGS_IN_A_ROW) return;
+  receiver._buffers[0] = bytes.subarray(newest);
+  receiver._bufferedBytes -= newest;
+  receiver.watched.onPinged?.(newest - (pings - 1) * HEAD_BYTES, pings - 1);
+}
+
 function inheritedOf(receiver: Receiver): Receiver {
   return Object.getPrototypeOf(receiver) as Receiver;
 }
 
 function onPing(this: Pinged, data: Buffer): void {
-  this.onPinged?.(data.length);
+  this.onPinged?.(data.length, 1);
   answerPing.call(this, data);
 }
 

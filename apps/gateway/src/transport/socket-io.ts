@@ -42,9 +42,9 @@ class SocketIoClient implements ClientSocket {
   /** Sizes of what Engine.IO has not sent yet, in its order. */
   private readonly unsent: number[] = [];
   private readonly onPiece = (): void => this.receiver?.read(0, 1);
-  private readonly onPinged = (bytes: number): void => {
-    this.receiver?.read(bytes, 1);
-    this.receiver?.pinged();
+  private readonly onPinged = (bytes: number, pings: number): void => {
+    this.receiver?.read(bytes, pings);
+    this.receiver?.pinged(pings);
   };
   private readonly sent = (): void => {
     this.backlogBytes -= this.unsent.shift() ?? 0;
@@ -58,7 +58,7 @@ class SocketIoClient implements ClientSocket {
     });
     this.watch(this.session.transport);
     this.session.on('upgrade', (transport) => this.watch(transport));
-    this.session.on('heartbeat', () => this.receiver?.pinged());
+    this.session.on('heartbeat', () => this.receiver?.pinged(1));
     socket.on('disconnect', () => {
       this.receiver?.closed();
       // A client that leaves the namespace has left: without one, its session has no use.

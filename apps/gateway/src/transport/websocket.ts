@@ -30,8 +30,8 @@ class NativeWebSocket extends WebSocket implements Watched {
     this.client?.receiver?.read(0, 1);
   }
 
-  onPinged(bytes: number): void {
-    this.client?.pinged(bytes);
+  onPinged(bytes: number, pings: number): void {
+    this.client?.pinged(bytes, pings);
   }
 
   override close(code?: number, reason?: string | Buffer): void {
@@ -127,13 +127,13 @@ class NativeClient implements ClientSocket {
 
   answered(): void {
     // What answers a ping of ours costs the client nothing.
-    if (this.unansweredPings === 0) this.pinged(0);
+    if (this.unansweredPings === 0) this.pinged(0, 1);
     this.unansweredPings = 0;
   }
 
-  pinged(bytes: number): void {
-    this.receiver?.read(bytes, 1);
-    this.receiver?.pinged();
+  pinged(bytes: number, pings: number): void {
+    this.receiver?.read(bytes, pings);
+    this.receiver?.pinged(pings);
   }
 
   /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
