@@ -25,12 +25,14 @@ export interface Model {
   readonly faults: Readonly<Record<string, () => Promise<void> | void>>;
 }
 
-type Heard = number | 'gap';
+/** `killed`: the page was opened anew with what its store had by then, which may be a moment behind. */
+type Heard = number | 'gap' | 'killed';
 
 /** One who looks at all channels: a page that is reloaded now and then, with what its store kept. */
 class Page {
   readonly heard = new Map<string, Heard[]>();
   private readonly store = memoryStore();
+  private life = { isOver: false };
   private client: HearthClient;
 
   constructor(private readonly model: Model) {
@@ -48,6 +50,14 @@ class Page {
     this.client = this.open();
   }
 
+  /** Ends the page without a word, as a browser does that is killed. */
+  kill(): void {
+    this.life.isOver = true;
+    this.client.terminate();
+    for (const heard of this.heard.values()) heard.push('killed');
+    this.client = this.open();
+  }
+
   async sleep(ms: number): Promise<void> {
     const { client } = this;
     client.suspend();
@@ -60,11 +70,16 @@ class Page {
   }
 
   private open(): HearthClient {
-    const client = this.model.newClient(this.store);
+    const life = (this.life = { isOver: false });
+    const client = this.model.newClient({
+      get: (key) => this.store.get(key),
+      set: (key, value) => (life.isOver ? undefined : this.store.set(key, value)),
+    });
     for (const [name, heard] of this.heard) {
       const channel = client.channel(name);
-      channel.onGap(() => heard.push('gap'));
-      channel.on('e', ({ data }) => heard.push(data as number));
+      const hear = (one: Heard) => (life.isOver ? undefined : heard.push(one));
+      channel.onGap(() => hear('gap'));
+      channel.on('e', ({ data }) => hear(data as number));
     }
     return client;
   }
@@ -76,11 +91,22 @@ export function judge(heard: readonly Heard[], published: number): Pick<Verdict,
   const seen = new Set<number>();
   let last = 0;
   let isTold = false;
+  let isNew = false;
   for (const one of heard) {
     if (one === 'gap') {
       isTold = true;
       continue;
     }
+    if (one === 'killed') {
+      isNew = true;
+      continue;
+    }
+    // A page that was killed may be given again what it was given, from some message on; it misses nothing by that.
+    if (isNew && one <= last) {
+      for (const old of seen) if (old >= one) seen.delete(old);
+      last = one - 1;
+    }
+    isNew = false;
     if (seen.has(one)) verdict.doubled++;
     else if (one < last) verdict.inverted++;
     else if (one > last + 1 && !isTold) verdict.missed += one - last - 1;
@@ -97,9 +123,12 @@ export async function runModel(model: Model, caughtUp: (check: () => void) => Pr
   const random = generator(model.seed);
   const pages = [new Page(model), new Page(model)];
   await Promise.all(pages.map((page) => page.ready()));
+  // Before its store has anything, a page that is killed begins anew.
+  await delay(1_000);
   const faults: Record<string, () => Promise<void> | void> = {
     ...model.faults,
     reload: () => pages[Math.floor(random() * pages.length)]?.reload(),
+    killPage: () => pages[Math.floor(random() * pages.length)]?.kill(),
     sleep: () => pages[Math.floor(random() * pages.length)]?.sleep(random() * 800),
   };
   const names = Object.keys(faults);
@@ -136,7 +165,28 @@ export async function runModel(model: Model, caughtUp: (check: () => void) => Pr
   const verdicts = pages.flatMap((page) =>
     [...page.heard].map(([name, heard]) => judge(heard, published.get(name) ?? 0)),
   );
+  // DBG
+  verdicts.forEach((v, i) => {
+    if (v.missed || v.doubled || v.inverted) {
+      const heard = pages.flatMap((page) => [...page.heard.values()])[i]!;
+      const runs: string[] = [];
+      let from: Heard | undefined, prev: Heard | undefined;
+      for (const one of heard) {
+        if (typeof one === 'number' && typeof prev === 'number' && one === prev + 1) {
+          prev = one;
+          continue;
+        }
+        if (from !== undefined) runs.push(`${from}-${prev}`);
+        from = prev = one;
+      }
+      runs.push(`${from}-${prev}`);
+      console.log(JSON.stringify(v), runs.join(' '));
+    }
+  });
   const sum = (key: 'missed' | 'doubled' | 'inverted') => verdicts.reduce((total, verdict) => total + verdict[key], 0);
-  const given = pages.reduce((total, page) => total + [...page.heard.values()].flat().length, 0);
+  const given = pages.reduce(
+    (total, page) => total + [...page.heard.values()].flat().filter((one) => typeof one === 'number').length,
+    0,
+  );
   return { missed: sum('missed'), doubled: sum('doubled'), inverted: sum('inverted'), given, faults: counts };
 }

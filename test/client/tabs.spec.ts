@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { HearthClient, type Store } from '@hearth/client';
+import { HearthClient, memoryStore, type Store } from '@hearth/client';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import { anyToken, FakeServer, type Peer } from './fake-server';
@@ -16,6 +16,8 @@ class ResumingServer {
   private readonly places = new Map<Peer, Map<string, number>>();
   lagMs = 0;
   connections = 0;
+  /** The number of the last message that it does not have any more. */
+  lost = 0;
   server!: FakeServer;
 
   async start(): Promise<void> {
@@ -31,6 +33,7 @@ class ResumingServer {
   publish(channel: string, from: number, count: number): void {
     const log = this.logOf(channel);
     for (let n = from; n < from + count; n++) log.push({ id: `id-${String(n).padStart(9, '0')}`, data: n });
+    if (this.lagMs === Infinity) return;
     const lagMs = Math.random() * this.lagMs;
     for (const peer of this.places.keys()) setTimeout(() => this.deliver(peer, channel), lagMs);
   }
@@ -51,9 +54,11 @@ class ResumingServer {
     const token = String(log.length);
     const isNew = typeof resume !== 'object';
     const after = isNew ? -1 : log.findIndex(({ id }) => id === resume.after);
-    const from = isNew ? log.length : after < 0 ? Number(resume.token) : after + 1;
+    const asked = isNew ? log.length : after < 0 ? Number(resume.token) : after + 1;
+    const from = Math.max(asked, this.lost);
     places?.set(channel, from);
-    peer.subscribed(channel, { resume: { complete: isNew ? undefined : true, token: isNew ? token : String(from) } });
+    const complete = isNew ? undefined : from === asked;
+    peer.subscribed(channel, { resume: { complete, token: isNew ? token : String(from) } });
     this.deliver(peer, channel);
     peer.send({ event: 'hotsock.channelStorageSynced', channel, data: {} });
   }
@@ -78,23 +83,97 @@ interface Ask {
   readonly resume?: true | { readonly after?: string; readonly token?: string };
 }
 
-it('misses nothing untold, doubles and inverts nothing, with far fewer connections than tabs', async () => {
+/** Clients of one server, as tabs; the application of each keeps its points. */
+async function tabs(fake: ResumingServer) {
   Object.defineProperty(globalThis, 'navigator', { value: { locks: new Locks() }, configurable: true });
-  const fake = new ResumingServer();
   await fake.start();
-  const seed = Number(process.env.HEARTH_MODEL_SEED ?? Date.now() % 1_000_000);
-  let made = 0;
-  const newClient = (resumeStore: Store): HearthClient => {
-    made++;
-    return new HearthClient(fake.server.url, {
-      connectTokenFn: () => anyToken({ uid: 'u1' }),
-      WebSocket: WebSocket,
-      backoff: { baseMs: 50, maxMs: 200 },
-      logLevel: 'silent',
-      shareTabs: true,
-      resumeStore,
-    });
+  const clients: HearthClient[] = [];
+  return {
+    newClient: (resumeStore: Store): HearthClient => {
+      const made = new HearthClient(fake.server.url, {
+        connectTokenFn: () => anyToken({ uid: 'u1' }),
+        WebSocket: WebSocket,
+        backoff: { baseMs: 50, maxMs: 200 },
+        logLevel: 'silent',
+        shareTabs: true,
+        resumeStore,
+      });
+      clients.push(made);
+      return made;
+    },
+    clients,
+    stop: async () => {
+      for (const client of clients) client.terminate();
+      await fake.server.stop();
+    },
   };
+}
+
+/** Listens, and has subscribed when it returns. */
+async function listen(client: HearthClient, name: string): Promise<unknown[]> {
+  const heard: unknown[] = [];
+  const channel = client.channel(name);
+  channel.onGap(({ reason }) => heard.push(reason));
+  channel.on('e', ({ data }) => heard.push(data));
+  await channel.ready();
+  return heard;
+}
+
+describe('a tab that is behind all others', () => {
+  const start = async () => {
+    const fake = new ResumingServer();
+    const { newClient, stop } = await tabs(fake);
+    fake.publish('a', 1, 2);
+    const first = await listen(newClient(memoryStore()), 'a');
+    const store = memoryStore();
+    const old = newClient(store);
+    const heard = await listen(old, 'a');
+    fake.publish('a', 3, 1);
+    await eventually(() => expect([first, heard]).toEqual([[3], [3]]));
+    // The page is reloaded: it does not know any more what it was given.
+    old.suspend();
+    const reloaded = await listen(newClient(store), 'a');
+    const behind = memoryStore();
+    const point = JSON.stringify({ after: 'id-000000001', token: '1' });
+    await behind.set(`hearth:${JSON.stringify([fake.server.url, 'u1', 'a'])}`, point);
+    return { fake, first, reloaded, stop, come: () => listen(newClient(behind), 'a') };
+  };
+
+  it('is given what it missed, and those that were reloaded are not given it again', async () => {
+    const { fake, first, reloaded, stop, come } = await start();
+    const late = await come();
+    await eventually(() => expect(late).toEqual([2, 3]));
+    fake.publish('a', 4, 1);
+    await eventually(() => expect([first, reloaded, late]).toEqual([[3, 4], [4], [2, 3, 4]]));
+    expect(fake.connections).toBe(1);
+    await stop();
+  });
+
+  it('leaves it to the others to ask for what they can have, when it cannot have all', async () => {
+    const { fake, first, reloaded, stop, come } = await start();
+    // One is still on its way to all of them when the server has it no more.
+    fake.lagMs = Infinity;
+    fake.publish('a', 4, 1);
+    fake.lost = 4;
+    const late = await come();
+    fake.lagMs = 0;
+    fake.publish('a', 5, 1);
+    const gap = 'incomplete';
+    await eventually(() =>
+      expect([first, reloaded, late]).toEqual([
+        [3, gap, 5],
+        [gap, 5],
+        [gap, 5],
+      ]),
+    );
+    await stop();
+  });
+});
+
+it('misses nothing untold, doubles and inverts nothing, with far fewer connections than tabs', async () => {
+  const fake = new ResumingServer();
+  const { newClient, clients, stop } = await tabs(fake);
+  const seed = Number(process.env.HEARTH_MODEL_SEED ?? Date.now() % 1_000_000);
   let cuts = 0;
   const verdict = await runModel(
     {
@@ -114,11 +193,11 @@ it('misses nothing untold, doubles and inverts nothing, with far fewer connectio
     },
     (check) => eventually(check),
   );
-  await fake.server.stop();
-  const { sleep = 0, reload = 0 } = verdict.faults;
+  await stop();
+  const { sleep = 0, reload = 0, killPage = 0 } = verdict.faults;
   expect({ seed, ...verdict }).toMatchObject({ seed, missed: 0, doubled: 0, inverted: 0 });
   expect(verdict.given).toBeGreaterThan(100);
   // Each fault ends one connection at most, where pages on their own would have had two each time.
-  expect(fake.connections).toBeLessThanOrEqual(1 + cuts + sleep + reload);
-  expect(made).toBe(2 + reload);
+  expect(fake.connections).toBeLessThanOrEqual(1 + cuts + sleep + reload + killPage);
+  expect(clients).toHaveLength(2 + reload + killPage);
 });

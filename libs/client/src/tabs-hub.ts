@@ -22,6 +22,8 @@ class SharedChannel {
   /** As the server confirmed it; absent before. */
   subscribed: Frame | undefined;
   readonly tabs = new Set<string>();
+  /** Those that have been given everything up to a message that is still to come, for another one that is behind. */
+  readonly ahead = new Map<string, string>();
   /** Who asks the server at present. */
   asker: string | undefined;
   asked: Subscribe | undefined;
@@ -160,6 +162,8 @@ export class Hub {
       this.join(channel, from, resume);
     } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '')) {
       this.leave(channel);
+      const { last } = channel;
+      for (const tab of channel.tabs) if (last !== undefined && !channel.ahead.has(tab)) channel.ahead.set(tab, last);
       this.ask(channel, from, frame);
     } else this.wait(channel, [from, frame]);
   }
@@ -199,6 +203,7 @@ export class Hub {
   private join(channel: SharedChannel, tab: string, resume: Point | boolean | undefined): void {
     if (!this.tabs.has(tab)) return;
     channel.tabs.add(tab);
+    channel.ahead.delete(tab);
     const { data, ...frame } = channel.subscribed ?? {};
     const since = typeof resume === 'object' ? channel.since(resume) : undefined;
     const complete = typeof resume === 'object' ? since !== undefined : undefined;
@@ -211,6 +216,7 @@ export class Hub {
 
   private unsubscribe(channel: SharedChannel, tab: string): void {
     channel.tabs.delete(tab);
+    channel.ahead.delete(tab);
     const waiting = channel.waiting.filter(([one]) => one !== tab);
     channel.waiting = waiting;
     if (channel.tabs.size > 0 || isAuto(channel.subscribed)) return;
@@ -263,7 +269,9 @@ export class Hub {
       channel.kept.push({ id, text });
       if (channel.kept.length > MAX_KEPT) channel.begins = { after: channel.kept.shift()?.id };
     }
-    this.say({ to: [...channel.tabs], text });
+    const { ahead } = channel;
+    this.say({ to: [...channel.tabs].filter((tab) => id === undefined || !ahead.has(tab)), text });
+    for (const [tab, upTo] of ahead) if (upTo === id) ahead.delete(tab);
     if (id !== undefined || event === 'hotsock.channelStorageSynced') this.goOn(channel);
   }
 
@@ -288,7 +296,10 @@ export class Hub {
     channel.kept.length = 0;
     channel.begins = typeof resume === 'object' && data?.resume?.complete === true ? resume : undefined;
     channel.tabs.add(asker);
+    channel.ahead.delete(asker);
     this.say({ to: [asker], text });
+    // What the others get now may have a hole that is not theirs to know: they ask for themselves.
+    if (typeof resume === 'object' && data?.resume?.complete === false) this.dismiss(channel, [asker]);
     this.goOn(channel);
     if (!isAuto(frame)) return;
     for (const [tab, url] of this.tabs) if (tab !== asker) this.join(channel, tab, pointOf(url, frame));
@@ -302,8 +313,15 @@ export class Hub {
     this.channels.delete(channel.name);
     const asking = [channel.asker, ...channel.waiting.map(([tab]) => tab)];
     this.say({ to: asking, text });
-    // They were subscribed until it was asked for again: they ask for themselves.
-    const others = [...channel.tabs].filter((tab) => !asking.includes(tab));
+    // They were subscribed until it was asked for again.
+    this.dismiss(channel, asking);
+  }
+
+  /** All tabs of a channel but these are not subscribed any more: those that want it ask for it. */
+  private dismiss(channel: SharedChannel, but: readonly string[]): void {
+    const others = [...channel.tabs].filter((tab) => !but.includes(tab));
+    for (const tab of others) channel.tabs.delete(tab);
+    channel.ahead.clear();
     const ended = { event: 'hotsock.unsubscribed', channel: channel.name, data: {} };
     this.say({ to: others, text: JSON.stringify(ended) });
   }
