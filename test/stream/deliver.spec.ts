@@ -1,12 +1,14 @@
 import { ProtocolError } from '@hearth/protocol';
-import { DeliverRecord, deliverSubject, encodeDeliverRecord } from '@hearth/wire';
+import { DELIVER_STREAM, DeliverRecord, deliverSubject, encodeDeliverRecord } from '@hearth/wire';
 import {
   AckedPublisher,
   callGateway,
+  ConsumerLostError,
   DeliverSubscriber,
   deliverStreamEnd,
   ensureStreams,
   lastDelivered,
+  PullConsumer,
   readDelivered,
   StreamConnection,
 } from '@hearth/stream';
@@ -116,6 +118,24 @@ describe('the deliver stream', () => {
     await eventually(() => expect(received).toHaveLength(50));
     expect(received).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
     subscription.close();
+  });
+});
+
+describe('a reader whose stream is deleted', () => {
+  it.each([
+    ['while it waits for more', 3],
+    ['before it asks for more', 2_000],
+  ])('notices that %s', async (_, count) => {
+    const numbers = Array.from({ length: count }, (_, n) => n + 1);
+    await Promise.all(numbers.map((n) => publisher.publish(deliverSubject('gone'), encodeDeliverRecord(record(n)))));
+    const reader = await PullConsumer.open(connection, DELIVER_STREAM, 'first', deliverSubject('gone'));
+    let read = 0;
+    while (read < count - 1) read += (await reader.next(count - 1 - read)).length;
+    await (await connection.manager()).streams.delete(DELIVER_STREAM);
+    await reader.next(1);
+    await expect(reader.next(1)).rejects.toThrow(ConsumerLostError);
+    reader.close();
+    await ensureStreams(connection, SETTINGS);
   });
 });
 

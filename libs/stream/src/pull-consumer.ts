@@ -179,10 +179,11 @@ export class PullConsumer {
     if (status === 100) return;
     // A status of an earlier pull request says nothing about the present one.
     if (!message.subject.endsWith(`.${this.pulls}`)) return;
-    // 404 and 408: the request ran out. 409: it reached its size ("Batch Completed" since 2.10), or the consumer is gone.
-    if (status === 409 && !/max ?bytes|exceeded|batch completed/i.test(message.headers?.description ?? '')) {
-      return this.fail(message.headers?.description ?? 'consumer is gone');
-    }
+    // 404 and 408: the request ran out. 409: it reached its size ("Batch Completed" since 2.10), or the consumer is gone. 503:
+    // it is gone since before the request.
+    const description = message.headers?.description ?? '';
+    const hasRunOut = [404, 408].includes(status) || /max ?bytes|exceeded|batch completed/i.test(description);
+    if (!hasRunOut) return this.fail(`consumer is gone (${status} ${description})`);
     this.outstanding = 0;
     if (this.queue.length === 0) this.pull();
   }
