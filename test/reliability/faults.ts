@@ -75,9 +75,12 @@ const INFLICT: Readonly<Record<Fault, Inflict>> = {
     await postgres.restart();
   },
   'freeze Postgres': async ({ postgres }, { ms }) => {
-    await postgres.freeze();
-    await delay(ms);
-    postgres.thaw();
+    try {
+      await postgres.freeze();
+      await delay(ms);
+    } finally {
+      postgres.thaw();
+    }
   },
   'cut database connections': async (cluster, { ms }) => {
     const until = Date.now() + ms;

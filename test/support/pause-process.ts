@@ -4,12 +4,13 @@ import { eventually } from './eventually';
 
 /**
  * Makes a process stand still until `resumeProcess`, as a machine that is paused does. It returns when none of its threads runs
- * any more: the kernel stops them one after the other, and on a busy machine a thread may answer long after the signal.
+ * any more: the kernel stops them one after the other, and on a busy machine a thread may answer long after the signal. One that
+ * has ended, and whose parent does not know yet, stands still as well.
  */
 export async function pauseProcess(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
   await eventually(() => {
-    if (!threadStates(pid).every((state) => state.startsWith('T'))) throw new Error(`process ${pid} still runs`);
+    if (!threadStates(pid).every((state) => /^[TZ]/.test(state))) throw new Error(`process ${pid} still runs`);
   });
 }
 

@@ -1,8 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { lockDataDir, openDataDir } from '@hearth/data-dir';
 import { startEmbeddedPostgres } from '@hearth/embedded';
 import { freePort } from './free-port';
@@ -13,7 +13,7 @@ export const runPrefix = 'hearth-test-run-';
 
 /** A Postgres server of its own in a folder for temporary files. */
 export class TestPostgres {
-  private frozen: readonly number[] = [];
+  private readonly frozen: number[] = [];
 
   private constructor(
     private readonly dataDir: string,
@@ -34,8 +34,7 @@ export class TestPostgres {
 
   /** Ends all its processes at once, with nothing written that was not on disk. */
   async kill(): Promise<void> {
-    const [postmaster] = await this.processes();
-    process.kill(postmaster, 'SIGQUIT');
+    process.kill(await this.postmaster(), 'SIGQUIT');
     await this.server.ended;
   }
 
@@ -46,14 +45,16 @@ export class TestPostgres {
 
   /** It neither answers nor closes a connection any more, as if its machine had been paused. */
   async freeze(): Promise<void> {
-    this.frozen = await this.processes();
-    for (const pid of this.frozen) await pauseProcess(pid);
+    const postmaster = await this.postmaster();
+    await this.pause(postmaster);
+    // It starts no others now, and those that end meanwhile keep their ids: nobody takes note of it.
+    for (const pid of childrenOf(postmaster)) await this.pause(pid);
   }
 
   /** Goes on after `freeze`, with what has been sent to it meanwhile. */
   thaw(): void {
-    for (const pid of this.frozen) resumeProcess(pid);
-    this.frozen = [];
+    // The one that takes note of those that have ended comes last.
+    for (const pid of this.frozen.splice(0).reverse()) resumeProcess(pid);
   }
 
   /** Ends it and deletes its folder. */
@@ -64,19 +65,19 @@ export class TestPostgres {
     await rm(this.dataDir, { recursive: true, force: true });
   }
 
-  /** The one that starts the others, then all others. */
-  private async processes(): Promise<[number, ...number[]]> {
-    const client = new Client({ connectionString: this.url });
-    await client.connect();
-    try {
-      const { rows } = await client.query<{ postmaster: number; others: number[] }>(
-        `select split_part(pg_read_file('postmaster.pid'), e'\\n', 1)::int4 as postmaster,
-                array(select pid from pg_stat_activity where pid <> pg_backend_pid()) as others`,
-      );
-      const [{ postmaster, others } = { postmaster: 0, others: [] }] = rows;
-      return [postmaster, ...others];
-    } finally {
-      await client.end();
-    }
+  private async pause(pid: number): Promise<void> {
+    this.frozen.push(pid);
+    await pauseProcess(pid);
   }
+
+  /** The process that starts all others. */
+  private async postmaster(): Promise<number> {
+    return Number.parseInt(await readFile(join(this.dataDir, 'postgres', 'postmaster.pid'), 'utf8'), 10);
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  const processes = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+  const ids = processes.map((line) => line.trim().split(/\s+/).map(Number));
+  return ids.flatMap(([pid, ppid]) => (pid !== undefined && ppid === parent ? [pid] : []));
 }
