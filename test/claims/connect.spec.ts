@@ -1,4 +1,4 @@
-import { LiveSettings } from '@hearth/config';
+import { ReloadableSettings } from '@hearth/config';
 import { generateKeyPairSync } from 'node:crypto';
 import { parseSigningKey } from '../../libs/claims/src/signing-keys';
 import { CONNECT_VECTORS, type PresentedToken, VALID } from '../../libs/claims/src/testing/connect-vectors';
@@ -29,7 +29,7 @@ function gatewayWith(settings: Partial<TokenSettings>): Promise<GatewayUnderTest
     env[`HEARTH_SIGNING_KEY_${slot}_ENCODED`] = Buffer.from(encoded).toString('base64');
   }
   const name = JSON.stringify(env);
-  const gateway = gateways.get(name) ?? testbed.anotherGateway({ live: new LiveSettings(env) });
+  const gateway = gateways.get(name) ?? testbed.anotherGateway({ reloadable: new ReloadableSettings(env) });
   gateways.set(name, gateway);
   return gateway;
 }

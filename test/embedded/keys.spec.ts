@@ -75,7 +75,7 @@ describe('the keys in force', () => {
       [secret]: 'own',
     };
     const prepared = await withInstallationKeys({ HEARTH_DATA_DIR: dataDir, ...env }, loadOrCreateKeys);
-    const { apiKeys, signingKeys } = loadConfig(prepared.env, 'hearth').live.current;
+    const { apiKeys, signingKeys } = loadConfig(prepared.env, 'hearth').reloadable.current;
     return {
       api: apiKeys.map((key) => names[key] ?? key),
       signing: signingKeys.map(({ slot, key }) => {

@@ -125,7 +125,7 @@ describe('the chain of a channel', () => {
     });
     client.send({ event: 'hotsock.subscribe', channel: 'away.2' });
     await testbed.nats.restart();
-    // It was held: no client library asks again by itself.
+    // It was kept waiting: no client library asks again by itself.
     expect(await client.next(({ event }) => event !== 'e')).toMatchObject({
       event: 'hotsock.subscribed',
       channel: 'away.2',

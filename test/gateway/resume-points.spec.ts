@@ -411,7 +411,7 @@ it('R18: a stream that was purged meanwhile proves nothing', async () => {
 it('R20: any of the keys that are set verifies, the first signs', async () => {
   const keys = { old: randomBytes(32), new: randomBytes(32) };
   const withKeys = async (resumeKeys: Buffer[]) => {
-    const { live } = loadConfig(
+    const { reloadable } = loadConfig(
       {
         HEARTH_NATS_URL: 'nats://x',
         HEARTH_DATABASE_URL: 'postgres://x',
@@ -420,7 +420,7 @@ it('R20: any of the keys that are set verifies, the first signs', async () => {
       },
       'gateway',
     );
-    return testbed.anotherGateway({ live });
+    return testbed.anotherGateway({ reloadable });
   };
   const first = await Resumer.subscribe(await withKeys([keys.old]), 'p20');
   const point = await first.leave();

@@ -93,7 +93,7 @@ it('keeps a client whose heartbeats stand behind slow frames, as long as they co
     askFor(queued, 2);
     // More than the gateway takes: it stops to read, pongs and heartbeats too.
     askFor(unread, 100);
-    // Longer than heartbeats may be away, and shorter than a subscribe is held.
+    // Longer than heartbeats may be away, and shorter than a subscribe may wait.
     await delay(8_000);
     expect([queued.socket.readyState, unread.socket.readyState]).toEqual([1, 1]);
     resumeProcess(testbed.nats.pid);

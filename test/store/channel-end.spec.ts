@@ -66,7 +66,7 @@ describe('the ends of channels (resume §3)', () => {
 
   it('are not written by a worker that lost the partition', async () => {
     const claim = await claimed(2);
-    const old = { ...claim, epoch: claim.epoch - 1 };
+    const old = { ...claim, fencingToken: claim.fencingToken - 1 };
     expect(await noteChannelEnds(database.db, old, [end('fenced', 100)], note(7))).toBe(false);
     expect(await channelEndNote(database.db, 2)).toBeUndefined();
     expect(await sql`select 1 from channel_end where channel = 'fenced'`.execute(database.db)).toMatchObject({

@@ -27,7 +27,7 @@ it('a gateway is dead when its lease has been ended, and what it left is found b
       await sql`insert into subscription_count values (${`s${partition}`}, ${gateway}, ${partition}, 1)`.execute(db);
     }
     expect(await deadGateways(db, [0, 1, 2, 3])).toEqual([]);
-    // However much later the statement runs, one that was held when the clock was read is not ended.
+    // However much later the statement runs, one that was valid when the clock was read is not ended.
     expect(await endExpiredLeases(db, clockMs)).toEqual([dead]);
     expect(await deadGateways(db, [0, 1, 2])).toEqual([{ partition: 2, gatewayId: dead }]);
     expect(await deadGateways(db, [0, 1])).toEqual([]);

@@ -85,16 +85,16 @@ describe('expiry', () => {
     for (const partition of [0, 1]) await claimPartition(database.db, partition, 'n1');
     expect(await expireRows(database.db)).toBe(0);
 
-    await reportCaughtUp(database.db, [{ partition: 0, epoch: 1, timeMs: Date.now() }]);
-    await reportCaughtUp(database.db, [{ partition: 1, epoch: 1, timeMs: firstSeen + WINDOW_MS - 1 }]);
+    await reportCaughtUp(database.db, [{ partition: 0, fencingToken: 1, timeMs: Date.now() }]);
+    await reportCaughtUp(database.db, [{ partition: 1, fencingToken: 1, timeMs: firstSeen + WINDOW_MS - 1 }]);
     expect(await expireRows(database.db)).toBe(0);
 
-    await reportCaughtUp(database.db, [{ partition: 1, epoch: 0, timeMs: Date.now() }]);
+    await reportCaughtUp(database.db, [{ partition: 1, fencingToken: 0, timeMs: Date.now() }]);
     expect(await expireRows(database.db)).toBe(0);
 
     await reportCaughtUp(database.db, [
-      { partition: 0, epoch: 1, timeMs: 0 },
-      { partition: 1, epoch: 1, timeMs: firstSeen + WINDOW_MS },
+      { partition: 0, fencingToken: 1, timeMs: 0 },
+      { partition: 1, fencingToken: 1, timeMs: firstSeen + WINDOW_MS },
     ]);
     expect(await expireRows(database.db)).toBe(1);
   });

@@ -8,7 +8,7 @@ import {
   FencedError,
   listMessages,
   listPartitions,
-  livingSequencers,
+  runningSequencers,
   openDatabase,
   releasePartition,
   releaseSequencer,
@@ -46,7 +46,7 @@ describe('partitions', () => {
     sql`update sequencer_lease set expires_at = now() where node_id = ${nodeId}`.execute(database.db);
   const position = (values: Partial<FencedPosition>): FencedPosition => ({
     partition: 0,
-    epoch: 1,
+    fencingToken: 1,
     streamEpoch: 0,
     seq: 1,
     timeMs: 1_000,
@@ -65,7 +65,7 @@ describe('partitions', () => {
   it('belong to the first node that claims them, and to no other while it lives', async () => {
     expect(await claim('n1')).toEqual({
       partition: 0,
-      epoch: 1,
+      fencingToken: 1,
       owner: 'n1',
       streamEpoch: 0,
       seq: 0,
@@ -78,7 +78,7 @@ describe('partitions', () => {
     });
     expect(await claim('n2')).toBeUndefined();
     expect(await claim('n1')).toBeUndefined();
-    expect(await claim('n2', 1)).toMatchObject({ epoch: 1, owner: 'n2' });
+    expect(await claim('n2', 1)).toMatchObject({ fencingToken: 1, owner: 'n2' });
   });
 
   it('have one winner when two nodes claim them at once', async () => {
@@ -88,14 +88,14 @@ describe('partitions', () => {
     }
   });
 
-  it('can be taken from a node whose lease has expired, with its position and a higher epoch', async () => {
+  it('can be taken from a node whose lease has expired, with its position and a higher fencing token', async () => {
     await claim('n1');
     const deliver = { deliverCreated: 'today as well', deliverSeq: 70 };
     await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today', lanes: 'a:5 b:9', ...deliver })]);
     await expire('n1');
     expect(await claim('n2')).toEqual({
       partition: 0,
-      epoch: 2,
+      fencingToken: 2,
       owner: 'n2',
       streamEpoch: 0,
       seq: 7,
@@ -133,7 +133,7 @@ describe('partitions', () => {
     await expect(appendAndAdvance(database.db, [position({})], [logRow()])).rejects.toThrow(FencedError);
     await expect(fenceAndAdvance(database.db, [position({})])).rejects.toThrow(FencedError);
     await releasePartition(database.db, 0, 1);
-    expect(await saved()).toMatchObject({ owner: 'n2', epoch: 2, seq: 0 });
+    expect(await saved()).toMatchObject({ owner: 'n2', fencingToken: 2, seq: 0 });
     expect(await listMessages(database.db, { channel: 'c1', sinceMs: 0 })).toEqual([]);
   });
 
@@ -145,7 +145,7 @@ describe('partitions', () => {
       expect(await claim('n2')).toBeUndefined();
       await appendMessages(tx, [logRow()]);
     });
-    expect(await claim('n2')).toMatchObject({ epoch: 2, seq: 5 });
+    expect(await claim('n2')).toMatchObject({ fencingToken: 2, seq: 5 });
   });
 
   it('append and advance in one statement', async () => {
@@ -174,7 +174,7 @@ describe('partitions', () => {
     await fenceAndAdvance(database.db, [position({ seq: 3 })]);
     await releasePartition(database.db, 0, 1);
     await expect(fenceAndAdvance(database.db, [position({ seq: 4 })])).rejects.toThrow(FencedError);
-    expect(await claim('n2')).toMatchObject({ epoch: 2, seq: 3 });
+    expect(await claim('n2')).toMatchObject({ fencingToken: 2, seq: 3 });
   });
 
   it('are all free, and the node forgotten, when a sequencer stops in good order', async () => {
@@ -197,7 +197,7 @@ describe('partitions', () => {
     const session = await lock.confirm();
     await renewSequencerLease(database.db, 'n1', TTL_MS, session);
     await claim('n1');
-    const n1 = async () => (await livingSequencers(database.db)).find(({ processId }) => processId === 'n1');
+    const n1 = async () => (await runningSequencers(database.db)).find(({ processId }) => processId === 'n1');
     expect(await n1()).toEqual({ processId: 'n1', session, isLockFree: false });
     expect(await endLeaseOfSession(database.db, 'n1', session!)).toBe(false);
 
@@ -205,7 +205,7 @@ describe('partitions', () => {
       database.db,
     );
     await eventually(() => expect(lost).toBe(1));
-    expect(lock.isHeldSince(0)).toBe(false);
+    expect(lock.isTakenSince(0)).toBe(false);
     await eventually(async () => expect((await n1())?.isLockFree).toBe(true));
     const next = await lock.confirm();
     await renewSequencerLease(database.db, 'n1', TTL_MS, next);
@@ -214,7 +214,7 @@ describe('partitions', () => {
 
     await lock.release();
     await eventually(async () => expect(await endLeaseOfSession(database.db, 'n1', next!)).toBe(true));
-    expect(await claim('n2')).toMatchObject({ owner: 'n2', epoch: 2 });
+    expect(await claim('n2')).toMatchObject({ owner: 'n2', fencingToken: 2 });
     expect(lost).toBe(1);
   });
 });

@@ -69,13 +69,13 @@ const waiting = async (orderingKey = 'c') => (await firstWaiting(db, 't', orderi
 describe('a webhook target', () => {
   it('has one owner, until its lease ends or it is given back', async () => {
     const first = await claimTarget(db, 't', 'a', 60_000);
-    expect(first).toEqual({ claim: { target: 't', epoch: 1 }, position: START });
+    expect(first).toEqual({ claim: { target: 't', fencingToken: 1 }, position: START });
     expect(await claimTarget(db, 't', 'b', 60_000)).toBeUndefined();
     const position = { ...START, sequence: 9, timeNs: '5' };
     await addWaiting(db, first!.claim, [], position);
     await releaseTarget(db, first!.claim);
-    expect(await claimTarget(db, 't', 'b', 0)).toEqual({ claim: { target: 't', epoch: 2 }, position });
-    expect(await claimTarget(db, 't', 'c', 60_000)).toEqual({ claim: { target: 't', epoch: 3 }, position });
+    expect(await claimTarget(db, 't', 'b', 0)).toEqual({ claim: { target: 't', fencingToken: 2 }, position });
+    expect(await claimTarget(db, 't', 'c', 60_000)).toEqual({ claim: { target: 't', fencingToken: 3 }, position });
   });
 
   it('keeps its position when it is made known again', async () => {

@@ -287,7 +287,7 @@ describe('the ingest stream', () => {
 });
 
 describe('dropProcessed', () => {
-  const held = async () => {
+  const inStream = async () => {
     const { first_seq, last_seq } = (await (await connection.manager()).streams.info(ingestStream(0))).state;
     return [first_seq, last_seq];
   };
@@ -310,11 +310,11 @@ describe('dropProcessed', () => {
     for (let n = 0; n < 5; n++) await publish(n);
     const position = await positionAfter(5);
     await dropProcessed(connection, 0, { ...position, timeNs: String(BigInt(position.timeNs) - 1n) });
-    expect(await held()).toEqual([1, 5]);
+    expect(await inStream()).toEqual([1, 5]);
     await dropProcessed(connection, 0, { ...position, sequence: 6 });
-    expect(await held()).toEqual([1, 5]);
+    expect(await inStream()).toEqual([1, 5]);
     await dropProcessed(connection, 0, position);
-    expect(await held()).toEqual([5, 5]);
+    expect(await inStream()).toEqual([5, 5]);
   });
 });
 

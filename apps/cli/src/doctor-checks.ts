@@ -130,7 +130,7 @@ function notYet(topic: string, { dataDir }: HearthConfig): Finding {
   return { topic, state: 'problem', text: `none was ever started in ${dataDir}; HEARTH_DATA_DIR says where` };
 }
 
-async function keys({ live: { current } }: HearthConfig): Promise<Finding[]> {
+async function keys({ reloadable: { current } }: HearthConfig): Promise<Finding[]> {
   const missing = [
     ...(current.signingKeys.length === 0
       ? ['no signing key, so no token is valid (HEARTH_SIGNING_KEY_1_ENCODED)']

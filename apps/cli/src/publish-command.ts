@@ -150,20 +150,20 @@ function publisherConfig(settings: HearthConfig, options: PublishOptions): Confi
   });
 }
 
-function apiKey({ live }: HearthConfig, options: PublishOptions): string {
+function apiKey({ reloadable }: HearthConfig, options: PublishOptions): string {
   if (options.apiKey !== undefined) return readSecret(options.apiKey, '--api-key');
-  const [key] = live.current.apiKeys;
+  const [key] = reloadable.current.apiKeys;
   if (key === undefined) throw new UsageError(`no API key: give --api-key, ${otherSources('HEARTH_HTTP_API_KEY_1')}`);
   return key;
 }
 
-function accessKey({ live }: HearthConfig, options: PublishOptions): readonly [id: string, secret: string] {
+function accessKey({ reloadable }: HearthConfig, options: PublishOptions): readonly [id: string, secret: string] {
   if (options.accessKey !== undefined) {
     const [, id, secret] = /^([^:]+):(.+)$/.exec(readSecret(options.accessKey, '--access-key')) ?? [];
     if (id === undefined || secret === undefined) throw new UsageError('--access-key must be AKID:SECRET');
     return [id, secret];
   }
-  const { awsAccessKeys } = live.current;
+  const { awsAccessKeys } = reloadable.current;
   const [first] = awsAccessKeys === 'off' ? [] : awsAccessKeys;
   if (first !== undefined) return first;
   throw new UsageError(`no access key: give --access-key, ${otherSources('HEARTH_AWS_ACCESS_KEYS')}`);

@@ -56,7 +56,7 @@ async function subscribe(channels: readonly string[], options: SubscribeOptions)
   const settings = await installationSettings();
   const token =
     options.token === undefined
-      ? await issueToken(channels, options, settings.live.current.signingKeys)
+      ? await issueToken(channels, options, settings.reloadable.current.signingKeys)
       : readSecret(options.token, '--token');
 
   let left = count;

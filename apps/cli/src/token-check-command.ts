@@ -57,8 +57,8 @@ async function check(argument: string, options: CheckOptions): Promise<void> {
 }
 
 /** What a gateway with these settings checks tokens against. */
-function tokenSettings({ live, tokenLeewaySeconds, requireKid }: HearthConfig): TokenSettings {
-  const { signingKeys, tokenAudience, tokenIssuer } = live.current;
+function tokenSettings({ reloadable, tokenLeewaySeconds, requireKid }: HearthConfig): TokenSettings {
+  const { signingKeys, tokenAudience, tokenIssuer } = reloadable.current;
   if (signingKeys.length === 0) {
     throw new UsageError(`no signing key to check with: ${otherSources('HEARTH_SIGNING_KEY_1_ENCODED')}`);
   }

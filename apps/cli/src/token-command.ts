@@ -77,7 +77,7 @@ async function issue(options: TokenOptions): Promise<void> {
   const claims = claimsFrom(options, baseClaims(base), Math.floor(Date.now() / 1_000), randomUUID);
   // The installation passes it on in the issuer's spelling.
   const payload = jsonWithMember(claims, 'umd', options.umd ?? memberText(base, 'umd')?.text);
-  const signer = await signerOf(options, async () => (await installationSettings()).live.current.signingKeys);
+  const signer = await signerOf(options, async () => (await installationSettings()).reloadable.current.signingKeys);
   const token = await sign(payload, signer);
   const { algorithm, kid } = signer;
   const expiresAt = typeof claims.exp === 'number' ? instant(claims.exp) : undefined;

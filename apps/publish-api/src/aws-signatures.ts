@@ -1,5 +1,5 @@
 import { installationNow } from '@hearth/timing';
-import { HearthConfig, LiveSettings } from '@hearth/config';
+import { HearthConfig, ReloadableSettings } from '@hearth/config';
 import { AddressLimits, Audit, type AuditActor, CONFIG, sourceIpReader, targetAsSent } from '@hearth/runtime';
 import { checkSignedRequest, readSignedRequest, SignatureError, SigningKeys, verifySignedRequest } from '@hearth/sigv4';
 import { Inject, Injectable } from '@nestjs/common';
@@ -18,7 +18,7 @@ export class AwsSignatures {
   private readonly addressOf: ReturnType<typeof sourceIpReader>;
 
   constructor(
-    private readonly live: LiveSettings,
+    private readonly reloadable: ReloadableSettings,
     private readonly addresses: AddressLimits,
     private readonly audit: Audit,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'awsClockSkewSeconds' | 'trustedProxies'>,
@@ -28,7 +28,7 @@ export class AwsSignatures {
 
   /** Whether this installation has these doors; it may change while the process runs. */
   get areTaken(): boolean {
-    return this.live.current.awsAccessKeys !== 'off';
+    return this.reloadable.current.awsAccessKeys !== 'off';
   }
 
   /**
@@ -52,7 +52,7 @@ export class AwsSignatures {
   }
 
   private check(request: IncomingMessage, service: string, mustSign: readonly string[]): SignedHead {
-    const { awsAccessKeys } = this.live.current;
+    const { awsAccessKeys } = this.reloadable.current;
     const { method, rawHeaders } = request;
     const signed = readSignedRequest({ method, url: targetAsSent(request), rawHeaders });
     const secret = awsAccessKeys === 'off' ? undefined : awsAccessKeys.get(signed.accessKeyId);

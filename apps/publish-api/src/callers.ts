@@ -27,7 +27,7 @@ export class Callers {
     private readonly addresses: AddressLimits,
     private readonly audit: Audit,
     private readonly limits: KeyLimits,
-    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'managementAuth' | 'trustedProxies'>,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'reloadable' | 'managementAuth' | 'trustedProxies'>,
   ) {
     this.addressOf = sourceIpReader(config);
   }
@@ -89,7 +89,7 @@ export class Callers {
   }
 
   private isAdmin({ headers }: Sender): boolean {
-    const { adminToken } = this.config.live.current;
+    const { adminToken } = this.config.reloadable.current;
     const given = bearerToken(headers);
     return adminToken !== undefined && given !== undefined && isSecret(given, adminToken);
   }

@@ -1,7 +1,7 @@
 import { ChannelEnds, firstNote, isNoteDue, nextNote, rowsOf } from './channel-ends';
 
 const at = (sequence: number, epoch = 1) => ({ id: `id${sequence}`, position: { epoch, sequence } });
-const ends = () => new ChannelEnds({ partition: 0, epoch: 1 }, () => Promise.resolve());
+const ends = () => new ChannelEnds({ partition: 0, fencingToken: 1 }, () => Promise.resolve());
 const stream = (first: number, last: number, more: { created?: string; fullness?: number } = {}) => ({
   created: 'then',
   first,

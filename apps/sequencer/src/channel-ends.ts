@@ -32,7 +32,7 @@ export class ChannelEnds {
   private changed = new Map<string, PlacedRecord>();
 
   constructor(
-    readonly claim: { readonly partition: number; readonly epoch: number },
+    readonly claim: { readonly partition: number; readonly fencingToken: number },
     /** Resolves when the deliver stream holds what was sent until now. */
     readonly delivered: () => Promise<unknown>,
   ) {}

@@ -99,7 +99,7 @@ export class EndNotes {
     await this.forgetOld(now);
   }
 
-  /** @param extent what the stream held before now */
+  /** @param extent what the stream had before now */
   private async write(ends: ChannelEnds, extent: StreamExtent): Promise<void> {
     if (ends.note === undefined) return;
     const { losses } = ends;

@@ -30,7 +30,7 @@ export class EventOutbox {
   private isLeft = false;
 
   constructor(
-    private readonly host: Pick<PartitionHost, 'database' | 'events' | 'live'>,
+    private readonly host: Pick<PartitionHost, 'database' | 'events' | 'reloadable'>,
     private readonly partition: number,
   ) {}
 
@@ -108,7 +108,7 @@ export class EventOutbox {
   }
 
   private get isOff(): boolean {
-    return !this.host.live.current.eventsEnabled;
+    return !this.host.reloadable.current.eventsEnabled;
   }
 
   private follow(number: number, publication: Publication | undefined): void {

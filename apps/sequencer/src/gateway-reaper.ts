@@ -1,4 +1,4 @@
-import { HearthConfig, LiveSettings } from '@hearth/config';
+import { HearthConfig, ReloadableSettings } from '@hearth/config';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import {
   Database,
@@ -31,11 +31,11 @@ const ENDS_AT_ONCE = 10_000;
 
 /**
  * Removes what dead gateways have left behind in presence channels and counts (channels-presence-storage §2), by the
- * same operations that a living gateway would have sent.
+ * same operations that a running gateway would have sent.
  *
  * A gateway is dead when its lease has been ended, which only happens here; one that was merely slow notices by that,
  * and takes another number. While Postgres is away no gateway can renew its lease, so nobody is declared dead before
- * Postgres has been answering for longer than a living gateway needs.
+ * Postgres has been answering for longer than a running gateway needs.
  */
 @Injectable()
 export class GatewayReaper {
@@ -48,7 +48,7 @@ export class GatewayReaper {
     private readonly database: Database,
     private readonly ingest: IngestPublisher,
     private readonly ownership: PartitionOwnership,
-    private readonly live: LiveSettings,
+    private readonly reloadable: ReloadableSettings,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'partitions'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -91,7 +91,7 @@ export class GatewayReaper {
   }
 
   private async removeLeftBy(dead: DeadGateway): Promise<void> {
-    const { database, ingest, live } = this;
+    const { database, ingest, reloadable } = this;
     const { partition, gatewayId } = dead;
     // What an earlier round removed is still found until it is saved; that round may have failed and the stream have it.
     await ingest.perform({ kind: 'barrier', partition });
@@ -100,7 +100,7 @@ export class GatewayReaper {
     const removals = connections.map((connection) => ingest.send({ kind: 'leave', ...connection }));
     for (let from = 0; from < channels.length; from += COUNTS_AT_ONCE) {
       const changes = channels.slice(from, from + COUNTS_AT_ONCE).map((channel) => ({ channel, count: 0 }));
-      const events = live.current.eventsEnabled;
+      const events = reloadable.current.eventsEnabled;
       removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, events, changes }));
     }
     removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, buried: true, changes: [] }));

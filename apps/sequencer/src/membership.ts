@@ -1,4 +1,4 @@
-import { endLeaseOfSession, livingSequencers, renewSequencerLease, SessionLock } from '@hearth/store';
+import { endLeaseOfSession, runningSequencers, renewSequencerLease, SessionLock } from '@hearth/store';
 import { required } from '@hearth/config';
 import { warnSeldom } from '@hearth/runtime';
 import type { PartitionHost } from './partition-host';
@@ -9,10 +9,10 @@ const LEASE_MS = 4_000;
 const OTHERS_ARE_BACK_MS = 2_000;
 
 /**
- * Which sequencers live. Each has a lease, and a lock that Postgres frees when the process ends (`SessionLock`), so that the
+ * Which sequencers run. Each has a lease, and a lock that Postgres frees when the process ends (`SessionLock`), so that the
  * partitions of a killed one need not wait for the end of its lease. A lock that is free in two looks is taken for a
  * death: a process whose connection broke has another one by then. Should that be wrong, the partitions change hands for
- * nothing; who writes is decided by the epoch of the claim, as ever.
+ * nothing; who writes is decided by the fencing token of the claim, as ever.
  */
 export class Membership {
   private readonly lock: SessionLock;
@@ -31,8 +31,8 @@ export class Membership {
     this.lock = new SessionLock(url, 'hearth-lock', onLost);
   }
 
-  /** Ids of all that live, sorted, as of the last renewal; none before the first. */
-  get living(): readonly string[] {
+  /** Ids of all that run, sorted, as of the last renewal; none before the first. */
+  get running(): readonly string[] {
     return this.known;
   }
 
@@ -42,17 +42,17 @@ export class Membership {
     return this.renewing;
   }
 
-  /** Looks whether the living are others than at the last renewal, and ends the leases of the dead. */
+  /** Looks whether other sequencers run than at the last renewal, and ends the leases of the dead. */
   async hasChanged(): Promise<boolean> {
     // One that comes is seen at the next renewal.
     if (this.known.length < 2) return false;
     const { database, config, logger } = this.host;
     try {
-      const now = await livingSequencers(database.db);
+      const now = await runningSequencers(database.db);
       const free = now.filter(({ processId, isLockFree }) => isLockFree && processId !== config.processId);
       const dead = free.filter(({ session }) => this.suspects.has(session ?? ''));
       this.suspects = new Set(free.map(({ session }) => session ?? ''));
-      if (this.lock.isHeldSince(OTHERS_ARE_BACK_MS)) {
+      if (this.lock.isTakenSince(OTHERS_ARE_BACK_MS)) {
         for (const { processId, session } of dead) {
           if (!(await endLeaseOfSession(database.db, processId, session ?? ''))) continue;
           logger.info({ sequencer: processId }, 'the session of a sequencer has ended: its partitions are free');
@@ -61,7 +61,7 @@ export class Membership {
       }
       return now.map(({ processId }) => processId).join() !== this.known.join();
     } catch (error) {
-      warnSeldom(logger, { err: error }, 'whether all sequencers live is not known');
+      warnSeldom(logger, { err: error }, 'whether all sequencers run is not known');
       return false;
     }
   }

@@ -1,5 +1,5 @@
 import type { ChannelRules } from '@hearth/channels';
-import { HearthConfig, LiveSettings } from '@hearth/config';
+import { HearthConfig, ReloadableSettings } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { AckedPublisher, EventPublisher, IngestPublisher, StreamConnection } from '@hearth/stream';
@@ -27,7 +27,7 @@ export class PartitionHost {
     readonly groupCommit: GroupCommit,
     readonly endNotes: EndNotes,
     readonly streamClock: StreamClock,
-    readonly live: LiveSettings,
+    readonly reloadable: ReloadableSettings,
     readonly metrics: Metrics,
     @Inject(CONFIG) readonly config: HearthConfig,
     @Inject(LOGGER) readonly logger: Logger,

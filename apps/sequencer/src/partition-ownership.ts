@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 250;
 const TIDY_EVERY_MS = 5_000;
 
 /**
- * Shares the partitions among the living sequencers. All of them compute the same shares from the list of the living
+ * Shares the partitions among the running sequencers. All of them compute the same shares from the list of them
  * (`partition-shares.ts`); the database decides who really owns a partition.
  *
  * When Postgres is away nobody can claim anything, and the owners go on: what they send without Postgres is a function
@@ -41,7 +41,7 @@ export class PartitionOwnership {
     await this.renew();
     await this.balance();
     const { logger } = this.host;
-    // Each by itself. A lease above all must wait for nothing but Postgres, or the living are succeeded.
+    // Each by itself. A lease above all must wait for nothing but Postgres, or running sequencers are succeeded.
     this.renewals = every(RENEW_EVERY_MS, () => this.renew());
     this.jobs = [
       every(LOOK_EVERY_MS, () => this.look()),
@@ -88,18 +88,18 @@ export class PartitionOwnership {
     await this.balance();
   }
 
-  /** Gives back and claims what is not as it should be by the list of the living; nothing, as a rule. */
+  /** Gives back and claims what is not as it should be by the list of running sequencers; nothing, as a rule. */
   private async balance(): Promise<void> {
     const { database, config, logger } = this.host;
     const { partitions, processId } = config;
-    const owners = sharePartitions(partitions, this.membership.living);
+    const owners = sharePartitions(partitions, this.membership.running);
     for (const partition of this.workers.keys()) if (owners[partition] !== processId) this.release(partition);
     for (const partition of owners.keys()) {
       if (owners[partition] !== processId || this.workers.has(partition)) continue;
       try {
         const claim = await claimPartition(database.db, partition, processId);
         if (claim === undefined) continue;
-        logger.debug({ partition, epoch: claim.epoch }, 'partition claimed');
+        logger.debug({ partition, fencingToken: claim.fencingToken }, 'partition claimed');
         this.workers.set(partition, new PartitionWorker(this.host, claim, () => this.workers.delete(partition)));
       } catch (error) {
         return warnSeldom(logger, { err: error }, 'a partition could not be claimed');
@@ -110,9 +110,10 @@ export class PartitionOwnership {
   /** A process that was paused for longer than its lease still has workers for partitions that others own by now. */
   private async dropLost(): Promise<void> {
     if (this.workers.size === 0) return;
-    for (const { partition, owner, epoch } of await listPartitions(this.host.database.db)) {
+    for (const { partition, owner, fencingToken } of await listPartitions(this.host.database.db)) {
       const worker = this.workers.get(partition);
-      if (worker !== undefined && (owner !== this.host.config.processId || epoch !== worker.epoch)) worker.fence();
+      if (worker !== undefined && (owner !== this.host.config.processId || fencingToken !== worker.fencingToken))
+        worker.fence();
     }
   }
 
@@ -136,7 +137,11 @@ export class PartitionOwnership {
       [...this.workers.values()].map(async (worker) => {
         const untilMs = await worker.tidy();
         // The next leader of the stream may have a clock that is a little behind.
-        return { partition: worker.partition, epoch: worker.epoch, timeMs: untilMs - config.clockToleranceMs };
+        return {
+          partition: worker.partition,
+          fencingToken: worker.fencingToken,
+          timeMs: untilMs - config.clockToleranceMs,
+        };
       }),
     );
     await reportCaughtUp(database.db, entries);

@@ -59,7 +59,7 @@ interface Processed {
  * stream holds is not sent twice. So a repeat changes nothing, and nothing has to be remembered between commit and
  * fan-out. What operations change about channels is kept in memory and saved together with the position, so the database
  * always holds it as of the position; the next owner applies what follows again and comes to the same. A worker that lost
- * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the epoch of its claim.
+ * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the token of its claim.
  *
  * Backend events hold back the saved position only, so that a crash does not lose them, and only while their stream takes
  * events (`EventPublisher`): nobody's message or answer may wait for a stream that does not. What it has not taken is saved
@@ -115,9 +115,9 @@ export class PartitionWorker {
     this.stopped = this.run();
   }
 
-  /** Epoch of the claim; another one means that the partition is someone else's. */
-  get epoch(): number {
-    return this.claim.epoch;
+  /** Fencing token of the claim; another one means that the partition is someone else's. */
+  get fencingToken(): number {
+    return this.claim.fencingToken;
   }
 
   /** Ends after the batch at hand and what it sent, saves the position and gives the partition back. */
@@ -134,7 +134,7 @@ export class PartitionWorker {
     } finally {
       this.outbox.leave();
       // Where that was in vain, the next owner begins at what was saved last.
-      await releasePartition(db, this.partition, this.claim.epoch);
+      await releasePartition(db, this.partition, this.claim.fencingToken);
     }
   }
 
@@ -354,10 +354,10 @@ export class PartitionWorker {
   }
 
   /** Until then nobody else can have the partition: this process is alive. */
-  private async releaseSurely({ partition, epoch }: PartitionState): Promise<void> {
+  private async releaseSurely({ partition, fencingToken }: PartitionState): Promise<void> {
     for (;;) {
       try {
-        return await releasePartition(this.host.database.db, partition, epoch);
+        return await releasePartition(this.host.database.db, partition, fencingToken);
       } catch (error) {
         warnSeldom(this.host.logger, { partition, err: error }, 'not given back, trying again');
         await delay(RETRY_MS);

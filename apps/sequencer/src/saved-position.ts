@@ -28,7 +28,7 @@ export interface Reached {
   readonly deliverPlace?: number;
 }
 
-/** A place of the deliver stream that held a record from up to a position. */
+/** A place of the deliver stream that had a record from up to a position. */
 export interface SafeMark extends DeliverMark {
   readonly through: IngestPosition;
 }
@@ -84,7 +84,7 @@ export class SavedPosition {
     return this.current;
   }
 
-  /** Where the deliver stream is known to have held a record. */
+  /** Where the deliver stream is known to have had a record. */
   get deliverMark(): SafeMark | undefined {
     return this.mark;
   }
@@ -100,7 +100,7 @@ export class SavedPosition {
     const { position, markMs, lanes } = this.current;
     return {
       partition: this.claim.partition,
-      epoch: this.claim.epoch,
+      fencingToken: this.claim.fencingToken,
       streamEpoch: position.epoch,
       seq: position.sequence,
       timeMs: markMs,

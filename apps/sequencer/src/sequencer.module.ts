@@ -1,5 +1,5 @@
 import { Inject, Module, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { HearthConfig, LiveSettings, required } from '@hearth/config';
+import { HearthConfig, ReloadableSettings, required } from '@hearth/config';
 import { CONFIG, eventPublisher, Logger, LOGGER, TIME_UP } from '@hearth/runtime';
 import { AckedPublisher, EventPublisher, StreamConnection } from '@hearth/stream';
 import { ensureEventIndex } from '@hearth/store';
@@ -46,7 +46,7 @@ export class SequencerModule implements OnApplicationBootstrap, OnApplicationShu
     private readonly rowExpiry: RowExpiry,
     private readonly publisher: AckedPublisher,
     private readonly events: EventPublisher,
-    private readonly live: LiveSettings,
+    private readonly reloadable: ReloadableSettings,
     @Inject(CONFIG) private readonly config: HearthConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TIME_UP) private readonly timeUp: AbortSignal,
@@ -76,7 +76,7 @@ export class SequencerModule implements OnApplicationBootstrap, OnApplicationShu
   /** What the message path does not wait for; tried again until Postgres and NATS let it happen. */
   private async prepare(): Promise<void> {
     try {
-      if (this.live.current.eventsEnabled) await this.events.ensureStream();
+      if (this.reloadable.current.eventsEnabled) await this.events.ensureStream();
       await ensureEventIndex(required(this.config, 'databaseUrl'), this.config.messageEventIndex);
       await this.rowExpiry.start(this.config.expirySeconds * 1_000);
     } catch (error) {

@@ -19,7 +19,7 @@ export interface SequencedMessage {
   readonly data: Buffer;
 }
 
-/** What an ingest stream held, in its place. */
+/** What an ingest stream had, in its place. */
 export type Sequenced = SequencedMessage | SequencedOperation;
 
 export function isOperation(sequenced: Sequenced): sequenced is SequencedOperation {

@@ -11,7 +11,7 @@ export class Tails {
 
   constructor(
     private readonly stream: Pick<StreamConnection, 'tell'>,
-    private readonly claim: { readonly partition: number; readonly epoch: number },
+    private readonly claim: { readonly partition: number; readonly fencingToken: number },
   ) {
     this.beacons = every(BEACON_EVERY_MS, () => this.tell());
   }
@@ -32,8 +32,8 @@ export class Tails {
   }
 
   private tell(isLast = false): void {
-    const { partition, epoch } = this.claim;
-    const beacons = encodeTailBeacons(epoch, this.next, this.changed, isLast);
+    const { partition, fencingToken } = this.claim;
+    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, isLast);
     this.changed = new Map();
     this.next += beacons.length;
     for (const beacon of beacons) this.stream.tell(tailSubject(partition), beacon);

@@ -82,7 +82,7 @@ export class Delivery {
     /** Another process has the target. */
     private readonly onLost: () => void,
   ) {
-    this.sender = new WebhookSender(url, host.config, CONCURRENCY, () => host.live.current.webhookSecrets);
+    this.sender = new WebhookSender(url, host.config, CONCURRENCY, () => host.reloadable.current.webhookSecrets);
   }
 
   /** Events that wait; undefined until Postgres has been asked. */

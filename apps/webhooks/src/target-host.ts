@@ -1,4 +1,4 @@
-import { HearthConfig, LiveSettings } from '@hearth/config';
+import { HearthConfig, ReloadableSettings } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { StreamConnection } from '@hearth/stream';
@@ -10,7 +10,7 @@ export class TargetHost {
   constructor(
     readonly stream: StreamConnection,
     readonly database: Database,
-    readonly live: LiveSettings,
+    readonly reloadable: ReloadableSettings,
     readonly metrics: Metrics,
     @Inject(CONFIG) readonly config: HearthConfig,
     @Inject(LOGGER) readonly logger: Logger,

@@ -100,7 +100,7 @@ export function useEvent<
   useEffect(() => {
     if (name === null) return undefined;
     const channel = client.channel(name as never) as HearthChannel<Untyped>;
-    // Held besides, so that a component that comes back at once finds the channel subscribed.
+    // Kept besides, so that a component that comes back at once finds the channel subscribed.
     return both(
       channel.on(event, (message) => newest.current(message as never)),
       channel.hold(),

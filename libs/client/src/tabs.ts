@@ -75,7 +75,7 @@ class TabSocket implements Socket {
   private readonly end = new AbortController();
   private hub: Hub | undefined;
   private own: Socket | undefined;
-  /** Its own lock is held: who connects would take it for gone otherwise. */
+  /** Its own lock is taken: who connects would take it for gone otherwise. */
   private isHere = false;
   private isHeard = false;
   private silence: ReturnType<typeof setTimeout> | undefined;

@@ -88,7 +88,7 @@ function useChannelView<T extends object>(
   const begin = (now: string | null, tell: (now: T) => void): Off => {
     if (now === null) return () => undefined;
     const channel = client.channel(now);
-    // Held besides, so that a component that comes back at once finds the channel subscribed.
+    // Kept besides, so that a component that comes back at once finds the channel subscribed.
     return both(listen(channel, tell), channel.hold());
   };
   return useView(() => toValue(name), begin, initial);
@@ -116,12 +116,12 @@ export function useConnection(): Refs<{ readonly state: State; readonly error: H
 export function useChannel<S extends Shapes<S> = Untyped, N extends Name<S> & string = Name<S> & string>(
   name: Source<N | null>,
 ): Ref<HearthChannel<Of<S, N>> | null> {
-  type Held = { channel: HearthChannel<Of<S, N>> | null };
-  const listen = (channel: AnyChannel, tell: (now: Held) => void): Off => {
+  type View = { channel: HearthChannel<Of<S, N>> | null };
+  const listen = (channel: AnyChannel, tell: (now: View) => void): Off => {
     tell({ channel: channel as HearthChannel<Of<S, N>> });
     return () => undefined;
   };
-  return useChannelView<Held>(name, listen, { channel: null }).channel;
+  return useChannelView<View>(name, listen, { channel: null }).channel;
 }
 
 /** Calls `listener` with each message of a channel. */

@@ -307,7 +307,7 @@ export type VariableValues = {
 };
 
 /** Keys of the settings that may change while the process runs (configuration §2, last paragraph). */
-export type LiveKey = {
+export type ReloadableKey = {
   [K in VariableKey]: (typeof VARIABLES)[K] extends { marks: readonly (infer M)[] }
     ? 'reload' extends M
       ? K

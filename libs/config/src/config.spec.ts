@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, required } from './config';
 import { ConfigError } from './config-error';
-import { LIVE_KEYS } from './live-settings';
+import { RELOADABLE_KEYS } from './reloadable-settings';
 
 let folder: string;
 
@@ -66,7 +66,7 @@ describe('defaults', () => {
         eventsMaxBytes: -1,
       });
       expect(config.databaseUrl).toBeUndefined();
-      expect(config.live.current).toMatchObject({
+      expect(config.reloadable.current).toMatchObject({
         signingKeys: [],
         apiKeys: [],
         tokenAudience: undefined,
@@ -254,7 +254,7 @@ describe('a service', () => {
   it('gets settings that cannot be changed', () => {
     const config = loadConfig({}, 'hearth');
     expect(Object.isFrozen(config)).toBe(true);
-    expect(Object.isFrozen(config.live.current)).toBe(true);
+    expect(Object.isFrozen(config.reloadable.current)).toBe(true);
   });
 
   it('needs certificate and key together', () => {
@@ -310,7 +310,7 @@ describe('X_FILE', () => {
       HEARTH_PORT_FILE: file('port', '8181\r\n'),
     };
     const config = loadConfig(env, 'hearth');
-    expect(config.live.current.apiKeys).toEqual(['key-from-file']);
+    expect(config.reloadable.current.apiKeys).toEqual(['key-from-file']);
     expect(config.port).toBe(8181);
   });
 
@@ -323,7 +323,9 @@ describe('X_FILE', () => {
   });
 
   it('with an empty file counts as unset', () => {
-    expect(loadConfig({ HEARTH_HTTP_API_KEY_1_FILE: file('empty', '\n') }, 'hearth').live.current.apiKeys).toEqual([]);
+    expect(
+      loadConfig({ HEARTH_HTTP_API_KEY_1_FILE: file('empty', '\n') }, 'hearth').reloadable.current.apiKeys,
+    ).toEqual([]);
   });
 
   it('beside X, or without a readable file, is a mistake', () => {
@@ -351,7 +353,7 @@ describe('keys', () => {
         HEARTH_SIGNING_KEY_2_ID: 'new',
       },
       'hearth',
-    ).live.current;
+    ).reloadable.current;
     expect(signingKeys.map(({ slot, method, id }) => [slot, method, id])).toEqual([
       [1, 'ES256', undefined],
       [2, 'HS256', 'new'],
@@ -360,12 +362,12 @@ describe('keys', () => {
 
   it('of the HTTP API are 1, 2 and the additional ones, each once', () => {
     const env = { HEARTH_HTTP_API_KEY_1: 'a', HEARTH_HTTP_API_KEY_2: 'b', HEARTH_HTTP_API_KEYS: 'c, a ,d' };
-    expect(loadConfig(env, 'hearth').live.current.apiKeys).toEqual(['a', 'b', 'c', 'd']);
+    expect(loadConfig(env, 'hearth').reloadable.current.apiKeys).toEqual(['a', 'b', 'c', 'd']);
   });
 
   it('of the HTTP API are not the admin token, which has 16 characters at least', () => {
     const token = 'not-an-api-key-1';
-    expect(loadConfig({ HEARTH_ADMIN_TOKEN: token }, 'hearth').live.current.adminToken).toBe(token);
+    expect(loadConfig({ HEARTH_ADMIN_TOKEN: token }, 'hearth').reloadable.current.adminToken).toBe(token);
     expect(problemsOf({ HEARTH_ADMIN_TOKEN: token, HEARTH_HTTP_API_KEYS: `a,${token}` })).toEqual([
       'HEARTH_ADMIN_TOKEN: must not be one of the API keys',
     ]);
@@ -376,7 +378,7 @@ describe('keys', () => {
 
   it('of the Lambda-compatible endpoint are pairs, none at all, or the word off', () => {
     const keysOf = (value: string) =>
-      loadConfig({ HEARTH_AWS_ACCESS_KEYS: value }, 'hearth').live.current.awsAccessKeys;
+      loadConfig({ HEARTH_AWS_ACCESS_KEYS: value }, 'hearth').reloadable.current.awsAccessKeys;
     const pairs = ' AKIAONE:se/cr+et= , AKIATWO:other,';
     expect([...keysOf(pairs)]).toEqual([
       ['AKIAONE', 'se/cr+et='],
@@ -387,7 +389,7 @@ describe('keys', () => {
   });
 
   it('and everything else that may change is what the specification lists', () => {
-    expect([...LIVE_KEYS].sort()).toEqual(
+    expect([...RELOADABLE_KEYS].sort()).toEqual(
       [
         ...['signingKey1Method', 'signingKey1Id', 'signingKey1Encoded'],
         ...['signingKey2Method', 'signingKey2Id', 'signingKey2Encoded'],

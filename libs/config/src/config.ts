@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { inconsistencies } from './config-checks';
 import { ConfigError } from './config-error';
-import { VARIABLE_KEYS, VARIABLES, type LiveKey, type VariableKey, type VariableValues } from './config-variables';
+import {
+  VARIABLE_KEYS,
+  VARIABLES,
+  type ReloadableKey,
+  type VariableKey,
+  type VariableValues,
+} from './config-variables';
 import { isGiven, readVariables, unknownNames, type Environment } from './environment';
-import { LIVE_KEYS, LiveSettings } from './live-settings';
+import { RELOADABLE_KEYS, ReloadableSettings } from './reloadable-settings';
 import type { ServiceName } from './variable';
 
-type FixedKey = Exclude<VariableKey, LiveKey>;
+type FixedKey = Exclude<VariableKey, ReloadableKey>;
 type FixedValues = Pick<VariableValues, FixedKey>;
 
 /** All settings of one process, parsed and frozen. What each key means: `VARIABLES`. */
@@ -17,12 +23,12 @@ export interface HearthConfig extends Omit<FixedValues, 'nodeId'> {
   /** What this process signs leases and claims with: no other has it, not even the next one of the same name. */
   readonly processId: string;
   /** Keys, log level, events switch: whatever may change while the process runs. */
-  readonly live: LiveSettings;
+  readonly reloadable: ReloadableSettings;
   /** What an operator should know but that does not stop the start, one line each. */
   readonly warnings: readonly string[];
 }
 
-const FIXED_KEYS = VARIABLE_KEYS.filter((key): key is FixedKey => !(LIVE_KEYS as VariableKey[]).includes(key));
+const FIXED_KEYS = VARIABLE_KEYS.filter((key): key is FixedKey => !(RELOADABLE_KEYS as VariableKey[]).includes(key));
 
 /**
  * Reads, checks and freezes the settings of `service` (configuration §1, §2). Throws one `ConfigError` that names
@@ -31,24 +37,24 @@ const FIXED_KEYS = VARIABLE_KEYS.filter((key): key is FixedKey => !(LIVE_KEYS as
 export function loadConfig(env: Environment, service: ServiceName): HearthConfig {
   const { values, problems } = readVariables(env, FIXED_KEYS);
   problems.push(...missing(env, service), ...inconsistencies(values, service));
-  const live = readLive(env, problems);
+  const reloadable = readReloadable(env, problems);
   // A required variable may be missing because its name was misspelt.
-  if (live === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);
+  if (reloadable === undefined || problems.length > 0) throw new ConfigError([...problems, ...unknownVariables(env)]);
   const random = randomBytes(6).toString('hex');
   return Object.freeze({
     ...values,
     service,
     nodeId: values.nodeId ?? random,
     processId: values.nodeId === undefined ? random : `${values.nodeId}.${random}`,
-    live,
-    warnings: Object.freeze(warningsOf(env, service, live)),
+    reloadable,
+    warnings: Object.freeze(warningsOf(env, service, reloadable)),
   });
 }
 
 /** The settings that may change; what is wrong with them is added to `problems`. */
-function readLive(env: Environment, problems: string[]): LiveSettings | undefined {
+function readReloadable(env: Environment, problems: string[]): ReloadableSettings | undefined {
   try {
-    return new LiveSettings(env);
+    return new ReloadableSettings(env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems);
@@ -79,20 +85,20 @@ function missing(env: Environment, service: ServiceName): string[] {
   return problems;
 }
 
-function warningsOf(env: Environment, service: ServiceName, live: LiveSettings): string[] {
+function warningsOf(env: Environment, service: ServiceName, reloadable: ReloadableSettings): string[] {
   const warnings = unknownVariables(env);
   const runs = (part: ServiceName) => service === 'hearth' || service === part;
-  if (runs('gateway') && live.current.signingKeys.length === 0) {
+  if (runs('gateway') && reloadable.current.signingKeys.length === 0) {
     warnings.push('No signing key is set (HEARTH_SIGNING_KEY_1_ENCODED): every token will be refused');
   }
-  if (runs('publish-api') && live.current.apiKeys.length === 0) {
+  if (runs('publish-api') && reloadable.current.apiKeys.length === 0) {
     warnings.push('No API key is set (HEARTH_HTTP_API_KEY_1): every HTTP publish will be refused');
   }
-  warnings.push(...live.current.weakKeys);
+  warnings.push(...reloadable.current.weakKeys);
   if (service === 'webhooks' && !isGiven(env, VARIABLES.webhookUrls)) {
     warnings.push('No URL is set (HEARTH_WEBHOOK_URLS): there is nothing to do');
   }
-  if (runs('webhooks') && isGiven(env, VARIABLES.webhookUrls) && !live.current.eventsEnabled) {
+  if (runs('webhooks') && isGiven(env, VARIABLES.webhookUrls) && !reloadable.current.eventsEnabled) {
     warnings.push('HEARTH_EVENTS_ENABLED is off: there are no events to send to HEARTH_WEBHOOK_URLS');
   }
   return warnings;

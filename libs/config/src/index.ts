@@ -4,7 +4,7 @@ export { VARIABLES } from './config-variables';
 export type { Environment } from './environment';
 export { withInstallationAddress } from './installation-address';
 export { withInstallationKeys, type GeneratedKeys } from './installation-keys';
-export { LiveSettings, type LiveValues } from './live-settings';
+export { ReloadableSettings, type ReloadableValues } from './reloadable-settings';
 export { originMatcher } from './origins';
 export { outputsOf, VERSION, type Outputs } from './outputs';
 export { projectRoot } from './project-root';

@@ -111,7 +111,7 @@ export const LIMIT_VARIABLES = {
     limitChannelStorageKeys: capOf(
       'HEARTH_LIMIT_CHANNEL_STORAGE_KEYS',
       '10000',
-      'Live storage keys of a channel, for clients; what backends write counts, but passes.',
+      'Storage keys of a channel, for clients; what backends write counts, but passes.',
     ),
     limitChannelSchedules: capOf(
       'HEARTH_LIMIT_CHANNEL_SCHEDULES',

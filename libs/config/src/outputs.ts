@@ -37,7 +37,7 @@ export function outputsOf(config: HearthConfig, port = config.port): Outputs {
     httpApiKeysConfiguredIn: ['HEARTH_HTTP_API_KEY_1', 'HEARTH_HTTP_API_KEY_2'],
     eventsStream: config.eventsStream,
     eventsSubjectPrefix: config.eventsSubjectPrefix,
-    eventsEnabled: config.live.current.eventsEnabled,
+    eventsEnabled: config.reloadable.current.eventsEnabled,
     webConsoleUrl: config.consoleEnabled
       ? `${httpApiUrl}console?wssUrl=${encodeURIComponent(webSocketUrl)}`
       : undefined,

@@ -212,7 +212,7 @@ describe('a process', () => {
         name: 'hearth',
         environment: async (given) => ({ ...given, HEARTH_HTTP_API_KEY_1: 'generated' }),
         start: async ({ config }) => {
-          seen.push(...config.live.current.apiKeys);
+          seen.push(...config.reloadable.current.apiKeys);
           return idle;
         },
       },

@@ -62,7 +62,7 @@ export async function runService(definition: ServiceDefinition, host: ProcessHos
   const config = await readConfig(definition, host);
   if (config === undefined) return;
   const logger = createLogger({
-    level: config.live.current.logLevel,
+    level: config.reloadable.current.logLevel,
     service: config.service,
     nodeId: config.nodeId,
     format: config.logFormat,
@@ -122,7 +122,7 @@ class Life {
       metrics: () => this.metrics.text(),
       info: () => outputsOf(config, this.port),
       names: config.adminNames,
-      token: () => config.live.current.adminToken,
+      token: () => config.reloadable.current.adminToken,
     });
     this.secrets = watchSecrets(config, logger, ({ logLevel }) => setLogLevel(logger, logLevel));
   }

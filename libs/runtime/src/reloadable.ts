@@ -1,6 +1,6 @@
 import { every } from '@hearth/timing';
 import { statSync } from 'node:fs';
-import { ConfigError, type HearthConfig, type LiveValues } from '@hearth/config';
+import { ConfigError, type HearthConfig, type ReloadableValues } from '@hearth/config';
 import type { Logger } from './log/logger';
 
 /** Changed key files must be in force within 60 s (publish-api §2); half of it leaves room for a busy process. */
@@ -15,22 +15,22 @@ export interface SecretsWatch {
 }
 
 /**
- * Keeps `config.live` up to date with the files that `X_FILE` variables name: every 30 s when a file has changed, and at
+ * Keeps `config.reloadable` up to date with the files that `X_FILE` variables name: every 30 s when a file has changed, and at
  * `reload()`. New values are swapped in as a whole; when any is wrong the old ones stay and an error naming the
  * variable is logged. Polling, not `fs.watch`: secrets are mounted as symbolic links that are swapped, and on network
  * file systems, and there change notices get lost.
  */
 export function watchSecrets(
-  config: Pick<HearthConfig, 'live'>,
+  config: Pick<HearthConfig, 'reloadable'>,
   logger: Logger,
-  onChange: (values: LiveValues) => void,
+  onChange: (values: ReloadableValues) => void,
 ): SecretsWatch {
-  let seen = fingerprint(config.live.files);
+  let seen = fingerprint(config.reloadable.files);
 
   function reload(): void {
-    seen = fingerprint(config.live.files);
+    seen = fingerprint(config.reloadable.files);
     try {
-      onChange(config.live.reload());
+      onChange(config.reloadable.reload());
       logger.info('Settings were read again');
     } catch (error) {
       const problems = error instanceof ConfigError ? error.problems : undefined;
@@ -42,7 +42,7 @@ export function watchSecrets(
   }
 
   function poll(): void {
-    if (fingerprint(config.live.files) !== seen) reload();
+    if (fingerprint(config.reloadable.files) !== seen) reload();
   }
 
   const polling = every(POLL_MS, poll);

@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { AdminServer } from './admin/admin-server';
 import { ApiKeys } from './http/api-keys';
-import { type HearthConfig, LiveSettings } from '@hearth/config';
+import { type HearthConfig, ReloadableSettings } from '@hearth/config';
 import type { Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { Tracing } from './log/tracing';
@@ -27,7 +27,7 @@ export interface ServiceContext {
   readonly timeUp: AbortSignal;
 }
 
-/** Gives every provider of a process its configuration, logger, metrics, admin port, live settings, API keys and tracing. */
+/** Gives every provider of a process its configuration, logger, metrics, admin port, reloadable settings, API keys and tracing. */
 @Global()
 @Module({})
 export class ServiceModule {
@@ -40,11 +40,11 @@ export class ServiceModule {
       { provide: TIME_UP, useValue: context.timeUp },
       { provide: Metrics, useValue: context.metrics },
       { provide: AdminServer, useValue: context.admin },
-      { provide: LiveSettings, useValue: context.config.live },
-      { provide: ApiKeys, useValue: new ApiKeys(context.config.live) },
+      { provide: ReloadableSettings, useValue: context.config.reloadable },
+      { provide: ApiKeys, useValue: new ApiKeys(context.config.reloadable) },
       { provide: LimitAnswers, useValue: limitAnswers },
       { provide: AddressLimits, useValue: new AddressLimits(context.config, limitAnswers) },
-      { provide: Tracing, useValue: new Tracing(context.config.live, context.logger) },
+      { provide: Tracing, useValue: new Tracing(context.config.reloadable, context.logger) },
     ];
     return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };
   }

@@ -131,16 +131,16 @@ function roleRefused(cause: unknown): PublishError {
 
 /** Keeps credentials until shortly before they end. All who ask at the same time wait for one request. */
 function refreshing(load: CredentialSource): CredentialSource {
-  let held: AwsCredentials | undefined;
+  let cached: AwsCredentials | undefined;
   let loading: Promise<AwsCredentials> | undefined;
-  const lasts = (forMs: number) => (held?.expiration?.getTime() ?? Infinity) - Date.now() > forMs;
+  const lasts = (forMs: number) => (cached?.expiration?.getTime() ?? Infinity) - Date.now() > forMs;
   return async () => {
-    if (held !== undefined && lasts(REFRESH_AHEAD_MS)) return held;
+    if (cached !== undefined && lasts(REFRESH_AHEAD_MS)) return cached;
     loading ??= load().finally(() => (loading = undefined));
     try {
-      return (held = await loading);
+      return (cached = await loading);
     } catch (error) {
-      if (held !== undefined && lasts(0)) return held;
+      if (cached !== undefined && lasts(0)) return cached;
       throw error;
     }
   };

@@ -34,7 +34,7 @@ export interface ChannelSummary {
   membersCount?: number;
 }
 
-/** Whether every gateway with a live lease took part; none is waited for longer than a second. */
+/** Whether every gateway with an unexpired lease took part; none is waited for longer than a second. */
 interface Complete {
   complete: boolean;
 }

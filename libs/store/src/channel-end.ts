@@ -17,7 +17,7 @@ export interface ChannelEndNote {
   readonly series: number;
   /** The deliver stream's creation time, as the server tells it. */
   readonly deliverCreated: string;
-  /** Of every message that the deliver stream held up to here the end of its channel is noted, or a later one. */
+  /** Of every message that the deliver stream had up to here the end of its channel is noted, or a later one. */
   readonly deliverSeq: number;
 }
 
@@ -39,7 +39,7 @@ const ROWS_AT_ONCE = 5_000;
  */
 export async function noteChannelEnds(
   db: Db,
-  claim: { readonly partition: number; readonly epoch: number },
+  claim: { readonly partition: number; readonly fencingToken: number },
   ends: readonly ChannelEnd[],
   note: ChannelEndNote,
 ): Promise<boolean> {
@@ -48,7 +48,7 @@ export async function noteChannelEnds(
       .selectFrom('partition_state')
       .select('partition')
       .where('partition', '=', claim.partition)
-      .where('epoch', '=', claim.epoch)
+      .where('epoch', '=', claim.fencingToken)
       .forShare()
       .executeTakeFirst();
     if (owned === undefined) return false;

@@ -8,7 +8,7 @@ export interface DeduplicationEntry {
   /** Time of the message by the stream's clock, Unix ms. */
   readonly timeMs: number;
   readonly partition: number;
-  /** Epoch of the stream (not the fencing epoch): with `seq` it names the message, whoever processes it. */
+  /** Epoch of the stream (not the claim's fencing token): with `seq` it names the message, whoever processes it. */
   readonly streamEpoch: number;
   readonly seq: number;
   /** So long no other one with the id is accepted. */
@@ -17,7 +17,7 @@ export interface DeduplicationEntry {
   readonly result?: string;
 }
 
-interface HeldId {
+interface TakenId {
   readonly id: string;
   readonly holders: readonly Holder[];
   /** What is older than this has been processed in all partitions, Unix ms; `null` without partitions. */
@@ -37,8 +37,8 @@ const claim = prepared<{ id: string }>(
    returning deduplication_id as id`,
 );
 
-const held = prepared<HeldId>(
-  'held_deduplication_ids',
+const taken = prepared<TakenId>(
+  'taken_deduplication_ids',
   `select deduplication_id as id,
           jsonb_build_array(jsonb_build_object('firstMs', first_seen_ms, 'expiresMs', expires_ms, 'partition', partition,
             'streamEpoch', stream_epoch, 'seq', seq, 'result', result)) || coalesce(earlier::jsonb, '[]') as holders,
@@ -46,8 +46,8 @@ const held = prepared<HeldId>(
      from dedup where deduplication_id = any ($1::text[])`,
 );
 
-const hold = prepared(
-  'hold_deduplication_ids',
+const take = prepared(
+  'take_deduplication_ids',
   `update dedup as d
       set first_seen_ms = e.first_ms, expires_ms = e.expires_ms, partition = e.partition, stream_epoch = e.stream_epoch,
           seq = e.seq, earlier = e.earlier, result = e.result
@@ -80,7 +80,7 @@ export async function claimDeduplicationIds(
     contenders.map((entry) => entry.result ?? null),
   ]);
   if (won.length === entries.length) return entries.map(() => undefined);
-  const rows = await held(tx, [contenders.map(({ id }) => id)]);
+  const rows = await taken(tx, [contenders.map(({ id }) => id)]);
   const caughtUpMs = rows[0]?.caughtUpMs ?? 0;
   const holdersOf = new Map(rows.map(({ id, holders }) => [id, [...holders]]));
   const changed = new Map<string, readonly Holder[]>();
@@ -108,7 +108,7 @@ function firstOfEachId(entries: readonly DeduplicationEntry[]): DeduplicationEnt
 /** Writes who holds ids that have been accepted again. */
 async function holdAgain(tx: Db, holdersOf: ReadonlyMap<string, readonly Holder[]>, caughtUpMs: number): Promise<void> {
   const kept = [...holdersOf.values()].map((holders) => stillNeeded(holders, caughtUpMs));
-  await hold(tx, [
+  await take(tx, [
     [...holdersOf.keys()],
     kept.map(([latest]) => latest.firstMs),
     kept.map(([latest]) => latest.expiresMs),

@@ -40,14 +40,14 @@ export async function renewGatewayLease(db: Db, gatewayId: number, processId: st
   return numUpdatedRows > 0n;
 }
 
-const live = prepared<{ gatewayId: number }>(
-  'live_gateways',
+const running = prepared<{ gatewayId: number }>(
+  'running_gateways',
   'select gateway_id as "gatewayId" from gateway_lease where expires_at > now()',
 );
 
 /** The ids of the gateways whose lease runs. */
-export async function liveGateways(db: Db): Promise<number[]> {
-  return (await live(db, [])).map(({ gatewayId }) => gatewayId);
+export async function runningGateways(db: Db): Promise<number[]> {
+  return (await running(db, [])).map(({ gatewayId }) => gatewayId);
 }
 
 /** Gives the id back; does nothing when another node has it by now. */

@@ -27,14 +27,14 @@ export interface Position {
 /** A position together with the right to write it. */
 export interface FencedPosition extends Position {
   readonly partition: number;
-  /** The epoch `claimPartition` gave. */
-  readonly epoch: number;
+  /** What `claimPartition` gave. */
+  readonly fencingToken: number;
 }
 
 export interface PartitionState extends Position {
   readonly partition: number;
-  /** Raised at every claim; a worker with an older one is fenced. */
-  readonly epoch: number;
+  /** The column `epoch`: raised at every claim; a worker with an older one is fenced. */
+  readonly fencingToken: number;
   readonly owner: string | null;
   readonly streamCreated: string | null;
 }
@@ -44,9 +44,9 @@ export class FencedError extends Error {
   override readonly name = 'FencedError';
   constructor(
     readonly partition: number,
-    readonly epoch: number,
+    readonly fencingToken: number,
   ) {
-    super(`partition ${partition} is no longer owned with epoch ${epoch}`);
+    super(`partition ${partition} is no longer owned with fencing token ${fencingToken}`);
   }
 }
 
@@ -77,7 +77,7 @@ export async function ensurePartitions(db: Db, count: number): Promise<void> {
 
 const STATE = [
   'partition',
-  'epoch',
+  'epoch as fencingToken',
   'owner',
   'stream_epoch as streamEpoch',
   'seq',
@@ -95,9 +95,9 @@ export function listPartitions(db: Db): Promise<PartitionState[]> {
 }
 
 /**
- * Takes a partition that is free or whose owner's lease has expired by the database's clock, and raises its epoch, which
- * fences the owner before. `undefined` when it has a living owner (the caller itself included) or the caller has no
- * living lease.
+ * Takes a partition that is free or whose owner's lease has expired by the database's clock, and raises its fencing token, which
+ * fences the owner before. `undefined` when its owner (the caller itself included) has an unexpired lease or the
+ * caller has none.
  */
 export async function claimPartition(
   db: Db,
@@ -130,7 +130,7 @@ export async function claimPartition(
   });
 }
 
-/** Moves each position whose epoch is current and that does not go back; parameters from `advanceValues`. */
+/** Moves each position whose fencing token is current and that does not go back; parameters from `advanceValues`. */
 const ADVANCE = `
   update partition_state as p
      set stream_epoch = n.stream_epoch, seq = n.seq, time_ms = greatest(p.time_ms, n.time_ms),
@@ -195,20 +195,20 @@ export async function appendAndAdvance(
   await refuseUnlessAll(db, positions, await advanceAndAppend(db, parameters));
 }
 
-async function assertOwned(db: Db, { partition, epoch }: FencedPosition): Promise<void> {
+async function assertOwned(db: Db, { partition, fencingToken }: FencedPosition): Promise<void> {
   const owned = await db
     .selectFrom('partition_state')
     .select('owner')
-    .where((eb) => eb.and({ partition, epoch }))
+    .where((eb) => eb.and({ partition, epoch: fencingToken }))
     .where('owner', 'is not', null)
     .executeTakeFirst();
-  if (owned === undefined) throw new FencedError(partition, epoch);
+  if (owned === undefined) throw new FencedError(partition, fencingToken);
 }
 
 function advanceValues(positions: readonly FencedPosition[]): readonly unknown[] {
   return [
     positions.map((position) => position.partition),
-    positions.map((position) => position.epoch),
+    positions.map((position) => position.fencingToken),
     positions.map((position) => position.streamEpoch),
     positions.map((position) => position.seq),
     positions.map((position) => position.timeMs),
@@ -221,11 +221,11 @@ function advanceValues(positions: readonly FencedPosition[]): readonly unknown[]
 }
 
 /** Gives a partition back. One that was taken over meanwhile is left alone. */
-export async function releasePartition(db: Db, partition: number, epoch: number): Promise<void> {
+export async function releasePartition(db: Db, partition: number, fencingToken: number): Promise<void> {
   await db
     .updateTable('partition_state')
     .set({ owner: null, updated_at: now })
-    .where((eb) => eb.and({ partition, epoch }))
+    .where((eb) => eb.and({ partition, epoch: fencingToken }))
     .execute();
 }
 
@@ -236,11 +236,11 @@ export async function releasePartition(db: Db, partition: number, epoch: number)
  */
 export async function reportCaughtUp(
   db: Db,
-  entries: readonly { readonly partition: number; readonly epoch: number; readonly timeMs: number }[],
+  entries: readonly { readonly partition: number; readonly fencingToken: number; readonly timeMs: number }[],
 ): Promise<void> {
   await sql`
     update partition_state as p set caught_up_ms = greatest(p.caught_up_ms, e.time_ms)
-      from unnest(${entries.map((e) => e.partition)}::int[], ${entries.map((e) => e.epoch)}::int8[],
+      from unnest(${entries.map((e) => e.partition)}::int[], ${entries.map((e) => e.fencingToken)}::int8[],
                   ${entries.map((e) => Math.floor(e.timeMs))}::int8[]) as e (partition, epoch, time_ms)
      where p.partition = e.partition and p.epoch = e.epoch and p.owner is not null`.execute(db);
 }

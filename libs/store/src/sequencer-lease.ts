@@ -5,7 +5,7 @@ import { sessionLockKey } from './session-lock';
 
 /**
  * Makes or renews the lease of a sequencer for `ttlMs` from now, by the database's clock. Returns the ids of all
- * with a living lease, sorted, this one included: what the partitions are shared among.
+ * with an unexpired lease, sorted, this one included: what the partitions are shared among.
  *
  * @param session that holds a `SessionLock`: with it ends the lease; without one it ends by time alone
  */
@@ -16,7 +16,7 @@ export async function renewSequencerLease(
   session?: string,
 ): Promise<string[]> {
   const lease = { node_id: processId, expires_at: fromNow(ttlMs), session: session ?? null };
-  const living = await db
+  const running = await db
     .with('own', (query) =>
       query
         .insertInto('sequencer_lease')
@@ -28,11 +28,11 @@ export async function renewSequencerLease(
     .select('node_id')
     .union((query) => query.selectFrom('sequencer_lease').select('node_id').where('expires_at', '>', now))
     .execute();
-  return living.map(({ node_id }) => node_id).sort();
+  return running.map(({ node_id }) => node_id).sort();
 }
 
 /** A sequencer whose lease runs. */
-export interface LivingSequencer {
+export interface RunningSequencer {
   readonly processId: string;
   /** That holds its lock, as it said when it renewed its lease. */
   readonly session: string | null;
@@ -47,14 +47,14 @@ export interface LivingSequencer {
 const IS_LOCK_FREE = `case when session is null or pg_postmaster_start_time() > now() - interval '2 s' then false
    else pg_try_advisory_xact_lock_shared(${sessionLockKey('session')}) end`;
 
-const look = prepared<LivingSequencer>(
-  'living_sequencers',
+const look = prepared<RunningSequencer>(
+  'running_sequencers',
   `select node_id as "processId", session, ${IS_LOCK_FREE} as "isLockFree"
      from sequencer_lease where expires_at > now() order by node_id`,
 );
 
-/** All sequencers with a living lease, by id. */
-export function livingSequencers(db: Db): Promise<LivingSequencer[]> {
+/** All sequencers with an unexpired lease, by id. */
+export function runningSequencers(db: Db): Promise<RunningSequencer[]> {
   return look(db, []);
 }
 

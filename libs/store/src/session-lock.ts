@@ -11,7 +11,7 @@ const NO_LIMITS = { statement_timeout: 0, idle_in_transaction_session_timeout: 0
 /** SQL: the key of the advisory lock that the session of a name holds. */
 export const sessionLockKey = (name: string): string => `hashtextextended('hearth session ' || ${name}, 0)`;
 
-interface Held {
+interface LockSession {
   readonly client: Client;
   readonly session: string;
 }
@@ -22,8 +22,8 @@ interface Held {
  * connection alone may have broken, so what follows from that must be fenced besides.
  */
 export class SessionLock {
-  private held: Held | undefined;
-  private taking: Promise<Held | undefined> | undefined;
+  private current: LockSession | undefined;
+  private taking: Promise<LockSession | undefined> | undefined;
   /** When it was lost last (`performance.now()`). */
   private lostMs = -Infinity;
   private isPooled = false;
@@ -32,13 +32,13 @@ export class SessionLock {
   constructor(
     private readonly url: string,
     private readonly applicationName: string,
-    /** Called when the connection has ended that held the lock. */
+    /** Called when the connection has ended that had the lock. */
     private readonly onLost: () => void,
   ) {}
 
-  /** Whether it is held, and no session that held it has ended within so long. */
-  isHeldSince(ms: number): boolean {
-    return this.held !== undefined && performance.now() - this.lostMs >= ms;
+  /** Whether it is taken, and no session that had it has ended within so long. */
+  isTakenSince(ms: number): boolean {
+    return this.current !== undefined && performance.now() - this.lostMs >= ms;
   }
 
   /** It cannot be had: a pooler is in between, whose sessions are not ours. */
@@ -47,19 +47,19 @@ export class SessionLock {
   }
 
   /**
-   * Sees to it that the lock is held, in a new session if need be.
+   * Sees to it that the lock is taken, in a new session if need be.
    *
    * @returns the name of the session that holds it; `undefined` when that could not be confirmed within a second
    */
   async confirm(): Promise<string | undefined> {
-    const { held } = this;
+    const { current } = this;
     try {
-      if (held === undefined) return (await within(ANSWER_MS, this.take()))?.session;
-      await within(ANSWER_MS, held.client.query('select'));
-      return held.session;
+      if (current === undefined) return (await within(ANSWER_MS, this.take()))?.session;
+      await within(ANSWER_MS, current.client.query('select'));
+      return current.session;
     } catch {
       // The server may have ended a session whose end has not come through to us.
-      if (held !== undefined) this.drop(held);
+      if (current !== undefined) this.drop(current);
       return undefined;
     }
   }
@@ -67,16 +67,16 @@ export class SessionLock {
   /** Gives it up for good. */
   async release(): Promise<void> {
     this.isReleased = true;
-    const held = this.held ?? (await this.taking?.catch(() => undefined));
-    if (held !== undefined) this.drop(held);
+    const current = this.current ?? (await this.taking?.catch(() => undefined));
+    if (current !== undefined) this.drop(current);
   }
 
-  private take(): Promise<Held | undefined> {
+  private take(): Promise<LockSession | undefined> {
     this.taking ??= this.connect().finally(() => (this.taking = undefined));
     return this.taking;
   }
 
-  private async connect(): Promise<Held | undefined> {
+  private async connect(): Promise<LockSession | undefined> {
     if (this.isPooled || this.isReleased) return undefined;
     const client = new Client({
       connectionString: this.url,
@@ -84,29 +84,29 @@ export class SessionLock {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
     });
-    const held = { client, session: randomUUID() };
+    const current = { client, session: randomUUID() };
     // What breaks also ends.
     client.on('error', () => undefined);
-    client.on('end', () => this.drop(held));
+    client.on('end', () => this.drop(current));
     try {
       await client.connect();
       await prepareSession(client, NO_LIMITS);
       this.isPooled = isPooled(client);
       if (this.isPooled) throw new Error('a pooler is in between');
-      await client.query(`select pg_advisory_lock(${sessionLockKey('$1::text')})`, [held.session]);
+      await client.query(`select pg_advisory_lock(${sessionLockKey('$1::text')})`, [current.session]);
     } catch (error) {
       void client.end();
       if (this.isPooled) return undefined;
       throw error;
     }
-    this.held = held;
-    return held;
+    this.current = current;
+    return current;
   }
 
-  private drop(held: Held): void {
-    void held.client.end();
-    if (this.held !== held) return;
-    this.held = undefined;
+  private drop(current: LockSession): void {
+    void current.client.end();
+    if (this.current !== current) return;
+    this.current = undefined;
     this.lostMs = performance.now();
     if (!this.isReleased) this.onLost();
   }

@@ -13,15 +13,15 @@ export interface TargetPosition {
 /** One process's right to send to a target. */
 export interface TargetClaim {
   readonly target: string;
-  /** Raised at every claim; a process with an older one is fenced. */
-  readonly epoch: number;
+  /** The column `epoch`: raised at every claim; a process with an older one is fenced. */
+  readonly fencingToken: number;
 }
 
 /** Another process sends to the target by now; whatever this one was about to write must not be written. */
 export class TargetLostError extends Error {
   override readonly name = 'TargetLostError';
-  constructor({ target, epoch }: TargetClaim) {
-    super(`webhook target ${target} is no longer owned with epoch ${epoch}`);
+  constructor({ target, fencingToken }: TargetClaim) {
+    super(`webhook target ${target} is no longer owned with fencing token ${fencingToken}`);
   }
 }
 
@@ -40,7 +40,7 @@ export async function ensureTarget(db: Db, target: string, position: TargetPosit
 
 /**
  * Takes a target that nobody has, or whose owner's lease has ended by the database's clock, for `ttlMs` from now.
- * `undefined` when it has a living owner.
+ * `undefined` when its owner has an unexpired lease.
  */
 export async function claimTarget(
   db: Db,
@@ -61,9 +61,9 @@ export async function claimTarget(
     .returningAll()
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  const { epoch, stream_epoch, seq, stream_time, stream_created } = row;
+  const { epoch: fencingToken, stream_epoch, seq, stream_time, stream_created } = row;
   return {
-    claim: { target, epoch },
+    claim: { target, fencingToken },
     position: { epoch: stream_epoch, sequence: seq, timeNs: stream_time, streamCreated: stream_created },
   };
 }
@@ -86,8 +86,8 @@ export async function releaseTarget(db: Db, claim: TargetClaim): Promise<void> {
   await owned(db, claim).set({ owner: null, lease_until: now, updated_at: now }).execute();
 }
 
-function owned(db: Db, { target, epoch }: TargetClaim) {
-  return db.updateTable('webhook_target').where('target', '=', target).where('epoch', '=', epoch);
+function owned(db: Db, { target, fencingToken }: TargetClaim) {
+  return db.updateTable('webhook_target').where('target', '=', target).where('epoch', '=', fencingToken);
 }
 
 /**
@@ -104,7 +104,7 @@ export async function writeFenced<Row = unknown>(
 ): Promise<Row[]> {
   const { rows } = await sql<Row>`
     with fence as (
-      select target from webhook_target where target = ${claim.target} and epoch = ${claim.epoch} for share
+      select target from webhook_target where target = ${claim.target} and epoch = ${claim.fencingToken} for share
     ), ${statements} ${result}`.execute(db);
   if (rows.length === 0) throw new TargetLostError(claim);
   return rows;

@@ -30,7 +30,7 @@ export interface WaitingEvent extends WebhookEvent {
  */
 export async function addWaiting(
   db: Db,
-  { target, epoch }: TargetClaim,
+  { target, fencingToken }: TargetClaim,
   events: readonly WebhookEvent[],
   position: TargetPosition,
 ): Promise<void> {
@@ -40,7 +40,7 @@ export async function addWaiting(
       update webhook_target
          set stream_epoch = ${position.epoch}, seq = ${position.sequence},
              stream_time = ${position.timeNs}, stream_created = ${position.streamCreated}
-       where target = ${target} and epoch = ${epoch}
+       where target = ${target} and epoch = ${fencingToken}
          and (stream_epoch, seq) < (${position.epoch}::int8, ${position.sequence}::int8)
       returning target
     ), added as (
@@ -57,9 +57,9 @@ export async function addWaiting(
   if (moved.rows.length > 0) return;
   const { rows } = await sql`
     select target from webhook_target
-     where target = ${target} and epoch = ${epoch}
+     where target = ${target} and epoch = ${fencingToken}
        and stream_epoch = ${position.epoch} and seq = ${position.sequence}`.execute(db);
-  if (rows.length === 0) throw new TargetLostError({ target, epoch });
+  if (rows.length === 0) throw new TargetLostError({ target, fencingToken });
 }
 
 /** The first events with an ordering key, at most `limit`, and no more after the one that makes `maxBytes` full. */

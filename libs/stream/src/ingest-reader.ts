@@ -32,7 +32,7 @@ export function openIngestReader(
  * start.
  *
  * @param processed up to which everything has been processed, and that is known to whoever comes next
- * @returns what the stream held before
+ * @returns what the stream had before
  */
 export async function dropProcessed(
   connection: StreamConnection,

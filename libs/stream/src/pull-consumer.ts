@@ -74,7 +74,7 @@ export class PullConsumer {
     private readonly connection: StreamConnection,
     private readonly stream: string,
     private readonly consumer: string,
-    /** Messages that the stream held for this consumer when it was opened. */
+    /** Messages that the stream had for this consumer when it was opened. */
     readonly pendingAtStart: number,
     /** The place in the stream behind which it began to read. */
     readonly sequenceAtStart: number,

@@ -30,7 +30,7 @@ function standStill(ms: number): void {
   while (performance.now() < end);
 }
 
-describe('when the process has been held up', () => {
+describe('when the process has been delayed', () => {
   it('an answer that has arrived meanwhile came in time', async () => {
     const answer = within(20, once(near, 'data'));
     standStill(60);

@@ -2,7 +2,7 @@
 export type CancelDeadline = () => void;
 
 /**
- * Calls back when the time is up and what has arrived by then has been read. After a process was held up, by itself or by
+ * Calls back when the time is up and what has arrived by then has been read. After a process was delayed, by itself or by
  * its machine, its timers are the first to run: what they judge may lie in a socket.
  *
  * @param ms at least 0

@@ -7,7 +7,7 @@ export class TimeoutError extends OutageError {
 }
 
 /**
- * Gives what the promise gives, if that comes in time: also when it has, and a process that was held up only learns of it
+ * Gives what the promise gives, if that comes in time: also when it has, and a process that was delayed only learns of it
  * later (`deadline`).
  *
  * @param timeoutMs at least 0

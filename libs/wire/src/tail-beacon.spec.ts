@@ -1,7 +1,9 @@
 import { decodeTailBeacon, encodeTailBeacons } from './tail-beacon';
 
 it('says nothing of idle channels, and that it is there', () => {
-  expect(encodeTailBeacons(3, 7, []).map(decodeTailBeacon)).toEqual([{ epoch: 3, n: 7, tails: [], isLast: false }]);
+  expect(encodeTailBeacons(3, 7, []).map(decodeTailBeacon)).toEqual([
+    { fencingToken: 3, n: 7, tails: [], isLast: false },
+  ]);
 });
 
 it('keeps every tail, in as many beacons as it takes, each of which fits into a message', () => {

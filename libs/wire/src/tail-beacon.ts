@@ -6,8 +6,8 @@ import type { Position } from './deliver-record';
  * channel, the deliver stream holds.
  */
 export interface TailBeacon {
-  /** Of the owner's claim of the partition. */
-  readonly epoch: number;
+  /** Of the owner's claim of the partition; `epoch` on the wire. */
+  readonly fencingToken: number;
   /** Counts the beacons of this owner, from 1. */
   readonly n: number;
   readonly tails: readonly (readonly [channel: string, position: Position])[];
@@ -28,7 +28,7 @@ const MAX_BYTES = 256 * 1_024;
  * @param n of the first
  */
 export function encodeTailBeacons(
-  claimEpoch: number,
+  fencingToken: number,
   n: number,
   tails: Iterable<readonly [string, Position]>,
   isLast = false,
@@ -37,7 +37,7 @@ export function encodeTailBeacons(
   let parts: string[] = [];
   let bytes = 0;
   const end = (last = false): void => {
-    const head = `{"epoch":${claimEpoch},"n":${n + beacons.length}`;
+    const head = `{"epoch":${fencingToken},"n":${n + beacons.length}`;
     beacons.push(`${head},"tails":[${parts.join(',')}]${last ? ',"last":true' : ''}}`);
     [parts, bytes] = [[], 0];
   };
@@ -54,12 +54,17 @@ export function encodeTailBeacons(
 }
 
 export function decodeTailBeacon(text: string): TailBeacon {
-  const { epoch, n, tails, last } = JSON.parse(text) as {
+  const {
+    epoch: fencingToken,
+    n,
+    tails,
+    last,
+  } = JSON.parse(text) as {
     readonly epoch: number;
     readonly n: number;
     readonly tails: readonly Tail[];
     readonly last?: boolean;
   };
-  const places = tails.map(([channel, of, sequence]) => [channel, { epoch: of, sequence }] as const);
-  return { epoch, n, tails: places, isLast: last === true };
+  const places = tails.map(([channel, epoch, sequence]) => [channel, { epoch, sequence }] as const);
+  return { fencingToken, n, tails: places, isLast: last === true };
 }

@@ -42,7 +42,7 @@ export class Installation {
 
   static async of(options: InstallationOptions): Promise<Installation> {
     const settings = await installationSettings();
-    const { adminToken, apiKeys } = settings.live.current;
+    const { adminToken, apiKeys } = settings.reloadable.current;
     const credential =
       options.apiKey === undefined ? (adminToken ?? apiKeys[0]) : readSecret(options.apiKey, '--api-key');
     if (credential === undefined) {

@@ -1,6 +1,6 @@
 import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
 import { IngestPublisher } from '@hearth/stream';
-import { LiveSettings } from '@hearth/config';
+import { ReloadableSettings } from '@hearth/config';
 import { Logger, LOGGER, Metrics, reportDroppedEvents } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
@@ -53,7 +53,7 @@ export class SubscriptionReports {
 
   constructor(
     private readonly ingest: IngestPublisher,
-    private readonly live: LiveSettings,
+    private readonly reloadable: ReloadableSettings,
     private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -89,7 +89,7 @@ export class SubscriptionReports {
   private report(one: Subscription, by: 1 | -1): void {
     const { connectionId, gatewayId, channel, identity, counted } = one;
     const count = counted ? this.count(gatewayId, channel.name, by) : undefined;
-    const wantsEvents = this.live.current.eventsEnabled;
+    const wantsEvents = this.reloadable.current.eventsEnabled;
     if (count === undefined && !wantsEvents) return;
     const ended = by < 0 ? true : undefined;
     const subscription = wantsEvents ? { connectionId, ...identity, ended } : undefined;
@@ -134,7 +134,7 @@ export class SubscriptionReports {
   private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
     await pause(waiting);
     const events =
-      this.live.current.eventsEnabled || waiting.changes.some(({ subscription }) => subscription !== undefined);
+      this.reloadable.current.eventsEnabled || waiting.changes.some(({ subscription }) => subscription !== undefined);
     if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
     const introducing = introductionsOf(waiting.changes.slice(0, CHANGES_AT_ONCE)) !== undefined;
     const changes = waiting.changes.splice(0, introducing ? INTRODUCING_AT_ONCE : CHANGES_AT_ONCE);

@@ -1,6 +1,6 @@
 import { TailWatch } from './tail-watch';
 
-const beacon = (epoch: number, n: number, isLast = false) => ({ epoch, n, isLast });
+const beacon = (fencingToken: number, n: number, isLast = false) => ({ fencingToken, n, isLast });
 
 it('hears nothing amiss while beacons come in order, whenever the first came', () => {
   const watch = new TailWatch(0);

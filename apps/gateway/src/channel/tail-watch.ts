@@ -29,10 +29,10 @@ export class TailWatch {
   /** @returns whether messages may have been lost before this beacon */
   hear(partition: number, beacon: Omit<TailBeacon, 'tails'>, nowMs: number): boolean {
     const before = this.heard.get(partition);
-    const { epoch, n, isLast } = beacon;
-    this.heard.set(partition, { epoch, n, isLast, atMs: nowMs });
+    const { fencingToken, n, isLast } = beacon;
+    this.heard.set(partition, { fencingToken, n, isLast, atMs: nowMs });
     if (before === undefined) return nowMs - this.sinceMs > SILENCE_MS;
-    return before.isLast ? n !== 1 : before.epoch !== epoch || before.n + 1 !== n;
+    return before.isLast ? n !== 1 : before.fencingToken !== fencingToken || before.n + 1 !== n;
   }
 
   /** Whether all owners that were heard before are still heard. */

@@ -1,7 +1,7 @@
 import type { Subscriptions } from '../connection/connection-subscriptions';
 import type { Requester } from '../connection/permissions';
 import type { ClientSocket } from '../frames/client-socket';
-import type { Asker } from './held-request';
+import type { Asker } from './outage-wait';
 
 /** A connection that may subscribe. */
 export interface Joiner extends Requester, Asker {

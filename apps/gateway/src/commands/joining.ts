@@ -21,7 +21,7 @@ import { WorkTurns } from '../limits/work-turns';
 import { ChannelPast } from '../resume/channel-past';
 import type { Missed } from '../resume/resume';
 import type { Resumed } from '../resume/resumption';
-import { holdThroughOutage } from './held-request';
+import { waitThroughOutage } from './outage-wait';
 import type { Joiner } from './joiner';
 
 type SubscribeFrame = Extract<ClientFrame, { kind: 'subscribe' }>;
@@ -89,7 +89,7 @@ export class Joining {
         this.join(joiner, this.allow(channel, joiner, claims), request),
       );
     };
-    const hold = (error: unknown): Promise<void> => holdThroughOutage(joiner, error, attempt);
+    const hold = (error: unknown): Promise<void> => waitThroughOutage(joiner, error, attempt);
     try {
       return attempt()?.catch(hold);
     } catch (error) {
@@ -115,7 +115,7 @@ export class Joining {
       for (const [index, opening] of openings.entries()) {
         const channel = some[index] ?? '';
         try {
-          await enter(opening).catch((error) => holdThroughOutage(joiner, error, () => enter(open(channel))));
+          await enter(opening).catch((error) => waitThroughOutage(joiner, error, () => enter(open(channel))));
         } catch (error) {
           joiner.refuse(error, channel, undefined);
         }

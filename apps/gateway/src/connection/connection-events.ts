@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Identity } from '@hearth/protocol';
 import { ConnectionOperation, connectionData, endedConnectionData, gatewayIdOf, Introduction } from '@hearth/wire';
-import { LiveSettings } from '@hearth/config';
+import { ReloadableSettings } from '@hearth/config';
 import { Logger, LOGGER } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
-import { type Asker, holdThroughOutage } from '../commands/held-request';
+import { type Asker, waitThroughOutage } from '../commands/outage-wait';
 import { Barriers } from '../attendance/barriers';
 
 /** What events tell about a connection (pubsub-events §3.1). */
@@ -48,7 +48,7 @@ export class ConnectionEvents {
   constructor(
     private readonly ingest: IngestPublisher,
     private readonly barriers: Barriers,
-    private readonly live: LiveSettings,
+    private readonly reloadable: ReloadableSettings,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -59,10 +59,10 @@ export class ConnectionEvents {
    *   nothing that events tell of, because whoever buries this gateway would not find it; `undefined` when nobody wants events
    */
   announce(connection: DescribedConnection & Asker): Promise<void> | undefined {
-    if (!this.live.current.eventsEnabled) return undefined;
+    if (!this.reloadable.current.eventsEnabled) return undefined;
     const attempt = (): Promise<void> => this.connected(connection);
     return attempt()
-      .catch((error: unknown) => holdThroughOutage(connection, error, attempt))
+      .catch((error: unknown) => waitThroughOutage(connection, error, attempt))
       .catch((error: unknown) => {
         this.logger.error({ connectionId: connection.id, err: error }, 'a connection could not be told of');
         connection.close(1011, 'Internal error');
@@ -79,13 +79,13 @@ export class ConnectionEvents {
 
   /** Its metadata really changed. */
   updated(connection: DescribedConnection): void {
-    if (connection.isAnnounced || this.live.current.eventsEnabled)
+    if (connection.isAnnounced || this.reloadable.current.eventsEnabled)
       void this.tell(connection, { event: 'connectionUpdated', dataJson: connectionData(detailsOf(connection)) });
   }
 
   /** @param unsubscribed gives a promise of the moment when the stream holds the ends of its subscriptions */
   disconnected(connection: DescribedConnection, unsubscribed: () => Promise<void>): void {
-    if (!connection.isAnnounced && !this.live.current.eventsEnabled) return;
+    if (!connection.isAnnounced && !this.reloadable.current.eventsEnabled) return;
     const dataJson = endedConnectionData(connectionData(detailsOf(connection)), installationNow());
     const tell = (): void => {
       if (this.untold.delete(tell)) void this.tell(connection, { event: 'disconnected', dataJson });

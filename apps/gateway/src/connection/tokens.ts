@@ -10,7 +10,7 @@ import { Denials } from '../denials/denials';
 @Injectable()
 export class Tokens {
   constructor(
-    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'live' | 'tokenLeewaySeconds' | 'requireKid'>,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'reloadable' | 'tokenLeewaySeconds' | 'requireKid'>,
     private readonly database: Database,
     private readonly denials: Denials,
   ) {
@@ -24,7 +24,7 @@ export class Tokens {
    */
   async verify(token: string, use: TokenUse): Promise<Claims> {
     // Read at every use: keys change while the process runs.
-    const { signingKeys, tokenAudience, tokenIssuer } = this.config.live.current;
+    const { signingKeys, tokenAudience, tokenIssuer } = this.config.reloadable.current;
     const settings = {
       keys: signingKeys,
       audience: tokenAudience,

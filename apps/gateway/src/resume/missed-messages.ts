@@ -66,7 +66,7 @@ export class MissedMessages {
     return this.lastRead !== undefined && comparePositions(position, this.lastRead) <= 0;
   }
 
-  /** Whether nothing that the stream once held is missing between the message that the client has seen and its end. */
+  /** Whether nothing that the stream once had is missing between the message that the client has seen and its end. */
   get isUnbroken(): boolean {
     const { position, missingLink } = this;
     if (position === undefined || this.newest.hasDroppedAfter(position)) return false;

@@ -206,7 +206,7 @@ async function prove(
   if (next !== undefined && place !== undefined && named !== undefined && isUpTo(named, place)) {
     return { position: place, streamCreatedMs: await createdMs(source), streamSequence: next.sequence - 1 };
   }
-  // The extent is looked at after the page was read: what it still holds, it held then.
+  // The extent is looked at after the page was read: what it still has, it had then.
   const extent = await source.extent();
   if (isKnown && from !== undefined && isWholeSince(from, extent)) return { ...from, position: known };
   const noted = await source.notedEnd(channel.name, partition);

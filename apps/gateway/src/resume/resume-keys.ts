@@ -9,14 +9,14 @@ const KEY_BYTES = 32;
 /** What resume tokens are signed and checked with: the keys that are set, or one that the installation makes itself. */
 export class ResumeKeys {
   private constructor(
-    private readonly config: Pick<HearthConfig, 'live'>,
+    private readonly config: Pick<HearthConfig, 'reloadable'>,
     private readonly own: Buffer,
   ) {}
 
   /** Reads the installation's own key, and makes it when nobody has. */
   static async open(
     { db }: Pick<Database, 'db'>,
-    config: Pick<HearthConfig, 'live'>,
+    config: Pick<HearthConfig, 'reloadable'>,
     logger: Logger,
     interrupted: AbortSignal,
   ): Promise<ResumeKeys> {
@@ -28,7 +28,7 @@ export class ResumeKeys {
   /** The first signs, any may have signed. */
   get all(): readonly [Buffer, ...Buffer[]] {
     // Read at every use: keys change while the process runs.
-    const [first, ...others] = this.config.live.current.resumeKeys;
+    const [first, ...others] = this.config.reloadable.current.resumeKeys;
     return first === undefined ? [this.own] : [first, ...others];
   }
 }

@@ -10,7 +10,7 @@ import { tell } from './tell';
 export interface ClosingOutcome {
   readonly disconnected: number;
   readonly unsubscribed: number;
-  /** Every gateway with a live lease has done it, and refuses what is to be refused. */
+  /** Every gateway with an unexpired lease has done it, and refuses what is to be refused. */
   readonly complete: boolean;
   readonly refusedUntil: string | null;
 }

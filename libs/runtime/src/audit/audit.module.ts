@@ -1,7 +1,7 @@
 import { EventPublisher } from '@hearth/stream';
 import { untilAborted } from '@hearth/timing';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { LiveSettings } from '@hearth/config';
+import { ReloadableSettings } from '@hearth/config';
 import { AdminServer } from '../admin/admin-server';
 import { eventPublisher } from '../event-publisher.provider';
 import { sourceIpReader } from '../http/client-origin';
@@ -22,8 +22,9 @@ const LAST_MS = 500;
     eventPublisher,
     {
       provide: Audit,
-      useFactory: (publisher: EventPublisher, live: LiveSettings, logger: Logger) => new Audit(publisher, live, logger),
-      inject: [EventPublisher, LiveSettings, LOGGER],
+      useFactory: (publisher: EventPublisher, reloadable: ReloadableSettings, logger: Logger) =>
+        new Audit(publisher, reloadable, logger),
+      inject: [EventPublisher, ReloadableSettings, LOGGER],
     },
   ],
   exports: [Audit],

@@ -22,8 +22,8 @@ function audit(eventsEnabled = true) {
     },
   };
   const logger = { info: (line: object) => void lines.push(line as Record<string, unknown>) };
-  const live = { current: { eventsEnabled } };
-  return { audit: new Audit(publisher, live as never, logger as never), lines, events };
+  const reloadable = { current: { eventsEnabled } };
+  return { audit: new Audit(publisher, reloadable as never, logger as never), lines, events };
 }
 
 it('writes what happens once at once, into the log and as an event', () => {

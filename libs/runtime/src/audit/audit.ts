@@ -3,7 +3,7 @@ import { EventPublisher } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
-import type { LiveSettings } from '@hearth/config';
+import type { ReloadableSettings } from '@hearth/config';
 import type { LimitAnswer } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 
@@ -49,7 +49,7 @@ export class Audit {
 
   constructor(
     private readonly publisher: Pick<EventPublisher, 'publish'>,
-    private readonly live: Pick<LiveSettings, 'current'>,
+    private readonly reloadable: Pick<ReloadableSettings, 'current'>,
     private readonly logger: Pick<Logger, 'info'>,
   ) {}
 
@@ -120,7 +120,7 @@ export class Audit {
     const { action, outcome, actor, ...more } = record;
     const data = { action, outcome, actor, sourceIp: sourceIp || null, ...more, count, at: utcInstant(atMs) };
     this.logger.info({ type: 'app.audit', ...data });
-    if (!this.live.current.eventsEnabled) return;
+    if (!this.reloadable.current.eventsEnabled) return;
     void this.publisher.publish({ id: ulid(), name: 'audit', metadata: {}, dataJson: JSON.stringify(data) });
   }
 }

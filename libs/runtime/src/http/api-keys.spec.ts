@@ -1,9 +1,9 @@
 import { ApiKeys, bearerToken } from './api-keys';
-import type { LiveValues } from '@hearth/config';
+import type { ReloadableValues } from '@hearth/config';
 
 function keysOf(...apiKeys: string[]) {
-  const live = { current: { apiKeys } as unknown as LiveValues };
-  return { live, keys: new ApiKeys(live) };
+  const reloadable = { current: { apiKeys } as unknown as ReloadableValues };
+  return { reloadable, keys: new ApiKeys(reloadable) };
 }
 
 describe('API keys', () => {
@@ -36,9 +36,9 @@ describe('API keys', () => {
   });
 
   it('follow a reload', () => {
-    const { live, keys } = keysOf('old', 'kept');
+    const { reloadable, keys } = keysOf('old', 'kept');
     expect(keys.accepts('old')).toBe(true);
-    live.current = { apiKeys: ['new', 'kept'] } as unknown as LiveValues;
+    reloadable.current = { apiKeys: ['new', 'kept'] } as unknown as ReloadableValues;
     expect([keys.accepts('old'), keys.accepts('new'), keys.accepts('kept')]).toEqual([false, true, true]);
   });
 });

@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { LiveSettings } from '@hearth/config';
+import type { ReloadableSettings } from '@hearth/config';
 
 /** The API keys of the server-side HTTP API (publish-api §2). */
 export class ApiKeys {
@@ -9,7 +9,7 @@ export class ApiKeys {
   /** Digests of what has been accepted, by what was sent: a hash costs as much as reading the rest of a request's head. */
   #known = new Map<string, Buffer>();
 
-  constructor(private readonly live: Pick<LiveSettings, 'current'>) {}
+  constructor(private readonly reloadable: Pick<ReloadableSettings, 'current'>) {}
 
   /**
    * Whether `key` is one of the keys in force. The time it takes tells nothing about a key: digests of equal length
@@ -38,7 +38,7 @@ export class ApiKeys {
 
   /** Hashed once per set of keys; a reload brings a new array. */
   private digests(): readonly Buffer[] {
-    const { apiKeys } = this.live.current;
+    const { apiKeys } = this.reloadable.current;
     if (apiKeys !== this.#source) {
       this.#digests = apiKeys.map(sha256);
       this.#source = apiKeys;

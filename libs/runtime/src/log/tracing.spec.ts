@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LiveSettings } from '@hearth/config';
+import { ReloadableSettings } from '@hearth/config';
 import { createLogger, setLogLevel } from './logger';
 import { traced, Tracing } from './tracing';
 
@@ -20,9 +20,9 @@ const records = () => lines.map((line) => JSON.parse(line) as Record<string, unk
 
 function start(percent: number) {
   setRate(percent);
-  const live = new LiveSettings({ HEARTH_TRACES_SAMPLE_RATE_FILE: join(folder, 'rate') });
+  const reloadable = new ReloadableSettings({ HEARTH_TRACES_SAMPLE_RATE_FILE: join(folder, 'rate') });
   const logger = createLogger({ level: 'INFO', service: 'test' }, { write: (line) => void lines.push(line) });
-  return { live, logger, tracing: new Tracing(live, logger) };
+  return { reloadable, logger, tracing: new Tracing(reloadable, logger) };
 }
 
 const ID = '0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0';
@@ -90,10 +90,10 @@ it.each([
 });
 
 it('follows a changed rate and a changed level', () => {
-  const { live, logger, tracing } = start(0);
+  const { reloadable, logger, tracing } = start(0);
   tracing.begin('before', ID)?.end('ok');
   setRate(100);
-  live.reload();
+  reloadable.reload();
   tracing.begin('after', ID)?.end('ok');
   setLogLevel(logger, 'WARN');
   tracing.begin('quiet', ID)?.end('ok');

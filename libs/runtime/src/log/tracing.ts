@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { LiveSettings } from '@hearth/config';
+import type { ReloadableSettings } from '@hearth/config';
 import type { Logger } from './logger';
 
 /**
@@ -10,7 +10,7 @@ import type { Logger } from './logger';
  */
 export class Tracing {
   constructor(
-    private readonly live: Pick<LiveSettings, 'current'>,
+    private readonly reloadable: Pick<ReloadableSettings, 'current'>,
     private readonly logger: Pick<Logger, 'info'>,
   ) {}
 
@@ -21,7 +21,7 @@ export class Tracing {
    * @returns `undefined` for requests outside the `HEARTH_TRACES_SAMPLE_RATE` percent
    */
   begin(spanName: string, requestId: string): Span | undefined {
-    if (shareOf(requestId) * 100 >= this.live.current.tracesSampleRate) return undefined;
+    if (shareOf(requestId) * 100 >= this.reloadable.current.tracesSampleRate) return undefined;
     const traceId = requestId.replaceAll('-', '');
     return new Span(this.logger, spanName, traceId, traceId.slice(16), null);
   }

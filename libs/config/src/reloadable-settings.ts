@@ -1,20 +1,20 @@
 import { parseSigningKey, type SigningKey } from '@hearth/claims';
 import { ConfigError } from './config-error';
-import { VARIABLE_KEYS, VARIABLES, type LiveKey, type VariableValues } from './config-variables';
+import { VARIABLE_KEYS, VARIABLES, type ReloadableKey, type VariableValues } from './config-variables';
 import { filesOf, isGiven, readVariables, type Environment } from './environment';
 import type { Variable } from './variable';
 import { weakKeyProblems } from './weak-keys';
 
-export const LIVE_KEYS = VARIABLE_KEYS.filter((key): key is LiveKey => {
+export const RELOADABLE_KEYS = VARIABLE_KEYS.filter((key): key is ReloadableKey => {
   const { marks }: Variable = VARIABLES[key];
   return marks?.includes('reload') === true;
 });
 
-/** Variables that `LiveValues` gathers: keys, some of which need not be set. */
+/** Variables that `ReloadableValues` gathers: keys, some of which need not be set. */
 type SlotKey = `signingKey${1 | 2}${'Method' | 'Id' | 'Encoded'}` | 'apiKey1' | 'apiKey2' | 'moreApiKeys';
 
 /** One consistent set of the settings that may change. */
-export interface LiveValues extends Pick<VariableValues, Exclude<LiveKey, SlotKey>> {
+export interface ReloadableValues extends Pick<VariableValues, Exclude<ReloadableKey, SlotKey>> {
   /** The signing keys that are set, slot 1 before slot 2. Empty: every token is refused. */
   readonly signingKeys: readonly SigningKey[];
   /** Keys 1 and 2 and the additional ones, as far as set. Empty: every request is refused. */
@@ -24,34 +24,34 @@ export interface LiveValues extends Pick<VariableValues, Exclude<LiveKey, SlotKe
 }
 
 /**
- * Holder of the live values in force: read `current` at every use and keep no copy, then a changed key needs neither
+ * Holder of the reloadable values in force: read `current` at every use and keep no copy, then a changed key needs neither
  * a restart nor the loss of a connection. `reload` swaps the whole set or nothing.
  */
-export class LiveSettings {
-  #current: LiveValues;
+export class ReloadableSettings {
+  #current: ReloadableValues;
 
   constructor(private readonly env: Environment) {
-    this.#current = readLiveValues(env);
+    this.#current = readReloadableValues(env);
   }
 
-  get current(): LiveValues {
+  get current(): ReloadableValues {
     return this.#current;
   }
 
   /** Paths of the files that are re-read. */
   get files(): readonly string[] {
-    return filesOf(this.env, LIVE_KEYS);
+    return filesOf(this.env, RELOADABLE_KEYS);
   }
 
   /** Reads everything again. Throws `ConfigError`, and keeps the values in force, when anything is wrong. */
-  reload(): LiveValues {
-    this.#current = readLiveValues(this.env);
+  reload(): ReloadableValues {
+    this.#current = readReloadableValues(this.env);
     return this.#current;
   }
 }
 
-function readLiveValues(env: Environment): LiveValues {
-  const { values, problems } = readVariables(env, LIVE_KEYS);
+function readReloadableValues(env: Environment): ReloadableValues {
+  const { values, problems } = readVariables(env, RELOADABLE_KEYS);
   const { signingKey1Method, signingKey1Id, signingKey1Encoded, ...others } = values;
   const { signingKey2Method, signingKey2Id, signingKey2Encoded, apiKey1, apiKey2, moreApiKeys = [], ...rest } = others;
   const signingKeys = [

@@ -9,7 +9,7 @@ export interface Asker {
 }
 
 /** So long an outage may keep a client waiting. */
-const HELD_MS = 15_000;
+const WAIT_MS = 15_000;
 const RETRY_MS = 250;
 
 /**
@@ -20,16 +20,16 @@ const RETRY_MS = 250;
  * @param attempt every further one
  * @throws whatever stood in the way and is no outage
  */
-export async function holdThroughOutage(
+export async function waitThroughOutage(
   asker: Asker,
   failure: unknown,
   attempt: () => Promise<void> | undefined,
 ): Promise<void> {
-  const giveUpAt = performance.now() + HELD_MS;
+  const giveUpAt = performance.now() + WAIT_MS;
   for (let last = failure; ;) {
     if (!(last instanceof OutageError)) throw last;
     if (performance.now() >= giveUpAt) return asker.close(1013, 'Try again later');
-    // Whoever was held up here, and not by the outage, still has this attempt.
+    // Whoever was delayed here, and not by the outage, still has this attempt.
     await delay(RETRY_MS);
     if (asker.hasEnded) return;
     try {
