@@ -145,6 +145,16 @@ create table open_connection (
   constraint open_connection_pkey PRIMARY KEY (partition, gateway_id, connection_id)
 );
 
+create table open_subscription (
+  partition integer not null,
+  gateway_id integer not null,
+  channel text collate "C" not null,
+  connection_id text collate "C" not null,
+  uid text not null,
+  umd text not null,
+  constraint open_subscription_pkey PRIMARY KEY (partition, gateway_id, channel, connection_id)
+);
+
 create table partition_state (
   partition integer not null,
   epoch bigint not null default 0,

@@ -15,7 +15,15 @@ import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 import { logRow } from './log-row';
 
-const NO_CHANGES = { presence: [], counts: [], reports: [], connections: [], storage: [], schedules: [] };
+const NO_CHANGES = {
+  presence: [],
+  counts: [],
+  reports: [],
+  connections: [],
+  subscriptions: [],
+  storage: [],
+  schedules: [],
+};
 const nextId = monotonicFactory();
 
 let server: ScratchDatabase;

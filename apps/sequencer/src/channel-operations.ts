@@ -20,6 +20,7 @@ import {
   loadReports,
   loadSchedules,
   loadStorage,
+  loadSubscriptions,
 } from '@hearth/store';
 import { eventsOf, eventsOfMessage } from './backend-events';
 import type { Deliverable } from './fan-out';
@@ -136,10 +137,12 @@ export class ChannelOperations {
     const { db } = this.database;
     const { state } = this;
     const operations = batch.filter(isOperation).map(({ operation }) => operation);
-    const { presence, counts, storage, reactions, schedules } = missingFor(operations, state);
+    const { presence, counts, subscriptions, storage, reactions, schedules } = missingFor(operations, state);
     await Promise.all([
       presence.length > 0 && loadPresence(db, presence).then((rows) => state.presence.learn(presence, rows)),
       counts.length > 0 && loadCounts(db, counts).then((rows) => state.counts.learn(counts, rows)),
+      subscriptions.length > 0 &&
+        loadSubscriptions(db, subscriptions).then((rows) => state.subscriptions.learn(subscriptions, rows)),
       storage.length > 0 && loadStorage(db, storage).then((rows) => state.storage.learn(storage, rows)),
       reactions.length > 0 && loadReactions(db, reactions).then((rows) => state.reactions.learn(reactions, rows)),
       schedules.length > 0 && loadSchedules(db, schedules).then((rows) => state.schedules.learn(schedules, rows)),

@@ -5,15 +5,16 @@ import {
   DeadGateway,
   deadGateways,
   endExpiredLeases,
-  isInPresenceChannels,
+  hasSubscriptions,
   leftConnections,
   leftCounts,
   leftOpenConnections,
+  leftSubscriptions,
   readClock,
 } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import { every, installationNow, Repeated } from '@hearth/timing';
-import { endedConnectionData } from '@hearth/wire';
+import { endedConnectionData, type SubscriptionChange } from '@hearth/wire';
 import { Inject, Injectable } from '@nestjs/common';
 import { PartitionOwnership } from './partition-ownership';
 
@@ -24,8 +25,8 @@ const BURIED = 'gateway-died';
 const GRACE_MS = 10_000;
 /** Subscriptions of one kind that are removed in one round, for each gateway and partition: other work goes on beside. */
 const AT_ONCE = 1_000;
-/** Counts in one operation, which must fit into one message. */
-const COUNTS_AT_ONCE = 200;
+/** Changes in one operation, which must fit into one message. */
+const CHANGES_AT_ONCE = 200;
 /** Ends of connections that are told in one round, for each gateway. */
 const ENDS_AT_ONCE = 10_000;
 
@@ -96,10 +97,16 @@ export class GatewayReaper {
     // What an earlier round removed is still found until it is saved; that round may have failed and the stream have it.
     await ingest.perform({ kind: 'barrier', partition });
     const connections = await leftConnections(database.db, dead, AT_ONCE);
-    const channels = await leftCounts(database.db, dead, AT_ONCE);
+    const subscriptions = await leftSubscriptions(database.db, dead, AT_ONCE);
+    // A total is told behind the ends that make it.
+    const channels = subscriptions.length < AT_ONCE ? await leftCounts(database.db, dead, AT_ONCE) : [];
+    const ends = subscriptions.map(({ channel, ...subscription }): SubscriptionChange => {
+      return { channel, subscription: { ...subscription, ended: true, announced: true } };
+    });
+    const all = [...ends, ...channels.map((channel): SubscriptionChange => ({ channel, count: 0 }))];
     const removals = connections.map((connection) => ingest.send({ kind: 'leave', ...connection }));
-    for (let from = 0; from < channels.length; from += COUNTS_AT_ONCE) {
-      const changes = channels.slice(from, from + COUNTS_AT_ONCE).map((channel) => ({ channel, count: 0 }));
+    for (let from = 0; from < all.length; from += CHANGES_AT_ONCE) {
+      const changes = all.slice(from, from + CHANGES_AT_ONCE);
       const events = reloadable.current.eventsEnabled;
       removals.push(ingest.send({ kind: 'subscriptions', partition, gatewayId, events, changes }));
     }
@@ -118,7 +125,7 @@ export class GatewayReaper {
     if ((await leftOpenConnections(database.db, dead, 1)).length === 0) return;
     // Whatever it has entered can be read then; and then, whatever was told of its leaving is told.
     await this.passBarriers({});
-    if (await isInPresenceChannels(database.db, gatewayId, config.partitions)) return;
+    if (await hasSubscriptions(database.db, gatewayId, config.partitions)) return;
     await this.passBarriers({ events: true });
     const connections = await leftOpenConnections(database.db, dead, ENDS_AT_ONCE);
     const ends = connections.map(({ connectionId, dataJson }) =>

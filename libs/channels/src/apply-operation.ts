@@ -4,10 +4,10 @@ import { applyConnection } from './connections';
 import { NOTHING, Outcome, SequencedOf, SequencedOperation } from './outcome';
 import { applyJoin, applyLeave, applyUmd } from './presence';
 import { applyReaction, reactionKey } from './reactions';
-import type { OfChannel, ReactionKey, ScheduleKey, StorageKey } from './rows';
+import type { OfChannel, ReactionKey, ScheduleKey, StorageKey, SubscriptionKey } from './rows';
 import { applyCancel, applySchedule } from './schedules';
 import { applyStorage, applyStorageExpiry } from './storage';
-import { applySubscriptions } from './subscriptions';
+import { announcedEnds, applySubscriptions } from './subscriptions';
 
 /** Settings that decide about outcomes; the same on all nodes. */
 export interface ChannelRules {
@@ -21,6 +21,7 @@ export interface ChannelRules {
 export function missingFor(operations: readonly IngestOperation[], state: ChannelState) {
   const presence: OfChannel[] = [];
   const counts: OfChannel[] = [];
+  const subscriptions: SubscriptionKey[] = [];
   const storage: StorageKey[] = [];
   const reactions: ReactionKey[] = [];
   const schedules: ScheduleKey[] = [];
@@ -34,6 +35,7 @@ export function missingFor(operations: readonly IngestOperation[], state: Channe
       case 'subscriptions':
         // A total is told in events only.
         if (operation.events === true) counts.push(...operation.changes.filter(({ count }) => count !== undefined));
+        subscriptions.push(...announcedEnds(operation));
         break;
       case 'storage':
       case 'storageExpiry':
@@ -55,6 +57,7 @@ export function missingFor(operations: readonly IngestOperation[], state: Channe
   return {
     presence: state.presence.missing(presence),
     counts: state.counts.missing(counts),
+    subscriptions: state.subscriptions.missing(subscriptions),
     storage: state.storage.missing(storage),
     reactions: state.reactions.missing(reactions),
     schedules: state.schedules.missing(schedules),

@@ -17,13 +17,24 @@ import type {
   StateChanges,
   StorageKey,
   StorageRow,
+  SubscriptionKey,
+  SubscriptionRow,
 } from './rows';
 import { StateTable } from './state-table';
 
 /** Rows and channels of each kind that a partition keeps in memory beyond those that are not saved yet. */
 const CAPACITY = 20_000;
 
-const TABLES = ['presence', 'counts', 'reports', 'connections', 'storage', 'reactions', 'schedules'] as const;
+const TABLES = [
+  'presence',
+  'counts',
+  'reports',
+  'connections',
+  'subscriptions',
+  'storage',
+  'reactions',
+  'schedules',
+] as const;
 
 /** All rows of a partition. */
 type OfPartition = Pick<ReportRow, 'partition'>;
@@ -102,6 +113,10 @@ export class ChannelState {
     ({ connectionId }) => connectionId,
     ({ partition }) => String(partition),
     1,
+  );
+  /** Subscriptions to standard channels whose end is to be told; there are none where nobody wants events. */
+  readonly subscriptions = byRow<SubscriptionKey, SubscriptionRow>(({ gatewayId, channel, connectionId }) =>
+    text(gatewayId, channel, connectionId),
   );
   readonly storage = byRow<StorageKey, StorageRow>(({ channel, key }) => text(channel, key));
   readonly reactions = byRow<ReactionKey, ReactionRow>(({ channel, messageId, reaction, uid }) =>

@@ -37,6 +37,16 @@ export interface ConnectionRow {
   readonly dataJson: string;
 }
 
+/** A subscription to a standard channel whose `subscribed` is told and whose `unsubscribed` is not. */
+export interface SubscriptionRow {
+  readonly partition: number;
+  readonly gatewayId: number;
+  readonly channel: string;
+  readonly connectionId: string;
+  readonly uid: string | null;
+  readonly umdJson: string;
+}
+
 export interface StorageRow {
   readonly channel: string;
   readonly key: string;
@@ -77,6 +87,7 @@ export type PresenceKey = Pick<PresenceRow, 'channel' | 'connectionId'>;
 export type CountKey = Pick<CountRow, 'channel' | 'gatewayId'>;
 export type ReportKey = Pick<ReportRow, 'partition' | 'gatewayId'>;
 export type ConnectionKey = Pick<ConnectionRow, 'partition' | 'gatewayId' | 'connectionId'>;
+export type SubscriptionKey = Pick<SubscriptionRow, 'partition' | 'gatewayId' | 'channel' | 'connectionId'>;
 export type StorageKey = Pick<StorageRow, 'channel' | 'key'>;
 export type ReactionKey = Pick<ReactionRow, 'channel' | 'messageId' | 'reaction' | 'uid'>;
 export type ScheduleKey = Pick<ScheduleRow, 'scheduleId'>;
@@ -87,6 +98,7 @@ export interface StateChanges {
   readonly counts: readonly RowChange<CountKey, CountRow>[];
   readonly reports: readonly RowChange<ReportKey, ReportRow>[];
   readonly connections: readonly RowChange<ConnectionKey, ConnectionRow>[];
+  readonly subscriptions: readonly RowChange<SubscriptionKey, SubscriptionRow>[];
   readonly storage: readonly RowChange<StorageKey, StorageRow>[];
   readonly reactions: readonly RowChange<ReactionKey, ReactionRow>[];
   readonly schedules: readonly RowChange<ScheduleKey, ScheduleRow>[];

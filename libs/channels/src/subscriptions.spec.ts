@@ -3,7 +3,7 @@ import type { OperationOf } from '@hearth/wire';
 import { applyOperation, missingFor } from './apply-operation';
 import { ChannelState } from './channel-state';
 import type { Outcome } from './outcome';
-import type { CountRow, ReportRow } from './rows';
+import type { CountRow, ReportRow, RowChange, SubscriptionKey, SubscriptionRow } from './rows';
 
 /** A database whose reads and writes take their time, and one owner of the partition on it. */
 class Bench {
@@ -124,6 +124,50 @@ describe('subscription counts', () => {
       changes: [{ channel: 'a', count: 1 }],
     } as const;
     expect(missingFor([operation], new ChannelState()).counts).toEqual([]);
+  });
+});
+
+describe('an end of a subscription', () => {
+  const who = { connectionId: 'c', uid: null, umdJson: 'null' };
+  const key = { partition: 0, gatewayId: 1, channel: 'a', connectionId: 'c' };
+  const began = who;
+  const ended = { ...who, ended: true, announced: true };
+  /** Names of what is told of operations applied in turn, each by another owner, and the rows in the end. */
+  function told(...all: OperationOf<'subscriptions'>['changes'][number]['subscription'][]): unknown {
+    const rows = new Map<string, RowChange<SubscriptionKey, SubscriptionRow>>();
+    const names = all.flatMap((subscription, sequence) => {
+      const state = new ChannelState();
+      const changes = [{ channel: 'a', subscription }];
+      const operation = { kind: 'subscriptions', partition: 0, gatewayId: 1, events: true, changes } as const;
+      const wanted = missingFor([operation], state).subscriptions;
+      const known = [...rows.values()].flatMap(({ row }) => row ?? []);
+      if (wanted.length > 0) state.subscriptions.learn(wanted, known);
+      const one = { id: 'id', position: { epoch: 1, sequence }, acceptedMs: 0, operation, data: Buffer.alloc(0) };
+      const { events = [] } = applyOperation(one, state, { presenceMaxBytes: 1 });
+      for (const [text, change] of state.subscriptions.takeChanges()) rows.set(text, change);
+      return events.map(({ name }) => name);
+    });
+    return { names, rows: [...rows.values()].flatMap(({ row }) => row ?? []) };
+  }
+
+  it('is told once, whoever says so first, and leaves no row', () => {
+    expect(told(began)).toEqual({ names: ['subscribed'], rows: [{ ...key, uid: null, umdJson: 'null' }] });
+    expect(told(began, ended, ended)).toEqual({ names: ['subscribed', 'unsubscribed'], rows: [] });
+  });
+
+  it('is told of one that began when nobody wanted events, and by older gateways', () => {
+    expect(told({ ...ended, announced: false })).toEqual({ names: ['unsubscribed'], rows: [] });
+    expect(told(began, { ...who, ended: true })).toEqual({ names: ['subscribed', 'unsubscribed'], rows: [] });
+  });
+
+  it('soon after its beginning needs no look at the database', () => {
+    const state = new ChannelState();
+    const operation = (subscription: object): OperationOf<'subscriptions'> =>
+      ({ kind: 'subscriptions', partition: 0, gatewayId: 1, changes: [{ channel: 'a', subscription }] }) as never;
+    const one = { id: 'id', position: { epoch: 1, sequence: 1 }, acceptedMs: 0, data: Buffer.alloc(0) };
+    applyOperation({ ...one, operation: operation(began) }, state, { presenceMaxBytes: 1 });
+    state.subscriptions.saved(state.subscriptions.takeChanges());
+    expect(missingFor([operation(ended)], state).subscriptions).toEqual([]);
   });
 });
 

@@ -1,5 +1,7 @@
+import type { OperationOf, SubscriptionChange } from '@hearth/wire';
 import type { ChannelState } from './channel-state';
 import { NOTHING, Outcome, OutcomeEvent, SequencedOf } from './outcome';
+import type { SubscriptionKey } from './rows';
 import { channelUpdated, subscriptionEvent } from './subscription-events';
 
 /**
@@ -18,14 +20,48 @@ export function applySubscriptions({ operation }: SequencedOf<'subscriptions'>, 
   for (const { channel, count, subscription } of changes) {
     if (count !== undefined && count > 0) state.counts.put({ channel, gatewayId, count });
     else if (count !== undefined) state.counts.drop({ channel, gatewayId });
+    const isNews =
+      subscription !== undefined && noteSubscription({ partition, gatewayId, channel }, subscription, state);
     if (operation.events !== true) continue;
-    if (subscription !== undefined) {
+    if (isNews) {
       const name = subscription.ended === true ? 'unsubscribed' : 'subscribed';
       events.push(subscriptionEvent(name, channel, subscription));
     }
     if (count !== undefined) events.push(channelUpdated(channel, totalOf(channel, state)));
   }
   return events.length === 0 ? NOTHING : { events };
+}
+
+/** What must be known to tell of these ends once. */
+export function announcedEnds({ partition, gatewayId, changes }: OperationOf<'subscriptions'>): SubscriptionKey[] {
+  return changes.flatMap(({ channel, subscription }) =>
+    subscription?.ended === true && subscription.announced === true
+      ? [{ partition, gatewayId, channel, connectionId: subscription.connectionId }]
+      : [],
+  );
+}
+
+/**
+ * A subscription has a row from its beginning until its end is told.
+ *
+ * @returns whether there is something to tell: of one without a row, which had one, the end has been told by whoever buried
+ *   its gateway
+ */
+function noteSubscription(
+  where: Omit<SubscriptionKey, 'connectionId'>,
+  { connectionId, uid, umdJson, ended, announced }: NonNullable<SubscriptionChange['subscription']>,
+  { subscriptions }: ChannelState,
+): boolean {
+  const key = { ...where, connectionId };
+  if (ended === true) {
+    const isTold = announced === true && subscriptions.get(key) === undefined;
+    if (!isTold) subscriptions.drop(key);
+    return !isTold;
+  }
+  // No look at the database is needed for a row that is new, nor soon after it for its end.
+  subscriptions.learn([key], []);
+  subscriptions.put({ ...key, uid, umdJson });
+  return true;
 }
 
 /** Over all gateways. */

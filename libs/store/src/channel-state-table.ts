@@ -12,6 +12,8 @@ import type {
   StateChanges,
   StorageKey,
   StorageRow,
+  SubscriptionKey,
+  SubscriptionRow,
 } from '@hearth/channels';
 import type { Tables } from './tables';
 import type { Db } from './db';
@@ -92,6 +94,10 @@ const connections = stateTable<ConnectionRow>('open_connection', {
   values: { dataJson: 'text' },
   wanted: 'where t.partition = $1',
 });
+const subscriptions = stateTable<Stored<SubscriptionRow>>('open_subscription', {
+  key: { partition: 'int4', gatewayId: 'int4', channel: 'text', connectionId: 'text' },
+  values: { uidJson: 'text', umdJson: 'text' },
+});
 const storage = stateTable<StorageRow>('channel_storage', {
   key: { channel: 'text', key: 'text' },
   values: { data: 'text', meta: 'text', expiresMs: 'int8', emitEvent: 'bool', origin: 'text' },
@@ -124,6 +130,11 @@ export function loadReports(db: Db, partition: number): Promise<ReportRow[]> {
 /** The open connections of the gateways whose home a partition is. */
 export function loadConnections(db: Db, partition: number): Promise<ConnectionRow[]> {
   return connections.load(db, [partition]);
+}
+
+/** Those of the given subscriptions whose end has not been told. */
+export async function loadSubscriptions(db: Db, keys: readonly SubscriptionKey[]): Promise<SubscriptionRow[]> {
+  return (await subscriptions.load(db, [JSON.stringify(keys)])).map(asRead);
 }
 
 /** Those of the given entries that exist, expired ones too. */
@@ -179,6 +190,7 @@ export async function writeStateChanges(tx: Db, partition: number, changes: Stat
   await write(counts, changes.counts);
   await write(reports, changes.reports);
   await write(connections, changes.connections);
+  await write(subscriptions, changes.subscriptions);
   await write(storage, changes.storage);
   await write(reactions, changes.reactions);
   await write(schedules, changes.schedules);

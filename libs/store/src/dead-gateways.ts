@@ -1,3 +1,4 @@
+import type { SubscriptionRow } from '@hearth/channels';
 import { prepared } from './prepared';
 import type { Tables } from './tables';
 import type { Db } from './db';
@@ -14,6 +15,7 @@ const TABLES: readonly (keyof Tables)[] = [
   'subscription_count',
   'subscription_report',
   'open_connection',
+  'open_subscription',
 ];
 
 /** The gateways in a table of some partitions, found by stepping from one to the next in the index. */
@@ -66,17 +68,31 @@ export async function leftCounts(db: Db, { partition, gatewayId }: DeadGateway, 
   return rows.map(({ channel }) => channel);
 }
 
-/** Whether a gateway is still in presence channels of any partition. */
-export async function isInPresenceChannels(db: Db, gatewayId: number, partitions: number): Promise<boolean> {
+/** Subscriptions of a dead gateway to standard channels whose end has not been told, at most `limit`. */
+export async function leftSubscriptions(
+  db: Db,
+  { partition, gatewayId }: DeadGateway,
+  limit: number,
+): Promise<Pick<SubscriptionRow, 'channel' | 'connectionId' | 'uid' | 'umdJson'>[]> {
+  const rows = await db
+    .selectFrom('open_subscription')
+    .select(['channel', 'connection_id as connectionId', 'uid', 'umd as umdJson'])
+    .where((eb) => eb.and({ partition, gateway_id: gatewayId }))
+    .limit(limit)
+    .execute();
+  return rows.map(({ uid, ...row }) => ({ ...row, uid: JSON.parse(uid) as string | null }));
+}
+
+const subscribed = prepared<{ readonly is: boolean }>(
+  'gateway_is_subscribed',
+  `select ${['presence_connection', 'open_subscription']
+    .map((table) => `exists (select from ${table} where partition = any ($1::int4[]) and gateway_id = $2)`)
+    .join(' or ')} as is`,
+);
+/** Whether ends of a gateway's subscriptions are still to be told, in any partition. */
+export async function hasSubscriptions(db: Db, gatewayId: number, partitions: number): Promise<boolean> {
   const all = Array.from({ length: partitions }, (_, partition) => partition);
-  const row = await db
-    .selectFrom('presence_connection')
-    .select('gateway_id')
-    .where('partition', 'in', all)
-    .where('gateway_id', '=', gatewayId)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  return (await subscribed(db, [all, gatewayId]))[0]?.is === true;
 }
 
 /** Connections of a dead gateway whose end has not been told, at most `limit`, and what events tell of them. */

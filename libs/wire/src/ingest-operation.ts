@@ -63,6 +63,8 @@ export interface SubscriptionChange {
     readonly umdJson: string;
     /** It ended. */
     readonly ended?: boolean;
+    /** Of one that ended: its beginning was told in this way, so it has a row unless its end has been told too. */
+    readonly announced?: boolean;
   };
 }
 

@@ -59,6 +59,7 @@ export class SubscriptionReports {
   ) {}
 
   began(subscription: Subscription): void {
+    subscription.isAnnounced = this.reloadable.current.eventsEnabled;
     this.report(subscription, 1);
   }
 
@@ -89,10 +90,10 @@ export class SubscriptionReports {
   private report(one: Subscription, by: 1 | -1): void {
     const { connectionId, gatewayId, channel, identity, counted } = one;
     const count = counted ? this.count(gatewayId, channel.name, by) : undefined;
-    const wantsEvents = this.reloadable.current.eventsEnabled;
+    const wantsEvents = one.isAnnounced || this.reloadable.current.eventsEnabled;
     if (count === undefined && !wantsEvents) return;
-    const ended = by < 0 ? true : undefined;
-    const subscription = wantsEvents ? { connectionId, ...identity, ended } : undefined;
+    const end = by < 0 ? { ended: true, announced: one.isAnnounced } : undefined;
+    const subscription = wantsEvents ? { connectionId, ...identity, ...end } : undefined;
     const change = { channel: channel.name, count, subscription, of: wantsEvents ? one : undefined };
     this.tell(gatewayId, this.ingest.partitionOf(channel.name), change);
   }

@@ -27,6 +27,8 @@ export class Subscription implements Subscriber {
   socket: Outlet;
   /** False once it has ended. */
   isActive = true;
+  /** Its `subscribed` event is told, or will be. */
+  isAnnounced = false;
   /** The storage entries that it gets at its beginning, when it may observe any. */
   snapshot: StorageSnapshot | undefined;
   /** Its client is told where such entries end (client-library §7). */
