@@ -25,7 +25,7 @@ import { isDurable } from './group-commit';
 import type { PartitionHost } from './partition-host';
 import { sequencingOf } from './partition-sequencing';
 import { placedOf } from './placed';
-import { Lanes, lanesText } from './lanes';
+import { Lanes } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, SequencedMessage, Sequencing } from './sequencing';
@@ -74,6 +74,8 @@ export class PartitionWorker {
   private fanOut: FanOut | undefined;
   /** Read so far. */
   private position: IngestPosition;
+  /** How far each publisher had come at the last checkpoint. */
+  private readonly lanes: Lanes;
   private readonly outbox: EventOutbox;
   private readonly saved: SavedPosition;
   private readonly ends: ChannelEnds;
@@ -105,7 +107,8 @@ export class PartitionWorker {
     );
     this.outbox = new EventOutbox(host, this.partition);
     this.saved = new SavedPosition(host, claim, this.operations, this.outbox, () => this.fence());
-    this.position = this.saved.safe.position;
+    this.position = this.saved.safe;
+    this.lanes = new Lanes(claim.lanes);
     this.sequencing = sequencingOf(host, this.position, this.partition, claim.timeMs, new Lanes(claim.lanes));
     this.ends = new ChannelEnds(claim, () => this.deliveries);
     this.tails = new Tails(host.stream, claim);
@@ -128,13 +131,12 @@ export class PartitionWorker {
     await Promise.race([this.stopped.then(() => this.confirmations), delay(STOP_MS)]).catch(() => undefined);
     this.tails.leave();
     await this.host.endNotes.leave(this.ends);
-    const { db } = this.host.database;
     try {
       await this.saved.write([]);
     } finally {
       this.outbox.leave();
       // Where that was in vain, the next owner begins at what was saved last.
-      await releasePartition(db, this.partition, this.claim.fencingToken);
+      await releasePartition(this.host.database.db, this.partition, this.claim.fencingToken);
     }
   }
 
@@ -158,7 +160,7 @@ export class PartitionWorker {
   /** Messages of the stream behind the safe position, whatever they wait for; unknown before the first of an epoch. */
   private async lag(): Promise<number | undefined> {
     const { last } = await extentOf(this.host.stream, ingestStream(this.partition));
-    const { epoch, sequence } = this.saved.safe.position;
+    const { epoch, sequence } = this.saved.safe;
     return epoch === this.position.epoch ? Math.max(0, last - sequence) : undefined;
   }
 
@@ -182,6 +184,8 @@ export class PartitionWorker {
 
   private async readOn(): Promise<void> {
     const { stream, config } = this.host;
+    // What failed before may have left out a checkpoint.
+    this.sequencing.lanes.takeAllNext();
     // Postgres has just given us the partition; later it may be away, and reports of subscriptions must not wait for it.
     await this.operations.open();
     await this.outbox.open();
@@ -209,7 +213,7 @@ export class PartitionWorker {
   private async process(messages: readonly StreamMessage[], fanOut: FanOut): Promise<void> {
     const last = messages.at(-1);
     if (last === undefined) return;
-    const before = this.checkpoint();
+    const before = { position: this.position, markMs: this.sequencing.markMs };
     const sequenced = this.sequencing.sequence(messages);
     const reused = await this.untilDone(() => fanOut.firstReused(sequenced));
     if (reused !== undefined) return this.processAnew(messages, streamSequenceOf(reused.sequence), before, fanOut);
@@ -235,10 +239,10 @@ export class PartitionWorker {
   private async processAnew(
     messages: readonly StreamMessage[],
     firstOther: number,
-    { position, markMs, lanes }: Checkpoint,
+    { position, markMs }: Pick<Checkpoint, 'position' | 'markMs'>,
     fanOut: FanOut,
   ): Promise<void> {
-    this.sequencing = sequencingOf(this.host, position, this.partition, markMs, new Lanes(lanesText(lanes)));
+    this.sequencing = sequencingOf(this.host, position, this.partition, markMs, new Lanes(this.lanes.toString()));
     const other = messages.findIndex(({ sequence }) => sequence === firstOther);
     await this.process(messages.slice(0, other), fanOut);
     const begin = { ...this.position, epoch: this.position.epoch + 1, sequence: firstOther - 1, timeNs: '' };
@@ -263,7 +267,9 @@ export class PartitionWorker {
   /** Everything that has been sequenced. */
   private checkpoint(): Checkpoint {
     const { markMs, lanes } = this.sequencing;
-    return { position: this.position, markMs, lanes: lanes.snapshot() };
+    const changes = lanes.takeChanges();
+    this.lanes.follow(changes);
+    return { position: this.position, markMs, lanes: changes };
   }
 
   private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {

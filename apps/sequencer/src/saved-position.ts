@@ -4,7 +4,7 @@ import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
 import type { DeliverMark, IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Lanes, lanesText } from './lanes';
+import { type LaneChanges, Lanes } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
 import type { EventOutbox, OfferedEvent } from './event-outbox';
 import type { Duplicates } from './group-commit';
@@ -15,8 +15,8 @@ import type { Sequenced } from './sequencing';
 export interface Checkpoint {
   readonly position: IngestPosition;
   readonly markMs: number;
-  /** How far each publisher had come. */
-  readonly lanes: ReadonlyMap<string, number>;
+  /** How far each publisher had come, as a change of the checkpoint before. */
+  readonly lanes: LaneChanges;
 }
 
 /** What is behind a checkpoint that has been reached. */
@@ -43,7 +43,9 @@ const RETRY_MS = 250;
  * for that is answered then.
  */
 export class SavedPosition {
-  private current: Checkpoint;
+  private current: Pick<Checkpoint, 'position' | 'markMs'>;
+  /** How far each publisher had come by then. */
+  private readonly lanes: Lanes;
   private written: IngestPosition;
   /** When the deliver stream was created that records go to; `undefined` while that has to be looked at. */
   private deliverCreated: string | undefined;
@@ -70,7 +72,8 @@ export class SavedPosition {
     const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
     if (deliverCreated != null && deliverSeq != null)
       this.mark = { created: deliverCreated, sequence: deliverSeq, through: position };
-    this.current = { position, markMs, lanes: new Lanes(claim.lanes).snapshot() };
+    this.current = { position, markMs };
+    this.lanes = new Lanes(claim.lanes);
     this.written = position;
   }
 
@@ -80,8 +83,8 @@ export class SavedPosition {
   }
 
   /** Up to which everything has been fanned out and confirmed. */
-  get safe(): Checkpoint {
-    return this.current;
+  get safe(): IngestPosition {
+    return this.current.position;
   }
 
   /** Where the deliver stream is known to have had a record. */
@@ -97,7 +100,7 @@ export class SavedPosition {
 
   /** As the database takes it. */
   get fenced(): FencedPosition {
-    const { position, markMs, lanes } = this.current;
+    const { position, markMs } = this.current;
     return {
       partition: this.claim.partition,
       fencingToken: this.claim.fencingToken,
@@ -106,7 +109,7 @@ export class SavedPosition {
       timeMs: markMs,
       streamTime: position.timeNs === '' ? null : position.timeNs,
       streamCreated: position.streamCreated === '' ? null : position.streamCreated,
-      lanes: lanesText(lanes),
+      lanes: this.lanes.toString(),
       deliverCreated: this.mark?.created,
       deliverSeq: this.mark?.sequence,
     };
@@ -122,6 +125,7 @@ export class SavedPosition {
     }
     if (checkpoint.markMs < markMs) throw new InvariantBroken('mark-rises', `${checkpoint.markMs} after ${markMs}`);
     this.current = checkpoint;
+    this.lanes.follow(checkpoint.lanes);
     const { deliverCreated: created } = this;
     if (created !== undefined && deliverPlace !== undefined)
       this.mark = { created, sequence: deliverPlace, through: checkpoint.position };
