@@ -295,6 +295,7 @@ describe('a request that says not exactly whom', () => {
     ['/disconnect?uid=a', { uid: 'a' }, 'UNKNOWN_FIELD', 'uid'],
     ['/unsubscribe', { uid: 'a' }, 'MISSING_FIELD', 'channel'],
     ['/unsubscribe', { channel: 'c' }, 'MISSING_FIELD', 'uid'],
+    ['/unsubscribe', { channel: '', uid: 'a' }, 'INVALID_CHANNEL', 'channel'],
     ['/unsubscribe', { channel: 'c', uid: 'a', connectionId: 'b' }, 'INVALID_SELECTOR', 'connectionId'],
     ['/unsubscribe', { channel: 'c', uid: 'a', except: [] }, 'UNKNOWN_FIELD', 'except'],
   ])('%s %j is refused: %s', async (path, body, code, name) => {

@@ -257,6 +257,21 @@ describe('who asks', () => {
     expect(json.error.message).toContain(/[?&](\w+)=/.exec(path)?.[1]);
   });
 
+  it('and dead letters: an id or a target that is none is an error of the request', async () => {
+    const codes = await Promise.all([
+      manager.get('/dead-letters/%00'),
+      manager.post('/dead-letters/%00/retry', {}),
+      manager.post('/dead-letters/retry', { target: '\u0000' }),
+      manager.post('/dead-letters/retry', { target: '' }),
+    ]);
+    expect(codes.map(({ json }) => json.error.code)).toEqual([
+      'NOT_FOUND',
+      'NOT_FOUND',
+      'INVALID_TYPE',
+      'INVALID_TYPE',
+    ]);
+  });
+
   it('needs an API key or the admin token, which is good for nothing else', async () => {
     for (const path of LISTS) {
       for (const token of ['', 'wrong', `${ADMIN_TOKEN}x`, API_KEY.slice(1)]) {

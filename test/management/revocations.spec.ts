@@ -309,6 +309,13 @@ describe('what a user saw before a revocation', () => {
 });
 
 describe('GET /revocations', () => {
+  it.each(['%00', 'nope', '01J9ZK3V7Q8W2X5Y6ABCDEFGHJ'])('knows none with the id %s', async (id) => {
+    for (const method of ['GET', 'DELETE']) {
+      const { status, json } = await manager.call(method, `/revocations/${id}`);
+      expect([status, json.error.code]).toEqual([404, 'NOT_FOUND']);
+    }
+  });
+
   it('has each once, in pages, and finds by what is revoked', async () => {
     const ids: string[] = [];
     for (const body of [{ jti: 'g' }, { uid: 'g' }, { kid: 'g' }]) ids.push((await revoke(body)).id);
@@ -361,6 +368,8 @@ describe('a request that says not exactly what', () => {
     [{ uid: 7 }, 'INVALID_TYPE', 'uid'],
     [{ uid: 'a', issuedBefore: 'soon' }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', issuedBefore: '2026-01-01T00:00:00+01:00' }, 'INVALID_TYPE', 'issuedBefore'],
+    [{ uid: 'a', issuedBefore: '2026-02-30T00:00:00Z' }, 'INVALID_TYPE', 'issuedBefore'],
+    [{ uid: 'a', issuedBefore: '2026-01-01T24:00:00Z' }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', issuedBefore: 4e9 }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', issuedBefore: -1 }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', keepFor: 0 }, 'INVALID_TYPE', 'keepFor'],

@@ -325,6 +325,16 @@ describe('a backend that reacts', () => {
     ]);
   });
 
+  it('can not stop a partition by a uid that Postgres can not hold', async () => {
+    const messageId = await stored('broken-uid');
+    for (const uid of ['\u0000', '\ud800', 'x'.repeat(129), 7]) {
+      const { status, json } = await asServer('broken-uid', { ...reactionTo(messageId), uid });
+      expect([status, json.error.code]).toEqual([400, 'INVALID_REACTION']);
+      expect(json.error.message).toContain('data.uid');
+    }
+    expect((await asServer('broken-uid', reactionTo(messageId))).status).toBe(202);
+  });
+
   it('is told when the message is not there, in a batch too, which publishes nothing then', async () => {
     const data = reactionTo('01J9ZK3V7Q8W2X5Y6ABCDEFGHJ');
     const one = await asServer('server-404', data);

@@ -1,11 +1,4 @@
-import {
-  characters,
-  exceedsCompactBytes,
-  MAX_UID_CHARACTERS,
-  MAX_UMD_BYTES,
-  memberText,
-  tooDeep,
-} from '@hearth/protocol';
+import { exceedsCompactBytes, MAX_UMD_BYTES, memberText, tooDeep, uidProblem } from '@hearth/protocol';
 import { type ChannelEntry, collectAliases, parseChannels } from './channel-claims';
 import {
   booleanClaim,
@@ -123,13 +116,8 @@ function parseUid(payload: JsonObject): string | null {
   const uid = stringClaim(payload, 'uid', ROOT);
   // Integrations send an empty string for "nobody".
   if (uid === undefined || uid === '') return null;
-  if (uid.length > MAX_UID_CHARACTERS && characters(uid) > MAX_UID_CHARACTERS) {
-    refuse(ROOT.member('uid'), `must be at most ${MAX_UID_CHARACTERS} characters`);
-  }
-  // Neither has a place in a UTF-8 text column, and two broken uids must not become one user there.
-  if (uid.includes('\u0000') || !uid.isWellFormed()) {
-    refuse(ROOT.member('uid'), 'must not contain the null character or unpaired surrogates');
-  }
+  const problem = uidProblem(uid);
+  if (problem !== undefined) refuse(ROOT.member('uid'), problem.slice('uid '.length));
   return uid;
 }
 

@@ -3,6 +3,7 @@ import {
   MAX_DEDUPLICATION_ID_CHARACTERS,
   MAX_EVENT_CHARACTERS,
   MAX_STORAGE_KEY_CHARACTERS,
+  MAX_UID_CHARACTERS,
 } from './limits';
 
 /** Prefix of the event names that the service itself gives a meaning. */
@@ -62,6 +63,11 @@ export function storageKeyProblem(key: string): string | undefined {
 /** Why a non-empty string cannot be a deduplication id, or `undefined` when it can. */
 export function deduplicationIdProblem(id: string): string | undefined {
   return textProblem('deduplicationId', id, MAX_DEDUPLICATION_ID_CHARACTERS, [NULL_CHARACTER]);
+}
+
+/** Why a non-empty string cannot be a `uid`, or `undefined` when it can (tokens-and-claims §3). */
+export function uidProblem(uid: string, field = 'uid'): string | undefined {
+  return textProblem(field, uid, MAX_UID_CHARACTERS, [NULL_CHARACTER]);
 }
 
 /** Whether the channel is a presence channel; decided by its real name only. */

@@ -8,16 +8,15 @@ import {
   MAX_JSON_DEPTH,
   MAX_STORAGE_KEYS,
   MAX_STORE_SECONDS,
-  MAX_UID_CHARACTERS,
   MAX_UMD_BYTES,
 } from './limits';
 import {
   channelNameProblem,
   deduplicationIdProblem,
   eventNameProblem,
-  longerThan,
   RESERVED_PREFIX,
   storageKeyProblem,
+  uidProblem,
 } from './names';
 import { ReactionRequest, reactionRequest } from './reaction-request';
 import { scheduledMs } from './schedule-expression';
@@ -147,10 +146,9 @@ function serverReaction(data: string): ServerReaction {
   const request = reactionRequest(data);
   const { uid } = JSON.parse(data) as { uid?: unknown };
   if (uid != null && typeof uid !== 'string') throw new ProtocolError('INVALID_REACTION', 'data.uid must be a string');
+  const problem = uidProblem(uid ?? '', 'data.uid');
+  if (problem !== undefined) throw new ProtocolError('INVALID_REACTION', problem);
   const umd = memberText(data, 'umd')?.text ?? 'null';
-  if (longerThan(uid ?? '', MAX_UID_CHARACTERS)) {
-    throw new ProtocolError('INVALID_REACTION', `data.uid must be at most ${MAX_UID_CHARACTERS} characters`);
-  }
   if (exceedsCompactBytes(umd, MAX_UMD_BYTES)) {
     throw new ProtocolError('INVALID_REACTION', `data.umd must be at most ${MAX_UMD_BYTES} bytes of compact JSON`);
   }

@@ -197,7 +197,9 @@ export async function writeStateChanges(tx: Db, partition: number, changes: Stat
 }
 
 function asStored(value: object): object {
-  return 'uid' in value ? { ...value, uidJson: JSON.stringify(value.uid) } : value;
+  if (!('uid' in value)) return value;
+  const { uid, ...rest } = value;
+  return { ...rest, uidJson: JSON.stringify(uid) };
 }
 
 function asRead<Row extends { readonly uid: string | null }>({ uidJson, ...row }: Stored<Row>): Row {

@@ -59,8 +59,7 @@ export function parseUnsubscribe(body: Uint8Array): ClosingRequest {
 
 /** @throws ProtocolError `INVALID_TYPE` for one that does not fit into a close frame, or is no text */
 export function checkedReason(reason = DEFAULT_REASON): string {
-  const isText = reason.isWellFormed() && !reason.includes('\u0000');
-  if (isText && Buffer.byteLength(reason) <= MAX_REASON_BYTES) return reason;
+  if (isText(reason) && Buffer.byteLength(reason) <= MAX_REASON_BYTES) return reason;
   throw new ProtocolError('INVALID_TYPE', `reason must be at most ${MAX_REASON_BYTES} bytes of text`);
 }
 
@@ -77,15 +76,20 @@ export function selector<Name extends string>(object: JsonObject, names: readonl
 }
 
 /** A member that names somebody or something. */
-function namedBy(object: JsonObject, name: string): string | undefined {
+export function namedBy(object: JsonObject, name: string): string | undefined {
   const value = typedMember(object, name, 'string');
   if (value === undefined) return undefined;
+  const problem = name === 'channel' ? channelNameProblem(value) : undefined;
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
   if (value === '' || value.length > MAX_NAME_CHARACTERS) {
     throw new ProtocolError('INVALID_TYPE', `${name} must have 1 to ${MAX_NAME_CHARACTERS} characters`);
   }
-  const problem = name === 'channel' ? channelNameProblem(value) : undefined;
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
   return value;
+}
+
+/** Whether it has a UTF-8 form that Postgres takes. */
+export function isText(value: string): boolean {
+  return value.isWellFormed() && !value.includes('\u0000');
 }
 
 function except(object: JsonObject): readonly string[] {

@@ -1,10 +1,11 @@
-import { bodyText, parseJsonObject, ProtocolError, typedMember, utcInstant } from '@hearth/protocol';
+import { bodyText, isUlid, parseJsonObject, ProtocolError, utcInstant } from '@hearth/protocol';
 import { rawBody } from '@hearth/runtime';
 import { Database, type DeadLetter, findDeadLetter, listDeadLettersFrom, requestRetry } from '@hearth/store';
 import { Controller, Get, HttpCode, Param, Post, Query, Req, UseGuards } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { CalledBy, type Caller, ManagerGuard } from '../callers';
 import { Changes } from './changes';
+import { isText, namedBy } from './closing-request';
 import { deadLettersQuery, noQuery, refuseUnknown } from './list-query';
 
 type Parameters = Readonly<Record<string, unknown>>;
@@ -32,7 +33,7 @@ export class DeadLettersController {
   @Get(':id')
   async find(@Param('id') id: string, @Query() parameters: Parameters): Promise<object> {
     noQuery(parameters);
-    const letter = await findDeadLetter(this.database.db, id);
+    const letter = isUlid(id) ? await findDeadLetter(this.database.db, id) : undefined;
     if (letter === undefined) throw noDeadLetter();
     return { ...summaryOf(letter), payload: letter.payload.toString('utf8') };
   }
@@ -48,8 +49,8 @@ export class DeadLettersController {
     noQuery(parameters);
     const object = parseJsonObject(bodyText(rawBody(request)), 'the body');
     refuseUnknown(object, ['target']);
-    const target = typedMember(object, 'target', 'string');
-    if (target === '') throw new ProtocolError('INVALID_TYPE', 'target must not be empty');
+    const target = namedBy(object, 'target');
+    if (target !== undefined && !isText(target)) throw new ProtocolError('INVALID_TYPE', 'target must be text');
     return this.changes.carryOut(
       { action: 'retryDeadLetters', actor, request: request.raw, target: { target: target ?? null } },
       async () => ({ requested: await requestRetry(this.database.db, { target }) }),
@@ -69,7 +70,7 @@ export class DeadLettersController {
     return this.changes.carryOut(
       { action: 'retryDeadLetters', actor, request, target: { id } },
       async () => {
-        const requested = await requestRetry(this.database.db, { id });
+        const requested = isUlid(id) ? await requestRetry(this.database.db, { id }) : 0;
         if (requested === 0) throw noDeadLetter();
         return { requested };
       },

@@ -60,8 +60,11 @@ function issuedBeforeMs(object: JsonObject, selected: string, nowMs: number): nu
 function instantMs(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) && value >= 0 ? Math.round(value * 1_000) : undefined;
   if (typeof value !== 'string' || !INSTANT.test(value)) return undefined;
-  const ms = Date.parse(value.toUpperCase());
-  return ms >= 0 ? ms : undefined;
+  const instant = new Date(value.toUpperCase());
+  if (!(instant.getTime() >= 0)) return undefined;
+  // JavaScript takes a 30th of February, and means a day in March.
+  const day = instant.toISOString().slice(0, 10);
+  return value.startsWith(day) ? instant.getTime() : undefined;
 }
 
 function revocationReason(object: JsonObject): string | undefined {

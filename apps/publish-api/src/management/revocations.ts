@@ -1,4 +1,4 @@
-import { limitReached, ProtocolError, utcInstant } from '@hearth/protocol';
+import { isUlid, limitReached, ProtocolError, utcInstant } from '@hearth/protocol';
 import {
   Database,
   endRevocation,
@@ -69,16 +69,12 @@ export class Revocations {
 
   /** @throws ProtocolError `NOT_FOUND` */
   async find(id: string): Promise<Revocation> {
-    const found = await findRevocation(this.database.db, id);
-    if (found === undefined) throw noRevocation();
-    return describe(found);
+    return describe(await this.stored(id));
   }
 
   /** @throws ProtocolError `NOT_FOUND` */
   async targetOf(id: string): Promise<RevocationTarget> {
-    const found = await findRevocation(this.database.db, id);
-    if (found === undefined) throw noRevocation();
-    return found as RevocationTarget;
+    return (await this.stored(id)) as RevocationTarget;
   }
 
   /**
@@ -92,6 +88,12 @@ export class Revocations {
     if (ended === undefined) throw noRevocation();
     await tell(rollCall, [ended], ended.version);
     return { complete: rollCall.complete };
+  }
+
+  private async stored(id: string): Promise<StoredDenial> {
+    const found = isUlid(id) ? await findRevocation(this.database.db, id) : undefined;
+    if (found === undefined) throw noRevocation();
+    return found;
   }
 
   private page(after: string, limit: number): Promise<StoredDenial[]> {
