@@ -217,6 +217,8 @@ describe('the function', () => {
     ['PUT', `/2015-03-31/functions/${FUNCTION_NAME}/code`],
     ['POST', `/2015-03-31/functions/${FUNCTION_NAME}/invocations/x`],
     ['POST', `/2014-11-13/functions/${FUNCTION_NAME}/invoke-async/`],
+    ['POST', `/2021-11-15/functions/${FUNCTION_NAME}/response-streaming-invocations`],
+    ['GET', '/2016-08-19/account-settings/'],
   ])('is all that there is: %s %s is refused in AWS’s form', async (method, path) => {
     const answer = await sendRequest(all.app.port, { ...signed({ host: host(), body: '' }), method, path });
     expectError(answer, 404, 'UnknownOperationException');

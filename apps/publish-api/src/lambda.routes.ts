@@ -29,8 +29,8 @@ interface Outcome {
 
 const INVOCATIONS = '/2015-03-31/functions/:name/invocations';
 const IS_INVOCATION = /^\/+2015-03-31\/+functions\/+[^/?]+\/+invocations(\?|$)/;
-/** Versions of AWS Lambda's API whose paths begin so. */
-const OTHER_ACTIONS = ['/2015-03-31/*', '/2014-11-13/*'];
+/** Paths of AWS Lambda's actions begin with the version of its API that brought them. */
+const OTHER_ACTIONS = '/:version(^20\\d\\d-\\d\\d-\\d\\d$)/*';
 const INVOCATION_TYPE = 'x-amz-invocation-type';
 const EMPTY_DOCUMENT = Buffer.from('{}');
 
@@ -63,15 +63,13 @@ export class LambdaRoutes implements OnModuleInit {
       // Never reached: the hook has answered.
       handler: () => undefined,
     });
-    for (const url of OTHER_ACTIONS) {
-      server.route({
-        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-        url,
-        config,
-        onRequest: (request, reply) => this.refuseAction(request, reply),
-        handler: () => undefined,
-      });
-    }
+    server.route({
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      url: OTHER_ACTIONS,
+      config,
+      onRequest: (request, reply) => this.refuseAction(request, reply),
+      handler: () => undefined,
+    });
   }
 
   /** Whatever else AWS Lambda does: SDKs find no error in the shape of ours. */

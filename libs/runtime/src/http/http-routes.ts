@@ -42,9 +42,11 @@ export function rememberRoutes(instance: FastifyInstance): KnownRoutes {
   };
 }
 
-/** `/channels/:name/storage` and `/files/*` as expressions over request paths. */
+/** `/channels/:name/storage`, `/:date(^\\d+$)/x` and `/files/*` as expressions over request paths. */
 function shapeOf(url: string): RegExp {
   const parts = url.split('/').map((part) => {
+    const [, expression] = /^:\w+\(\^(.+)\$\)$/.exec(part) ?? [];
+    if (expression !== undefined) return expression;
     if (part.startsWith(':')) return '[^/]+';
     return part.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*');
   });
