@@ -1,5 +1,6 @@
 import { io, type Socket } from 'socket.io-client';
 import { Client, connectToken, Testbed } from '../support/installation';
+import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Frame } from '../support/ws-client';
 
@@ -258,13 +259,19 @@ describe('a storage write and a reaction with a ref', () => {
   });
 });
 
-it('Socket.IO clients get the answer as an event and as the acknowledgement', async () => {
-  const channel = newChannel();
+/** A Socket.IO client that may do everything in a channel. */
+function openSocket(channel: string, transport = 'websocket'): Socket {
   const socket = io(testbed.app('gateway').httpUrl, {
-    ...{ transports: ['websocket'], forceNew: true, reconnection: false },
+    ...{ transports: [transport], forceNew: true, reconnection: false },
     auth: { token: connectToken(claims(channel)) },
   });
   sockets.push(socket);
+  return socket;
+}
+
+it('Socket.IO clients get the answer as an event and as the acknowledgement', async () => {
+  const channel = newChannel();
+  const socket = openSocket(channel);
   const published: Frame[] = [];
   socket.on('hotsock.published', (frame: Frame) => published.push(frame));
   await socket.emitWithAck('hotsock.subscribe', { channel });
@@ -297,6 +304,37 @@ describe('hotsock.channelStorageSynced', () => {
       'hotsock.channelStorageSynced',
     ]);
     expect(client.ws.texts.at(-1)).toBe(`{"event":"hotsock.channelStorageSynced","channel":"${channel}","data":{}}`);
+  });
+
+  it.each(['websocket', 'polling'])('ends it for a client of Socket.IO that asked, over %s', async (transport) => {
+    const channel = newChannel();
+    const write = (key: string, data: unknown) => ({ event: 'hotsock.channelStorageSet', channel, key, data });
+    await testbed.publish(write('a', 1), write('b', 2));
+    const socket = openSocket(channel, transport);
+    const events: unknown[] = [];
+    socket.onAny((event: string, frame: Frame) => events.push([event, frame.key ?? frame.data]));
+    const { data } = await socket.emitWithAck('hotsock.subscribe', { channel, data: { storage: true } });
+    const story = (from: number) =>
+      eventually(() => {
+        expect(events.at(-1)).toEqual(['hotsock.channelStorageSynced', {}]);
+        return events.slice(from);
+      });
+    const snapshot = [
+      ['hotsock.subscribed', data],
+      ['hotsock.channelStorageUpdated', 'a'],
+      ['hotsock.channelStorageUpdated', 'b'],
+      ['hotsock.channelStorageSynced', {}],
+    ];
+    expect(await story(1)).toEqual(snapshot);
+    await socket.emitWithAck('hotsock.unsubscribe', { channel });
+    const before = events.length;
+    // Whoever does not ask is not told of it: the next that comes is of the one who asks again.
+    await socket.emitWithAck('hotsock.subscribe', { channel });
+    await socket.emitWithAck('hotsock.unsubscribe', { channel });
+    await socket.emitWithAck('hotsock.subscribe', { channel, data: { storage: true } });
+    const all = await story(before);
+    expect(all.filter((one) => JSON.stringify(one).includes('Synced'))).toHaveLength(1);
+    expect(all.slice(-snapshot.length)).toEqual(snapshot);
   });
 
   it('comes when there is nothing to observe, with resume and without, and not to others', async () => {
