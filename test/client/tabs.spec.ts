@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { HearthClient, memoryStore, type Store } from '@hearth/client';
+import { HearthClient, memoryStore, type Store, VERSION } from '@hearth/client';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
 import { anyToken, FakeServer, type Peer } from './fake-server';
@@ -168,6 +168,24 @@ describe('a tab that is behind all others', () => {
     );
     await stop();
   });
+});
+
+it('does not take the end of whoever connected before it for its own', async () => {
+  const fake = new ResumingServer();
+  const { newClient, stop } = await tabs(fake);
+  const client = newClient(memoryStore());
+  const heard = await listen(client, 'a');
+  const another = new BroadcastChannel(JSON.stringify([VERSION, fake.server.url, 'u1', undefined]));
+  const answers: unknown[] = [];
+  another.onmessage = ({ data }: MessageEvent) => answers.push(data);
+  another.postMessage({ code: 1001, reason: '' });
+  another.postMessage({ from: 'another', text: '{}' });
+  await eventually(() => expect(answers).toContainEqual({ to: ['another'] }));
+  another.close();
+  fake.publish('a', 1, 1);
+  await eventually(() => expect(heard).toEqual([1]));
+  expect([client.state, fake.connections]).toEqual(['connected', 1]);
+  await stop();
 });
 
 it('misses nothing untold, doubles and inverts nothing, with far fewer connections than tabs', async () => {

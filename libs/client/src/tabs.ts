@@ -87,7 +87,11 @@ class TabSocket implements Socket {
     private readonly locks: Locks,
     private readonly channel: Channel,
   ) {
-    channel.onmessage = ({ data }) => this.take(data as Partial<ToHub> & ToTabs);
+    channel.onmessage = ({ data }) => {
+      const message = data as Partial<ToHub> & ToTabs;
+      // Who connects hears itself directly: what else is said to tabs is from the one before, and late.
+      if (this.hub === undefined || message.from !== undefined) this.take(message);
+    };
     const { signal } = this.end;
     const aborted = (): void => undefined;
     // As long as this tab is there: who connects waits for it to be free.
