@@ -5,7 +5,6 @@ import type { Logger } from '../log/logger';
 /** The part of a Fastify reply that is needed to answer with an error. */
 export interface ErrorReply {
   readonly sent: boolean;
-  readonly request?: { readonly headers: { readonly authorization?: string } };
   code(status: number): unknown;
   header(name: string, value: string): unknown;
   send(payload: unknown): unknown;
@@ -25,10 +24,7 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
   const seconds = retryAfter(error);
   if (seconds !== undefined) reply.header('retry-after', seconds);
   reply.code(error.status);
-  if (!reply.request?.headers.authorization?.startsWith('AWS4-')) return void reply.send(errorBody(error));
-  // What AWS's SDKs can do and Hearth can not: they take an error's name and text from here.
-  reply.header('x-amzn-errortype', 'UnknownOperationException');
-  reply.send({ ...errorBody(error), message: error.message });
+  reply.send(errorBody(error));
 }
 
 /** The protocol's word for anything that can be thrown while a request is answered. */
