@@ -298,12 +298,12 @@ describe('the management API from a terminal (management-api §8)', () => {
     return JSON.parse(stdout);
   };
 
-  const publishAll = async (messages: readonly object[]) => {
+  const publishAll = async (messages: readonly object[] | string) => {
     const key = JSON.parse(await readFile(join(installation.dataDir, 'keys.json'), 'utf8')).httpApiKey1;
     const answer = await fetch(`http://127.0.0.1:${port}/publish/batch`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}` },
-      body: JSON.stringify(messages),
+      body: typeof messages === 'string' ? messages : JSON.stringify(messages),
     });
     expect(answer.status).toBe(202);
   };
@@ -361,6 +361,13 @@ describe('the management API from a terminal (management-api §8)', () => {
     );
     const rest = (await run('history', 'cli-h', '--after', messages[0].id, '--limit', '1')).stdout;
     expect(rest).toMatch(/\\u001b\[31m\n$/);
+    // JavaScript can hold neither.
+    const numbers = ['1e400', '12345678901234567890'];
+    await publishAll(
+      `[${numbers.map((data) => `{"channel":"cli-n","event":"said","data":${data},"store":600}`).join()}]`,
+    );
+    expect((await run('history', 'cli-n')).stdout).toMatch(/ 1e400\n.* 12345678901234567890\n$/);
+    expect((await run('history', 'cli-n', '--json')).stdout).toMatch(/"data":1e400,.*"data":12345678901234567890,/);
     expect(await run('dead-letters', 'retry')).toEqual(failure(2, '--target'));
   });
 

@@ -259,6 +259,21 @@ describe('what a backend may ask and tell (server-sdk §7)', () => {
     expect((await api().storage('room.s', []).page()).items).toEqual([]);
   });
 
+  it('reads what is stored of a channel, in both directions', async () => {
+    const texts = Array.from({ length: 120 }, (_, n) => `${n}`);
+    for (let from = 0; from < texts.length; from += 60) {
+      const chat = { channel: 'room.h', event: 'chat', store: 600 } as const;
+      await publisher().publishBatch(texts.slice(from, from + 60).map((text) => ({ ...chat, data: { text } })));
+    }
+    const read: string[] = [];
+    for await (const { data } of api().messages('room.h')) read.push(data.text);
+    expect(read).toEqual(texts);
+    const newest = await api().messages('room.h', { reverse: true }).page({ limit: 2 });
+    const before = await api().messages('room.h', { reverse: true }).page({ limit: 1, after: newest.next! });
+    const found = [...newest.messages, ...before.messages].map(({ data }) => data);
+    expect(found).toEqual([{ text: '119' }, { text: '118' }, { text: '117' }]);
+  });
+
   it('reacts to a stored message, in the name of a user', async () => {
     const { client } = await join('reader', 'room.r');
     const message = {

@@ -26,6 +26,22 @@ export interface StoragePage<Entry> extends Page {
   items: Entry[];
 }
 
+/** A message that is stored. */
+export interface StoredMessage<Event = string, Data = unknown> {
+  id: string;
+  event: Event;
+  channel: string;
+  data: Data;
+  /** Who sent it; nobody, for servers. */
+  meta: { uid: string | null; umd: unknown };
+  /** By value; absent when there are none. */
+  reactions?: Record<string, { count: number }>;
+}
+
+export interface MessagesPage<Message> extends Page {
+  messages: Message[];
+}
+
 export interface ChannelSummary {
   name: string;
   subscriptionsCount: number;

@@ -1,5 +1,13 @@
 // Not by its alias: this library is built into a package of its own, where there are none.
-import type { AnyShapes, ChannelName, MemberOf, ShapeOf, Shapes, StorageOf } from '../../protocol/src/channel-shapes';
+import type {
+  AnyShapes,
+  ChannelName,
+  EventsOf,
+  MemberOf,
+  ShapeOf,
+  Shapes,
+  StorageOf,
+} from '../../protocol/src/channel-shapes';
 import { bearer, below } from './http-transport';
 import { Listing, type PageOptions } from './listing';
 import { limitsOf } from './message-publisher';
@@ -17,6 +25,7 @@ import type {
   Disconnected,
   DisconnectInput,
   Member,
+  MessagesPage,
   Revocation,
   RevocationsPage,
   Revoked,
@@ -26,16 +35,22 @@ import type {
   SchedulesPage,
   StorageEntry,
   StoragePage,
+  StoredMessage,
   Unsubscribed,
   UnsubscribeInput,
 } from './server-api-types';
 import { failureOf, namedError, textOf, type HttpRequest } from './transport';
 
-type Query = Readonly<Record<string, string | number | undefined>>;
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 /** An entry of a channel of the map, with the type of its key's values. */
 type EntryOf<S, Channel extends string> = {
   [Key in keyof StorageOf<ShapeOf<S, Channel>> & string]: StorageEntry<Key, StorageOf<ShapeOf<S, Channel>>[Key]>;
 }[keyof StorageOf<ShapeOf<S, Channel>> & string];
+
+/** A message of a channel of the map, with the type of its event's payload. */
+type MessageOf<S, Channel extends string> = {
+  [Event in keyof EventsOf<ShapeOf<S, Channel>> & string]: StoredMessage<Event, EventsOf<ShapeOf<S, Channel>>[Event]>;
+}[keyof EventsOf<ShapeOf<S, Channel>> & string];
 
 /**
  * What a backend may ask of a Hearth installation, and tell it, besides publishing (publish-api §11, management-api). All
@@ -82,6 +97,20 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
       return { items, next: keys === undefined ? (items.at(-1)?.key ?? null) : null };
     };
     return new Listing(load, ({ items }) => items);
+  }
+
+  /**
+   * Stored messages of a channel, in the order in which they were delivered.
+   *
+   * @param reverse the newest first; `after` of a page is then the id before which it begins
+   */
+  messages<Name extends ChannelName<S>>(
+    name: Name,
+    { reverse = false }: { reverse?: boolean } = {},
+  ): Listing<MessageOf<S, Name>, MessagesPage<MessageOf<S, Name>>> {
+    const load = ({ after, limit }: PageOptions): Promise<MessagesPage<MessageOf<S, Name>>> =>
+      this.call('GET', ['channels', name, 'messages'], { reverse, [reverse ? 'before' : 'after']: after, limit });
+    return new Listing(load, ({ messages }) => messages);
   }
 
   /** Channels that somebody is subscribed to, by name. */

@@ -60,6 +60,16 @@ describe('verifying a webhook', () => {
     expect(() => verify(headers, SECRET, text)).toThrow(expect.objectContaining({ name: 'WebhookVerificationError' }));
   });
 
+  it('is told a body that was parsed already', () => {
+    const parsed = JSON.parse(body) as string;
+    expect(() => verifyWebhook(parsed, signed(), SECRET)).toThrow(expect.objectContaining({ name: 'ArgumentError' }));
+  });
+
+  it.each([{ toleranceSeconds: NaN }, { nowMs: NaN }])('%j makes no webhook recent', (options) => {
+    const old = signed([SECRET], body, NOW - 3_000_000);
+    expect(() => verifyWebhook(body, old, SECRET, { nowMs: NOW, ...options })).toThrow('webhook-timestamp');
+  });
+
   it('has a tolerance that can be chosen', () => {
     const late = signed([SECRET], body, NOW - 3_000_000);
     expect(verifyWebhook(body, late, SECRET, { nowMs: NOW, toleranceSeconds: 3_000 })).toEqual(JSON.parse(body));
@@ -70,6 +80,8 @@ describe('verifying a webhook', () => {
 
   it.each([
     ['no secret', []],
+    ['a variable that is not set', null as unknown as string],
+    ['one of a variable that is not set', [undefined as unknown as string]],
     ['an empty one', ''],
     ['one without its prefix', [SECRET.slice(6)]],
     ['half of one', ['whsec_']],

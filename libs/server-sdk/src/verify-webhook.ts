@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { BackendEvent } from './backend-events';
-import { ConfigurationError, WebhookVerificationError } from './sdk-errors';
+import { ArgumentError, ConfigurationError, WebhookVerificationError } from './sdk-errors';
 
 const SECRET = /^whsec_([A-Za-z0-9+/]+={0,2})$/;
 /** Of a header that a sender with several secrets makes; anything longer is not worth the work. */
@@ -26,6 +26,7 @@ export interface VerifyOptions {
  * @param headers of the request, names in any case
  * @param secrets `HEARTH_WEBHOOK_SECRETS` of the installation; several while one is replaced by another
  * @throws WebhookVerificationError when it is not to be trusted
+ * @throws ArgumentError for a body that was parsed already
  * @throws ConfigurationError for a secret that is none
  * @throws SyntaxError when it is genuine and no JSON: somebody else wrote it to the events stream
  */
@@ -35,14 +36,20 @@ export function verifyWebhook<Event = BackendEvent>(
   secrets: string | readonly string[],
   { toleranceSeconds = DEFAULT_TOLERANCE_SECONDS, nowMs = Date.now() }: VerifyOptions = {},
 ): Event {
-  const keys = (typeof secrets === 'string' ? secrets.split(',') : secrets).map(keyOf);
+  if (typeof body !== 'string' && !ArrayBuffer.isView(body)) {
+    throw new ArgumentError(
+      'the body must be text or bytes, as it came: what was parsed from it has another signature',
+    );
+  }
+  const given = typeof secrets === 'string' ? secrets.split(',') : secrets;
+  const keys = Array.isArray(given) ? given.map(keyOf) : [];
   if (keys.length === 0) throw new ConfigurationError('secrets', 'are needed to verify a webhook');
   const id = header(headers, 'webhook-id');
   const timestamp = header(headers, 'webhook-timestamp');
-  const given = signaturesOf(header(headers, 'webhook-signature'));
+  const signatures = signaturesOf(header(headers, 'webhook-signature'));
   const signed = keys.map((key) => createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest());
-  if (!isAnyEqual(given, signed)) throw new WebhookVerificationError('no signature fits the body and a secret');
-  if (!/^\d{1,12}$/.test(timestamp) || Math.abs(nowMs / 1_000 - Number(timestamp)) > toleranceSeconds) {
+  if (!isAnyEqual(signatures, signed)) throw new WebhookVerificationError('no signature fits the body and a secret');
+  if (!/^\d{1,12}$/.test(timestamp) || !(Math.abs(nowMs / 1_000 - Number(timestamp)) <= toleranceSeconds)) {
     throw new WebhookVerificationError(`webhook-timestamp is more than ${toleranceSeconds} s from now`);
   }
   const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
@@ -50,7 +57,7 @@ export function verifyWebhook<Event = BackendEvent>(
 }
 
 function keyOf(secret: string): Uint8Array {
-  const [, encoded] = SECRET.exec(secret.trim()) ?? [];
+  const [, encoded] = SECRET.exec(String(secret).trim()) ?? [];
   if (encoded === undefined) throw new ConfigurationError('secrets', 'must each be whsec_ and Base64');
   return Buffer.from(encoded, 'base64');
 }

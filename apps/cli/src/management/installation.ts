@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { RefusedError, UsageError } from '../failure';
 import { readSecret } from '../input';
 import { warn } from '../warning';
+import { parseExactly } from './exact-numbers';
 import { httpUrl, installationSettings, otherSources } from '../installation-settings';
 
 /** Flags of every command of the management API. */
@@ -114,7 +115,7 @@ export class Installation {
 
 function parsed(text: string): Answer {
   try {
-    const value: unknown = text === '' ? {} : JSON.parse(text);
+    const value = text === '' ? {} : parseExactly(text);
     if (typeof value === 'object' && value !== null) return value as Answer;
   } catch {
     // What is no JSON comes from something else than Hearth.

@@ -1,4 +1,5 @@
 import { EXIT } from '../failure';
+import { exactly } from './exact-numbers';
 import type { Answer } from './installation';
 
 /**
@@ -7,7 +8,7 @@ import type { Answer } from './installation';
  * @param lines without a line end
  */
 export function print(json: boolean | undefined, answer: Answer, lines: readonly string[]): void {
-  const text = json === true ? [JSON.stringify(answer)] : lines;
+  const text = json === true ? [exactly(JSON.stringify(answer))] : lines;
   process.stdout.write(text.map((line) => `${line}\n`).join(''));
   if (answer.complete !== false) return;
   process.exitCode = EXIT.refused;
@@ -36,7 +37,7 @@ export function members(answer: Answer, names: readonly string[]): readonly stri
 /** What clients may have written must not reach a terminal as more than text. */
 export function cell(value: unknown): string {
   if (value === null || value === undefined) return '-';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = exactly(typeof value === 'string' ? value : JSON.stringify(value));
   // eslint-disable-next-line no-control-regex -- these are what a terminal would obey
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
