@@ -84,6 +84,18 @@ describe('a channel', () => {
     await peer.frame('hotsock.unsubscribe');
   });
 
+  it('is left by a name that a pattern fits, though the pattern remembers where it stopped', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const heard: unknown[] = [];
+    made.bind(/^ch/g, ({ data }) => heard.push(data));
+    const peer = await server.peer(1);
+    peer.send(message('c', '1'));
+    await eventually(() => expect(heard).toEqual(['1']));
+    made.unbind('chat');
+    expect([...made.clientEventBindings.keys()]).toEqual([]);
+  });
+
   it('has no id twice in the life of its client, though it was left in between', async () => {
     const server = await start();
     const made = client(server.url);

@@ -24,7 +24,7 @@ export interface Binding {
   unbind(): void;
 }
 
-export function matches({ event }: Binding, name: string | undefined): boolean {
+export function matches({ event }: Pick<Binding, 'event'>, name: string | undefined): boolean {
   if (name === undefined) return false;
   if (typeof event === 'string') return event === name;
   // One with the flag `g` or `y` remembers where it stopped.
@@ -68,7 +68,7 @@ export class Bindings {
 
   removeFromClient(event: string | RegExp, messageFn: MessageFn | undefined): void {
     for (const [key, bindings] of [...this.ofClient]) {
-      const isMeant = key === event || (key instanceof RegExp && typeof event === 'string' && key.test(event));
+      const isMeant = key === event || (typeof event === 'string' && matches({ event: key }, event));
       if (!isMeant) continue;
       const index = messageFn === undefined ? -1 : bindings.findIndex((binding) => binding.messageFn === messageFn);
       const rest = messageFn === undefined ? [] : bindings.filter((_, position) => position !== index);
