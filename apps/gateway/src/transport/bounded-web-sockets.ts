@@ -82,6 +82,8 @@ interface Receiver {
   startLoop(done: (error?: Error) => void): void;
   dataMessage(done: (error?: Error) => void): void;
   _write(chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void): void;
+  readonly writableEnded: boolean;
+  end(): void;
   createError(kind: typeof Error, message: string, prefix: boolean, status: number, code: string): Error;
 }
 
@@ -98,6 +100,7 @@ function bound(webSocket: WebSocket): void {
   receiver.dataMessage = takePiece;
   receiver._write = write;
   receiver.getInfo = beginFrame;
+  receiver.end = end;
   webSocket.on('ping', onPing);
 }
 
@@ -159,6 +162,11 @@ function skipPings(receiver: Receiver): void {
   receiver._buffers[0] = bytes.subarray(newest);
   receiver._bufferedBytes -= newest;
   receiver.watched.onPinged?.(newest - (pings - 1) * HEAD_BYTES, pings - 1);
+}
+
+/** `ws` ends it at the end and again at the close, for which Node makes an error, with its stack, that nobody gets. */
+function end(this: Receiver): void {
+  if (!this.writableEnded) inheritedOf(this).end.call(this);
 }
 
 function inheritedOf(receiver: Receiver): Receiver {
