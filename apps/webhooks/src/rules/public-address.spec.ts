@@ -14,6 +14,7 @@ describe('a public address', () => {
     ['unspecified and broadcast', '0.0.0.0', '0.1.2.3', '::', '255.255.255.255'],
     ['multicast', '224.0.0.1', '239.255.255.255', 'ff02::1'],
     ['reserved and documentation', '192.0.0.1', '198.18.0.1', '240.0.0.1', '203.0.113.1', '2001:db8::1', '3fff::1'],
+    ['not given out', '4000::1', '1000::1', 'e000::1', '200::1'],
     ['translated to IPv4', '64:ff9b::7f00:1', '64:ff9b:1::a00:1', '2002:7f00:1::', '2001::1', '::ffff:0:7f00:1'],
     ['IPv4 in its compatible form', '::7f00:1', '::a00:1', '::a9fe:a9fe', '::8.8.8.8', '::1:1'],
     ['not an address', '', 'localhost', '127.1', '1.2.3.4.5', '::g', '[::1]'],

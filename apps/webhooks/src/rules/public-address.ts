@@ -15,11 +15,14 @@ export function isPublicAddress(address: string): boolean {
   // ipaddr.js takes `::8.8.8.8` for an IPv4 address, and nobody else does.
   if (!ipaddr.isValid(address) || /^::\d+\./.test(address)) return false;
   const parsed = ipaddr.process(address);
-  if (parsed instanceof ipaddr.IPv6 && isIPv4Compatible(parsed)) return false;
+  if (parsed instanceof ipaddr.IPv6 && !isGlobalUnicast(parsed)) return false;
   return parsed.range() === 'unicast' && !PLATFORM_ADDRESSES.has(parsed.toString());
 }
 
-/** `::7f00:1`, the deprecated form of an IPv4 address (RFC 4291 §2.5.5.1), which some systems still follow. */
-function isIPv4Compatible({ parts }: ipaddr.IPv6): boolean {
-  return parts.slice(0, 6).every((part) => part === 0);
+/**
+ * All that is given out is below `2000::/3`; what is not may mean anything, as `::7f00:1` does, the deprecated form of an IPv4
+ * address, which some systems still follow (RFC 4291 §2.5.5.1).
+ */
+function isGlobalUnicast({ parts: [first = 0] }: ipaddr.IPv6): boolean {
+  return first >> 13 === 1;
 }

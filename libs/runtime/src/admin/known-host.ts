@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 
 /** Names that no public DNS has, so that no web page can have come from them: of machines, containers and clusters. */
-const PRIVATE_NAME = /^[^.]+$|\.(localhost|local|internal|lan|home\.arpa|test|svc)$|\.svc\./;
+const PRIVATE_NAME = /^[^.]+$|\.(localhost|local|internal|lan|home\.arpa|test|svc)$/;
 
 /**
  * Whether the admin port may be asked under this name. A browser takes a web page of `evil.example` to the admin port when
