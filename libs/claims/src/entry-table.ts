@@ -28,7 +28,7 @@ const MAX_REGEXES = 256;
 /**
  * Compiled size of one regular expression and of all in one token. An instruction costs at most 10 µs to compile and
  * 10 µs to run over the longest name, so the worst token takes some 40 ms for each new name that is matched; what it costs
- * while it is checked is measured (`TokenWork`). Real patterns have 10 to 50 instructions and take a thousandth of that.
+ * while it is checked is measured (`TokenWork`), and later by its connection (`WorkWatch`). Real patterns have 10 to 50 instructions and take a thousandth of that.
  */
 const MAX_REGEX_INSTRUCTIONS = 1_024;
 const MAX_TOKEN_INSTRUCTIONS = 4_096;

@@ -1,6 +1,7 @@
 import type { Identity } from '@hearth/protocol';
 import type { ChannelEntry, MessageEntry, StorageEntry } from './channel-claims';
 import type { Claims } from './claims';
+import type { WorkWatch } from './token-work';
 import { isLongerStore, type Match, matchingChannels, matchingInner, resolveBoolean, resolveNumber } from './resolve';
 
 export type PublishDecision = 'allow' | 'NOT_SUBSCRIBED' | 'PUBLISH_PERMISSION_DENIED';
@@ -49,9 +50,11 @@ export class Grants {
   private readonly channels = new Map<string, ChannelGrants>();
   private remembered = 0;
 
+  /** @param watch of a connection */
   constructor(
     private readonly connect: Claims,
     private readonly subscribe?: Claims,
+    private readonly watch?: WorkWatch,
   ) {}
 
   /**
@@ -107,7 +110,7 @@ export class Grants {
     const grants = this.channel(channel);
     const known = grants.storage.get(key);
     if (known !== undefined) return known;
-    const resolved = resolveStorage(innerMatches(grants.matches, (entry) => entry.storage, key));
+    const resolved = resolveStorage(this.timed(() => innerMatches(grants.matches, (entry) => entry.storage, key)));
     grants.storage.set(key, resolved);
     this.remembered++;
     return resolved;
@@ -128,6 +131,14 @@ export class Grants {
     return [...keys].filter((key) => this.storage(channel, key).get);
   }
 
+  private timed<T>(match: () => T): T {
+    if (this.watch === undefined) return match();
+    const startMs = performance.now();
+    const matches = match();
+    this.watch.worked(performance.now() - startMs);
+    return matches;
+  }
+
   private channelBoolean(channel: string, read: (entry: ChannelEntry) => boolean | undefined): boolean | undefined {
     return resolveBoolean(this.channel(channel).matches.all, read);
   }
@@ -136,7 +147,7 @@ export class Grants {
     const grants = this.channel(channel);
     const known = grants.messages.get(event);
     if (known !== undefined) return known;
-    const resolved = resolveMessage(innerMatches(grants.matches, (entry) => entry.messages, event));
+    const resolved = resolveMessage(this.timed(() => innerMatches(grants.matches, (entry) => entry.messages, event)));
     grants.messages.set(event, resolved);
     this.remembered++;
     return resolved;
@@ -149,7 +160,9 @@ export class Grants {
     }
     const known = this.channels.get(channel);
     if (known !== undefined) return known;
-    const matches = pair(matchingChannels(this.connect, channel), matchingChannels(this.subscribe, channel));
+    const matches = this.timed(() =>
+      pair(matchingChannels(this.connect, channel), matchingChannels(this.subscribe, channel)),
+    );
     const grants = {
       matches,
       messages: new Map<string, MessageGrants>(),

@@ -417,6 +417,16 @@ describe('a token that takes long to check (limits §6)', () => {
     expect(performance.now() - begin).toBeLessThan(1_500);
   });
 
+  it('may hold wildcards, too', async () => {
+    const wildcards = Array.from({ length: 1_500 }, (_, i) => [`*${i}`, {}]);
+    const names = Array.from({ length: 800 }, (_, i) => [`a${i}`, { autoSubscribe: true }]);
+    let nowMs = 0;
+    const token = channels(Object.fromEntries([...wildcards, ...names]));
+    await expect(verifyToken(token, 'connect', SETTINGS, NOW_MS, () => (nowMs += 1))).rejects.toMatchObject({
+      reason: 'claims',
+    });
+  });
+
   it('is told from others by what it takes, and by what it could take', async () => {
     let nowMs = 0;
     const everyLook = (ms: number) => () => (nowMs += ms);

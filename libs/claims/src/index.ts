@@ -8,5 +8,6 @@ export * from './signing-keys';
 export { warmUpPatterns } from './regex-cache';
 export * from './signing-methods';
 export * from './token-error';
+export type { WorkWatch } from './token-work';
 export * from './verify-token';
 export { pemLines } from './pem';

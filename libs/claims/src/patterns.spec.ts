@@ -173,6 +173,10 @@ describe('a regular expression', () => {
     // Reading one takes as long as some hundreds of instructions.
     ['\\p{L}'.repeat(100), 5_000],
     ['(?i)[\\p{Lu}\\P{Greek}]', 400],
+    // Each of their characters is looked up.
+    ['(?i)[\\x{100}-\\x{ffff}]', 120],
+    ['x(?i:[Ā-\\x{1ffff}])', 240],
+    [`(?i)[${'\\x{100}-\\x{ffff}'.repeat(50)}]`, 6_000],
   ])('%s is estimated at %d instructions or more, before it is compiled', (pattern, instructions) => {
     expect(regexInstructions(pattern)).toBeGreaterThanOrEqual(instructions);
   });
@@ -182,6 +186,7 @@ describe('a regular expression', () => {
     ['^(?P<organisation>[a-z]{1,20})\\.rooms\\.[0-9]+$', 80],
     ['^account\\.12345\\.(orders|users|invoices)\\..*$', 80],
     ['^[\\p{L}\\p{N}._-]{1,30}$', 800],
+    ['(?i)^[a-z0-9_-]{1,20}[^\\x00-\\x{ff}]$', 100],
   ])('%s is estimated at no more than %d instructions', (pattern, instructions) => {
     expect(regexInstructions(pattern)).toBeLessThanOrEqual(instructions);
   });

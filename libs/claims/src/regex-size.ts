@@ -25,6 +25,13 @@ const UNICODE_CLASS_INSTRUCTIONS = 10;
 /** Reading one, once for all copies that a repeat makes; with all cases that a letter has, where those are ignored. */
 const UNICODE_CLASS_READING = 50;
 const FOLDED_CLASS_READING = 200;
+/** Where cases are ignored, each character of a range is looked up; as many take as long as an instruction. */
+const FOLDED_CHARACTERS = 512;
+/** The last character that has another case. */
+const LAST_CASED = 0x1e943;
+/** A range of a class, and what its ends may be. */
+const END = String.raw`(\\x\{[\da-fA-F]+\}|\\x[\da-fA-F]{2}|\\[0-7]{1,3}|\\?[^])`;
+const RANGE = new RegExp(`${END}-${END}`, 'gu');
 
 interface Group {
   /** Instructions so far. */
@@ -41,8 +48,11 @@ class SizeScanner {
   private at = 0;
   /** What does not grow with repeats. */
   private reading = 0;
+  private readonly ignoresCase: boolean;
 
-  constructor(private readonly pattern: string) {}
+  constructor(private readonly pattern: string) {
+    this.ignoresCase = /\(\?[a-zA-Z]*i/.test(pattern);
+  }
 
   scan(): number {
     while (this.at < this.pattern.length) this.step();
@@ -140,7 +150,9 @@ class SizeScanner {
 
   private characterClass(): void {
     const end = this.endOfClass();
-    const named = this.pattern.slice(this.at, end).match(/\\[pP]/g)?.length ?? 0;
+    const text = this.pattern.slice(this.at, end);
+    const named = text.match(/\\[pP]/g)?.length ?? 0;
+    if (this.ignoresCase) this.reading += Math.ceil(charactersInRanges(text) / FOLDED_CHARACTERS);
     this.at = end;
     this.item(this.unicodeClasses(named));
   }
@@ -148,7 +160,7 @@ class SizeScanner {
   /** Counts the reading of so many, and gives the instructions of the one class that they make. */
   private unicodeClasses(count: number): number {
     if (count === 0) return 1;
-    this.reading += count * (/\(\?[a-zA-Z]*i/.test(this.pattern) ? FOLDED_CLASS_READING : UNICODE_CLASS_READING);
+    this.reading += count * (this.ignoresCase ? FOLDED_CLASS_READING : UNICODE_CLASS_READING);
     return count * UNICODE_CLASS_INSTRUCTIONS;
   }
 
@@ -173,4 +185,19 @@ class SizeScanner {
     }
     return i + 1;
   }
+}
+
+function charactersInRanges(text: string): number {
+  let characters = 0;
+  for (const [, first = '', last = ''] of text.matchAll(RANGE)) {
+    characters += Math.max(0, Math.min(codePoint(last), LAST_CASED) - codePoint(first));
+  }
+  return characters;
+}
+
+/** Of a character as it is written in a class. */
+function codePoint(text: string): number {
+  const [, hex, octal] = /^\\(?:x\{?([\da-fA-F]+)\}?|([0-7]{1,3}))$/.exec(text) ?? [];
+  if (hex !== undefined) return Number.parseInt(hex, 16);
+  return octal === undefined ? (text.replace(/^\\/, '').codePointAt(0) ?? 0) : Number.parseInt(octal, 8);
 }

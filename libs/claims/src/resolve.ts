@@ -41,7 +41,7 @@ export function matchingEntries<T>(
   const exact = table.exact.get(name);
   if (exact !== undefined) matches.push({ entry: exact, rank: exactRank });
   for (const pattern of table.patterns) {
-    if (pattern.instructions !== undefined) work?.matched(pattern.instructions, name);
+    work?.matched(pattern.instructions, name);
     if (pattern.matches(name)) matches.push({ entry: pattern.entry, rank: patternRank });
   }
   return matches;

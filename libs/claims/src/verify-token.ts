@@ -4,7 +4,7 @@ import { parseClaims, parseJsonObject, parseRegisteredClaims, type RegisteredCla
 import { isSignedBy } from './token-signature';
 import type { SigningKey } from './signing-keys';
 import { TokenError } from './token-error';
-import { TokenWork } from './token-work';
+import { TokenWork, type WorkWatch } from './token-work';
 
 /** What tokens are checked against (configuration §1, §2). */
 export interface TokenSettings {
@@ -30,6 +30,7 @@ const COMPACT_JWS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*$/;
  *
  * @param nowMs the clock, Unix milliseconds
  * @param cpuMs measures what it costs (limits §6): ms of CPU time, or of any clock
+ * @param watch whose token it is
  * @throws TokenError
  */
 export async function verifyToken(
@@ -38,18 +39,24 @@ export async function verifyToken(
   settings: TokenSettings,
   nowMs: number,
   cpuMs: () => number = () => performance.now(),
+  watch?: WorkWatch,
 ): Promise<Claims> {
   if (settings.keys.length === 0) throw new TokenError('no_keys', 'no signing key is configured');
   const [headerText, payloadText] = decodeToken(token);
   const header = parseHeader(headerText);
   const key = await verifyingKey(token, header, settings);
-  const payload = parseJsonObject(payloadText, 'payload');
-  const registered = parseRegisteredClaims(payload);
-  checkTimes(registered, settings.leewaySeconds, nowMs / 1_000);
-  checkParties(registered, settings);
-  const claims = parseClaims(payload, payloadText, registered, key.id ?? header.kid, new TokenWork(cpuMs));
-  if (!claims.scopes.has(use)) throw new TokenError('scope', `scope must include ${use}`);
-  return claims;
+  const startMs = performance.now();
+  try {
+    const payload = parseJsonObject(payloadText, 'payload');
+    const registered = parseRegisteredClaims(payload);
+    checkTimes(registered, settings.leewaySeconds, nowMs / 1_000);
+    checkParties(registered, settings);
+    const claims = parseClaims(payload, payloadText, registered, key.id ?? header.kid, new TokenWork(cpuMs));
+    if (!claims.scopes.has(use)) throw new TokenError('scope', `scope must include ${use}`);
+    return claims;
+  } finally {
+    watch?.worked(performance.now() - startMs);
+  }
 }
 
 /** Header and payload as JSON text. */
