@@ -42,7 +42,7 @@ export class UmdUpdates {
 
   private async verify(token: string, holder: Requester): Promise<Claims> {
     try {
-      const claims = await this.tokens.verify(token, 'umd');
+      const claims = await this.tokens.verify(token, 'umd', holder);
       checkConnectionBinding(claims, { connectionId: holder.id, uid: holder.identity.uid });
       return claims;
     } catch (error) {
@@ -52,7 +52,8 @@ export class UmdUpdates {
   }
 
   private async updateSubscription(holder: UmdHolder, channel: string, claims: Claims): Promise<void> {
-    if (!new Grants(claims).umdUpdate(channel)) throw denied(`channel: the token does not grant it for ${channel}`);
+    if (!new Grants(claims, undefined, holder).umdUpdate(channel))
+      throw denied(`channel: the token does not grant it for ${channel}`);
     const subscription = holder.subscription(channel);
     if (subscription === undefined) {
       throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);

@@ -1,5 +1,6 @@
 import { installationNow } from '@hearth/timing';
 import { Grants, type Claims } from '@hearth/claims';
+import { TokenBucket } from '@hearth/limits';
 import {
   connectedFrame,
   ConnectResume,
@@ -8,6 +9,7 @@ import {
   parseClientFrame,
   ProtocolError,
   protocolErrorOf,
+  rateLimited,
   utcSeconds,
   type ClientFrame,
   type EndCode,
@@ -47,6 +49,11 @@ export interface Opening {
 type Cost = ReturnType<typeof costOf>;
 /** What a frame of the protocol below counts beside its bytes (limits §2). */
 const FRAME_BYTES = 16;
+/** For so long, ms, a connection may keep the process busy with what its tokens say and with presence, where people take a hundredth of that. */
+const WORK = { perSecond: 100, burst: 100 };
+const WORTH_COUNTING_MS = 0.1;
+/** What a change of a presence channel costs, because everybody hears of it: who comes and goes all the time is slowed down. */
+const PRESENCE_MS = 0.5;
 /** Time over which the connections that missed messages are closed. */
 const MISSED_SPREAD_MS = 5_000;
 /**
@@ -86,6 +93,8 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   private readonly turns: FrameTurns;
   private counted: Throttle | undefined;
+  /** For how long it has kept the process busy, if ever. */
+  private work: TokenBucket | undefined;
 
   constructor(
     readonly id: string,
@@ -97,7 +106,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     opening.isTaken = true;
     this.connect = claims;
     this.identity = { uid: claims.uid, umdJson: claims.umdJson };
-    this.grants = new Grants(claims);
+    this.grants = new Grants(claims, undefined, this);
     this.subscriptions = new Subscriptions(host.resume.rights, host.attendance);
     this.turns = new FrameTurns(this);
     this.clock = new ConnectionClock(claims, host.times, installationNow());
@@ -201,6 +210,18 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     return this.throttle.readingPauseMs;
   }
 
+  get restMs(): number {
+    return this.work?.waitMs(WORK, 1, performance.now()) ?? 0;
+  }
+
+  /** Its tokens, or presence, have kept the process busy for so long (limits §5). */
+  worked(ms: number): void {
+    if (ms < WORTH_COUNTING_MS) return;
+    const nowMs = performance.now();
+    this.work ??= new TokenBucket(WORK, nowMs);
+    this.work.take(WORK, ms, nowMs);
+  }
+
   /** It is read again. */
   resumed(): void {
     this.clock.excuse(installationNow());
@@ -214,7 +235,8 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   }
 
   takeCall(operation: GatewayRequest['operation']): void {
-    const refusal = this.throttle.take(costOfCall(operation));
+    const { restMs } = this;
+    const refusal = restMs > 0 ? rateLimited('connectionFrames', restMs) : this.throttle.take(costOfCall(operation));
     if (refusal !== undefined) throw refusal;
   }
 
@@ -306,10 +328,19 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     const request = frame.request ?? readFrame(text);
     const cost = costOf(request, this);
     const refusal = this.throttle.take(cost);
-    if (refusal === undefined) return this.host.requests.perform(this, request, answerId);
+    if (refusal === undefined) return this.performNow(request, answerId, cost);
     if (mustBeDone(request)) return this.performInTurn(request, answerId, sinceMs, cost);
     const { channel, ref } = namesOf(request);
     return void this.refuse(refusal, channel, answerId, ref);
+  }
+
+  private performNow(
+    request: ClientFrame | Error,
+    answerId: number | undefined,
+    cost: Cost,
+  ): Promise<void> | undefined {
+    if (cost.includes('presence')) this.worked(PRESENCE_MS);
+    return this.host.requests.perform(this, request, answerId);
   }
 
   private async performInTurn(
@@ -319,7 +350,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     cost: Cost,
   ): Promise<void> {
     try {
-      if (await this.throttle.takeInTurn(cost, sinceMs)) await this.host.requests.perform(this, request, answerId);
+      if (await this.throttle.takeInTurn(cost, sinceMs)) await this.performNow(request, answerId, cost);
     } catch (error) {
       const { channel, ref } = namesOf(request);
       this.refuse(error, channel, answerId, ref);

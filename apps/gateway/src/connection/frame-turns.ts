@@ -1,6 +1,8 @@
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameQueue, type WaitingFrame } from './frame-queue';
 
+/** Frames of one connection in one turn of the event loop; then all others have theirs (limits §5). */
+const AT_ONCE = 32;
 /** Then it is looked again: no timer holds more than 24 days. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -10,6 +12,8 @@ export interface TurnTaker {
   readonly socket: ClientSocket;
   /** How long it shall not be read; 0 for no time, Infinity when that would be of no use. */
   readonly pauseMs: number;
+  /** How long nothing of it shall be processed, because it has kept the process busy. */
+  readonly restMs: number;
   /** Does what a frame asks for; gives a promise, which never rejects, when that takes more than this moment. */
   perform(frame: WaitingFrame): Promise<void> | undefined;
   /** Everything that came has been processed. */
@@ -29,6 +33,9 @@ export class FrameTurns {
   /** A frame is being processed, or none may be; further ones wait. It begins so. */
   isBusy = true;
   private waiting: FrameQueue | undefined;
+  /** Frames that were processed in a turn of the event loop, and which. */
+  private done = 0;
+  private turn = 0;
 
   constructor(private readonly of: TurnTaker) {}
 
@@ -46,6 +53,7 @@ export class FrameTurns {
   /** Whatever kept frames waiting is over. */
   next(): void {
     const { of } = this;
+    if (of.restMs > 0 && !of.hasEnded) return this.wait(of.restMs);
     this.isBusy = false;
     while (!this.isBusy && !of.hasEnded) {
       const frame = this.waiting?.shift();
@@ -74,9 +82,17 @@ export class FrameTurns {
 
   private process(frame: WaitingFrame): void {
     const unfinished = this.of.perform(frame);
-    if (unfinished === undefined) return;
+    if (unfinished === undefined && !this.isTurnOver()) return;
     this.isBusy = true;
-    void unfinished.finally(() => this.next());
+    if (unfinished === undefined) setImmediate(() => this.next());
+    else void unfinished.finally(() => this.next());
+  }
+
+  private isTurnOver(): boolean {
+    const turn = loopTurn();
+    if (this.turn !== turn) this.done = 0;
+    this.turn = turn;
+    return ++this.done >= AT_ONCE || this.of.restMs > 0;
   }
 
   private keepWaiting(frame: WaitingFrame): void {
@@ -95,4 +111,18 @@ export class FrameTurns {
     this.isBusy = true;
     setTimeout(() => this.next(), Math.min(ms, LONGEST_WAIT_MS)).unref();
   }
+}
+
+let [turns, isCounted] = [0, false];
+
+/** Numbers the turns of the event loop in which somebody asks. */
+function loopTurn(): number {
+  if (!isCounted) {
+    isCounted = true;
+    setImmediate(() => {
+      turns++;
+      isCounted = false;
+    });
+  }
+  return turns;
 }

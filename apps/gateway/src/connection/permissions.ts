@@ -7,6 +7,7 @@ import {
   resolveChannel,
   subscriptionIdentity,
   TokenError,
+  type WorkWatch,
 } from '@hearth/claims';
 import { channelNameProblem, Identity, isPresenceChannel, ProtocolError } from '@hearth/protocol';
 import type { Introduction } from '@hearth/wire';
@@ -14,7 +15,7 @@ import { AllowedSubscription, Subscription } from './subscription';
 import { Tokens } from './tokens';
 
 /** What decides about a client's requests: who it is and what it holds. */
-export interface Requester extends AliasScope {
+export interface Requester extends AliasScope, WorkWatch {
   readonly id: string;
   readonly identity: Identity;
   /** Grants of the connect token. */
@@ -58,7 +59,7 @@ export function allowSubscription(name: string, requester: Requester, token: Cla
   if (requester.isSubscribed(channel)) {
     throw new ProtocolError('ALREADY_SUBSCRIBED', `channel: this connection is already subscribed to ${channel}`);
   }
-  const grants = token === undefined ? requester.grants : new Grants(requester.connect, token);
+  const grants = token === undefined ? requester.grants : new Grants(requester.connect, token, requester);
   if (!grants.canSubscribe(channel)) {
     throw new ProtocolError('SUBSCRIBE_PERMISSION_DENIED', `channel: subscribing to ${channel} is not granted`);
   }
@@ -76,7 +77,7 @@ export function allowSubscription(name: string, requester: Requester, token: Cla
  */
 export async function subscribeToken(token: string, requester: Requester, tokens: Tokens): Promise<Claims> {
   try {
-    const claims = await tokens.verify(token, 'subscribe');
+    const claims = await tokens.verify(token, 'subscribe', requester);
     checkConnectionBinding(claims, { connectionId: requester.id, uid: requester.identity.uid });
     return claims;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { Claims, TokenError, TokenUse, verifyToken, warmUpPatterns } from '@hearth/claims';
+import { Claims, TokenError, TokenUse, verifyToken, warmUpPatterns, type WorkWatch } from '@hearth/claims';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
@@ -20,9 +20,10 @@ export class Tokens {
   /**
    * The claims of a token that may be used so, and was not revoked; the binding to a connection is not checked here.
    *
+   * @param watch whose it is
    * @throws TokenError
    */
-  async verify(token: string, use: TokenUse): Promise<Claims> {
+  async verify(token: string, use: TokenUse, watch?: WorkWatch): Promise<Claims> {
     // Read at every use: keys change while the process runs.
     const { signingKeys, tokenAudience, tokenIssuer } = this.config.reloadable.current;
     const settings = {
@@ -32,7 +33,7 @@ export class Tokens {
       leewaySeconds: this.config.tokenLeewaySeconds,
       requireKid: this.config.requireKid,
     };
-    const claims = await verifyToken(token, use, settings, installationNow(), cpuMs);
+    const claims = await verifyToken(token, use, settings, installationNow(), cpuMs, watch);
     if (!this.denials.isRevoked(claims)) return claims;
     this.denials.saw(claims);
     throw new TokenError('revoked', 'token was revoked');
