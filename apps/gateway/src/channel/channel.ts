@@ -229,7 +229,7 @@ export class Channel implements IntakeReader {
     if (this.subscribers.length === 0 || record.frame.length === 0) return;
     if (record.notice?.kind === 'presence') {
       this.members ??= new MemberGathering(this.name, (records) => this.tellLate(records));
-      if (this.members.take(record)) return;
+      if (this.members.take(record, this.subscribers.length)) return;
     }
     this.tell(record);
   }

@@ -55,6 +55,20 @@ export function toldOf(changes: readonly MemberChange[]): number[] {
   return told.filter((index) => index >= 0);
 }
 
+/**
+ * Which of several changes of one member decide what is told, now or when more have come: at most seven.
+ *
+ * @returns positions, ascending
+ */
+export function decidingOf(changes: readonly MemberChange[]): number[] {
+  const firstRemoved = changes.findIndex(({ event }) => event === 'memberRemoved');
+  const before = changes.slice(0, Math.max(0, firstRemoved));
+  const lastOf = (event: string, of = changes): number => of.findLastIndex((change) => change.event === event);
+  const deciding = [0, firstRemoved, lastOf('memberUpdated', before), changes.length - 1];
+  deciding.push(...['memberAdded', 'memberUpdated', 'memberRemoved'].map((event) => lastOf(event)));
+  return [...new Set(deciding)].filter((index) => index >= 0).sort((a, b) => a - b);
+}
+
 /** Behind the JSON object that begins at `start`. */
 function endOfObject(bytes: Buffer, start: number): number {
   let [depth, isInText] = [0, false];

@@ -1,12 +1,15 @@
 import { type MemberEvent, memberFrame } from '@hearth/protocol';
 import type { DeliverRecord } from '@hearth/wire';
 import * as fc from 'fast-check';
+import { changeOf } from './member-changes';
 import { MemberGathering } from './member-gathering';
 
 const [CALM, WILD] = [
   ['calm0', 'calm1'],
   ['wild0', 'wild1'],
 ];
+/** So few that a change costs little. */
+const SUBSCRIBERS = 2;
 /** So often a calm member comes or goes at most. */
 const CALM_MS = 250;
 
@@ -32,7 +35,7 @@ class Lobby {
     if (event === 'memberAdded') this.members.add(uid);
     const frame = memberFrame(event, 'presence.x', jsonOf(uid), `[${[...this.members].map(jsonOf).join()}]`);
     const record = { frame: Buffer.from(frame) } as unknown as DeliverRecord;
-    if (!this.gathering.take(record)) this.tell(record);
+    if (!this.gathering.take(record, SUBSCRIBERS)) this.tell(record);
   }
 
   private tell({ frame }: DeliverRecord): void {
@@ -76,6 +79,24 @@ it('tells everything at once of who comes and goes 50 times, and then at most fo
   }
   expect(lobby.told.length - 50).toBeGreaterThan(10);
   expect(lobby.told.length - 50).toBeLessThanOrEqual(4 * 10 + 1);
+});
+
+it('tells of the first change at once where it costs much, and gathers from the second on', () => {
+  const told: DeliverRecord[] = [];
+  const gathering = new MemberGathering('presence.x', (records) => told.push(...records));
+  const list = `[${Array.from({ length: 500 }, (_, n) => jsonOf(`m${n}`)).join()}]`;
+  const change = (event: MemberEvent): boolean =>
+    gathering.take(
+      { frame: Buffer.from(memberFrame(event, 'presence.x', jsonOf('u'), list)) } as unknown as DeliverRecord,
+      500,
+    );
+  expect(change('memberAdded')).toBe(false);
+  expect(change('memberRemoved')).toBe(true);
+  jest.advanceTimersByTime(250);
+  expect(told.map(({ frame }) => changeOf(frame).event)).toEqual(['memberRemoved']);
+  // One that comes alone is told at once, whatever it costs.
+  jest.advanceTimersByTime(1_000);
+  expect(change('memberAdded')).toBe(false);
 });
 
 function expectEachToFit(told: readonly Told[]): void {

@@ -1,19 +1,31 @@
 import { TokenBucket } from '@hearth/limits';
 import { type MemberEvent, memberFrame } from '@hearth/protocol';
 import type { DeliverRecord } from '@hearth/wire';
-import { changeOf, type MemberChange, membersJsonOf, toldOf } from './member-changes';
+import { changeOf, decidingOf, type MemberChange, membersJsonOf, toldOf } from './member-changes';
 
+/** Changes of a member that come later than this after the one before are told at once. */
+const GATHER_MS = 250;
 /**
- * Changes of one member that are told at once; so many can be saved up. No person comes and goes more often, and no client
- * that loses its connection again and again.
+ * Of those that come sooner so many are told at once, too, where that costs little; so many can be saved up. No person comes
+ * and goes more often, and no client that loses its connection again and again.
  */
 const AT_ONCE = { perSecond: 4, burst: 50 };
-/** Further ones are told together, that much later for each that was told last: so four times a second at most. */
-const GATHER_MS = 250;
+/** What a change costs, all subscribers together: one that is written to many, each with the list of all, counts as several. */
+const CHEAP_BYTES = 16_384;
 /** Then those are forgotten that have everything saved up. */
 const MOST_MEMBERS = 1_000;
+/** Changes of one member that are kept; then those that decide nothing are left out. */
+const MOST_KEPT = 16;
+const NO_FRAME = Buffer.alloc(0);
+
+interface Told {
+  readonly bucket: TokenBucket;
+  /** The last change of it, by `performance.now()`. */
+  atMs: number;
+}
 
 interface Gathered {
+  /** Without its frame, which may hold a lot. */
   readonly record: DeliverRecord;
   readonly change: MemberChange;
 }
@@ -23,10 +35,10 @@ interface Gathered {
  * as far as it was not undone, with the list as it is then.
  */
 export class MemberGathering {
-  private readonly buckets = new Map<string, TokenBucket>();
+  private readonly told = new Map<string, Told>();
   private readonly gathered = new Map<string, Gathered[]>();
-  /** The frame with the newest list. */
-  private newest: Uint8Array = new Uint8Array();
+  /** The frame with the newest list, while something is gathered. */
+  private newest: Uint8Array = NO_FRAME;
 
   /** @param tell tells all subscribers that came before a record */
   constructor(
@@ -34,38 +46,61 @@ export class MemberGathering {
     private readonly tell: (records: readonly DeliverRecord[]) => void,
   ) {}
 
-  /** @returns whether the change is told later */
-  take(record: DeliverRecord): boolean {
+  /** @returns whether the change is told later, to so many subscribers */
+  take(record: DeliverRecord, subscribers: number): boolean {
     const change = changeOf(record.frame);
-    this.newest = record.frame;
     const gathered = this.gathered.get(change.uid);
-    if (gathered !== undefined) return gathered.push({ record, change }) > 0;
-    if (this.takeToken(change.uid)) return false;
-    this.gathered.set(change.uid, [{ record, change }]);
-    this.endLater(change.uid, GATHER_MS);
-    return true;
+    if (gathered !== undefined) this.keep(gathered, record, change);
+    else if (!this.mayTell(change.uid, record.frame.length * subscribers)) this.begin(record, change);
+    if (this.gathered.size > 0) this.newest = record.frame;
+    return this.gathered.has(change.uid);
   }
 
   /** Nothing more is told of what was gathered. */
   drop(): void {
     this.gathered.clear();
+    this.newest = NO_FRAME;
   }
 
-  private takeToken(uid: string): boolean {
+  private begin(record: DeliverRecord, change: MemberChange): void {
+    const gathered: Gathered[] = [];
+    this.gathered.set(change.uid, gathered);
+    this.keep(gathered, record, change);
+    this.endLater(change.uid, GATHER_MS);
+  }
+
+  private keep(gathered: Gathered[], record: DeliverRecord, change: MemberChange): void {
+    gathered.push({ record: { ...record, frame: NO_FRAME }, change });
+    if (gathered.length < MOST_KEPT) return;
+    const deciding = decidingOf(gathered.map((one) => one.change)).flatMap((index) => gathered[index] ?? []);
+    gathered.splice(0, gathered.length, ...deciding);
+  }
+
+  private mayTell(uid: string, bytes: number): boolean {
     const nowMs = performance.now();
-    let bucket = this.buckets.get(uid);
-    if (bucket === undefined) {
-      if (this.buckets.size >= MOST_MEMBERS) this.forgetFull(nowMs);
-      this.buckets.set(uid, (bucket = new TokenBucket(AT_ONCE, nowMs)));
-    }
-    if (bucket.waitMs(AT_ONCE, 1, nowMs) > 0) return false;
-    bucket.take(AT_ONCE, 1, nowMs);
+    const cost = Math.min(AT_ONCE.burst, Math.max(1, bytes / CHEAP_BYTES));
+    const told = this.told.get(uid) ?? this.firstTold(uid, nowMs);
+    const isAlone = nowMs - told.atMs >= GATHER_MS;
+    told.atMs = nowMs;
+    if (!isAlone && told.bucket.waitMs(AT_ONCE, cost, nowMs) > 0) return false;
+    told.bucket.take(AT_ONCE, cost, nowMs);
     return true;
   }
 
+  private firstTold(uid: string, nowMs: number): Told {
+    if (this.told.size >= MOST_MEMBERS) this.forgetFull(nowMs);
+    const told = { bucket: new TokenBucket(AT_ONCE, nowMs), atMs: -Infinity };
+    this.told.set(uid, told);
+    return told;
+  }
+
   private forgetFull(nowMs: number): void {
-    for (const [uid, bucket] of this.buckets) if (bucket.isFull(AT_ONCE, nowMs)) this.buckets.delete(uid);
-    if (this.buckets.size >= MOST_MEMBERS) this.buckets.clear();
+    for (const [uid, { bucket }] of this.told) if (bucket.isFull(AT_ONCE, nowMs)) this.told.delete(uid);
+    if (this.told.size >= MOST_MEMBERS) this.told.clear();
+  }
+
+  private forgetNewest(): void {
+    if (this.gathered.size === 0) this.newest = NO_FRAME;
   }
 
   private endLater(uid: string, ms: number): void {
@@ -76,7 +111,7 @@ export class MemberGathering {
     const gathered = this.gathered.get(uid) ?? [];
     this.gathered.delete(uid);
     const last = gathered.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return this.forgetNewest();
     const told = toldOf(gathered.map(({ change }) => change));
     // What others were told meanwhile may have had it in the list.
     const all = told.length === 0 ? [last] : told.flatMap((index) => gathered[index] ?? []);
