@@ -1,16 +1,16 @@
-import type { RateLimit } from './rate';
-import { TokenBucket } from './token-bucket';
+import type { Rate, RateLimit } from './rate';
+import { levelAt, untilThere } from './token-bucket';
 
-/** The kinds of what a connection does that have a rate (limits §2). */
+/** The kinds of what a connection does that have a rate (limits §2); first those that most connections do. */
 export const RATE_NAMES = [
-  'publish',
+  'bytes',
+  'frames',
   'subscribe',
+  'publish',
   'presence',
+  'history',
   'storage',
   'reaction',
-  'history',
-  'frames',
-  'bytes',
   'strikes',
 ] as const;
 export type RateName = (typeof RATE_NAMES)[number];
@@ -31,9 +31,15 @@ export interface Refusal {
   readonly waitMs: number;
 }
 
-/** What one connection has done of late. Nothing is made before it is needed: most connections do very little. */
+const PLACES = Object.fromEntries(RATE_NAMES.map((name, n) => [name, 2 * n])) as Readonly<Record<RateName, number>>;
+
+/**
+ * What one connection has done of late: a bucket of each kind (`TokenBucket`). There are as many of them as connections do
+ * kinds of things, so all are numbers in one array, which is no longer than it must be.
+ */
 export class ConnectionBuckets {
-  private readonly buckets = new Map<RateName, TokenBucket>();
+  /** Tokens of each, and when that was; a bucket that has no place is full. */
+  private levels: number[] | undefined;
 
   constructor(private readonly limits: ConnectionLimits) {}
 
@@ -58,15 +64,25 @@ export class ConnectionBuckets {
     const limit = this.limits.rates[name];
     if (limit === 'unlimited') return 0;
     if (limit === 'none') return Infinity;
-    return this.buckets.get(name)?.waitMs(limit, 1, nowMs) ?? 0;
+    return untilThere(limit, 1, this.level(name, limit, nowMs));
   }
 
   /** Takes `count` in any case. */
   charge(name: RateName, count: number, nowMs: number): void {
     const limit = this.limits.rates[name];
     if (typeof limit === 'string') return;
-    let bucket = this.buckets.get(name);
-    if (bucket === undefined) this.buckets.set(name, (bucket = new TokenBucket(limit, nowMs)));
-    bucket.take(limit, count, nowMs);
+    const place = PLACES[name];
+    // As most connections need it; `push` makes room for sixteen more.
+    const levels = (this.levels ??= [Infinity, nowMs, Infinity, nowMs, Infinity, nowMs]);
+    while (levels.length <= place) levels.push(Infinity, nowMs);
+    levels[place] = this.level(name, limit, nowMs) - count;
+    levels[place + 1] = nowMs;
+  }
+
+  private level(name: RateName, limit: Rate, nowMs: number): number {
+    const { levels } = this;
+    const place = PLACES[name];
+    if (levels === undefined || levels.length <= place) return limit.burst;
+    return levelAt(limit, levels[place] ?? Infinity, levels[place + 1] ?? nowMs, nowMs);
   }
 }

@@ -18,26 +18,32 @@ export class TokenBucket {
    * full.
    */
   waitMs(rate: Rate, count: number, nowMs: number): number {
-    const missing = Math.min(count, rate.burst) - this.levelAt(rate, nowMs);
-    return missing <= 0 ? 0 : Math.max(1, Math.ceil((missing / rate.perSecond) * 1_000));
+    return untilThere(rate, count, levelAt(rate, this.tokens, this.atMs, nowMs));
   }
 
   /** Takes tokens, whether or not they are there: what is missing is debt. */
   take(rate: Rate, count: number, nowMs: number): void {
-    this.tokens = this.levelAt(rate, nowMs) - count;
+    this.tokens = levelAt(rate, this.tokens, this.atMs, nowMs) - count;
     this.atMs = nowMs;
   }
 
   /** Nothing is known of it that a new one would not say. */
   isFull(rate: Rate, nowMs: number): boolean {
-    return this.levelAt(rate, nowMs) >= rate.burst;
+    return levelAt(rate, this.tokens, this.atMs, nowMs) >= rate.burst;
   }
+}
 
-  private levelAt({ perSecond, burst }: Rate, nowMs: number): number {
-    const level = this.tokens + ((nowMs - this.atMs) * perSecond) / 1_000;
-    // A hair's breadth, because a client that waits as long as it was told must not be refused for rounding.
-    return Math.min(burst, level + ROUNDING);
-  }
+/** Tokens in a bucket that had so many at a time. */
+export function levelAt({ perSecond, burst }: Rate, tokens: number, atMs: number, nowMs: number): number {
+  const level = tokens + ((nowMs - atMs) * perSecond) / 1_000;
+  // A hair's breadth, because a client that waits as long as it was told must not be refused for rounding.
+  return Math.min(burst, level + ROUNDING);
+}
+
+/** Time until `count` may be taken of a bucket with so many tokens, as `TokenBucket.waitMs`. */
+export function untilThere({ perSecond, burst }: Rate, count: number, level: number): number {
+  const missing = Math.min(count, burst) - level;
+  return missing <= 0 ? 0 : Math.max(1, Math.ceil((missing / perSecond) * 1_000));
 }
 
 const ROUNDING = 1e-9;
