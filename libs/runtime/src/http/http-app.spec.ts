@@ -202,6 +202,21 @@ describe('a body', () => {
   );
 });
 
+describe('a body in pieces of one byte', () => {
+  const inPieces = (count: number): Promise<string> => {
+    const head = 'POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
+    return sendBytes(`${head}${'1\r\nx\r\n'.repeat(count)}0\r\n\r\n`);
+  };
+
+  it('is taken', async () => {
+    expect(await inPieces(1_000)).toMatch(/^HTTP\/1.1 202 [^]*"bytes":1000/);
+  });
+
+  it('is refused when there are more than anybody writes: each takes a hundred bytes of memory', async () => {
+    expect(errorOf(await inPieces(1_900))).toEqual({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  });
+});
+
 describe('a path', () => {
   it('may have duplicate slashes', async () => {
     expect((await send('POST', '//echo', 'x')).status).toBe(202);

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { HearthConfig } from '@hearth/config';
 import { hostProblem } from './host-header';
 import { addDeadline } from './http-deadline';
-import { packedRefusal } from './http-body';
+import { readBody } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
@@ -51,7 +51,7 @@ export async function createHttpApp(
   timeUp?: AbortSignal,
 ): Promise<NestFastifyApplication> {
   const instance: FastifyInstance = fastify(optionsOf(config, logger));
-  takeRawBodies(instance);
+  takeRawBodies(instance, config.maxBodyBytes);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
   const sockets = new OpenSockets(instance.server);
@@ -126,7 +126,6 @@ function optionsOf(config: HttpConfig, logger: Logger) {
   const tls = tlsOf(config);
   return {
     ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
-    bodyLimit: config.maxBodyBytes,
     requestTimeout: config.httpTimeoutMs * BODY_TIME_FACTOR,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // What is in flight when the listener closes is still answered.
@@ -153,10 +152,9 @@ function tlsOf(config: HttpConfig) {
 const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 
 /** AWS SDKs send `application/octet-stream`, browsers `text/plain`, some clients nothing at all (publish-api §1). */
-function takeRawBodies(instance: FastifyInstance): void {
+function takeRawBodies(instance: FastifyInstance, maxBytes: number): void {
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  instance.addHook('preParsing', ({ raw }, _reply, payload, done) => done(packedRefusal(raw) ?? null, payload));
+  instance.addContentTypeParser('*', ({ raw }: FastifyRequest) => readBody(raw, maxBytes));
   instance.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
     const type = headers['content-type'];
     if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];

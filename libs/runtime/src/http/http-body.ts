@@ -6,42 +6,56 @@ import type { IncomingMessage } from 'node:http';
  *
  * @returns the refusal of a body that is packed, with status 415
  */
-export function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolError | undefined {
+function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolError | undefined {
   const encoding = headers['content-encoding'];
   if (encoding === undefined || /^(identity)?$/i.test(encoding.trim())) return undefined;
   const message = 'Content-Encoding: bodies are taken as they are, not packed';
   return new ProtocolError('MALFORMED_MESSAGE', message, { status: 415 });
 }
 
+/** Pieces that a body may come in, and so many more for each of its bytes: as many as a program sends that writes word by word. */
+const PIECES = 1_000;
+const PIECES_PER_BYTE = 0.25;
+/** So many are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
+const LOOSE_PIECES = 64;
+/** Whoever sends too many is not read any more after this time. */
+const LEAVE_MS = 250;
+
 /**
- * Reads a request's body, for routes that do not go through Fastify's parsers.
+ * Reads a request's body.
  *
  * @returns the bytes; empty when there is no body
- * @throws ProtocolError with status 415 for one that is packed; `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that the client,
- *   which may still be sending, gets the answer
+ * @throws ProtocolError with status 415 for one that is packed; `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that
+ *   the client, which may still be sending, gets the answer. Also for one in too many pieces, whose connection ends
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    let isWhole = false;
-    const refuse = (
-      error = new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`),
-    ): void => {
+    let loose: Buffer[] = [];
+    let [bytes, pieces, isWhole] = [0, 0, false];
+    const refuse = (error: ProtocolError): void => {
+      loose = [];
       request.removeAllListeners('data').resume();
       reject(error);
     };
+    const tooLarge = (): void =>
+      refuse(new ProtocolError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`));
     const packed = packedRefusal(request);
     if (packed !== undefined) return refuse(packed);
-    if (Number(request.headers['content-length'] ?? 0) > maxBytes) return refuse();
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) return tooLarge();
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes > maxBytes) refuse();
+      if (bytes > maxBytes) return tooLarge();
+      if (++pieces > PIECES + bytes * PIECES_PER_BYTE) {
+        refuse(new ProtocolError('PAYLOAD_TOO_LARGE', 'the body comes in too many pieces'));
+        // To read the rest costs as much as to take it. The answer has left by then.
+        request.pause();
+        return void setTimeout(() => request.destroy(), LEAVE_MS).unref();
+      }
+      if (loose.push(chunk) > LOOSE_PIECES) loose = [Buffer.concat(loose)];
     });
     request.on('end', () => {
       isWhole = true;
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+      resolve(loose.length === 1 && loose[0] !== undefined ? loose[0] : Buffer.concat(loose));
     });
     request.on('close', () => {
       if (!isWhole) reject(new ProtocolError('MALFORMED_MESSAGE', 'the body ended early'));
