@@ -86,9 +86,29 @@ const forget = prepared(
 const current = prepared<{ version: number }>('denial_version', 'select version from denial_version');
 const changed = prepared<DenialRow>(
   'changed_denials',
-  `select ${DENIAL_COLUMNS} from denial where version > $1 and ($2 or ${IN_FORCE})
+  `select ${DENIAL_COLUMNS} from denial where version > $1
     order by version fetch first 10000 rows with ties`,
 );
+/** What is in force, a page in one text: a million rows by themselves take a driver half a minute. */
+const page = prepared<{ denials: readonly PageRow[] | null }>(
+  'denials_in_force',
+  `select json_agg(json_build_array(version, kind, names::json, ${msOf('ends_at - now()')}, ${msOf('since')},
+          issued_before_ms, ends_with_token, farewell::json) order by version) as denials
+     from (select * from denial where version > $1 and ${IN_FORCE}
+            order by version fetch first 5000 rows with ties) as one`,
+);
+
+/** As `page` has it: version, kind, names, endsInMs, sinceMs, issuedBeforeMs, endsWithToken, farewell. */
+type PageRow = readonly [
+  number,
+  DenialTarget['kind'],
+  readonly string[],
+  number | null,
+  number,
+  number | null,
+  boolean,
+  Farewell | null,
+];
 
 /**
  * Keeps denials, all of one version.
@@ -130,13 +150,27 @@ export async function denialVersion(db: Db): Promise<number> {
   return (await current(db, []))[0]?.version ?? 0;
 }
 
-/**
- * Up to some 10,000 that changed after a version, in the order of versions; all of a version at once.
- *
- * @param withEnded also those that have ended
- */
-export async function changedDenials(db: Db, after: number, withEnded: boolean): Promise<StoredDenial[]> {
-  return (await changed(db, [after, withEnded])).map(denialOf);
+/** Up to some 10,000 that changed after a version, also those that have ended, in the order of versions; all of a version at once. */
+export async function changedDenials(db: Db, after: number): Promise<StoredDenial[]> {
+  return (await changed(db, [after])).map(denialOf);
+}
+
+/** Some 5,000 that are in force, behind a version, in the order of versions; all of a version at once. */
+export async function denialsInForce(db: Db, after: number): Promise<(Denial & { readonly version: number })[]> {
+  const [row] = await page(db, [after]);
+  return (row?.denials ?? []).map(
+    ([version, kind, names, endsInMs, sinceMs, issuedBeforeMs, endsWithToken, farewell]) =>
+      ({
+        version,
+        kind,
+        names,
+        endsInMs: left(endsInMs),
+        sinceMs,
+        issuedBefore: issuedBeforeMs === null ? undefined : issuedBeforeMs / 1_000,
+        endsWithToken,
+        farewell: farewell ?? REVOKED,
+      }) as Denial & { readonly version: number },
+  );
 }
 
 /** By which a denial is found. */
@@ -148,9 +182,13 @@ export function denialOf({ names, issuedBeforeMs, endsInMs, farewell, ...row }: 
   return {
     ...row,
     names: JSON.parse(names) as never,
-    // Ended a moment ago is ended, too.
-    endsInMs: endsInMs === null ? null : endsInMs > 0 ? endsInMs : -1,
+    endsInMs: left(endsInMs),
     issuedBefore: issuedBeforeMs === null ? undefined : issuedBeforeMs / 1_000,
     farewell: farewell === null ? REVOKED : (JSON.parse(farewell) as Farewell),
   };
+}
+
+/** Ended a moment ago is ended, too. */
+function left(endsInMs: number | null): number | null {
+  return endsInMs === null || endsInMs > 0 ? endsInMs : -1;
 }

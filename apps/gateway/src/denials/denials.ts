@@ -5,11 +5,11 @@ import { CONFIG, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
 import {
   changedDenials,
   Database,
+  denialsInForce,
   denialVersion,
   endRevocationWithToken,
   type NewDenial,
   putDenials,
-  type StoredDenial,
 } from '@hearth/store';
 import { every, installationNow, Repeated, within } from '@hearth/timing';
 import { type Denial, type Farewell, isOrder, REVOKED } from '@hearth/wire';
@@ -43,6 +43,8 @@ export interface News {
 
 /** What is known of a token by which a revocation's end is found. */
 type SeenToken = DeniableToken & { readonly exp: number };
+
+type KeptDenial = Denial & { readonly version: number };
 
 /** Hears of news; of none, when it is not known what is new. */
 export type DenialListener = (news?: News) => Promise<void>;
@@ -207,7 +209,7 @@ export class Denials implements OnApplicationShutdown {
       return;
     }
     while (this.version < version) {
-      const news = await within(ANSWER_MS, changedDenials(this.database.db, this.version, true));
+      const news = await within(ANSWER_MS, changedDenials(this.database.db, this.version));
       if (news.length === 0) this.version = version;
       for (const [version, denials] of byVersion(news)) {
         this.take(denials, version);
@@ -222,18 +224,19 @@ export class Denials implements OnApplicationShutdown {
   }
 
   /** @returns orders that were new here */
-  private async readAll(): Promise<readonly StoredDenial[]> {
+  private async readAll(): Promise<readonly KeptDenial[]> {
     const known = this.version;
-    const orders: StoredDenial[] = [];
+    const orders: KeptDenial[] = [];
     const nowMs = installationNow();
     const list = (this.next = new DenialList());
     let version = 0;
     try {
       const last = await denialVersion(this.database.db);
       while (version < last) {
-        const denials = await changedDenials(this.database.db, version, false);
+        const denials = await denialsInForce(this.database.db, version);
+        const nowMs = installationNow();
         for (const denial of denials) {
-          if (!isOrder(denial)) list.put(denial, installationNow());
+          if (!isOrder(denial)) list.put(denial, nowMs);
           else if (denial.version > known) orders.push(denial);
         }
         version = denials.at(-1)?.version ?? last;
@@ -253,8 +256,8 @@ function uniqueTokens(refusals: readonly NewDenial[]): readonly NewDenial[] {
   return [...new Map(refusals.map((refusal) => [refusal.names[0], refusal])).values()];
 }
 
-function byVersion(denials: readonly StoredDenial[]): ReadonlyMap<number, readonly StoredDenial[]> {
-  const groups = new Map<number, StoredDenial[]>();
+function byVersion(denials: readonly KeptDenial[]): ReadonlyMap<number, readonly KeptDenial[]> {
+  const groups = new Map<number, KeptDenial[]>();
   for (const denial of denials) {
     const group = groups.get(denial.version);
     if (group === undefined) groups.set(denial.version, [denial]);
