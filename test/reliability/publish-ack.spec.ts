@@ -1,6 +1,8 @@
 import { Client as Sql } from 'pg';
 import { io, type Socket } from 'socket.io-client';
 import { Client, connectToken, Testbed } from '../support/installation';
+import { eventually } from '../support/eventually';
+import { keepStreams } from '../support/power-cut';
 import type { Frame } from '../support/ws-client';
 
 /**
@@ -113,4 +115,50 @@ describe.each([
     expect(await whileNothingIsCommitted(() => send(request()))).toBe(false);
     expect(await send(request())).toBe(true);
   });
+});
+
+it('what is confirmed survives a power cut that takes it from all streams, and comes to whoever was away (R19)', async () => {
+  const channel = 'cut';
+  const claims = { uid: 'u1', channels: { [channel]: { subscribe: true, historyStart: 0 } } };
+  const subscribe = async (resume: unknown): Promise<Client> => {
+    const opened = await testbed.connect(claims);
+    opened.ws.send({ event: 'hotsock.subscribe', channel, data: { resume } });
+    await opened.ws.next('hotsock.subscribed');
+    return opened;
+  };
+  const tokenOf = ({ ws }: Client): string =>
+    ws.frames.find(({ event }) => event === 'hotsock.subscribed')?.data.resume.token as string;
+  const dataOf = (frames: readonly Frame[]): unknown[] =>
+    frames.filter(({ event }) => event === 'e').map(({ data }) => data as unknown);
+  const confirmed: number[] = [];
+  const publish = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      const data = confirmed.length;
+      const one = { channel, event: 'e', data, store: 600, deduplicationId: `cut-${data}` };
+      await eventually(async () => expect((await testbed.publishOne(one)).status).toBe(202));
+      confirmed.push(data);
+    }
+  };
+  const [live, away] = [await subscribe(true), await subscribe(true)];
+  const point = { token: tokenOf(away) };
+  await away.ws.close();
+  await publish(3);
+  const cutPower = await keepStreams(testbed.nats);
+  await publish(20);
+  // In this moment, so that nothing but the commit can have kept the last of them.
+  await testbed.app('sequencer').kill('SIGKILL');
+  await cutPower();
+  await testbed.add('sequencer');
+  await publish(3);
+
+  await eventually(() => expect(dataOf(live.ws.frames)).toEqual(confirmed));
+  const back = await subscribe(point);
+  await eventually(() => expect(dataOf(back.ws.frames)).toEqual(confirmed));
+  const listed = await back.list({ channel });
+  expect(listed.map(({ data }) => data as unknown)).toEqual(confirmed);
+  expect(listed.map(({ id }) => id as string)).toEqual(listed.map(({ id }) => id as string).sort());
+  process.stdout.write(
+    `HEARTH_PUBLISH_ACK=log: ${confirmed.length} confirmed, 20 of them gone from all streams, 0 lost\n`,
+  );
+  for (const { ws } of [live, back]) await ws.close();
 });

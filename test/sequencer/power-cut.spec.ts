@@ -1,9 +1,8 @@
 import { deliverExtent, PullConsumer } from '@hearth/stream';
 import { decodeDeliverRecord, DELIVER_STREAM, ingestStream, partitionOf, type Position } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
-import { cp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { eventually } from '../support/eventually';
+import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
+import { keepStreams } from '../support/power-cut';
 import { PARTITIONS, Testbed } from './testbed';
 
 /** All on this channel, one after the other, so that each is one message of the stream. */
@@ -34,35 +33,24 @@ interface Delivered {
 async function delivered(count: number): Promise<Delivered[]> {
   const all: Delivered[] = [];
   const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
+  // What does not come is not waited for any longer.
+  const giveUp = setTimeout(() => consumer.close(), LONGEST_WAIT_MS);
   while (all.length < count) {
-    for (const { payload } of await consumer.next(1_000)) {
+    const messages = await consumer.next(1_000);
+    if (messages.length === 0) throw new Error(`${all.length} of ${count} came`);
+    for (const { payload } of messages) {
       const { id, position, previous, frame } = decodeDeliverRecord(payload);
       all.push({ id, position, previous, data: (JSON.parse(frame.toString('utf8')) as { data: unknown }).data });
     }
   }
+  clearTimeout(giveUp);
   consumer.close();
   return all;
 }
 
 const texts = async (count: number): Promise<unknown[]> => (await delivered(count)).map(({ data }) => data);
 
-/** A stream as it is on disk; nats-server is restarted for that. @returns puts it back there, as a power cut would */
-async function keepStream(name: string): Promise<() => Promise<void>> {
-  const { nats } = testbed;
-  const stored = join(nats.storeDir, 'jetstream', '$G', 'streams', name);
-  const kept = join(nats.storeDir, 'kept');
-  // One that has ended has everything on disk.
-  await nats.restart();
-  await nats.kill();
-  await cp(stored, kept, { recursive: true });
-  await nats.restart();
-  return async () => {
-    await nats.kill();
-    await rm(stored, { recursive: true });
-    await cp(kept, stored, { recursive: true });
-    await nats.restart();
-  };
-}
+const keepStream = (name: string): Promise<() => Promise<void>> => keepStreams(testbed.nats, name);
 
 async function savedSequence(): Promise<number> {
   const query = 'select seq::int as sequence from partition_state where partition = $1';
