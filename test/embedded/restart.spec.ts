@@ -5,6 +5,7 @@ import { commandsNaming, descendantsOf, Installation, type HearthRun } from '../
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from '../start/printed-commands';
 import { eventually } from '../support/eventually';
 import { pauseProcess } from '../support/pause-process';
+import { itOnSmallDisks, SmallDisk } from '../support/small-disk';
 import type { WsClient } from '../support/ws-client';
 
 let installation: Installation;
@@ -117,6 +118,42 @@ describe('an embedded server that dies', () => {
     await untilLogged(hearth, 'The embedded nats-server runs again');
     await expectAllIsWell(hearth, client);
   });
+
+  itOnSmallDisks(
+    'starts again once there is room on its disk, which was full, and nothing accepted is lost',
+    async () => {
+      const disk = await SmallDisk.mount(join(installation.dataDir, 'nats'), 32);
+      try {
+        const sizes = { HEARTH_INGEST_MAX_BYTES: '4194304', HEARTH_DELIVER_MAX_BYTES: '1048576' };
+        const hearth = await installation.start(sizes);
+        const client = await connectedClient(hearth);
+        const accepted = ['before'];
+        await disk.fill();
+        // Files that are there already take some.
+        await eventually(async () => {
+          const data = `full ${accepted.length}`;
+          const status = await publish(hearth, data);
+          if (status === 202) accepted.push(data);
+          expect(status).toBe(503);
+        });
+        const readyz = await fetch(`${await installation.adminUrl()}/readyz`);
+        expect([readyz.status, await readyz.text()]).toEqual([503, expect.stringContaining('no space left on device')]);
+
+        await untilLogged(hearth, 'the disk of the embedded nats-server is full');
+        await disk.makeRoom();
+        await untilLogged(hearth, 'The embedded nats-server runs again');
+        await eventually(async () => expect(await publish(hearth, 'after')).toBe(202));
+        await client.next(({ data }) => data === 'after');
+        const arrived = client.frames.filter(({ event }) => event === 'greeting').map(({ data }) => data as string);
+        // What was refused may have come all the same.
+        expect(arrived.filter((data) => accepted.includes(data))).toEqual(accepted);
+        expect(arrived).toEqual([...new Set(arrived)]);
+        expect(client.frames.filter(({ event }) => event === 'hotsock.connected')).toHaveLength(1);
+      } finally {
+        await disk.unmount();
+      }
+    },
+  );
 
   it('again and again ends Hearth with code 1, which takes the other along', async () => {
     const hearth = await installation.start();

@@ -6,6 +6,7 @@ import { checkJetStream, knowsSyncInterval } from '@hearth/stream';
 import { z } from 'zod';
 import { natsVersionOf } from './find-nats-server';
 import { freePort } from './free-port';
+import { watchDisk } from './full-disk';
 import { startServer, stopLeftOver, type LeftOver } from './server-start';
 import type { RunningServer, StartOptions } from './supervised-server';
 
@@ -53,6 +54,16 @@ export async function startEmbeddedNats(options: StartOptions & { readonly progr
     onReady: (port) => writePrivateJson(join(folder, RECORD_FILE), { password, port }),
     signal,
   });
+  // A stream that could not write to a full disk takes nothing until the server is started again.
+  const disk = watchDisk(
+    folder,
+    () => log('the disk of the embedded nats-server is full'),
+    () => {
+      log('there is room again on the disk of the embedded nats-server: it is stopped, to take messages again');
+      void server.stop();
+    },
+  );
+  void server.ended.then(() => disk.stop());
   return {
     url: urlOf(password, port),
     ended: server.ended,

@@ -55,6 +55,8 @@ interface Pending {
 const REPEAT_AFTER_MS = 1_000;
 const LONGEST_REPEAT_AFTER_MS = 4_000;
 const SWEEP_MS = 250;
+/** `err_code` of JetStream. */
+const STORE_FAILED = 10_077;
 
 /**
  * Publishes to JetStream and waits for each confirmation, many at a time: all confirmations come to one inbox and are
@@ -197,7 +199,7 @@ export class AckedPublisher {
       return this.refuse(pending, new StreamUnavailableError('no stream takes the message'));
     }
     const text = Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength).toString('latin1');
-    if (text.includes('"error"')) return this.refuse(pending, refusal(text));
+    if (text.includes('"error"')) return this.refuse(pending, this.refusal(text));
     const place = placeIn(text);
     // A leader calls a repeat a duplicate, at no place, of what it has taken and has not stored, and may never store.
     if (place === 0) return;
@@ -220,6 +222,15 @@ export class AckedPublisher {
   /** A refusal ends a publish that has a time limit; one without a limit is tried again by the sweeper. */
   private refuse(pending: Pending, why: StreamUnavailableError): void {
     if (pending.deadline !== Infinity) this.fail(pending, why, pending.attempts === 1);
+  }
+
+  private refusal(answer: string): StreamUnavailableError {
+    const { error } = JSON.parse(answer) as { error?: { description?: string; err_code?: number } };
+    const text = `JetStream refused the message: ${error?.description ?? 'unknown reason'}`;
+    // Said by a stream that is at one of its limits; the error's number is shared with failures of its disk.
+    if (/maximum \w+( per subject)? exceeded/.test(text)) return new StreamFullError(text);
+    if (error?.err_code === STORE_FAILED) this.connection.missDisk(error.description ?? '');
+    return new StreamUnavailableError(text);
   }
 
   private repeatAll(): void {
@@ -267,13 +278,4 @@ function messageHeaders(options: PublishOptions, place: LanePlace | undefined): 
 function placeIn(answer: string): number {
   const place = Number.parseInt(answer.slice(answer.indexOf('"seq":') + 6), 10);
   return Number.isNaN(place) ? 0 : place;
-}
-
-function refusal(answer: string): StreamUnavailableError {
-  const { error } = JSON.parse(answer) as { error?: { description?: string } };
-  const text = `JetStream refused the message: ${error?.description ?? 'unknown reason'}`;
-  // Said by a stream that is at one of its limits; the error's number is shared with failures of its disk.
-  return /maximum \w+( per subject)? exceeded/.test(text)
-    ? new StreamFullError(text)
-    : new StreamUnavailableError(text);
 }

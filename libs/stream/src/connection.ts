@@ -194,6 +194,11 @@ export class StreamConnection {
     this.upkeep?.lookSoon();
   }
 
+  /** A stream could not store a message. */
+  missDisk(why: string): void {
+    this.upkeep?.noteUnstored(why);
+  }
+
   /** Rejects unless the server answers soon. */
   async ping(): Promise<void> {
     if (!this.isConnected) throw new StreamUnavailableError('NATS is not connected');

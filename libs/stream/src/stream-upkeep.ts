@@ -5,6 +5,8 @@ const LOOK_EVERY_MS = 5_000;
 /** While messages find no stream, looks are no more frequent. */
 const AGAIN_AFTER_MS = 1_000;
 const COMPLAIN_EVERY_MS = 60_000;
+/** A stream that did not store a message will store none soon. */
+const UNSTORED_MS = 10_000;
 
 /**
  * Sees to it that the streams of a process exist for as long as it runs: somebody may delete one, and NATS may come back
@@ -16,6 +18,7 @@ export class StreamUpkeep {
   private lookedMs = -Infinity;
   private complainedMs = -Infinity;
   private wereThere = false;
+  private unstored: { readonly why: string; readonly atMs: number } | undefined;
 
   constructor(
     /** Makes the streams that are missing. Resolves with their names when all exist and answer. */
@@ -48,6 +51,12 @@ export class StreamUpkeep {
     if (performance.now() - this.lookedMs >= AGAIN_AFTER_MS) void this.look();
   }
 
+  /** A stream was there, and could not store a message. */
+  noteUnstored(why: string): void {
+    this.unstored = { why, atMs: performance.now() };
+    this.lookSoon();
+  }
+
   stop(): void {
     void this.looks.stop();
   }
@@ -61,5 +70,8 @@ export class StreamUpkeep {
       this.warn(`streams were missing and have been made again, empty: ${made.join(', ')}`);
     }
     this.wereThere = true;
+    const { unstored } = this;
+    if (unstored === undefined || performance.now() - unstored.atMs > UNSTORED_MS) return;
+    throw new Error(`JetStream stores nothing, until it has room and is started again: ${unstored.why}`);
   }
 }
