@@ -26,6 +26,7 @@ beforeAll(async () => {
   write('key-1', oldKey.toString('base64'));
   write('key-2', '');
   write('audience', '');
+  write('resume-keys', oldKey.toString('base64'));
   [nats, database] = await Promise.all([startNats(), createDatabase()]);
   gateway = await startApp('gateway', {
     HEARTH_NATS_URL: nats.url,
@@ -33,6 +34,7 @@ beforeAll(async () => {
     HEARTH_SIGNING_KEY_1_ENCODED_FILE: fileOf('key-1'),
     HEARTH_SIGNING_KEY_2_ENCODED_FILE: fileOf('key-2'),
     HEARTH_TOKEN_AUDIENCE_FILE: fileOf('audience'),
+    HEARTH_RESUME_KEYS_FILE: fileOf('resume-keys'),
     HEARTH_DRAIN_SECONDS: '0',
   });
 });
@@ -60,6 +62,35 @@ it('changes its signing key by way of the second slot, without a restart and wit
     await client.next('hotsock.pong');
     await client.close();
   }
+});
+
+it('changes what resume tokens are signed with, and each is good until its key goes', async () => {
+  const client = await open(newKey, { channels: { c: { subscribe: true } } });
+  /** @returns whether nothing was missed, as the answer says, and the next token */
+  const subscribe = async (token?: string): Promise<{ readonly complete: unknown; readonly token: string }> => {
+    client.send({ event: 'hotsock.subscribe', channel: 'c', data: { resume: token === undefined ? true : { token } } });
+    const { resume } = (await client.next('hotsock.subscribed')).data;
+    client.send({ event: 'hotsock.unsubscribe', channel: 'c' });
+    await client.next('hotsock.unsubscribed');
+    return resume;
+  };
+  const setKeys = (...keys: readonly Buffer[]) => {
+    write('resume-keys', keys.map((key) => key.toString('base64')).join());
+    reload();
+  };
+  const { token: old } = await subscribe();
+  for (const keys of [
+    [oldKey, newKey],
+    [newKey, oldKey],
+  ]) {
+    setKeys(...keys);
+    expect((await subscribe(old)).complete).toBe(true);
+  }
+  setKeys(newKey);
+  await eventually(async () => expect((await subscribe(old)).complete).toBe(false));
+  const { token: fresh } = await subscribe();
+  expect((await subscribe(fresh)).complete).toBe(true);
+  await client.close();
 });
 
 it('begins to ask for an audience without a restart', async () => {
