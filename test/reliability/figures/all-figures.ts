@@ -7,6 +7,7 @@ import { limitRate } from './limit-rate';
 import { natsOutage } from './nats-outage';
 import { pausedReaders } from './paused-readers';
 import { postgresOutage } from './postgres-outage';
+import { plantedSecrets } from './planted-secrets';
 import { powerCut } from './power-cut';
 import { schedulesUnderKills } from './schedules-under-kills';
 import { subscribeRace } from './subscribe-race';
@@ -21,6 +22,7 @@ export const FIGURES: readonly Figure[] = [
   dedupWindow,
   schedulesUnderKills,
   claimsCorpus,
+  plantedSecrets,
   hostileInput,
   powerCut,
   limitRate,
