@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
@@ -103,6 +104,12 @@ describe('who may connect (websocket-protocol §1.1)', () => {
       expect({ status: 426, body: await answer.text() }).toEqual(refused(426, 'UPGRADE_REQUIRED'));
     }
     expect((await fetch(`${testbed.gateway.httpUrl}/v2`)).status).toBe(404);
+  });
+
+  it('answers what is no upgrade to the end, for a client that keeps no connection', async () => {
+    const { port, hostname } = new URL(testbed.gateway.httpUrl);
+    const socket = connectTcp(Number(port), hostname, () => socket.write('GET /v1 HTTP/1.0\r\nHost: x\r\n\r\n'));
+    await once(socket.resume(), 'close');
   });
 
   it('does not echo an offered subprotocol or extension', async () => {

@@ -1,4 +1,12 @@
-import { Config, PublishError, Publisher, VERSION, type ConfigOptions, type PublishResult } from '@hearth/server-sdk';
+import {
+  Config,
+  PublishError,
+  Publisher,
+  ServerApi,
+  VERSION,
+  type ConfigOptions,
+  type PublishResult,
+} from '@hearth/server-sdk';
 import { freePort } from '../support/free-port';
 import { answer, hang, LocalServer, reset, stall } from './local-server';
 
@@ -143,6 +151,12 @@ describe.each(['http', 'lambda'] as const)('publishing by %s (server-sdk §3.1, 
     // fetch opens one or the other more than there are requests in flight, for a used one is free a little later.
     expect(server.connections - before).toBeLessThan(150);
   });
+});
+
+it('does not take the answer of something else for one of the API', async () => {
+  server.does(answer(200, '<html>'));
+  const asked = new ServerApi({ httpApiUrl: server.url, httpApiKey: 'k' }).channel('c');
+  await expect(asked).rejects.toMatchObject({ name: 'ApiError', code: 'HTTP_200' });
 });
 
 it('fails where nobody listens', async () => {

@@ -257,6 +257,14 @@ describe('what a backend may ask and tell (server-sdk §7)', () => {
     const meta = { uid: null, umd: null };
     expect((await api().storage('room.s', ['limit', 'topic']).page()).items).toEqual([{ key: 'limit', data: 5, meta }]);
     expect((await api().storage('room.s', []).page()).items).toEqual([]);
+    expect((await api().storage('room.s').page({ limit: 1 })).next).toBe('k000');
+    for (const key of ['', 'a,b']) {
+      await expect(
+        api()
+          .storage('room.s', [key as 'topic'])
+          .page(),
+      ).rejects.toMatchObject({ name: 'ArgumentError' });
+    }
   });
 
   it('reads what is stored of a channel, in both directions', async () => {

@@ -89,10 +89,12 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
     keys?: readonly (keyof StorageOf<ShapeOf<S, Name>> & string)[],
   ): Listing<EntryOf<S, Name>, StoragePage<EntryOf<S, Name>>> {
     const path = ['channels', name, 'storage'];
-    const load = async ({ after }: PageOptions): Promise<StoragePage<EntryOf<S, Name>>> => {
+    const load = async ({ after, limit }: PageOptions): Promise<StoragePage<EntryOf<S, Name>>> => {
       // An empty list of keys would be none, which means all.
       if (keys?.length === 0) return { items: [], next: null };
-      const { items } = await this.call<{ items: EntryOf<S, Name>[] }>('GET', path, { keys: keys?.join(','), after });
+      if (keys?.some((key) => /^$|,/.test(key))) throw new ArgumentError('a key is not empty and has no comma');
+      const query = { keys: keys?.join(','), after };
+      const items = (await this.call<{ items: EntryOf<S, Name>[] }>('GET', path, query)).items.slice(0, limit);
       // A page may be short because its entries are large: only an empty one is known to be the last.
       return { items, next: keys === undefined ? (items.at(-1)?.key ?? null) : null };
     };
@@ -208,8 +210,14 @@ export class ServerApi<S extends Shapes<S> = AnyShapes> {
       throw new ApiError(outcome.problem, { code: outcome.code }, { cause: outcome.cause });
     }
     if (outcome.statusCode === 204) return undefined as Result;
-    if (outcome.statusCode >= 200 && outcome.statusCode < 300) return JSON.parse(textOf(outcome)) as Result;
-    const { problem, ...failure } = failureOf(outcome, namedError(outcome), 'the request was refused');
+    const isRefused = outcome.statusCode < 200 || outcome.statusCode >= 300;
+    try {
+      if (!isRefused) return JSON.parse(textOf(outcome)) as Result;
+    } catch {
+      // Of something else than Hearth: it is told by what follows.
+    }
+    const otherwise = isRefused ? 'the request was refused' : 'the answer is no JSON: is this the address of Hearth?';
+    const { problem, ...failure } = failureOf(outcome, namedError(outcome), otherwise);
     throw new ApiError(problem, failure);
   }
 }

@@ -22,7 +22,8 @@ export class UpgradeRequired implements OnModuleInit {
     for (const path of new Set(this.config.wsPaths)) {
       server.all(path, (_request, reply) => {
         const refusal = new ProtocolError('UPGRADE_REQUIRED', 'this path speaks WebSocket only');
-        reply.code(refusal.status).header('upgrade', 'websocket').header('connection', 'upgrade');
+        // With an option of ours, Node looks at the client's no more: one that keeps no connection waited for the end.
+        reply.code(refusal.status).header('upgrade', 'websocket').header('connection', 'upgrade, close');
         return reply.send(handshakeRefusal(refusal));
       });
     }
