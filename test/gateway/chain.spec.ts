@@ -1,5 +1,6 @@
 import { firstIdOf } from '@hearth/protocol';
-import { DELIVER_STREAM } from '@hearth/wire';
+import { askGateway } from '@hearth/stream';
+import { DELIVER_STREAM, decodeDeliverRecord, gatewayIdOf } from '@hearth/wire';
 import { Client } from 'pg';
 import { ulid } from 'ulid';
 import { eventually } from '../support/eventually';
@@ -206,4 +207,55 @@ it('delivers a message that the stream holds behind its successors', async () =>
   await sequencer.publish('late', 5);
   await eventually(() => expect(numbers(client)).toContain(5));
   expect(numbers(client)).toEqual([1, 2, 3, 4, 5]);
+});
+
+describe('what the gateway says of a message that somebody did not get (management-api §2)', () => {
+  /** What became of a message that the stream holds, for one connection. */
+  async function verdictOf(client: WsClient, { channel, record }: { channel: string; record: Buffer }) {
+    const connectionId: string = client.frames[0].data.connectionId;
+    const { position } = decodeDeliverRecord(record);
+    const ask = { channel, who: { connectionId }, position, atMs: Date.now(), limit: 1 };
+    const answer = await askGateway(testbed.gateway.stream, gatewayIdOf(connectionId) ?? -1, 'traceDelivery', ask);
+    return answer?.items[0]?.verdict;
+  }
+
+  it('notHere: it waits for one before it, and cannot pass it on', async () => {
+    const { sequencer, gateway } = testbed;
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, 'not-here');
+    const [first, second, third] = [1, 2, 3].map((n) => sequencer.next('not-here', n));
+    await sequencer.send(first!);
+    await eventually(() => expect(numbers(client)).toEqual([1]));
+    await sequencer.send(third!);
+    expect(await verdictOf(client, first!)).toBe('sent');
+    expect(await verdictOf(client, third!)).toBe('notHere');
+    await sequencer.send(second!);
+    await eventually(() => expect(numbers(client)).toEqual([1, 2, 3]));
+    expect(await verdictOf(client, third!)).toBe('sent');
+  });
+
+  it('catchingUp: it may be a part of what is still on its way', async () => {
+    const { sequencer, gateway, servers } = testbed;
+    const before = await gateway.connect(EVERYTHING);
+    const { token } = (await subscribe(before, 'behind', { resume: true })).data.resume;
+    await before.close();
+    const [seen, missed] = [sequencer.next('behind', 1), sequencer.next('behind', 2)];
+    await testbed.store([{ channel: 'behind', id: seen.id, event: 'e', data: '1' }]);
+    await (await gateway.stream.manager()).streams.purge(DELIVER_STREAM);
+    await sequencer.send(missed);
+    const client = await (await testbed.anotherGateway()).connect(EVERYTHING);
+    const sql = new Client(servers.databaseUrl);
+    await sql.connect();
+    try {
+      await sql.query('begin');
+      await sql.query('lock table message_log');
+      await subscribe(client, 'behind', { resume: { token } });
+      expect(await verdictOf(client, missed)).toBe('catchingUp');
+    } finally {
+      await sql.end();
+    }
+    await eventually(() => expect(numbers(client)).toContain(2));
+    // The channel was past it when the subscription began: it came because the client resumed.
+    await eventually(async () => expect(await verdictOf(client, missed)).toBe('subscribedLater'));
+  });
 });
