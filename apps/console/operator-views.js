@@ -1,6 +1,6 @@
 /**
  * What an operator can look at. A view has `fields` (what narrows it), `page` (asks for a part, behind `after`, of what it lists)
- * and `show` (what a line says, what is behind it, and what can be done).
+ * and `show` (what a line says, what is behind it, and what can be done). One that `isLive` is one page, which is kept up to date.
  *
  * @typedef {import('./management-api.js').ManagementApi} ManagementApi
  * @typedef {Record<string, string>} Fields
@@ -10,7 +10,7 @@
  * @typedef {{ label: string, view: string, fields: Fields }} Link to another view
  * @typedef {{ name: string, line: string, details?: (api: ManagementApi) => unknown, action?: Action, links?: Link[] }} Shown
  * @typedef {{ one: string, many: string, fields: Record<string, string>, page: (api: ManagementApi, fields: Fields,
- *   after: string | null) => Promise<Page>, show: (entry: object, fields: Fields) => Shown }} View
+ *   after: string | null) => Promise<Page>, show: (entry: object, fields: Fields) => Shown, isLive?: boolean }} View
  */
 
 /** @returns {View['page']} of a list of the management API */
@@ -31,9 +31,28 @@ export const VIEWS = {
       line: `${subscriptionsCount} subscribed${membersCount === undefined ? '' : `, ${counted(membersCount, 'member')}`}`,
       details: (api) => api.call('GET', ['channels', name]),
       links: [
+        ...(membersCount === undefined ? [] : [{ label: 'Members', view: 'members', fields: { channel: name } }]),
         { label: 'Connections', view: 'connections', fields: { channel: name } },
         { label: 'Stored messages', view: 'messages', fields: { channel: name } },
       ],
+    }),
+  },
+  members: {
+    one: 'member now',
+    many: 'members now',
+    isLive: true,
+    fields: { channel: 'Presence channel' },
+    page: async (api, { channel }) => {
+      if (channel === '') return { entries: [], next: null, note: 'Which channel?' };
+      const { members, subscriptionsCount } = await api.call('GET', ['channels', channel]);
+      const note = members === undefined ? `No presence channel, ${subscriptionsCount} subscribed` : undefined;
+      return { entries: members ?? [], next: null, note };
+    },
+    show: (member, { channel }) => ({
+      name: member.uid ?? 'no uid',
+      line: member.umd == null ? '' : JSON.stringify(member.umd),
+      details: () => member,
+      links: [{ label: 'Connections', view: 'connections', fields: { uid: member.uid ?? '', channel } }],
     }),
   },
   connections: {
@@ -130,26 +149,36 @@ function sentenceOf({ event, position, isDelivered, isStored, at }, count) {
   ];
   const head = `${event ?? 'A message'} of ${at}: ${places.join(', ')}.`;
   if (count > 0) return head;
-  return `${head} No such connection is open now: it was away, or has ended since.`;
+  return `${head} No such connection is open or ended lately: it was away.`;
 }
 
 /** @returns {string} why somebody got a message, or not (management-api §2) */
-function reasonOf({ verdict, maySubscribe, waitingBytes, subscribedAt }, channel) {
+function reasonOf(trace, channel) {
+  const { end } = trace;
+  if (end === null) return verdictOf(trace, channel);
+  const how = end.code === null ? 'by its client or the network' : `with ${end.code} ${end.reason}`;
+  return `${verdictOf(trace, channel)} Ended at ${end.at} ${how}.`;
+}
+
+function verdictOf({ verdict, maySubscribe, waitingBytes, subscribedAt, end }, channel) {
   switch (verdict) {
     case 'sent':
       return waitingBytes === 0
         ? 'Got it: it was written to its socket.'
-        : `Written to its socket, which ${waitingBytes} bytes have not left yet: the client, or its network, is slow.`;
+        : `Written to its socket, which ${waitingBytes} bytes have not left: the client, or its network, is slow.`;
     case 'subscribedLater':
       return `Subscribed later, at ${subscribedAt}: it came only if the client resumed from before.`;
     case 'notSubscribed':
+      if (end !== null) return `Was not subscribed to ${channel}.`;
       return `Not subscribed to ${channel}, ${maySubscribe ? 'though its token allows it.' : 'and its token does not allow it.'}`;
     case 'own':
       return 'Published it, and its token has no echo for the event.';
     case 'catchingUp':
-      return 'Is still being sent what it missed.';
+      return end === null ? 'Is still being sent what it missed.' : 'Was still being sent what it missed.';
     case 'notHere':
       return 'Its gateway has not got it yet.';
+    case 'endedBefore':
+      return 'Was gone before it came.';
     default:
       return 'Nobody can have got it.';
   }

@@ -7,6 +7,8 @@ const byId = (id) => document.getElementById(id);
 const memory = memoryOf('hearth-operator-key');
 /** @type {ManagementApi | undefined} */
 let api;
+/** Between looks at a list that is kept up to date. */
+const REFRESH_MS = 2_000;
 /** What is shown, and where its next page begins. */
 let shown = { view: VIEWS.channels, fields: {}, next: null };
 
@@ -54,12 +56,34 @@ async function nextPage() {
     // Another list was asked for meanwhile.
     if (shown !== asked) return;
     shown.next = next;
-    byId('list').append(...entries.map((entry) => itemOf(view.show(entry, fields))));
+    if (view.isLive) keepOnly(entries);
+    const known = [...byId('list').children].map(({ dataset }) => dataset.entry);
+    for (const entry of entries) {
+      const text = JSON.stringify(entry);
+      if (view.isLive && known.includes(text)) continue;
+      const item = itemOf(view.show(entry, fields));
+      item.dataset.entry = text;
+      byId('list').append(item);
+    }
     const count = byId('list').children.length;
     const title = note ?? `${count} ${count === 1 ? view.one : view.many}${next === null ? '' : ' and more'}`;
     byId('list-title').textContent = complete === false ? `${title}; a gateway did not answer` : title;
     byId('more').hidden = next === null;
   });
+  if (view.isLive) setTimeout(() => void refresh(asked), REFRESH_MS);
+}
+
+/** Looks again at what is shown, as long as it is, and somebody sees it. */
+async function refresh(asked) {
+  if (shown !== asked) return;
+  if (document.hidden) return void setTimeout(() => void refresh(asked), REFRESH_MS);
+  await nextPage();
+}
+
+/** Takes away the lines of whatever is not there any more; the others stay as they are, open or not. */
+function keepOnly(entries) {
+  const texts = entries.map((entry) => JSON.stringify(entry));
+  for (const item of [...byId('list').children]) if (!texts.includes(item.dataset.entry)) item.remove();
 }
 
 /** @param {import('./operator-views.js').Shown} shown */

@@ -1,11 +1,9 @@
 import type { Page } from 'playwright-core';
 import { eventually } from '../support/eventually';
 import { type Browser, describeInBrowser, startChromium } from './chromium';
-import { API_KEY, type Installation, startInstallation } from './installation';
+import { type Installation, startInstallation } from './installation';
 import { type Row, rowsOf } from './log-rows';
-
-/** What a page must never take for HTML. */
-const HOSTILE = '<img src=x onerror="document.title=\'taken over\'"><script>document.title="taken over"</script>';
+import { describeOperatorPage, HOSTILE } from './operator-page';
 
 describeInBrowser('the web console', (executable) => {
   let installation: Installation;
@@ -21,7 +19,7 @@ describeInBrowser('the web console', (executable) => {
     await installation?.stop();
   });
   afterEach(async () => {
-    await page.close();
+    await page?.close();
     expect(browser.problems.splice(0)).toEqual([]);
   });
 
@@ -346,60 +344,5 @@ describeInBrowser('the web console', (executable) => {
     await eventually(async () => expect(await sent()).toEqual([{ channel: 'room.1', event: 'message', data: 1 }]));
   });
 
-  it('shows an operator who is there and what is scheduled, and ends what shall end', async () => {
-    await openConnected({ channels: { 'room.1': { ...rights, autoSubscribe: true } } });
-    const visitor = page;
-    await untilRow({ name: 'hotsock.subscribed' });
-    await installation.publish({ channel: 'room.1', event: 'later', scheduleExpression: 'at(2099-01-01T00:00:00)' });
-
-    await open('/operator');
-    const title = page.locator('#list-title');
-    const first = page.locator('#list > li').first();
-    await page.getByLabel('Admin token or API key').fill('not the key at all');
-    await press('Look');
-    await eventually(async () => expect(await title.textContent()).toMatch(/^UNAUTHORIZED: /));
-    await page.getByLabel('Admin token or API key').fill(API_KEY);
-    await press('Look');
-    await eventually(async () => expect(await first.textContent()).toMatch(/^room\.1.*1 subscribed/));
-
-    // From a channel to its messages, and from one of them to who got it.
-    await installation.publish({ channel: 'room.1', event: 'noted', data: HOSTILE, store: 600 });
-    await first.locator('summary').click();
-    await press('Stored messages', '#list');
-    await eventually(async () => expect(await first.textContent()).toMatch(/^noted.*server · "<img src=x/));
-    await first.locator('summary').click();
-    await press('Who got it?', '#list');
-    await eventually(async () => expect(await title.textContent()).toMatch(/^Which message/));
-    expect(await page.evaluate('document.activeElement.name')).toBe('uid');
-    await page.keyboard.insertText('tester');
-    await page.keyboard.press('Enter');
-    await eventually(async () => expect(await title.textContent()).toMatch(/^noted of .*at position \d+, stored\.$/));
-    expect(await first.textContent()).toMatch(/Got it: it was written to its socket\.$/);
-    await page.getByRole('radio', { name: 'Dead letters' }).check();
-    await eventually(async () => expect(await title.textContent()).toBe('0 dead letters'));
-
-    await page.getByRole('radio', { name: 'Schedules' }).check();
-    await eventually(async () => expect(await first.textContent()).toMatch(/room\.1 · later · 2099-01-01/));
-    await first.locator('summary').click();
-    await press('Cancel', '#list');
-    await press('Cancel: sure?', '#list');
-    await eventually(async () => expect(await title.textContent()).toMatch(/: done$/));
-    await press('List');
-    await eventually(async () => expect(await title.textContent()).toBe('0 schedules'));
-
-    await page.getByRole('radio', { name: 'Connections' }).check();
-    await page.getByLabel('uid').fill('tester');
-    await press('List');
-    await eventually(async () => expect(await title.textContent()).toBe('1 connection'));
-    await first.locator('summary').click();
-    await eventually(async () => expect(await first.locator('pre').textContent()).toContain('"room.1"'));
-    await press('Disconnect', '#list');
-    await press('Disconnect: sure?', '#list');
-    await eventually(async () =>
-      expect(await visitor.getByLabel('State of the connection').textContent()).toBe('closed'),
-    );
-    expect(await page.evaluate('JSON.stringify([{...sessionStorage}, {...localStorage}])')).not.toContain(API_KEY);
-    await visitor.close();
-    browser.problems.splice(0);
-  });
+  describeOperatorPage(() => ({ installation, browser, token: connectToken, rights }));
 });

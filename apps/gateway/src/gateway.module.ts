@@ -40,6 +40,7 @@ import { Limits } from './limits/connection-limits';
 import { UidLimits } from './limits/uid-limits';
 import { WorkTurns } from './limits/work-turns';
 import { DeliveryTraces } from './management/delivery-trace';
+import { EndedConnections } from './management/ended-connections';
 import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { ChannelPast } from './resume/channel-past';
@@ -92,6 +93,7 @@ const RELEASE_MS = 500;
     UidLimits,
     WorkTurns,
     DeliveryTraces,
+    EndedConnections,
     Listing,
     Management,
     Hub,

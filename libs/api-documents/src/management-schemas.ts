@@ -59,16 +59,17 @@ export const scheduleDetails = z
 export const channelMessages = z.object({ messages: z.array(storedMessage), next }).meta({ id: 'ChannelMessages' });
 
 export const verdict = z
-  .enum(['sent', 'notSubscribed', 'subscribedLater', 'own', 'catchingUp', 'notHere', 'noSuchMessage'])
+  .enum(['sent', 'notSubscribed', 'subscribedLater', 'own', 'catchingUp', 'notHere', 'endedBefore', 'noSuchMessage'])
   .meta({ id: 'Verdict' });
 const traced = z.object({
   id: z.string(),
   uid: nullableText,
   connectedAt: instant,
   subscribedAt: instant.nullable(),
-  maySubscribe: z.boolean(),
+  maySubscribe: z.boolean().nullable(),
   verdict,
   waitingBytes: count,
+  end: z.object({ at: instant, code: z.int().nullable(), reason: nullableText }).nullable(),
 });
 export const delivery = z
   .object({

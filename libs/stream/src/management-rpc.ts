@@ -38,19 +38,35 @@ export interface ChannelSummary {
   readonly connectionsCount: number;
 }
 
+/** How a connection ended. */
+export interface ConnectionEnd {
+  /** ms since 1970. */
+  readonly atMs: number;
+  /** The close code that it was sent; `null` when the client left, or its network. */
+  readonly code: number | null;
+  readonly reason: string | null;
+}
+
 /** What a connection got of a message (management-api §2). */
 export interface DeliveryTrace {
   readonly id: string;
   readonly uid: string | null;
   /** ms since 1970, as `subscribedAtMs`. */
   readonly connectedAtMs: number;
-  /** `null`: it is not subscribed now. */
+  /** `null`: it is not subscribed now, or was not at its end. */
   readonly subscribedAtMs: number | null;
-  /** Its connect token lets it subscribe. */
-  readonly maySubscribe: boolean;
-  readonly verdict: 'sent' | 'notSubscribed' | 'subscribedLater' | 'own' | 'catchingUp' | 'notHere';
-  /** What is written to its socket and not taken by the network yet. */
+  /** Its connect token lets it subscribe; `null`: nobody knows any more. */
+  readonly maySubscribe: boolean | null;
+  readonly verdict: 'sent' | 'notSubscribed' | 'subscribedLater' | 'own' | 'catchingUp' | 'notHere' | 'endedBefore';
+  /** What is, or was at its end, written to its socket and not taken by the network yet. */
   readonly waitingBytes: number;
+  /** Absent of one that is open, and of all from a gateway of a version before. */
+  readonly end?: ConnectionEnd;
+}
+
+/** The order of traces: those of open connections, then of others, those that ended last first. */
+export function traceKey({ id, end }: DeliveryTrace): string {
+  return end === undefined ? `0${id}` : `1${String(1e15 - end.atMs).padStart(16, '0')}${id}`;
 }
 
 /** Every operation: what is asked, and what a gateway answers. */

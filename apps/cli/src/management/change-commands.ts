@@ -140,7 +140,7 @@ async function revocations(options: RevocationsOptions): Promise<void> {
 }
 
 /** @throws UsageError unless exactly one has a value */
-function oneOf(flags: Readonly<Record<string, string | undefined>>): void {
+export function oneOf(flags: Readonly<Record<string, string | undefined>>): void {
   const given = Object.keys(flags).filter((flag) => flags[flag] !== undefined);
   if (given.length === 1) return;
   const names = Object.keys(flags).join(', ');

@@ -3,6 +3,7 @@ import { disconnectCommand, revocationsCommand, revokeCommand, unsubscribeComman
 import { deadLettersCommand } from './dead-letters-command';
 import { historyCommand } from './history-command';
 import { channelsCommand, connectionsCommand, schedulesCommand } from './list-commands';
+import { whyCommand } from './why-command';
 
 /** The management API from a terminal (management-api §8). */
 export function managementCommands(): readonly Command[] {
@@ -16,5 +17,6 @@ export function managementCommands(): readonly Command[] {
     unsubscribeCommand(),
     revokeCommand(),
     revocationsCommand(),
+    whyCommand(),
   ];
 }

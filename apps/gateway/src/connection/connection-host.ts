@@ -6,6 +6,7 @@ import { Joining } from '../commands/joining';
 import { Requests } from '../commands/client-requests';
 import { Limits } from '../limits/connection-limits';
 import { WorkTurns } from '../limits/work-turns';
+import { EndedConnections } from '../management/ended-connections';
 import { Resume } from '../resume/resume';
 import type { ConnectionTimes } from './connection-clock';
 import { ConnectionEvents } from './connection-events';
@@ -22,6 +23,7 @@ export class ConnectionHost {
 
   constructor(
     readonly registry: ConnectionRegistry,
+    readonly ended: EndedConnections,
     readonly joining: Joining,
     readonly requests: Requests,
     readonly events: ConnectionEvents,

@@ -261,7 +261,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.socket.close(code, reason, error);
     // The client's part of the closing must be read.
     if (this.turns.isPaused) this.socket.resumeReading();
-    this.end();
+    this.end({ code, reason });
   }
 
   endSubscription(subscription: Subscription): void {
@@ -291,10 +291,12 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     else if (this.clock.isPingDue(nowMs)) this.socket.ping?.();
   }
 
-  private end(): void {
+  /** @param closed what it was sent, when it was us who closed it */
+  private end(closed?: { readonly code: number; readonly reason: string }): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.host.registry.remove(this);
+    this.host.ended.add(this, closed);
     this.host.limits.left(this);
     const cleared = this.clearSubscriptions();
     this.host.events.disconnected(this, async () => {

@@ -1,6 +1,13 @@
 import { channelNameProblem, historyMessage, idTimeMs, isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
 import { Database, findMessage, type FoundMessage, type HistoryPage, listMessages } from '@hearth/store';
-import { type DeliveryTrace, findDelivered, IngestPublisher, lastDelivered, StreamConnection } from '@hearth/stream';
+import {
+  type DeliveryTrace,
+  findDelivered,
+  IngestPublisher,
+  lastDelivered,
+  StreamConnection,
+  traceKey,
+} from '@hearth/stream';
 import { type DeliverRecord, mergeParts, placeNumber } from '@hearth/wire';
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { ManagerGuard } from '../callers';
@@ -63,7 +70,7 @@ export class MessagesController {
     const rollCall = this.gateways.rollCall();
     const ask = { channel, who, position, atMs, exceptConnectionId, limit: MOST_CONNECTIONS };
     const parts = await rollCall.ask('traceDelivery', ask);
-    const { items, next } = mergeParts(parts, ({ id: key }) => key, MOST_CONNECTIONS);
+    const { items, next } = mergeParts(parts, traceKey, MOST_CONNECTIONS);
     return {
       message: {
         id,
@@ -104,12 +111,13 @@ export class MessagesController {
 }
 
 /** @param isKnown there is such a message; of any other nobody can have got anything */
-function connectionOf({ connectedAtMs, subscribedAtMs, ...trace }: DeliveryTrace, isKnown: boolean): object {
+function connectionOf({ connectedAtMs, subscribedAtMs, end, ...trace }: DeliveryTrace, isKnown: boolean): object {
   return {
     ...trace,
     verdict: isKnown ? trace.verdict : 'noSuchMessage',
     connectedAt: utcInstant(connectedAtMs),
     subscribedAt: subscribedAtMs === null ? null : utcInstant(subscribedAtMs),
+    end: end === undefined ? null : { at: utcInstant(end.atMs), code: end.code, reason: end.reason },
   };
 }
 
