@@ -62,11 +62,14 @@ describe('the documents', () => {
 
   it('have operations with ids of their own, answers and refusals', () => {
     const operations = Object.values(
-      openapi.paths as Record<string, Record<string, { operationId: string; responses: object }>>,
+      openapi.paths as Record<string, Record<string, { operationId: string; requestBody?: object; responses: object }>>,
     ).flatMap((path) => Object.values(path));
     const ids = operations.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const { responses } of operations) expect(Object.keys(responses)).toEqual(expect.arrayContaining(['500']));
+    for (const { operationId, requestBody, responses } of operations) {
+      const expected = requestBody === undefined ? ['500'] : ['413', '415', '500'];
+      expect([operationId, ...Object.keys(responses)]).toEqual(expect.arrayContaining(expected));
+    }
   });
 
   it('name every error code where it can be met', () => {

@@ -47,12 +47,12 @@ export function refusals(codes: readonly ErrorCode[]): Record<string, JsonSchema
     const status = ERROR_STATUS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  return Object.fromEntries([...byStatus].map(([status, some]) => [String(status), refusal(some)]));
-}
-
-/** Of a body that is packed (publish-api §4). */
-export function refusalsOfPacked(): Record<string, JsonSchema> {
-  return { '415': refusal(['MALFORMED_MESSAGE']) };
+  // Where a body is taken, it may be packed (publish-api §3.1).
+  const packed: Record<string, JsonSchema> = codes.includes('PAYLOAD_TOO_LARGE')
+    ? { '415': refusal(['MALFORMED_MESSAGE']) }
+    : {};
+  const other = [...byStatus].map(([status, some]) => [String(status), refusal(some)] as const);
+  return { ...Object.fromEntries(other), ...packed };
 }
 
 function refusal(codes: readonly ErrorCode[]): JsonSchema {

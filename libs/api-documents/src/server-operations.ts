@@ -6,7 +6,6 @@ import {
   queryParameter,
   ref,
   refusals,
-  refusalsOfPacked,
   RETRY_AFTER,
   takes,
   type Operation,
@@ -61,7 +60,6 @@ const publish: Operation = {
   responses: {
     '202': answers('Accepted', 'It is durably queued.', WARNING),
     ...refusals(DOCUMENT_ERRORS),
-    ...refusalsOfPacked(),
   },
 };
 
@@ -74,7 +72,6 @@ const publishBatch: Operation = {
   responses: {
     '202': answers('AcceptedBatch', 'In the order of the messages.', WARNING),
     ...refusals(DOCUMENT_ERRORS),
-    ...refusalsOfPacked(),
   },
 };
 
