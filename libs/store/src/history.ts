@@ -116,7 +116,7 @@ export interface MissedMessage extends Omit<StoredMessage, 'reactions'> {
 
 /**
  * The newest of a channel's stored messages in a range, in the order of delivery: those not expired, as many as the limits
- * allow (websocket-protocol §12).
+ * allow (resume §5).
  */
 export async function newestMessages(db: Db, range: MissedRange): Promise<MissedMessage[]> {
   const { channel, sinceMs, after, through } = range;

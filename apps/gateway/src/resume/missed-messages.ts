@@ -1,7 +1,7 @@
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import { NewestRecords } from './newest-records';
 
-/** At most so much is sent again (websocket-protocol §12); of more, the newest. */
+/** At most so much is sent again (resume §5); of more, the newest. */
 export const MAX_MESSAGES = 1_000;
 export const MAX_BYTES = 4 * 1_048_576;
 

@@ -24,7 +24,7 @@ const MAX_ENDED = 100_000;
 
 /**
  * What the users of this gateway were subscribed to lately: who has seen a message may see what came after it, even
- * without `historyStart` (websocket-protocol §12).
+ * without `historyStart` (resume §5).
  */
 export class ResumeRights {
   private readonly active = new Map<string, Right>();

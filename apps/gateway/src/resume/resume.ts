@@ -172,7 +172,7 @@ function missedOf(
   };
 }
 
-/** What the client may see of what it missed (websocket-protocol §12, Visibility). */
+/** What the client may see of what it missed (resume §5). */
 function visibleOf(
   missed: readonly DeliverRecord[],
   request: ResumeRequest,
