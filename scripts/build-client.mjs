@@ -13,6 +13,7 @@ const target = resolve(process.argv[2] ?? join(root, 'dist/client'));
 /** What no entry gives away a type of. */
 const INTERNAL_FILES = [
   'channel',
+  'connection-host',
   'history',
   'http',
   'listeners',

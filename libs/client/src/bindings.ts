@@ -1,4 +1,5 @@
-import type { Connection, ConnectionChannel } from './connection';
+import type { Connection } from './connection';
+import type { ConnectionChannel } from './connection-channel';
 import type { SubscribeTokenFn } from './types';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a frame, or the event of a WebSocket, as the official client types it

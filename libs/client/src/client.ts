@@ -1,7 +1,8 @@
 import { afterClose, NO_TRIES, STABLE_MS, type Tries } from './backoff';
 import { type Binding, Bindings, type BindOptions, matches, type MessageFn, type UnbindOptions } from './bindings';
 import { Channel } from './channel';
-import { Connection, type SubscribeMembers } from './connection';
+import { Connection } from './connection';
+import type { SubscribeMembers } from './connection-host';
 import {
   ClosedError,
   HearthError,

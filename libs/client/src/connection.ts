@@ -1,62 +1,10 @@
 import { attempt } from './listeners';
-import { type Frame, type FrameData, HEARTBEAT, type MemberEntry, OPEN, PONG, type SubscribeData } from './frames';
+import { ConnectionChannel, type SubscriptionState } from './connection-channel';
+import type { ConnectionHost, SubscribeMembers } from './connection-host';
+import { type Frame, type FrameData, HEARTBEAT, OPEN, PONG, type SubscribeData } from './frames';
 import { ClosedError, NotConnectedError, SubscribeError } from './errors';
 import { loadToken } from './token';
-import type { Binding } from './bindings';
-import type { Logger, Off, Socket, SubscribeTokenFn } from './types';
-
-export type SubscriptionState =
-  'subscribePending' | 'subscribeConfirmed' | 'subscribeFailed' | 'unsubscribePending' | 'unsubscribeConfirmed';
-
-/** A channel on one connection, by its real name once that is known. */
-export class ConnectionChannel {
-  members: readonly MemberEntry[] = [];
-  state: SubscriptionState | undefined;
-  uid: string | null | undefined;
-  umd: unknown;
-  autoSubscribed = false;
-  /** The subscribe frame has left. */
-  isAsked = false;
-  /** It asked for the end of the storage entries. */
-  asksStorage = false;
-  /** The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
-  isRefused = false;
-
-  constructor(readonly name: string) {}
-}
-
-/** What a subscribe frame says besides its token. */
-export interface SubscribeMembers {
-  readonly resume?: unknown;
-  readonly storage?: boolean;
-}
-
-/** What a connection needs of its client. */
-export interface ConnectionHost {
-  readonly logger: Logger;
-  readonly heartbeatIntervalSeconds: number | undefined;
-  /** Channels that the application wants, by the names it uses. */
-  wanted(): Iterable<string>;
-  isWanted(name: string): boolean;
-  /** The token function of a channel's bindings. */
-  subscribeTokenFn(name: string): SubscribeTokenFn | undefined;
-  subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers>;
-  token(): Promise<string>;
-  /** @returns whether the application has been told */
-  tokenFailed(connection: Connection, error: unknown): boolean;
-  url(token: string): string | Promise<string>;
-  openFailed(connection: Connection, error: unknown): void;
-  openSocket(url: string): Socket;
-  received(connection: Connection): void;
-  /** The state of the connection has taken the frame in; the application has not. */
-  frame(connection: Connection, frame: Frame, isCopy: boolean | undefined): void;
-  closed(connection: Connection, code: number, reason: string): void;
-  subscribeFailed(name: string, error: SubscribeError): void;
-  bindingsOf(event: string): readonly Binding[];
-  readonly failed: (error: unknown) => void;
-  later(call: () => void, ms: number): Off;
-  every(call: () => void, ms: number): Off;
-}
+import type { Off, Socket, SubscribeTokenFn } from './types';
 
 /** Between looks at what should be subscribed and what is. */
 const RECONCILE_MS = 250;

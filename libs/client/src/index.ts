@@ -4,7 +4,8 @@ export { memoryStore, sessionStore } from './store';
 export { VERSION } from './version';
 export * from './errors';
 export type { Binding, BindOptions, MessageFn, UnbindOptions } from './bindings';
-export type { Connection, ConnectionChannel, SubscriptionState } from './connection';
+export type { Connection } from './connection';
+export type { ConnectionChannel, SubscriptionState } from './connection-channel';
 export type { SubscribeTokenFn } from './types';
 export type { TokenFn } from './token';
 export type {

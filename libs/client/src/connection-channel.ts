@@ -1,0 +1,21 @@
+import type { MemberEntry } from './frames';
+
+export type SubscriptionState =
+  'subscribePending' | 'subscribeConfirmed' | 'subscribeFailed' | 'unsubscribePending' | 'unsubscribeConfirmed';
+
+/** A channel on one connection, by its real name once that is known. */
+export class ConnectionChannel {
+  members: readonly MemberEntry[] = [];
+  state: SubscriptionState | undefined;
+  uid: string | null | undefined;
+  umd: unknown;
+  autoSubscribed = false;
+  /** The subscribe frame has left. */
+  isAsked = false;
+  /** It asked for the end of the storage entries. */
+  asksStorage = false;
+  /** The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
+  isRefused = false;
+
+  constructor(readonly name: string) {}
+}
