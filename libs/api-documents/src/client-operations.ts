@@ -8,21 +8,20 @@ function asks(
   summary: string,
   [body, status, result]: readonly [body: string, status: '200' | '202', result: string],
   codes: readonly ErrorCode[],
-): { readonly post: Operation } {
+): Readonly<Record<string, { readonly post: Operation }>> {
   const common: readonly ErrorCode[] = ['UNAUTHORIZED', 'MISSING_FIELD', 'INVALID_TYPE', 'INVALID_CHANNEL'];
-  return {
-    post: {
-      operationId,
-      summary,
-      tags: ['client'],
-      security: [{ connectionId: [], connectionSecret: [] }],
-      requestBody: takes(body),
-      responses: {
-        [status]: answers(result, status === '202' ? 'It is durably accepted.' : 'What there is.'),
-        ...refusals([...common, 'PAYLOAD_TOO_LARGE', 'NOT_IMPLEMENTED', ...codes]),
-      },
+  const post = {
+    operationId,
+    summary,
+    tags: ['client'],
+    security: [{ connectionId: [], connectionSecret: [] }],
+    requestBody: takes(body),
+    responses: {
+      [status]: answers(result, status === '202' ? 'It is durably accepted.' : 'What there is.'),
+      ...refusals([...common, 'PAYLOAD_TOO_LARGE', 'NOT_IMPLEMENTED', ...codes]),
     },
   };
+  return { [`/connection/${operationId}`]: { post } };
 }
 
 const REACTION_ERRORS: readonly ErrorCode[] = [
@@ -34,13 +33,8 @@ const REACTION_ERRORS: readonly ErrorCode[] = [
 const SCHEDULE_ERRORS: readonly ErrorCode[] = ['INVALID_SCHEDULE', 'SCHEDULE_PERMISSION_DENIED'];
 
 export const CLIENT_PATHS: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
-  '/connection/listMessages': asks(
-    'listMessages',
-    'A page of history',
-    ['ListMessages', '200', 'Messages'],
-    ['NOT_SUBSCRIBED'],
-  ),
-  '/connection/publishMessage': asks(
+  ...asks('listMessages', 'A page of history', ['ListMessages', '200', 'Messages'], ['NOT_SUBSCRIBED']),
+  ...asks(
     'publishMessage',
     'Publish a message, or react to one',
     ['PublishMessage', '202', 'PublishedMessage'],
@@ -53,37 +47,37 @@ export const CLIENT_PATHS: Readonly<Record<string, Readonly<Record<string, Opera
       ...REACTION_ERRORS,
     ],
   ),
-  '/connection/listReactions': asks(
+  ...asks(
     'listReactions',
     'Reactions to a message',
     ['ListReactions', '200', 'Reactions'],
     ['NOT_SUBSCRIBED', 'MESSAGE_NOT_FOUND'],
   ),
-  '/connection/channelStorageGet': asks(
+  ...asks(
     'channelStorageGet',
     'A storage entry',
     ['StorageGet', '200', 'StorageData'],
     ['INVALID_STORAGE_KEY', 'STORAGE_PERMISSION_DENIED'],
   ),
-  '/connection/channelStorageSet': asks(
+  ...asks(
     'channelStorageSet',
     'Set or clear a storage entry',
     ['ClientStorageSet', '202', 'StorageAccepted'],
     ['INVALID_STORAGE_KEY', 'STORAGE_PERMISSION_DENIED', 'DATA_TOO_LARGE', ...SCHEDULE_ERRORS],
   ),
-  '/connection/channelStorageList': asks(
+  ...asks(
     'channelStorageList',
     'Storage entries that may be read',
     ['StorageList', '200', 'StorageEntries'],
     ['INVALID_STORAGE_KEY', 'STORAGE_PERMISSION_DENIED'],
   ),
-  '/connection/getChannelInfo': asks(
+  ...asks(
     'getChannelInfo',
     'Subscriptions and members of a channel',
     ['GetChannelInfo', '200', 'ClientChannelInfo'],
     ['GET_INFO_PERMISSION_DENIED'],
   ),
-  '/connection/umdUpdate': asks(
+  ...asks(
     'umdUpdate',
     'Change user metadata',
     ['UmdUpdate', '200', 'UmdUpdated'],
