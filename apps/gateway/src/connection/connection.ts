@@ -295,8 +295,10 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   private end(closed?: { readonly code: number; readonly reason: string }): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.host.registry.remove(this);
-    this.host.ended.add(this, closed);
+    const { registry, ended } = this.host;
+    registry.remove(this);
+    // Of those that end with this process nobody could be told.
+    if (!registry.isDraining) ended.add(this, closed);
     this.host.limits.left(this);
     const cleared = this.clearSubscriptions();
     this.host.events.disconnected(this, async () => {
