@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { startNats, type TestNats } from '../support/nats';
 import { TestPostgres } from '../support/postgres';
-import { startApp, type AppName } from '../support/process';
+import { startApp, type AppName, type AppProcess } from '../support/process';
 
 /** The order in which a machine starts its services is nobody's promise. */
 describe('a service that is started while Postgres is away', () => {
@@ -63,17 +63,16 @@ describe('a service that is started while Postgres is away', () => {
       sql<{ done: boolean }>`
         select pg_terminate_backend(pid) as done from pg_stat_activity
          where application_name = 'hearth-gateway' and wait_event_type = 'Lock'`.execute(db);
+    let start: Promise<AppProcess> | undefined;
     try {
-      const starting = await db.transaction().execute(async (lock) => {
+      await db.transaction().execute(async (lock) => {
         await sql`lock table installation_key in access exclusive mode`.execute(lock);
-        const start = startApp('gateway', environment());
+        start = startApp('gateway', environment());
         await eventually(async () => expect((await cutOff()).rows).toEqual([{ done: true }]));
-        return { start };
       });
-      const gateway = await starting.start;
-      expect(gateway.lines.join('\n')).toContain('Waiting for Postgres: ');
-      await gateway.stop();
+      expect((await start)?.lines.join('\n')).toContain('Waiting for Postgres: ');
     } finally {
+      await (await start)?.stop();
       await database.close();
     }
   });
