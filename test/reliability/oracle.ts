@@ -37,7 +37,7 @@ export interface Evidence {
   readonly until: ReadonlyMap<string, string>;
 }
 
-export const NO_OFFENCE: Verdict = {
+const NO_COUNTS: Readonly<Record<Offence, number>> = {
   lost: 0,
   phantom: 0,
   duplicate: 0,
@@ -45,8 +45,8 @@ export const NO_OFFENCE: Verdict = {
   inverted: 0,
   disagreeing: 0,
   leaked: 0,
-  examples: [],
 };
+export const NO_OFFENCE: Verdict = { ...NO_COUNTS, examples: [] };
 
 const EXAMPLES_PER_OFFENCE = 5;
 
@@ -62,15 +62,7 @@ interface ChannelOrder {
 }
 
 class Trial {
-  private readonly counts: { [O in Offence]: number } = {
-    lost: 0,
-    phantom: 0,
-    duplicate: 0,
-    repeated: 0,
-    inverted: 0,
-    disagreeing: 0,
-    leaked: 0,
-  };
+  private readonly counts = { ...NO_COUNTS };
   private readonly examples: string[] = [];
   private readonly intents = new Map<string, Intent>();
   /** By channel and id. */
