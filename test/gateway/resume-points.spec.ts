@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageId } from '@hearth/protocol';
 import { loadConfig } from '@hearth/config';
+import { beginDeliverLife, deliverExtent } from '@hearth/stream';
 import { DELIVER_STREAM } from '@hearth/wire';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
@@ -560,4 +561,23 @@ describe('a gateway that has not heard of what another one has shown', () => {
     await publish(channel, 4);
     await eventually(() => expect(again.data.at(-1)).toBe(4));
   });
+});
+
+it('after the stream has lost its tail no link to what is before that proves anything (R5)', async () => {
+  const unseen = await Resumer.subscribe(other, 'life');
+  await publish('life', 0);
+  await eventually(() => expect(unseen.data).toEqual([0]));
+  const seen = await Resumer.subscribe(other, 'life');
+  const points = [await unseen.leave(), { ...unseen.point, after: undefined }, await seen.leave()];
+  // What stood here is gone, and who sends does not know of it.
+  const { stream } = testbed.gateway;
+  await beginDeliverLife(stream, (await deliverExtent(stream)).created);
+  await publish('life', 2);
+  for (const { after, token } of points) {
+    const point = after === undefined ? { token } : { after, token };
+    const resumed = await Resumer.subscribe(other, 'life', point);
+    await eventually(() => expect(resumed.data.at(-1)).toBe(2));
+    expect([point, completeOf(resumed)]).toEqual([point, false]);
+    await resumed.leave();
+  }
 });

@@ -108,8 +108,8 @@ export function planBehindHole(last: Position | undefined, hole: Hole): ReplayPl
 export async function planReplay(question: ResumeQuestion, source: ReplaySource): Promise<ReplayPlan> {
   const { channel, after, from, right } = question;
   const { last } = channel;
-  if (last !== undefined && isNewest(question)) {
-    const end = channel.end();
+  const end = channel.end();
+  if (last !== undefined && isNewest(question) && isOfLife(question, end.streamCreatedMs)) {
     return {
       ...NOTHING,
       complete: true,
@@ -123,9 +123,11 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
   if (right.isNone) return NO_REPLAY;
   const known = after === undefined || after === from?.id ? from?.position : undefined;
   const isKnown = known !== undefined || after === undefined;
-  const start = startOf(question, await createdMs(source));
+  const lifeMs = await createdMs(source);
+  const isSameLife = isOfLife(question, lifeMs);
+  const start = startOf(question, lifeMs);
   const found = isKnown ? undefined : await search(channel, after ?? '', start, source);
-  if (found?.message !== undefined) return planFrom(question, found, await createdMs(source));
+  if (found?.message !== undefined && isSameLife) return planFrom(question, found, await createdMs(source));
 
   const page = found?.page ?? (await source.page(channel.name, start));
   const next = page.records.find(({ record }) => known === undefined || comparePositions(record.position, known) > 0);
@@ -136,6 +138,7 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
     (proof !== undefined || after === undefined || isKnown || stored.record.id > after);
   const complete =
     proof !== undefined &&
+    isSameLife &&
     right.beginsAt(after, proof.position) &&
     (proof.position === undefined || proof.position.epoch === (next?.record.position ?? last ?? proof.position).epoch);
   if (complete) {
@@ -191,6 +194,19 @@ function planFrom(question: ResumeQuestion, found: Search, streamCreatedMs: numb
     sees: mayBegin ? () => true : (stored) => right.sees(stored, streamCreatedMs),
     from: mayBegin ? begin : from,
   };
+}
+
+/**
+ * Whether the client's point is of this life of the deliver stream. One that lost its tail begins another (`deliver-life.ts`), and
+ * what follows there names what was left before it, as if nothing had been between.
+ *
+ * @param createdMs when this life began, ms since 1970; 0 while that is not known
+ */
+function isOfLife({ after, from }: ResumeQuestion, createdMs: number): boolean {
+  if (createdMs === 0 || from?.streamCreatedMs === createdMs) return true;
+  // A gateway that has just started may not know yet which life it is.
+  if (from?.streamCreatedMs === 0 && from.atMs >= createdMs) return true;
+  return after !== undefined && idTimeMs(after) >= createdMs;
 }
 
 /** How it is known that the stream holds everything behind the place; `undefined` when it is not. */
