@@ -146,11 +146,16 @@ export async function planReplay(question: ResumeQuestion, source: ReplaySource)
     return { complete, through: proof.position, startAt: start, logged: undefined, sees, from: begin };
   }
   const first = page.records.find(sees);
+  // What was stored between what is left of an earlier life and this one comes from the log.
+  const ofThisLife = isSameLife ? [] : page.records.filter(({ record }) => idTimeMs(record.id) >= lifeMs);
   return {
     complete,
     through: known ?? proof?.position,
     startAt: start,
-    logged: { after: [after ?? '', right.firstId], before: beginningOf(page.records, question) },
+    logged: {
+      after: [after ?? '', right.firstId],
+      before: beginningOf(ofThisLife.length > 0 ? ofThisLife : page.records, question),
+    },
     sees,
     // Nobody knows its place, and it may still come here.
     ahead: isKnown || proof !== undefined ? undefined : aheadOf(after),
