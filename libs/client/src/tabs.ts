@@ -125,6 +125,8 @@ class TabSocket implements Socket {
       return undefined;
     }
     const say = (message: ToTabs): void => {
+      // A connection may say something when this tab has ended: that throws in a channel that is closed.
+      if (this.readyState === CLOSED) return;
       this.channel.postMessage(message);
       this.take(message);
     };
