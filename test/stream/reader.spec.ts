@@ -46,3 +46,19 @@ it('nothing is read twice when a server finds a stream shorter than it was, and 
     await nats.stop();
   }
 });
+
+it('nothing is read again when a server finds a stream shorter than it is, and begins before the place it was told', async () => {
+  const nats = await startNats();
+  const connection = await StreamConnection.open({ natsUrls: [nats.url] }, 'test', silent);
+  try {
+    await ensureStreams(connection, SETTINGS);
+    await connection.nats.jetstream().publish(ingestSubject(0), '1');
+    const reader = await openIngestReader(connection, 0, { sequence: 3 });
+    const next = reader.next(1);
+    await connection.nats.jetstream().publish(ingestSubject(0), '2');
+    await expect(next).rejects.toThrow('it went back from 2 to 2');
+  } finally {
+    await connection.close();
+    await nats.stop();
+  }
+});

@@ -67,7 +67,6 @@ export class PullConsumer {
   private outstanding = 0;
   private pulls = 0;
   private consumerSequence = 0;
-  private lastSequence = 0;
   private lastSignAt = performance.now();
 
   private constructor(
@@ -78,6 +77,8 @@ export class PullConsumer {
     readonly pendingAtStart: number,
     /** The place in the stream behind which it began to read. */
     readonly sequenceAtStart: number,
+    /** What stands here or before has been taken. */
+    private lastSequence: number,
     private readonly pullBytes: number,
   ) {
     this.subscription = connection.nats.subscribe(`${this.inbox}.*`, {
@@ -108,7 +109,8 @@ export class PullConsumer {
       mem_storage: true,
       num_replicas: 1,
     });
-    return new PullConsumer(connection, stream, name, num_pending, delivered.stream_seq, pullBytes);
+    const last = typeof start === 'object' && 'sequence' in start ? start.sequence - 1 : 0;
+    return new PullConsumer(connection, stream, name, num_pending, delivered.stream_seq, last, pullBytes);
   }
 
   /**
@@ -192,7 +194,8 @@ export class PullConsumer {
     if (this.failure !== undefined) return;
     const place = parseAckSubject(reply);
     if (place.consumerSequence !== this.consumerSequence + 1) return this.fail('a message was skipped');
-    // A server of a cluster that is restarted may find the stream shorter than it was, and begin there again.
+    // A server of a cluster that is restarted may find the stream shorter than it was, and begin there again; and every
+    // server begins at the end that it knows, where it is asked to begin behind it.
     if (place.sequence <= this.lastSequence)
       return this.fail(`it went back from ${this.lastSequence} to ${place.sequence}`);
     this.lastSequence = place.sequence;
