@@ -33,6 +33,24 @@ it('shows a new subscriber nothing from before, although the newest message of t
   expect(numbers(client)).toEqual([6]);
 });
 
+it('shows a new subscriber nothing from before, although the channel has still to catch up with it', async () => {
+  const { sequencer, gateway } = testbed;
+  const [witness, client] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
+  await subscribe(witness, 'behind');
+  const [one, two, three] = [1, 2, 3].map((n) => sequencer.next('behind', n));
+  await sequencer.send(one!);
+  await eventually(() => expect(numbers(witness)).toEqual([1]));
+  // Number 2 is missing, so the channel waits with 3.
+  await sequencer.send(three!);
+  const subscribed = subscribe(client, 'behind');
+  await sequencer.send(two!);
+  await subscribed;
+  await sequencer.publish('behind', 4);
+  await eventually(() => expect(numbers(client)).toContain(4));
+  expect(numbers(client)).toEqual([4]);
+  expect(numbers(witness)).toEqual([1, 2, 3, 4]);
+});
+
 it.each([
   ['the old way', 'ahead', {}, (after: string) => ({ after })],
   ['a point, while the last message here had another id before its place', 'ahead-eager', { id: ulid() }, pointAt],
@@ -139,9 +157,10 @@ describe('a hole in live traffic that nothing can fill (resume §4)', () => {
     await eventually(() => expect(story(client)).toContain(5));
   });
 
-  it('R19: names no message for who had not been sent any', async () => {
+  it('R19: names no message for who had not been sent any, and shows nothing from before', async () => {
     const { sequencer, gateway } = testbed;
-    await sequencer.publish('hole-first', 0);
+    const id = await sequencer.publish('hole-first', 0);
+    await testbed.store([{ channel: 'hole-first', id, event: 'e', data: '0' }]);
     const client = await gateway.connect(EVERYTHING);
     await subscribe(client, 'hole-first', { resume: true });
     sequencer.next('hole-first', 1);
@@ -179,6 +198,21 @@ describe('a hole in live traffic that nothing can fill (resume §4)', () => {
     await sequencer.publish('tail', 2);
     await eventually(() => expect(story(asked)).toContain(2));
     expect(story(asked)).toEqual([0, { after: before, before: null }, 2]);
+  });
+
+  it('is filled with what is stored, also where nothing has come since', async () => {
+    const { sequencer, gateway } = testbed;
+    const client = await gateway.connect(EVERYTHING);
+    await subscribe(client, 'tail-stored', { resume: true });
+    const before = await sequencer.publish('tail-stored', 0);
+    await eventually(() => expect(story(client)).toEqual([0]));
+    const stored = sequencer.next('tail-stored', 1);
+    await testbed.store([{ channel: 'tail-stored', id: stored.id, event: 'e', data: '1' }]);
+    sequencer.tellTails();
+    await eventually(() => expect(story(client)).toContainEqual({ after: before, before: null }));
+    await sequencer.publish('tail-stored', 2);
+    await eventually(() => expect(story(client)).toContain(2));
+    expect(story(client)).toEqual([0, { after: before, before: null }, 1, 2]);
   });
 
   it('does not stop the channel when the stream has been wiped', async () => {

@@ -395,6 +395,27 @@ it('R14: what connections of the chain sent without echo is not sent again', asy
   expect(third.data).not.toContain('own');
 });
 
+it('R17: a token alone shows nothing from before it, even where historyStart would and the stream has lost something', async () => {
+  const claims = { ...CLAIMS, channels: { '*': { subscribe: true, historyStart: 0 } } };
+  const publishStored = async (n: number): Promise<void> => {
+    const message = testbed.sequencer.next('p17', n);
+    await testbed.store([{ channel: 'p17', id: message.id, event: 'e', data: String(n) }]);
+    await testbed.sequencer.send(message);
+  };
+  await publishStored(0);
+  const first = await Resumer.subscribe(testbed.gateway, 'p17', true, claims);
+  const point = await first.leave();
+  await publishStored(1);
+  const manager = await testbed.gateway.stream.manager();
+  await manager.streams.purge(DELIVER_STREAM);
+  await publish('p17', 2);
+  const resumed = await Resumer.subscribe(other, 'p17', point, claims);
+  expect(completeOf(resumed)).toBe(false);
+  await publish('p17', 3);
+  await eventually(() => expect(resumed.data).toContain(3));
+  expect(resumed.data).toEqual([1, 2, 3]);
+});
+
 it('R18: a stream that was purged meanwhile proves nothing', async () => {
   const first = await Resumer.subscribe(testbed.gateway, 'p18');
   await publish('p18', 0);

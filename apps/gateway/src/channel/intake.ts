@@ -11,7 +11,7 @@ import {
   type StoredDeliverRecord,
   type StreamConnection,
 } from '@hearth/stream';
-import { installationNow } from '@hearth/timing';
+import { installationNow, within } from '@hearth/timing';
 import type { ResumeStart } from '../resume/resume-token';
 
 /** What the intakes of a gateway share. */
@@ -64,6 +64,8 @@ const RETRY_MS = 50;
 const FAILED_RETRY_MS = 500;
 /** So many looks at the same place find what is only late; after them the gap must be elsewhere. */
 const LOOKS_NEARBY = 3;
+/** Whoever subscribes is not kept waiting longer by one attempt. */
+const CAUGHT_UP_WITHIN_MS = 2_000;
 /**
  * A gap that a look at the whole stream, begun after this time, does not fill is a hole: it does not stop the channel any
  * longer. Longer than a sequencer takes to send again what the stream did not confirm.
@@ -90,8 +92,11 @@ export class Intake {
   lastId: string | undefined;
 
   private readonly interest: DeliverSubscription;
+  /** `undefined` while it is live. */
   private held: DeliverRecord[] | undefined = [];
   private heldBytes = 0;
+  /** Called when it is live again. */
+  private waiting: (() => void)[] = [];
   private catchingUp = false;
   /** The catch-up under way may have missed something and must read once more. */
   private readAgain = false;
@@ -141,6 +146,25 @@ export class Intake {
     this.expected = position;
     // One that opens or catches up looks for it by itself.
     if (this.isOpen && !this.catchingUp) void this.catchUp();
+  }
+
+  /** Whether nothing is known to be missing. */
+  get isLive(): boolean {
+    return this.held === undefined;
+  }
+
+  /**
+   * Resolves when it is live: whoever comes before gets what it has still to catch up with, whenever that was published.
+   *
+   * @throws StreamUnavailableError when that takes too long
+   */
+  async caughtUp(): Promise<void> {
+    if (this.isLive) return;
+    try {
+      await within(CAUGHT_UP_WITHIN_MS, new Promise<void>((resolve) => this.waiting.push(resolve)));
+    } catch (error) {
+      throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
+    }
   }
 
   /** Whether a message that was seen elsewhere may not have come here yet. */
@@ -289,6 +313,7 @@ export class Intake {
     this.held = undefined;
     this.heldBytes = 0;
     for (const record of held) this.take(record);
+    for (const goOn of this.waiting.splice(0)) goOn();
   }
 
   /**

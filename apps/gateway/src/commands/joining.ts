@@ -168,15 +168,15 @@ export class Joining {
   }
 
   /**
-   * Opens the channel, collects what a resuming client missed, and last uses up a single-use token. All of that is
-   * nothing for most subscriptions, which get their entrance at once.
+   * Opens the channel or lets it catch up, collects what a resuming client missed, and last uses up a single-use token. All of
+   * that is nothing for most subscriptions, which get their entrance at once.
    *
    * @throws ProtocolError `INVALID_SUBSCRIBE_TOKEN`
    * @throws OutageError; nothing has been used up then
    */
   private open(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
-    if (!channel.intake.isOpen || allowed.terms.token?.singleUse === true || hasPast(request)) {
+    if (!channel.intake.isLive || allowed.terms.token?.singleUse === true || hasPast(request)) {
       return this.openLater(joiner, channel, allowed, request);
     }
     return { channel, allowed, enter: () => undefined, giveUp: () => channel.release() };
@@ -198,9 +198,11 @@ export class Joining {
     };
     try {
       await channel.intake.opened;
-      if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
       if (resumable !== undefined && hasPast(request))
         resumed = await this.past.resumed(channel, allowed, resumable.point);
+      if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
+      // What the channel has still to catch up with is from before.
+      else if (resumed?.plan.startAt === undefined) await channel.intake.caughtUp();
       if (token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }

@@ -1,5 +1,6 @@
+import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageFrame, messagesMissedFrame, partitionOfId, sequenceOfId } from '@hearth/protocol';
+import { firstIdOf, messageFrame, messagesMissedFrame, partitionOfId, sequenceOfId } from '@hearth/protocol';
 import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
 import type { DeliveredPage, StartAt, StoredDeliverRecord } from '@hearth/stream';
 import type { LogRange, MissedMessage } from '@hearth/store';
@@ -20,6 +21,8 @@ const RETRY_MS = 50;
 const LOOK_BACK_MS = 1_000;
 /** One that does not come within this time is a hole. */
 const GIVE_UP_MS = 3_000;
+/** No message has a greater one. */
+const LAST_ID = `7${'Z'.repeat(25)}`;
 /** A client that takes no byte for so long is cut off (resume §3, "Paging"). */
 const STALLED_MS = 60_000;
 
@@ -60,6 +63,8 @@ export class PagedReplay {
   /** Everything up to here has been sent, or was not for this client. */
   private at: Position | undefined;
   private lastId: string | undefined;
+  /** What the log has up to here is from before. */
+  private readonly beginId: string;
   /** What comes is not for this client up to the message with this id. */
   private ahead: string | undefined;
   /** Id that the place of the last message makes that was sent from the log: the stream may get those before it late. */
@@ -84,6 +89,9 @@ export class PagedReplay {
     this.at = plan.startAt === undefined ? channel.intake.last : plan.through;
     this.startAt = plan.startAt ?? { sequence: channel.intake.end().streamSequence + 1 };
     this.lastId = after;
+    const { from } = plan;
+    const heardId = channel.intake.lastId ?? firstIdOf(installationNow());
+    this.beginId = from === undefined ? heardId : (from.id ?? firstIdOf(from.atMs));
     this.ahead = plan.ahead;
   }
 
@@ -116,6 +124,8 @@ export class PagedReplay {
         } else if (isLongerThan(GIVE_UP_MS, missingSince)) {
           const next = this.early[0]?.record;
           await this.stepOver(next, next === undefined ? heard.since : undefined);
+          // What is missing behind it may still come.
+          missingSince = undefined;
         } else if (page.isLast) await delay(RETRY_MS);
       } finally {
         heard.stop();
@@ -225,15 +235,22 @@ export class PagedReplay {
     this.logger.error({ channel: channel.name, at: this.at }, 'a replay has a hole that nothing can fill');
     const after = this.lastId ?? null;
     this.write([Buffer.from(messagesMissedFrame(channel.name, after, next?.id ?? null), 'utf8')]);
-    await this.sendLogged({ after: [this.lastId ?? ''], before: next === undefined ? [] : [next.id] });
+    const isEnd = next === undefined;
+    await this.sendLogged(
+      { after: [this.lastId ?? this.beginId], before: [isEnd ? LAST_ID : next.id] },
+      isEnd ? place : undefined,
+    );
     if (next !== undefined && this.plan.hole?.next === next) this.early.push({ sequence: 0, record: next });
     this.at = next?.previous ?? place ?? this.at;
   }
 
-  private async sendLogged({ after, before }: LogRange): Promise<void> {
+  /** @param through not what stands behind this place */
+  private async sendLogged({ after, before }: LogRange, through?: Position): Promise<void> {
     const { channel, chain } = this.reader;
+    const isWanted = ({ place }: MissedMessage): boolean =>
+      through === undefined || (sequenceOfId(place) ?? 0) <= through.sequence;
     for (let from = after; await this.hasRoom();) {
-      const rows = await this.readLog(channel.name, { after: from, before });
+      const rows = (await this.readLog(channel.name, { after: from, before })).filter(isWanted);
       const last = rows.at(-1);
       if (last === undefined || !this.reader.isActive) return;
       from = [last.place];

@@ -145,7 +145,9 @@ export class Resumption implements ReplaySource, PagedSource {
 
   private questionOf({ channel, uid, historyStartMs }: ResumeAttempt, after: string | undefined, from?: ResumeStart) {
     const wasShown = from === undefined && after !== undefined && this.wasShown(uid, channel, after);
-    const right = new ResumeRight(from, historyStartMs, wasShown);
+    // A token alone is to be gone on from: what was before it, nobody asks for.
+    const isAlone = from !== undefined && after === undefined;
+    const right = new ResumeRight(from, isAlone ? undefined : historyStartMs, wasShown);
     return { channel: channel.intake, partition: this.ingest.partitionOf(channel.name), after, from, right };
   }
 
