@@ -8,39 +8,44 @@ import { Client as Sql } from 'pg';
 import { createEmptyDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
 import { Testbed } from '../support/installation';
+import { TestPostgres } from '../support/postgres';
 import { itOnSmallDisks, SmallDisk } from '../support/small-disk';
 
-const TABLESPACE = `hearth_small_${process.pid}`;
+const TABLESPACE = 'hearth_small';
 const CHANNEL = 'c';
 /** Some of these, and every table has to grow. */
 const DATA = 'x'.repeat(20_000);
 
-let sql: Sql;
+/** Not the one that other tests have: while the disk is full it makes no checkpoint for anybody. */
+let postgres: TestPostgres | undefined;
+let sql: Sql | undefined;
 let folder: string;
 let disk: SmallDisk | undefined;
 let testbed: Testbed | undefined;
 
 beforeAll(async () => {
-  sql = new Sql(process.env.HEARTH_TEST_DATABASE_URL);
+  postgres = await TestPostgres.start();
+  sql = new Sql(postgres.url);
   await sql.connect();
   folder = await mkdtemp(join(tmpdir(), 'hearth-test-disk-'));
 });
 afterAll(async () => {
   await testbed?.stop();
-  await sql.query(`drop tablespace if exists ${TABLESPACE}`);
-  await sql.end();
+  await sql?.end();
+  await postgres?.stop();
   await disk?.unmount();
   await rm(folder, { recursive: true, force: true });
 });
 
 /** On a disk of its own; what Postgres writes ahead is on another. */
 async function databaseOnSmallDisk(): ReturnType<typeof createEmptyDatabase> {
+  if (postgres === undefined || sql === undefined) throw new Error('Postgres was not started');
   const { rows } = await sql.query<{ data_directory: string }>('show data_directory');
   const { uid, gid } = statSync(rows[0]?.data_directory ?? '');
   disk = await SmallDisk.mount(folder, 64);
   execFileSync('chown', [`${uid}:${gid}`, folder]);
   await sql.query(`create tablespace ${TABLESPACE} location '${folder}'`);
-  const database = await createEmptyDatabase(undefined, `tablespace ${TABLESPACE}`);
+  const database = await createEmptyDatabase(postgres.url, `tablespace ${TABLESPACE}`);
   await migrate(database.url);
   return database;
 }

@@ -143,7 +143,8 @@ describe('a scheduled message of a client', () => {
     const client = await testbed.connect(claims(channel, { scheduleBefore: inSeconds(60), store: 60 }));
     await client.subscribe(channel);
     const { dueMs, scheduleExpression } = soon();
-    client.ws.send({ event: 'e', channel, data: 'socket', scheduleExpression });
+    client.ws.send({ event: 'e', channel, data: 'socket', scheduleExpression, ref: 'r' });
+    await client.ws.next('hotsock.published');
     const answer = await client.call('publishMessage', { channel, event: 'e', data: 'http', scheduleExpression });
     expect([answer.status, answer.json]).toEqual([
       202,

@@ -33,8 +33,8 @@ const MUTANTS = {
   'position-rises': () => {
     const { SavedPosition } = built('sequencer/src/saved-position.js');
     mutate(SavedPosition, 'advance', ({ safe }, [checkpoint, reached], call) => {
-      if (safe.position.epoch !== checkpoint.position.epoch) return false;
-      call({ ...checkpoint, position: { ...checkpoint.position, sequence: safe.position.sequence - 1 } }, reached);
+      if (safe.epoch !== checkpoint.position.epoch) return false;
+      call({ ...checkpoint, position: { ...checkpoint.position, sequence: safe.sequence - 1 } }, reached);
     });
   },
   'mark-rises': () => {
@@ -42,7 +42,7 @@ const MUTANTS = {
     mutate(
       SavedPosition,
       'advance',
-      ({ safe }, [checkpoint, reached], call) => call({ ...checkpoint, markMs: safe.markMs - 1 }, reached),
+      ({ current }, [checkpoint, reached], call) => call({ ...checkpoint, markMs: current.markMs - 1 }, reached),
       // Not with the one before.
       2 * AT_CALL,
     );
