@@ -1,12 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findTestNatsServer } from '../support/servers';
 import { Backend } from './backend';
 import { Cluster, type NatsSize } from './cluster';
 import { type Fault, FAULTS, planRounds } from './fault-plan';
-import { Chaos, type RoundResult } from './round';
+import { keepLogs } from './kept-logs';
+import { Chaos } from './round';
 import { RunTable } from './run-table';
 
 const USAGE = `usage: npm run chaos -- [--seed S] [--minutes N] [--nats 1|3] [--round K] [--faults "kill NATS,…"] [--verbose]
@@ -115,7 +113,7 @@ async function main(): Promise<number> {
       if (RunTable.isSpotless(result)) continue;
       for (const example of result.examples) say(`  ${example}`);
       say(
-        `  to repeat: npm run chaos -- ${repeat} --round ${number} --minutes 1; logs: ${keepLogs(cluster, seed, number, result)}`,
+        `  to repeat: npm run chaos -- ${repeat} --round ${number} --minutes 1; logs: ${keepLogs(`${seed}-${number}`, cluster, result)}`,
       );
     }
     const missing = await chaos.finish();
@@ -129,21 +127,6 @@ async function main(): Promise<number> {
   } finally {
     await stop();
   }
-}
-
-/** Writes down what the processes said. @returns the folder */
-function keepLogs(cluster: Cluster, seed: number, round: number, result: RoundResult): string {
-  const folder = join(tmpdir(), `hearth-chaos-${seed}-${round}`);
-  mkdirSync(folder, { recursive: true });
-  for (const node of cluster.nodes)
-    writeFileSync(join(folder, `${node.label.replace(' ', '-')}.log`), node.lines.join('\n'));
-  writeFileSync(join(folder, 'examples.txt'), result.examples.join('\n'));
-  result.pictures.forEach((picture, n) => writeFileSync(join(folder, `picture-${n + 1}.jsonl`), picture));
-  const { intents, connections, table } = result.evidence;
-  for (const [name, all] of Object.entries({ intents, connections, table })) {
-    writeFileSync(join(folder, `${name}.jsonl`), all.map((one) => JSON.stringify(one)).join('\n'));
-  }
-  return folder;
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -13,6 +13,8 @@ const [LOWEST, HIGHEST] = [5_500, 10_000];
 const REFUSED = new Set([6_000, 6_566, 6_665, 6_666, 6_667, 6_668, 6_669, 6_679, 6_697]);
 /** One file a port, with the process that has it. */
 const reservations = join(tmpdir(), `hearth-test-ports-${userInfo().username}`);
+/** Those of this process. */
+const reserved: string[] = [];
 
 /**
  * A TCP port of 127.0.0.1 that is this process's until it ends: no other test takes it before it is listened on, or while
@@ -35,7 +37,7 @@ function reserve(port: number): boolean {
     if (!isRunning(ownerOf(file))) rmSync(file, { force: true });
     return false;
   }
-  process.once('exit', () => rmSync(file, { force: true }));
+  if (reserved.push(file) === 1) process.once('exit', () => reserved.forEach((own) => rmSync(own, { force: true })));
   return true;
 }
 
