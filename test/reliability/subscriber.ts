@@ -59,8 +59,8 @@ export class Subscriber {
   private readonly asked = new Map<string, { at: number; point: Point | undefined }>();
   private readonly points = new Map<string, Point>();
   private leavesAt = Infinity;
-  /** Messages of the present connection. */
-  private got = new Set<string>();
+  /** Messages that came, on whatever connection: one that came just before its end does not come again. */
+  private readonly got = new Set<string>();
   private isSettled = false;
   private isStopping = false;
 
@@ -83,7 +83,7 @@ export class Subscriber {
     return this.current.size === this.options.channels.length;
   }
 
-  /** Whether a message came on the present connection. */
+  /** Whether a message came. */
   hasGot(message: string): boolean {
     return this.got.has(message);
   }
@@ -155,7 +155,6 @@ export class Subscriber {
     if (reason === 'Messages missed') this.toldHoles++;
     this.endSubscriptions();
     this.log = undefined;
-    this.got = new Set();
     this.onGone();
     void delay(RETRY_MS).then(() => this.connect());
   }
