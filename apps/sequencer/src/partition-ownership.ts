@@ -100,7 +100,8 @@ export class PartitionOwnership {
         const claim = await claimPartition(database.db, partition, processId);
         if (claim === undefined) continue;
         logger.debug({ partition, fencingToken: claim.fencingToken }, 'partition claimed');
-        this.workers.set(partition, new PartitionWorker(this.host, claim, () => this.workers.delete(partition)));
+        const worker = new PartitionWorker(this.host, claim, () => this.forget(worker));
+        this.workers.set(partition, worker);
       } catch (error) {
         return warnSeldom(logger, { err: error }, 'a partition could not be claimed');
       }
@@ -109,12 +110,18 @@ export class PartitionOwnership {
 
   /** A process that was paused for longer than its lease still has workers for partitions that others own by now. */
   private async dropLost(): Promise<void> {
-    if (this.workers.size === 0) return;
+    // A partition that was given up and claimed again meanwhile is not lost, whatever is read of before.
+    const asked = new Map(this.workers);
+    if (asked.size === 0) return;
     for (const { partition, owner, fencingToken } of await listPartitions(this.host.database.db)) {
-      const worker = this.workers.get(partition);
+      const worker = asked.get(partition);
       if (worker !== undefined && (owner !== this.host.config.processId || fencingToken !== worker.fencingToken))
         worker.fence();
     }
+  }
+
+  private forget(worker: PartitionWorker): void {
+    if (this.workers.get(worker.partition) === worker) this.workers.delete(worker.partition);
   }
 
   /** Gives a partition back; nothing waits for that but the end of the process. */
