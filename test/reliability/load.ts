@@ -239,6 +239,7 @@ export class Load {
       this.intruder?.stop(),
       this.storage?.fallSilent(),
     ]);
+    await Promise.all(this.socketPublishers.map((publisher) => publisher.settled()));
     for (const client of this.clients) client.settleDown();
     await this.orStuck(this.everybodySubscribed());
     await this.orStuck(this.everythingFired());

@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { signed } from '../aws/signed-request';
+import { eventually } from '../support/eventually';
 import { Arrival, Intent, Journal, messageKey, SCHEDULED_EVENT } from './journal';
 import { Subscriber, SubscriberOptions } from './subscriber';
 
@@ -225,6 +226,8 @@ export function fateOf(answer: Answer): 'refused' | 'unknown' {
 
 /** Messages of a client that may be on their way at once, but for bursts. */
 const WINDOW = 4;
+/** What its connection has lost does not come. */
+const SETTLED_WITHIN_MS = 10_000;
 /** Messages from the beginning of one burst to that of the next. */
 const BURST_EVERY = 50;
 
@@ -260,6 +263,14 @@ export class SocketPublisher extends Subscriber {
     this.isSilent = true;
     this.mayGoOn();
     await this.running;
+  }
+
+  /** Waits for what is under way: it may come behind what others publish later. What does not come is judged. */
+  async settled(): Promise<void> {
+    const check = (): void => {
+      if (this.underWay.size > 0) throw new Error('messages are under way');
+    };
+    await eventually(check, SETTLED_WITHIN_MS).catch(() => undefined);
   }
 
   protected override onArrival({ message }: Arrival): void {
