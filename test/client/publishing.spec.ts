@@ -103,6 +103,28 @@ describe('publishing', () => {
     expect((await Promise.all(all)).map(({ id }) => id)).toEqual(['id-1', 'id-2', 'id-3']);
   });
 
+  it('that is limited goes on, also when the clock of the page stands still', async () => {
+    const server = await start();
+    const made = client(server.url);
+    await made.connect();
+    const peer = await server.peer(1);
+    const publishing = made.channel('c').publish('chat', 1);
+    const { ref } = await peer.frame('chat');
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now());
+    try {
+      peer.send({
+        event: 'hotsock.error',
+        channel: 'c',
+        ref,
+        error: { code: 'RATE_LIMITED', message: 'x', retryAfterMs: 10 },
+      });
+      peer.send(published(await peer.frame('chat', 1)));
+      expect(await publishing).toMatchObject({ id: 'id-1' });
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it('has limits: of data, of what waits, of what is unanswered', async () => {
     const server = await start();
     const made = client(server.url);

@@ -64,7 +64,8 @@ export class Outbox {
   private knowsRefs = false;
   private usesHttp = false;
   private isPosting = false;
-  private pausedUntilMs = 0;
+  /** Refusals for going too fast whose time has not passed: by timers, because a clock may be set, and be a moment behind them. */
+  private pauses = 0;
   /** Of what may be unanswered at present. */
   private window = MAX_UNANSWERED;
   private readonly timers = new Set<Off>();
@@ -97,7 +98,7 @@ export class Outbox {
     const connection = this.host.ready();
     if (connection === undefined) return;
     if (this.usesHttp) return void this.postAll();
-    if (Date.now() < this.pausedUntilMs) return;
+    if (this.pauses > 0) return;
     let unanswered = this.entries.filter(({ sentOn }) => sentOn === connection).length;
     const waiting = new Set<string>();
     for (const entry of [...this.entries]) {
@@ -120,9 +121,11 @@ export class Outbox {
     } else if (error?.code === 'RATE_LIMITED') {
       entry.sentOn = undefined;
       this.window = 1;
-      const pauseMs = error.retryAfterMs ?? 1_000;
-      this.pausedUntilMs = Date.now() + pauseMs;
-      this.later(this.flush, pauseMs);
+      this.pauses++;
+      this.later(() => {
+        this.pauses--;
+        this.flush();
+      }, error.retryAfterMs ?? 1_000);
     } else {
       const { code = 'ERROR', message = code } = error ?? {};
       const retryable = code === 'SERVICE_UNAVAILABLE' || code === 'INTERNAL_ERROR';
