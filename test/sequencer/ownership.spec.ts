@@ -109,3 +109,29 @@ it('a sequencer whose connection breaks holds a lock in another session, and say
   await eventually(async () => expect(new Set([...before, ...(await sessions(2))]).size).toBe(4));
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
 });
+
+/** Every partition is worked on: one that nobody works on stands still. */
+async function allGoOn(before = 0): Promise<number> {
+  const sent = before + (await published());
+  await eventually(async () => expect(await logged()).toBe(sent));
+  return sent;
+}
+
+it('a partition whose claim was never answered is claimed again', async () => {
+  await testbed.addSequencer();
+  const sent = await allGoOn();
+  // So it is after a connection broke between the commit and its answer.
+  await testbed.sql.query('update partition_state set epoch = epoch + 1');
+  await allGoOn(sent);
+});
+
+it('a partition that could not be given back is given back later', async () => {
+  const first = await testbed.addSequencer();
+  await testbed.sql.query(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+    create trigger refuse before update on partition_state for each row when (new.owner is null) execute function refuse()`);
+  await testbed.addSequencer();
+  await eventually(() => expect(first.lines.join('\n')).toContain('partition not given back'));
+  await testbed.sql.query('drop trigger refuse on partition_state');
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
+});

@@ -1,7 +1,8 @@
 import { warnSeldom } from '@hearth/runtime';
-import { claimPartition, listPartitions, releaseSequencer, reportCaughtUp } from '@hearth/store';
+import { claimPartition, listPartitions, releasePartition, releaseSequencer, reportCaughtUp } from '@hearth/store';
 import { every, Repeated } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
+import { type Claim, compareClaims } from './claims';
 import { Membership } from './membership';
 import { PartitionHost } from './partition-host';
 import { sharePartitions } from './partition-shares';
@@ -23,8 +24,9 @@ const TIDY_EVERY_MS = 5_000;
 @Injectable()
 export class PartitionOwnership {
   private readonly workers = new Map<number, PartitionWorker>();
-  /** Partitions that are being given back. */
-  private readonly releasing = new Set<Promise<void>>();
+  /** Claims that are being given back, and when that is done. */
+  private readonly releasing = new Map<Claim, Promise<void>>();
+  private claiming: number | undefined;
   private readonly membership: Membership;
   private renewals: Repeated | undefined;
   private jobs: readonly Repeated[] = [];
@@ -69,7 +71,7 @@ export class PartitionOwnership {
     this.renewals = undefined;
     await Promise.all([renewals?.stop(), ...this.jobs.map((job) => job.stop())]);
     for (const partition of this.workers.keys()) this.release(partition);
-    await Promise.all(this.releasing);
+    await Promise.all(this.releasing.values());
     await releaseSequencer(this.host.database.db, this.host.config.processId).catch(() => undefined);
     await this.membership.leave();
   }
@@ -77,7 +79,7 @@ export class PartitionOwnership {
   private async renew(): Promise<void> {
     try {
       await this.membership.renew();
-      await this.dropLost();
+      await this.compareClaims();
     } catch (error) {
       warnSeldom(this.host.logger, { err: error }, 'the lease of this sequencer could not be renewed');
     }
@@ -96,6 +98,7 @@ export class PartitionOwnership {
     for (const partition of this.workers.keys()) if (owners[partition] !== processId) this.release(partition);
     for (const partition of owners.keys()) {
       if (owners[partition] !== processId || this.workers.has(partition)) continue;
+      this.claiming = partition;
       try {
         const claim = await claimPartition(database.db, partition, processId);
         if (claim === undefined) continue;
@@ -104,20 +107,35 @@ export class PartitionOwnership {
         this.workers.set(partition, worker);
       } catch (error) {
         return warnSeldom(logger, { err: error }, 'a partition could not be claimed');
+      } finally {
+        this.claiming = undefined;
       }
     }
   }
 
-  /** A process that was paused for longer than its lease still has workers for partitions that others own by now. */
-  private async dropLost(): Promise<void> {
-    // A partition that was given up and claimed again meanwhile is not lost, whatever is read of before.
-    const asked = new Map(this.workers);
-    if (asked.size === 0) return;
-    for (const { partition, owner, fencingToken } of await listPartitions(this.host.database.db)) {
-      const worker = asked.get(partition);
-      if (worker !== undefined && (owner !== this.host.config.processId || fencingToken !== worker.fencingToken))
-        worker.fence();
+  /**
+   * A process that was paused for longer than its lease still has workers for partitions that others own by now. And what is
+   * this process's by the table, but not by what it does, nobody else can have while it is alive: that is given back.
+   */
+  private async compareClaims(): Promise<void> {
+    const { database, config, logger } = this.host;
+    const before = this.claims;
+    const list = await listPartitions(database.db);
+    const { lost, idle } = compareClaims(list, config.processId, before, this.claims, this.claiming);
+    for (const { partition, fencingToken } of lost) {
+      const worker = this.workers.get(partition);
+      if (worker?.fencingToken === fencingToken) worker.fence();
     }
+    for (const { partition, fencingToken } of idle) {
+      logger.warn({ partition, fencingToken }, 'nobody works on a partition of this sequencer: it is given back');
+      await releasePartition(database.db, partition, fencingToken);
+    }
+  }
+
+  /** That are worked on, or being given back. */
+  private get claims(): Claim[] {
+    const working = [...this.workers.values()].map(({ partition, fencingToken }) => ({ partition, fencingToken }));
+    return [...working, ...this.releasing.keys()];
   }
 
   private forget(worker: PartitionWorker): void {
@@ -128,12 +146,14 @@ export class PartitionOwnership {
   private release(partition: number): void {
     const worker = this.workers.get(partition);
     if (worker === undefined) return;
+    const { fencingToken } = worker;
+    const claim = { partition, fencingToken };
     this.workers.delete(partition);
     const released = worker
       .stop()
       .catch((error: unknown) => warnSeldom(this.host.logger, { partition, err: error }, 'partition not given back'))
-      .finally(() => this.releasing.delete(released));
-    this.releasing.add(released);
+      .finally(() => this.releasing.delete(claim));
+    this.releasing.set(claim, released);
   }
 
   /** Drops from the streams what is no longer needed, and lets the database know which dedup rows are not, either. */
