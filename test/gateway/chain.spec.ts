@@ -33,19 +33,23 @@ it('shows a new subscriber nothing from before, although the newest message of t
   expect(numbers(client)).toEqual([6]);
 });
 
-it('shows a new subscriber nothing from before, although the channel has still to catch up with it', async () => {
+it.each([
+  ['subscribes', {}],
+  ['names a message that it was never shown', { after: firstIdOf(Date.now()) }],
+])('shows who %s nothing from before, although the channel has still to catch up with it', async (_, data) => {
   const { sequencer, gateway } = testbed;
+  const channel = `behind-${Object.keys(data).length}`;
   const [witness, client] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
-  await subscribe(witness, 'behind');
-  const [one, two, three] = [1, 2, 3].map((n) => sequencer.next('behind', n));
+  await subscribe(witness, channel);
+  const [one, two, three] = [1, 2, 3].map((n) => sequencer.next(channel, n));
   await sequencer.send(one!);
   await eventually(() => expect(numbers(witness)).toEqual([1]));
   // Number 2 is missing, so the channel waits with 3.
   await sequencer.send(three!);
-  const subscribed = subscribe(client, 'behind');
+  const subscribed = subscribe(client, channel, data);
   await sequencer.send(two!);
   await subscribed;
-  await sequencer.publish('behind', 4);
+  await sequencer.publish(channel, 4);
   await eventually(() => expect(numbers(client)).toContain(4));
   expect(numbers(client)).toEqual([4]);
   expect(numbers(witness)).toEqual([1, 2, 3, 4]);

@@ -2,8 +2,10 @@ import { ProtocolError } from '@hearth/protocol';
 import { DELIVER_STREAM, DeliverRecord, deliverSubject, encodeDeliverRecord } from '@hearth/wire';
 import {
   AckedPublisher,
+  assertDeliverLife,
   callGateway,
   ConsumerLostError,
+  deliverExtent,
   DeliverSubscriber,
   deliverStreamEnd,
   ensureStreams,
@@ -151,4 +153,12 @@ describe('callGateway', () => {
     await expect(call).rejects.toThrow(ProtocolError);
     await expect(call).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
   });
+});
+
+it('notices that the stream was made anew while it was read', async () => {
+  const { created } = await deliverExtent(connection);
+  await assertDeliverLife(connection, created);
+  await (await connection.manager()).streams.delete(DELIVER_STREAM);
+  await ensureStreams(connection, SETTINGS);
+  await expect(assertDeliverLife(connection, created)).rejects.toThrow('created anew');
 });

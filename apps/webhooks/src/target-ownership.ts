@@ -58,7 +58,7 @@ export class TargetOwnership {
       if (worker === undefined) await this.claim(target, url);
       else await worker.renew();
     } catch (error) {
-      if (error instanceof TargetLostError) await this.drop(target);
+      if (error instanceof TargetLostError) await this.drop(target, worker);
       else this.host.logger.warn({ err: error, target }, 'a webhook target could not be claimed or kept');
     }
   }
@@ -70,9 +70,10 @@ export class TargetOwnership {
     const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
     if (claimed === undefined) return;
     logger.info({ target }, 'sending webhooks');
-    const onLost = (): void => void this.drop(target);
+    const onLost = (): void => void this.drop(target, worker);
     const { claim, position } = claimed;
-    this.workers.set(target, new TargetWorker(this.host, url, claim, position, claimedAt, onLost));
+    const worker = new TargetWorker(this.host, url, claim, position, claimedAt, onLost);
+    this.workers.set(target, worker);
   }
 
   /** A new target gets what is published from now on. */
@@ -85,9 +86,9 @@ export class TargetOwnership {
     this.known.add(target);
   }
 
-  private async drop(target: string): Promise<void> {
-    const worker = this.workers.get(target);
-    if (worker === undefined) return;
+  /** @param worker that has lost the target; by now another one may have it here */
+  private async drop(target: string, worker: TargetWorker | undefined): Promise<void> {
+    if (worker === undefined || this.workers.get(target) !== worker) return;
     this.workers.delete(target);
     this.host.logger.warn({ target }, 'another process sends webhooks to this target now');
     await worker.fence();

@@ -39,3 +39,14 @@ export async function beginDeliverLife(connection: StreamConnection, before: str
   if (createdOf(info) !== before) return;
   await streams.update(DELIVER_STREAM, { description: describeCreation(new Date(installationNow()).toISOString()) });
 }
+
+/**
+ * What was read between a look at the deliver stream and now is of the stream that was looked at.
+ *
+ * @param created when it was created, as of that look
+ * @throws Error when another has taken its place: whether something was read of the one or the other, nobody knows
+ */
+export async function assertDeliverLife(connection: StreamConnection, created: string): Promise<void> {
+  if ((await extentOf(connection, DELIVER_STREAM)).created !== created)
+    throw new Error(`${DELIVER_STREAM} was created anew while it was read`);
+}

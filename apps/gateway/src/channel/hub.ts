@@ -3,6 +3,7 @@ import { BEACON_EVERY_MS, deliverSubject, TailBeacon } from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
+  assertDeliverLife,
   deliverExtent,
   DeliverSubscriber,
   readDelivered,
@@ -227,6 +228,7 @@ export class Hub implements ChannelHost {
       if (own === undefined) found.set(channel, [stored]);
       else own.push(stored);
     });
+    await assertDeliverLife(this.stream, created);
     // One that lacks a link goes on looking by itself when it is resumed.
     for (const [channel, stored] of found) if (!channel.intake.isClosed) channel.intake.restore(stored, createdMs);
   }

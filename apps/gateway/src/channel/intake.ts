@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, type DeliverRecord, type Position } from '@hearth/wire';
 import { warnSeldom, type Logger, type Metrics } from '@hearth/runtime';
 import {
+  assertDeliverLife,
   deliverExtent,
   lastDelivered,
   readDelivered,
@@ -154,12 +155,11 @@ export class Intake {
   }
 
   /**
-   * Resolves when it is live: whoever comes before gets what it has still to catch up with, whenever that was published.
+   * Resolves when it has become live: whoever comes before gets what it has still to catch up with, however old that is.
    *
    * @throws StreamUnavailableError when that takes too long
    */
   async caughtUp(): Promise<void> {
-    if (this.isLive) return;
     try {
       await within(CAUGHT_UP_WITHIN_MS, new Promise<void>((resolve) => this.waiting.push(resolve)));
     } catch (error) {
@@ -200,7 +200,8 @@ export class Intake {
    */
   restore(found: readonly StoredDeliverRecord[], createdMs: number, atAnyRate = false): boolean {
     this.noteCreation(createdMs);
-    for (const { record, sequence } of inOrder(found)) {
+    const inOrder = [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
+    for (const { record, sequence } of inOrder) {
       if (!this.isRepeat(record)) {
         // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
         // repeat of an older message.
@@ -252,9 +253,8 @@ export class Intake {
 
   /** A stream that was created anew counts from 1 again: what is known of the old one says nothing about it. */
   private noteCreation(createdMs: number): void {
-    if (this.createdMs !== 0 && createdMs !== this.createdMs) {
+    if (this.createdMs !== 0 && createdMs !== this.createdMs)
       this.openSequence = this.openedBehind = this.readSequence = 0;
-    }
     this.createdMs = createdMs;
   }
 
@@ -354,16 +354,18 @@ export class Intake {
    * @returns `failed` when it could not be read, `broken` when a link is missing
    */
   private async readFrom(sequence: number, atAnyRate: boolean): Promise<'whole' | 'broken' | 'failed'> {
+    const { stream } = this.host;
     const found: StoredDeliverRecord[] = [];
-    let createdMs: number;
+    let created: string;
     try {
-      await readDelivered(this.host.stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
-      createdMs = Date.parse((await deliverExtent(this.host.stream)).created);
+      ({ created } = await deliverExtent(stream));
+      await readDelivered(stream, { sequence }, this.name, (_subject, stored) => found.push(stored));
+      await assertDeliverLife(stream, created);
     } catch (error) {
       warnSeldom(this.host.logger, { channel: this.name, err: error }, 'catching up failed, trying again');
       return 'failed';
     }
-    return !this.isClosed && this.restore(found, createdMs, atAnyRate) ? 'whole' : 'broken';
+    return !this.isClosed && this.restore(found, Date.parse(created), atAnyRate) ? 'whole' : 'broken';
   }
 
   /** The stream does not have what is missing: the channel goes on without it. */
@@ -393,8 +395,4 @@ export class Intake {
 
 function isBefore(one: Position | undefined, other: Position): boolean {
   return one === undefined || comparePositions(one, other) < 0;
-}
-
-function inOrder(found: readonly StoredDeliverRecord[]): readonly StoredDeliverRecord[] {
-  return [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
 }

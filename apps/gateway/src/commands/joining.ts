@@ -168,15 +168,15 @@ export class Joining {
   }
 
   /**
-   * Opens the channel or lets it catch up, collects what a resuming client missed, and last uses up a single-use token. All of
-   * that is nothing for most subscriptions, which get their entrance at once.
+   * Opens the channel, collects what a resuming client missed, and last uses up a single-use token. All of that is
+   * nothing for most subscriptions, which get their entrance at once.
    *
    * @throws ProtocolError `INVALID_SUBSCRIBE_TOKEN`
    * @throws OutageError; nothing has been used up then
    */
   private open(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Entrance | Promise<Entrance> {
     const channel = this.hub.use(allowed.channel);
-    if (!channel.intake.isLive || allowed.terms.token?.singleUse === true || hasPast(request)) {
+    if (!channel.intake.isOpen || allowed.terms.token?.singleUse === true || hasPast(request)) {
       return this.openLater(joiner, channel, allowed, request);
     }
     return { channel, allowed, enter: () => undefined, giveUp: () => channel.release() };
@@ -201,8 +201,6 @@ export class Joining {
       if (resumable !== undefined && hasPast(request))
         resumed = await this.past.resumed(channel, allowed, resumable.point);
       if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
-      // What the channel has still to catch up with is from before.
-      else if (resumed?.plan.startAt === undefined) await channel.intake.caughtUp();
       if (token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(token))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
@@ -216,8 +214,10 @@ export class Joining {
 
   /** A standard channel is entered at once, a presence channel when its owner says so. */
   private enter(joiner: Joiner, entrance: Entrance, request: JoinRequest): Promise<void> | undefined {
-    const { channel, allowed, giveUp } = entrance;
+    const { channel, allowed, resumed, giveUp } = entrance;
     if (joiner.hasEnded) return void giveUp();
+    // What the channel has still to catch up with is from before.
+    if (!channel.intake.isLive && resumed?.plan.startAt === undefined) return this.enterLive(joiner, entrance, request);
     try {
       // Again, because several were opened at the same time.
       this.limits.checkSubscriptions(joiner.connect, joiner.subscriptions.count);
@@ -241,6 +241,16 @@ export class Joining {
         giveUp();
         throw error;
       });
+  }
+
+  private async enterLive(joiner: Joiner, entrance: Entrance, request: JoinRequest): Promise<void> {
+    try {
+      await entrance.channel.intake.caughtUp();
+    } catch (error) {
+      entrance.giveUp();
+      throw error;
+    }
+    return this.enter(joiner, entrance, request);
   }
 
   /** @param membersJson presence channels only */

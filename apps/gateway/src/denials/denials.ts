@@ -66,7 +66,7 @@ export class Denials implements OnApplicationShutdown {
   /** `jti`s of revoked tokens whose end is being written down, with that end. */
   private readonly ending = new Map<string, number>();
   /** Refusals that Postgres does not have yet. */
-  private readonly unkept: NewDenial[] = [];
+  private unkept: readonly NewDenial[] = [];
 
   constructor(
     private readonly database: Database,
@@ -173,16 +173,18 @@ export class Denials implements OnApplicationShutdown {
     const refusals = digests.map((digest) => {
       return { kind: 'refusedToken', names: [digest], endsInMs, farewell } as const;
     });
-    this.unkept.push(...refusals);
+    this.unkept = [...this.unkept, ...refusals];
     return this.keepUnkept();
   }
 
   private async keepUnkept(): Promise<number | undefined> {
     let endsMs = 0;
     while (this.unkept.length > 0) {
-      const some = uniqueTokens(this.unkept.slice(0, KEPT_AT_ONCE));
-      const stored = await within(ANSWER_MS, putDenials(this.database.db, some));
-      this.unkept.splice(0, KEPT_AT_ONCE);
+      const some = this.unkept.slice(0, KEPT_AT_ONCE);
+      const stored = await within(ANSWER_MS, putDenials(this.database.db, uniqueTokens(some)));
+      // Others may have come meanwhile, and some have gone.
+      const kept = new Set(some);
+      this.unkept = this.unkept.filter((one) => !kept.has(one));
       endsMs = Math.max(endsMs, ...stored.map((one) => one.endsMs ?? 0));
     }
     return endsMs === 0 ? undefined : endsMs;
