@@ -101,7 +101,7 @@ const mostly = <T>(right: fc.Arbitrary<T>, ...wrong: fc.Arbitrary<unknown>[]): f
   );
 
 const weird = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 8 }),
+  fc.string({ unit: fc.nat(0x10ffff).map((code) => String.fromCodePoint(code)), maxLength: 8 }),
   fc.constantFrom('a*', '#a', 'a#', 'a b', 'a,b', '.', '..', '\ud800', '\u0085'),
 );
 const channel = mostly(fc.constantFrom('c', 'presence.ä/b', '😀'.repeat(256)), weird, fc.constant('c'.repeat(257)));
@@ -237,8 +237,10 @@ function agree(
       } catch (error) {
         refusal = String(error);
       }
-      expect([isValid(JSON.parse(text)), refusal]).toEqual([refusal === '', refusal]);
-      verdicts[refusal === '' ? 'yes' : 'no']++;
+      const isAccepted = refusal === '';
+      // jest's own comparison is slow; it only has to explain a difference.
+      if (isValid(JSON.parse(text)) !== isAccepted) expect([!isAccepted, refusal]).toEqual([isAccepted, refusal]);
+      verdicts[isAccepted ? 'yes' : 'no']++;
     }),
     { numRuns: 1_500 },
   );

@@ -2,8 +2,12 @@ import { messageId } from '@hearth/protocol';
 import { Arrival, ConnectionLog, Intent, messageKey, Sighting } from './journal';
 import { Evidence, judge, NO_OFFENCE, Offence } from './oracle';
 
-const MESSAGES = 10_000;
-const MIDDLE = 4_321;
+const MANY = 10_000;
+/** Enough for everything but to show that one of many is noticed. */
+const MESSAGES = 1_000;
+const MIDDLE = 433;
+/** Where the second connection of the first subscriber goes on. */
+const RESUMED = 606;
 
 /** The same shape as the real one, but with everything writable: each test spoils one thing. */
 interface Case extends Evidence {
@@ -15,7 +19,7 @@ interface Case extends Evidence {
 
 const publisherOf = (n: number): string => `p${n % 3}`;
 
-const all: readonly Sighting[] = Array.from({ length: MESSAGES }, (_, n) => ({
+const all: readonly Sighting[] = Array.from({ length: MANY }, (_, n) => ({
   channel: 'c',
   id: messageId(1_700_000_000_000 + n, n, 0),
   message: messageKey(publisherOf(n), n),
@@ -23,8 +27,8 @@ const all: readonly Sighting[] = Array.from({ length: MESSAGES }, (_, n) => ({
 }));
 
 /** All messages were published, acked and delivered to three subscribers, the first of which reconnected halfway. */
-function flawless(): Case {
-  const intents = Array.from({ length: MESSAGES }, (_, n): Intent => {
+function flawless(messages = MESSAGES): Case {
+  const intents = Array.from({ length: messages }, (_, n): Intent => {
     const times = { intendedAt: 100 + n * 10, ackedAt: 100 + n * 10 + 25 };
     return {
       publisher: publisherOf(n),
@@ -46,19 +50,19 @@ function flawless(): Case {
         askedAt: 97 + from * 10,
         confirmedAt: 99 + from * 10,
         holes: [],
-        endedAt: to === MESSAGES ? Infinity : 100 + to * 10 + 8,
+        endedAt: to === messages ? Infinity : 100 + to * 10 + 8,
       },
     ],
     arrivals: all.slice(from, to).map((sighting, index) => ({ ...sighting, at: 100 + (from + index) * 10 + 8 })),
   });
-  const kept = all.filter((_, n) => n % 2 === 0);
+  const kept = all.filter((_, n) => n % 2 === 0 && n < messages);
   return {
     intents,
     connections: [
-      connection('s0#1', 0, 6_000),
-      connection('s0#2', 6_050, MESSAGES),
-      connection('s1#1', 0, MESSAGES),
-      connection('s2#1', 0, MESSAGES),
+      connection('s0#1', 0, 600),
+      connection('s0#2', RESUMED, messages),
+      connection('s1#1', 0, messages),
+      connection('s2#1', 0, messages),
     ],
     table: [...kept].reverse(),
     histories: [[...kept]],
@@ -91,8 +95,8 @@ describe('the oracle', () => {
   });
 
   it('notices one of 10,000 messages that one subscriber did not get', () => {
-    const spoiled = flawless();
-    spoiled.connections[2]!.arrivals.splice(MIDDLE, 1);
+    const spoiled = flawless(MANY);
+    spoiled.connections[2]!.arrivals.splice(4_321, 1);
     expect(found(spoiled)).toEqual({ lost: 1 });
   });
 
@@ -128,7 +132,7 @@ describe('the oracle', () => {
   it('notices a subscription that brought nothing', () => {
     const spoiled = flawless();
     spoiled.connections[1]!.arrivals = [];
-    expect(found(spoiled)).toEqual({ lost: MESSAGES - 6_050 });
+    expect(found(spoiled)).toEqual({ lost: MESSAGES - RESUMED });
   });
 
   it('notices a kept message that the table or a page of history lacks', () => {
@@ -249,9 +253,9 @@ describe('the oracle', () => {
   it('notices a message from before the subscription', () => {
     const spoiled = flawless();
     const [subscription] = spoiled.connections[1]!.subscriptions;
-    spoiled.connections[1]!.subscriptions[0] = { ...subscription!, askedAt: 60_000 };
+    spoiled.connections[1]!.subscriptions[0] = { ...subscription!, askedAt: 6_000 };
     expect(judge(spoiled)).toEqual(NO_OFFENCE);
-    const before = spoiled.connections[2]!.arrivals[6_049]!;
+    const before = spoiled.connections[2]!.arrivals[RESUMED - 1]!;
     spoiled.connections[1]!.arrivals.unshift({ ...before, at: spoiled.connections[1]!.arrivals[0]!.at - 1 });
     expect(judge(spoiled)).toEqual(NO_OFFENCE);
     // Its own gateway had delivered it to another client before this one asked.
@@ -266,10 +270,10 @@ describe('the oracle', () => {
       subscriptions[0] = { ...subscriptions[0]!, resume: resumedBehind(all[place]!.id, complete) };
       return spoiled;
     };
-    expect(judge(resumedAfter(6_049, true))).toEqual(NO_OFFENCE);
-    expect(found(resumedAfter(6_048, true))).toEqual({ lost: 1 });
-    expect(found(resumedAfter(6_050, true))).toEqual({ repeated: 1 });
-    expect(judge(resumedAfter(6_000, false))).toEqual(NO_OFFENCE);
+    expect(judge(resumedAfter(RESUMED - 1, true))).toEqual(NO_OFFENCE);
+    expect(found(resumedAfter(RESUMED - 2, true))).toEqual({ lost: 1 });
+    expect(found(resumedAfter(RESUMED, true))).toEqual({ repeated: 1 });
+    expect(judge(resumedAfter(600, false))).toEqual(NO_OFFENCE);
   });
 
   it('notices that a resume of somebody who had seen nothing left something out, or showed too much', () => {
@@ -282,7 +286,7 @@ describe('the oracle', () => {
       };
       return spoiled;
     };
-    const { intendedAt } = flawless().intents[6_050]!;
+    const { intendedAt } = flawless().intents[RESUMED]!;
     expect(judge(resumedSince(intendedAt - 1))).toEqual(NO_OFFENCE);
     expect(found(resumedSince(intendedAt - 11))).toEqual({ lost: 1 });
     // Others had got it 8 after it was published.
@@ -292,8 +296,8 @@ describe('the oracle', () => {
   it('accepts that a resume leaves out what its client sent without echo on the connection before', () => {
     const spoiled = flawless();
     const { subscriptions, arrivals } = spoiled.connections[1]!;
-    subscriptions[0] = { ...subscriptions[0]!, resume: resumedBehind(all[6_048]!.id, true) };
-    Object.assign(spoiled.intents[6_049]!, { exceptConnection: 's0#1' });
+    subscriptions[0] = { ...subscriptions[0]!, resume: resumedBehind(all[RESUMED - 2]!.id, true) };
+    Object.assign(spoiled.intents[RESUMED - 1]!, { exceptConnection: 's0#1' });
     expect(judge(spoiled)).toEqual(NO_OFFENCE);
     arrivals.splice(0, 1);
     expect(found(spoiled)).toEqual({ lost: 1 });
@@ -301,13 +305,13 @@ describe('the oracle', () => {
 
   it('accepts that a subscriber misses what it was told about, but for what is stored', () => {
     const spoiled = flawless();
-    spoiled.connections[2]!.subscriptions[0]!.holes.push({ after: all[4_319]!.id, before: all[4_324]!.id });
+    spoiled.connections[2]!.subscriptions[0]!.holes.push({ after: all[MIDDLE - 2]!.id, before: all[MIDDLE + 3]!.id });
     // Those with odd numbers are not stored.
     spoiled.connections[2]!.arrivals = spoiled.connections[2]!.arrivals.filter(
-      ({ id }) => ![4_321, 4_323].some((n) => all[n]!.id === id),
+      ({ id }) => ![MIDDLE, MIDDLE + 2].some((n) => all[n]!.id === id),
     );
     expect(judge(spoiled)).toEqual(NO_OFFENCE);
-    spoiled.connections[2]!.arrivals.splice(4_320, 1);
+    spoiled.connections[2]!.arrivals.splice(MIDDLE - 1, 1);
     expect(found(spoiled)).toEqual({ lost: 1 });
   });
 

@@ -46,7 +46,9 @@ describe('a wildcard pattern', () => {
     fc.assert(
       fc.property(text(ASTERISK_OR_LETTER, 4), text(ASTERISK_OR_LETTER, 4), text(LETTER, 9), (start, end, name) => {
         const pattern = `${start}*${end}`;
-        expect(wildcardMatcher(pattern)(name)).toBe(naive(pattern).test(name));
+        const expected = naive(pattern).test(name);
+        // jest's own comparison is slow; it only has to explain a difference.
+        if (wildcardMatcher(pattern)(name) !== expected) expect(wildcardMatcher(pattern)(name)).toBe(expected);
       }),
       { numRuns: 20_000 },
     );
@@ -139,7 +141,7 @@ describe('a regular expression', () => {
           return;
         }
         compiled++;
-        expect(cache.matches(pattern, name)).toBe(expected);
+        if (cache.matches(pattern, name) !== expected) expect(cache.matches(pattern, name)).toBe(expected);
       }),
       { numRuns: 3_000 },
     );
@@ -155,7 +157,8 @@ describe('a regular expression', () => {
         } catch {
           return;
         }
-        expect(regexInstructions(pattern)).toBeGreaterThanOrEqual(actual);
+        const estimated = regexInstructions(pattern);
+        if (!(estimated >= actual)) expect(estimated).toBeGreaterThanOrEqual(actual);
       }),
       { numRuns: 5_000 },
     );

@@ -7,6 +7,7 @@ import { verifyToken } from './verify-token';
 const CLAIMS = { exp: NOW + 60, scope: 'connect', uid: 'u1' };
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const otherRsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const smallRsa = generateKeyPairSync('rsa', { modulusLength: 1_024 });
 const rsaPss = generateKeyPairSync('rsa-pss', { modulusLength: 2_048 });
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -50,7 +51,7 @@ describe('a configured signing key', () => {
           ? generateKeyPairSync('ed25519')
           : method.startsWith('ES')
             ? generateKeyPairSync('ec', { namedCurve: publicKey.asymmetricKeyDetails?.namedCurve ?? '' })
-            : generateKeyPairSync('rsa', { modulusLength: 2_048 });
+            : otherRsa;
       await expect(accepts(method, encode(spki(publicKey)), other.privateKey)).rejects.toMatchObject({
         reason: 'signature',
       });

@@ -9,9 +9,8 @@ let admin: AdminServer;
 let url: string;
 let token: string | undefined;
 
-beforeEach(async () => {
-  token = TOKEN;
-  admin = new AdminServer({
+function newAdmin(): AdminServer {
+  return new AdminServer({
     names: ['node.example.com'],
     token: () => token,
     host: '127.0.0.1',
@@ -19,6 +18,11 @@ beforeEach(async () => {
     metrics: async () => 'hearth_up 1\n',
     info: () => ({ version: '1.2.3' }),
   });
+}
+
+beforeEach(async () => {
+  token = TOKEN;
+  admin = newAdmin();
   const { port }: AddressInfo = await admin.start();
   url = `http://127.0.0.1:${port}`;
 });
@@ -85,9 +89,15 @@ describe('the admin port', () => {
     expect((await get('/healthz')).status).toBe(200);
   });
 
-  it('takes a check that does not answer for a failed one', async () => {
-    admin.addCheck('nats', () => new Promise(() => {}));
-    expect(await readiness()).toEqual([503, { status: 'not ready', checks: { nats: 'no answer within 2000 ms' } }]);
+  // Those that wait do so side by side, with a server of their own.
+  it.concurrent('takes a check that does not answer for a failed one', async () => {
+    const waiting = newAdmin();
+    waiting.addCheck('nats', () => new Promise(() => {}));
+    const { port } = await waiting.start();
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    const verdict = { status: 'not ready', checks: { nats: 'no answer within 2000 ms' } };
+    expect([answer.status, await answer.json()]).toEqual([503, verdict]);
+    await waiting.stop();
   });
 
   it('is not ready while draining', async () => {
@@ -206,16 +216,19 @@ describe('the admin port', () => {
     expect(await status(`Bearer ${TOKEN}`)).toBe(401);
   });
 
-  it('keeps nobody who says nothing, or not enough', async () => {
+  it.concurrent('keeps nobody who says nothing, or not enough', async () => {
+    const patient = newAdmin();
+    const { port } = await patient.start();
     const ends = [
       '',
       'GET /healthz HTTP/1.1\r\n',
       'GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na',
     ].map(async (begun) => {
-      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(begun)).resume();
+      const socket = connect(port, '127.0.0.1', () => socket.write(begun)).resume();
       await once(socket, 'close');
     });
     await Promise.all(ends);
+    await patient.stop();
   });
 
   it('tells when there is no such address', async () => {

@@ -323,12 +323,13 @@ describe('what is not HTTP as it should be', () => {
     });
   });
 
-  it('gets 408 when the headers do not come', async () => {
+  // Those that wait do so side by side.
+  it.concurrent('gets 408 when the headers do not come', async () => {
     const answers = await Promise.all(['POST /echo HTTP/1.1\r\nHost: x\r\n', 'P', ''].map((begun) => sendBytes(begun)));
     expect(answers.map((answer) => errorOf(answer).status)).toEqual([408, 408, 408]);
   });
 
-  it('gets 408 after 5 s, however long an answer may take', async () => {
+  it.concurrent('gets 408 after 5 s, however long an answer may take', async () => {
     const logger = createLogger({ level: 'INFO', service: 'test' }, { write: () => {} });
     const patient = await createHttpApp(TestModule, { ...config, httpTimeoutMs: 600_000 }, logger);
     await patient.listen(0, '127.0.0.1');
@@ -349,7 +350,7 @@ describe('what is not HTTP as it should be', () => {
     expect(answered).toEqual([408, 0, 408]);
   });
 
-  it('gets 408 when the body does not come', async () => {
+  it.concurrent('gets 408 when the body does not come', async () => {
     const raw = await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab');
     expect(errorOf(raw)).toMatchObject({ status: 408 });
   });
