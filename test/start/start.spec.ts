@@ -223,6 +223,23 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await descendantsOf(hearth.pid)).toEqual([]);
   });
 
+  it('tells people in one line why it cannot start', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const hearth = await installation.run({
+      HEARTH_PORT: String(port),
+      HEARTH_HOST: '127.0.0.1',
+      HEARTH_LOG_FORMAT: 'text',
+    });
+    expect(await hearth.untilEnded()).toBe(1);
+    other.close();
+    const [, ...reasons] = hearth.stdout.split(/^(?=.*ERROR)/m);
+    expect(reasons).toEqual([
+      expect.stringMatching(/Start failed: HEARTH_PORT: port \d+ of 127\.0\.0\.1 is in use already \(EADDRINUSE\)\n$/),
+    ]);
+  });
+
   it('does not share its folder with another', async () => {
     await installation.start();
     const second = await installation.run({ HEARTH_PORT: '0', HEARTH_ADMIN_PORT: '0' });

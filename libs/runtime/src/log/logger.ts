@@ -64,6 +64,9 @@ const CHATTY_CONTEXTS = new Set([
   'NestMicroservice',
 ]);
 
+/** Contexts whose errors are thrown as well: `runService` tells why a start has failed, if it has. */
+const THROWN_TOO = new Set(['ExceptionHandler', 'NestApplication']);
+
 /** Nest's own messages through our logger. What it tells while wiring itself up is DEBUG. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
@@ -76,8 +79,7 @@ export class NestLogger implements LoggerService {
 
   error(message: unknown, ...rest: unknown[]): void {
     const context = contextOf(rest);
-    // It is thrown as well, and `runService` tells why a start has failed, if it has.
-    if (context === 'ExceptionHandler') return;
+    if (THROWN_TOO.has(context)) return;
     const err = message instanceof Error ? message : undefined;
     const stack = typeof rest[0] === 'string' && rest.length > 1 ? rest[0] : undefined;
     this.logger.error({ context, err, stack }, textOf(message));
