@@ -4,6 +4,7 @@
  *
  * @param ref as the client sent it
  */
-export function clientRef(ref: string, uid: string | null, connectionId: string): string {
+export function clientRef(ref: string | undefined, uid: string | null, connectionId: string): string | undefined {
+  if (ref === undefined) return undefined;
   return uid === null ? `${ref},c${connectionId}` : `${ref},u${uid}`;
 }

@@ -8,7 +8,7 @@ import { deadline, TimeoutError, type CancelDeadline } from '@hearth/timing';
 import type { Channel } from '../channel/channel';
 
 /** Who wants to enter a presence channel. */
-export interface Joiner {
+export interface Entrant {
   readonly connectionId: string;
   /** With a uid. */
   readonly identity: Identity;
@@ -43,14 +43,14 @@ export class Presence {
    * @throws ProtocolError `PRESENCE_CHANNEL_CAPACITY_REACHED`
    * @throws OutageError when nobody lets it in; either way `enter` has not been called
    */
-  join(channel: Channel, joiner: Joiner, enter: (membersJson: string) => void): Promise<void> {
-    const joined = this.attempt(channel, joiner, enter);
-    this.track(joiner.connectionId, joined);
+  join(channel: Channel, entrant: Entrant, enter: (membersJson: string) => void): Promise<void> {
+    const joined = this.attempt(channel, entrant, enter);
+    this.track(entrant.connectionId, joined);
     return joined;
   }
 
-  private async attempt(channel: Channel, joiner: Joiner, enter: (membersJson: string) => void): Promise<void> {
-    const { connectionId, identity, counted, introduction } = joiner;
+  private async attempt(channel: Channel, entrant: Entrant, enter: (membersJson: string) => void): Promise<void> {
+    const { connectionId, identity, counted, introduction } = entrant;
     const attempt = this.attempts++;
     let cancel: CancelDeadline | undefined;
     let hasFailed = false;

@@ -100,16 +100,12 @@ export class Hub implements ChannelHost {
     });
   }
 
-  forget(channel: Channel): void {
-    this.close(channel);
-  }
-
   /** Closes channels that have not been used for a moment; called by the gateway's timer. */
   sweep(nowMs: number): void {
     let left = CLOSED_AT_ONCE;
     for (const channel of this.channels.values()) {
       if (channel.users > 0 || nowMs - channel.idleSince < LINGER_MS) continue;
-      this.close(channel);
+      this.forget(channel);
       if (--left === 0) return void setImmediate(() => this.sweep(nowMs));
     }
   }
@@ -118,7 +114,7 @@ export class Hub implements ChannelHost {
     void this.checkpoints.stop();
     for (const stop of this.stopListening) stop();
     clearTimeout(this.lookSoon);
-    for (const channel of this.channels.values()) this.close(channel);
+    for (const channel of this.channels.values()) this.forget(channel);
   }
 
   private create(name: string): Channel {
@@ -129,12 +125,13 @@ export class Hub implements ChannelHost {
     this.channels.set(name, channel);
     channel.intake.opened.catch((error: unknown) => {
       this.logger.warn({ channel: name, err: error }, 'a channel could not be opened');
-      this.close(channel);
+      this.forget(channel);
     });
     return channel;
   }
 
-  private close(channel: Channel): void {
+  /** Whoever uses its name from now on gets a new channel. */
+  forget(channel: Channel): void {
     channel.intake.close();
     if (this.channels.get(channel.name) === channel) this.channels.delete(channel.name);
   }
@@ -177,7 +174,7 @@ export class Hub implements ChannelHost {
 
   /** Fills what may have been lost in all channels while the connection was broken. */
   private async catchUpAll(): Promise<void> {
-    for (const channel of this.channels.values()) if (channel.users === 0) this.close(channel);
+    for (const channel of this.channels.values()) if (channel.users === 0) this.forget(channel);
     const waiting = new Map<string, Channel>();
     for (const channel of this.channels.values()) {
       if (channel.intake.holdBack()) waiting.set(deliverSubject(channel.name), channel);

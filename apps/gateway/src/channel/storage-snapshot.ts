@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { storageSyncedFrame, storageUpdatedFrame } from '@hearth/protocol';
-import { comparePositions, DeliverRecord, Position } from '@hearth/wire';
+import { comparePositions, compareUtf8, DeliverRecord, Position } from '@hearth/wire';
 import { Logger } from '@hearth/runtime';
 import type { PlacedStoragePage, StorageEntry } from '@hearth/store';
 import type { Outlet } from './channel';
@@ -154,8 +154,4 @@ export class StorageSnapshot {
   private rangeOf(key: string): SentRange | undefined {
     return this.sent.find(({ through }) => through === undefined || compareUtf8(key, through) <= 0);
   }
-}
-
-function compareUtf8(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a, 'utf8'), Buffer.from(b, 'utf8'));
 }

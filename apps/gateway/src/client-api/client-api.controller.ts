@@ -1,10 +1,9 @@
-import { ProtocolError } from '@hearth/protocol';
 import { Controller, UseFilters } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
 import { Attendance } from '../attendance/attendance';
 import { ClientPublish } from '../commands/client-publish';
 import { ClientReactions } from '../commands/client-reactions';
-import { realChannel, requireGetInfo, visibleSinceMs } from '../connection/permissions';
+import { realChannel, requireGetInfo, requireSubscription, visibleSinceMs } from '../connection/permissions';
 import { UmdUpdates } from '../commands/umd-updates';
 import { CallOf, KeepErrors, ReplyTo } from './gateway-rpc.strategy';
 
@@ -51,9 +50,7 @@ export class ClientApiController {
   @MessagePattern('listReactions')
   async listReactions({ connection, request }: CallOf<'listReactions'>): Promise<ReplyTo<'listReactions'>> {
     const channel = realChannel(request.channel, connection);
-    if (!connection.isSubscribed(channel)) {
-      throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
-    }
+    requireSubscription(channel, connection);
     const sinceMs = visibleSinceMs(channel, connection);
     await this.attendance.upToDate(channel);
     return { channel, sinceMs };

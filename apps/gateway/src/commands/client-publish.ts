@@ -6,7 +6,7 @@ import { IngestPublisher, schedule } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { monotonicFactory } from 'ulid';
-import { maySchedule, realChannel, Requester } from '../connection/permissions';
+import { grantsIn, maySchedule, realChannel, Requester } from '../connection/permissions';
 import { ChannelCaps } from '../limits/channel-caps';
 
 /** A message as a client asked for it; its data has been checked. */
@@ -64,13 +64,8 @@ export class ClientPublish {
    */
   publish(requester: Requester, message: ClientMessage, origin: ClientOrigin, eagerId = false): AcceptedMessage {
     const channel = realChannel(message.channel, requester);
-    const event = this.ingestEvent(
-      requester,
-      channel,
-      message,
-      origin,
-      eagerId ? this.nextId(installationNow()) : undefined,
-    );
+    const promisedId = eagerId ? this.nextId(installationNow()) : undefined;
+    const event = this.ingestEvent(requester, channel, message, origin, promisedId);
     // Asked first, so that at other levels no message pays for it.
     if (this.logger.level === 'debug') {
       const { requestId } = event;
@@ -95,7 +90,7 @@ export class ClientPublish {
   admit(requester: Requester, { channel: name, event, dueMs }: ClientMessage): Promise<void> | undefined {
     if (dueMs === undefined) return undefined;
     const channel = realChannel(name, requester);
-    const grants = requester.subscription(channel)?.grants ?? requester.grants;
+    const grants = grantsIn(channel, requester);
     // What is not granted is refused for that.
     const isGranted = maySchedule(dueMs, grants.messageDirectives(channel, event).scheduleBefore);
     return isGranted ? this.caps.schedule(channel) : undefined;
@@ -131,7 +126,7 @@ export class ClientPublish {
     eagerId: string | undefined,
   ): IngestEvent {
     const subscription = requester.subscription(channel);
-    const grants = subscription?.grants ?? requester.grants;
+    const grants = grantsIn(channel, requester);
     const decision = grants.publishDecision(channel, event, subscription !== undefined);
     if (decision !== 'allow') throw this.refusal(decision, channel, event);
     const { echo, emitPubSubEvent, store, scheduleBefore } = grants.messageDirectives(channel, event);
@@ -147,7 +142,7 @@ export class ClientPublish {
       store,
       emitPubSubEvent,
       eagerId,
-      ref: ref === undefined ? undefined : clientRef(ref, identity.uid, requester.id),
+      ref: clientRef(ref, identity.uid, requester.id),
       meta: metaJson(identity),
       connectionId: requester.id,
       echo,

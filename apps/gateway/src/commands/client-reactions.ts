@@ -99,7 +99,7 @@ export class ClientReactions {
       echo: grants.messageDirectives(channel, REACTION_EVENT).echo,
       emitPubSubEvent: grants.messageDirectives(channel, target.event).emitPubSubEvent,
       expiresMs: target.expiresMs ?? undefined,
-      ref: request.ref === undefined ? undefined : clientRef(request.ref, uid, requester.id),
+      ref: clientRef(request.ref, uid, requester.id),
       requestId: randomUUID(),
       connectionId: requester.id,
       ...origin,

@@ -6,7 +6,7 @@ import { IngestPublisher, schedule } from '@hearth/stream';
 import { CONFIG } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { ClientOrigin } from './client-publish';
-import { realChannel, Requester } from '../connection/permissions';
+import { grantsIn, maySchedule, realChannel, Requester } from '../connection/permissions';
 import { ChannelCaps } from '../limits/channel-caps';
 import { StorageReader } from './storage-reader';
 
@@ -116,7 +116,7 @@ export class ClientStorage {
     name: string,
   ): Promise<{ readonly channel: string; readonly keys?: readonly string[] }> {
     const channel = realChannel(name, requester);
-    const keys = grantsIn(requester, channel).readableStorageKeys(channel);
+    const keys = grantsIn(channel, requester).readableStorageKeys(channel);
     if (keys?.length !== 0) await this.reader.settle(channel);
     return { channel, keys };
   }
@@ -127,24 +127,20 @@ export class ClientStorage {
    * @param channel real name
    */
   readable(requester: Requester, channel: string, keys: readonly string[]): string[] {
-    const grants = grantsIn(requester, channel);
+    const grants = grantsIn(channel, requester);
     return keys.filter((key) => grants.storage(channel, key).get);
   }
 }
 
-function grantsIn(requester: Requester, channel: string) {
-  return requester.subscription(channel)?.grants ?? requester.grants;
-}
-
 function allowed(right: 'get' | 'set', requester: Requester, channel: string, key: string): StorageDirectives {
-  const directives = grantsIn(requester, channel).storage(channel, key);
+  const directives = grantsIn(channel, requester).storage(channel, key);
   if (directives[right]) return directives;
   throw new ProtocolError('STORAGE_PERMISSION_DENIED', `key: ${right} of ${key} in ${channel} is not granted`);
 }
 
 /** Rights are looked at now, not when it is due (§5.2). */
 function refuseSchedule({ scheduleBefore }: StorageDirectives, key: string, dueMs: number): void {
-  if (scheduleBefore !== undefined && dueMs <= scheduleBefore * 1_000) return;
+  if (maySchedule(dueMs, scheduleBefore)) return;
   throw new ProtocolError('SCHEDULE_PERMISSION_DENIED', `scheduleExpression: it is not granted for ${key} so late`);
 }
 
@@ -162,7 +158,7 @@ function storageOperation(
     store,
     emitPubSubEvent,
     meta: metaJson(identity),
-    ref: ref === undefined ? undefined : clientRef(ref, identity.uid, requester.id),
+    ref: clientRef(ref, identity.uid, requester.id),
     requestId: randomUUID(),
     connectionId: requester.id,
     ...origin,

@@ -12,7 +12,7 @@ import { Attendance } from '../attendance/attendance';
 import type { Channel } from '../channel/channel';
 import { Hub } from '../channel/hub';
 import type { Claims } from '@hearth/claims';
-import { allowSubscription, realChannel, subscribeToken } from '../connection/permissions';
+import { allowSubscription, realChannel, requireSubscription, subscribeToken } from '../connection/permissions';
 import { Subscription, type AllowedSubscription } from '../connection/subscription';
 import { Tokens } from '../connection/tokens';
 import { Denials } from '../denials/denials';
@@ -128,12 +128,7 @@ export class Joining {
    * @throws ProtocolError `NOT_SUBSCRIBED`
    */
   unsubscribe(joiner: Joiner, name: string, answerId: number | undefined): void {
-    const channel = realChannel(name, joiner);
-    const subscription = joiner.subscription(channel);
-    if (subscription === undefined) {
-      throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
-    }
-    this.end(joiner, subscription, answerId);
+    this.end(joiner, requireSubscription(realChannel(name, joiner), joiner), answerId);
   }
 
   /** Ends a subscription, and tells its client. */

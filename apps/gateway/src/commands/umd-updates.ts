@@ -2,7 +2,7 @@ import { checkConnectionBinding, Claims, Grants, TokenError } from '@hearth/clai
 import { Identity, isPresenceChannel, sameJson, ProtocolError } from '@hearth/protocol';
 import { IngestPublisher } from '@hearth/stream';
 import { Injectable } from '@nestjs/common';
-import { realChannel, Requester } from '../connection/permissions';
+import { realChannel, Requester, requireSubscription } from '../connection/permissions';
 import type { Subscription } from '../connection/subscription';
 import { Tokens } from '../connection/tokens';
 
@@ -54,10 +54,7 @@ export class UmdUpdates {
   private async updateSubscription(holder: UmdHolder, channel: string, claims: Claims): Promise<void> {
     if (!new Grants(claims, undefined, holder).umdUpdate(channel))
       throw denied(`channel: the token does not grant it for ${channel}`);
-    const subscription = holder.subscription(channel);
-    if (subscription === undefined) {
-      throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
-    }
+    const subscription = requireSubscription(channel, holder);
     await this.consume(claims);
     await this.change(subscription, claims.umdJson);
   }

@@ -95,6 +95,18 @@ export function maySchedule(dueMs: number, scheduleBefore: number | undefined): 
   return scheduleBefore !== undefined && dueMs <= scheduleBefore * 1_000;
 }
 
+/** What a connection may do in a channel: as its subscription says, or its connect token where there is none. */
+export function grantsIn(channel: string, requester: Requester): Grants {
+  return requester.subscription(channel)?.grants ?? requester.grants;
+}
+
+/** @throws ProtocolError `NOT_SUBSCRIBED` */
+export function requireSubscription(channel: string, requester: Requester): Subscription {
+  const subscription = requester.subscription(channel);
+  if (subscription !== undefined) return subscription;
+  throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
+}
+
 /** Oldest instant that `historyStart` makes visible, ms since 1970; `undefined` without it. */
 export function historyStartMs(channel: string, grants: Grants): number | undefined {
   const historyStart = grants.historyStart(channel);
@@ -108,16 +120,13 @@ export function historyStartMs(channel: string, grants: Grants): number | undefi
  * @throws ProtocolError `NOT_SUBSCRIBED`
  */
 export function visibleSinceMs(channel: string, requester: Requester): number {
-  const subscription = requester.subscription(channel);
-  const granted = historyStartMs(channel, subscription?.grants ?? requester.grants);
-  if (subscription !== undefined) return Math.min(granted ?? Infinity, subscription.subscribedAtMs);
-  if (granted !== undefined) return granted;
-  throw new ProtocolError('NOT_SUBSCRIBED', `channel: this connection is not subscribed to ${channel}`);
+  const granted = historyStartMs(channel, grantsIn(channel, requester));
+  if (granted !== undefined && !requester.isSubscribed(channel)) return granted;
+  return Math.min(granted ?? Infinity, requireSubscription(channel, requester).subscribedAtMs);
 }
 
 /** @throws ProtocolError `GET_INFO_PERMISSION_DENIED` unless the requester may see who is subscribed to a channel */
 export function requireGetInfo(channel: string, requester: Requester): void {
-  const grants = requester.subscription(channel)?.grants ?? requester.grants;
-  if (grants.getInfo(channel)) return;
+  if (grantsIn(channel, requester).getInfo(channel)) return;
   throw new ProtocolError('GET_INFO_PERMISSION_DENIED', `channel: information about ${channel} is not granted`);
 }

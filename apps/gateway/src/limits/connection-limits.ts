@@ -77,8 +77,7 @@ export class Limits {
    * @throws ProtocolError with status 429
    */
   takePlace(sourceIp: string): () => void {
-    this.addresses.checkRefusals(sourceIp);
-    this.addresses.takeHandshake(sourceIp);
+    this.takeSession(sourceIp);
     this.addresses.enter(sourceIp);
     return () => this.addresses.leave(sourceIp);
   }

@@ -1,6 +1,6 @@
 import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
-import { firstIdOf, idTimeMs, messageFrame } from '@hearth/protocol';
+import { firstIdOf, idTimeMs } from '@hearth/protocol';
 import { DeliverRecord, Position } from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
@@ -12,6 +12,7 @@ import type { Seen } from '../channel/intake';
 import { Denials } from '../denials/denials';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
+import { frameOfLogged } from './paged-replay';
 import { ReadTurns } from './read-turns';
 import { ResumeRights } from './resume-rights';
 
@@ -190,13 +191,8 @@ function isInWindow(id: string, { visibleSinceMs }: ResumeRequest): boolean {
   return visibleSinceMs !== undefined && idTimeMs(id) >= visibleSinceMs;
 }
 
-/** As the sequencer made them. */
 function framesOf(logged: readonly MissedMessage[], known: ReadonlySet<string>): readonly Buffer[] {
-  return logged
-    .filter(({ id }) => !known.has(id))
-    .map(({ data, meta, ...message }) =>
-      Buffer.from(messageFrame({ ...message, dataJson: data, metaJson: meta ?? undefined }), 'utf8'),
-    );
+  return logged.filter(({ id }) => !known.has(id)).map(frameOfLogged);
 }
 
 function newestWithin(frames: readonly Buffer[]): readonly Buffer[] {
