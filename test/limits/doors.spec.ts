@@ -119,6 +119,26 @@ it.each(['/v1', '/socket.io/?EIO=4&transport=websocket', '/socket.io/?EIO=4&tran
   },
 );
 
+it.each(['/v1', '/socket.io/?EIO=4&transport=polling'])(
+  'many headers at %s take none of those away that a proxy adds behind them',
+  async (path) => {
+    const gateway = await testbed.anotherGateway({
+      limitAddressHandshakes: { perSecond: 0.01, burst: 1 },
+      trustedProxies: ['127.0.0.0/8'],
+    });
+    const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+    const from = (others: number) => {
+      const headers = ['Host: a', ...(path === '/v1' ? [...upgrade, key] : []), ...Array<string>(others).fill('a: b')];
+      const head = `GET ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n`;
+      return rawExchange(Number(new URL(gateway.httpUrl).port), head, (answer) => answer.includes('\r\n\r\n'));
+    };
+    const statuses = [];
+    for (const others of [0, 0, 500, 2_500]) statuses.push((await from(others)).split(' ')[1]);
+    expect(statuses).toEqual([path === '/v1' ? '401' : '200', '429', '429', '431']);
+  },
+);
+
 it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and their CONNECTs', async () => {
   const gateway = await testbed.anotherGateway({
     limitAddressHandshakes: { perSecond: 0.01, burst: 4 },

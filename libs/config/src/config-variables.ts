@@ -143,7 +143,7 @@ export const VARIABLES = {
       meaning: 'Proxies whose `X-Forwarded-For` is believed; the first other address from the right is the client.',
     }),
     maxHeaderBytes: variable('HEARTH_MAX_HEADER_BYTES', integer(1_024, 1_048_576), '65536', {
-      meaning: 'Request line and headers; more is answered `431`.',
+      meaning: 'Request line and headers; more is answered `431`, as are more than 1,000 headers.',
     }),
     maxBodyBytes: variable('HEARTH_MAX_BODY_BYTES', integer(1_024, 67_108_864), '262144', {
       meaning:

@@ -8,7 +8,7 @@ export { ClockWatch } from './clock-watch';
 export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
-export { hostProblem } from './http/host-header';
+export { headProblem } from './http/host-header';
 export { readBody } from './http/http-body';
 export type { Sender } from './http/plain-posts';
 export { JSON_TYPE, type Reply } from './http/plain-reply';

@@ -75,8 +75,8 @@ export class Channel implements IntakeReader {
   idleSince = 0;
 
   private subscribers: Subscriber[] = [];
-  /** The last message, or reaction, that was passed on. */
-  private lastMessage: DeliverRecord | undefined;
+  /** The last message, or reaction, that was passed on; without its frame, which holds whatever it arrived with. */
+  private lastMessage: Pick<DeliverRecord, 'id' | 'position'> | undefined;
   private pending: DeliverRecord[] = [];
   private watchers: Set<(record: DeliverRecord) => void> | undefined;
   /** Subscribers that have seen messages elsewhere that have not come here yet: the last one, by connection. */
@@ -223,7 +223,7 @@ export class Channel implements IntakeReader {
       return this.giveUp(new InvariantBroken('names-earlier', `${placeText(position)} names ${placeText(previous)}`));
     }
     this.taken = position;
-    if (record.notice === undefined) this.lastMessage = record;
+    if (record.notice === undefined) this.lastMessage = { id: record.id, position };
     for (const watcher of this.watchers ?? []) watcher(record);
     if (record.notice?.kind === 'presence') this.letIn(record.notice.joined);
     if (this.subscribers.length === 0 || record.frame.length === 0) return;

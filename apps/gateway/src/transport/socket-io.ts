@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type EndCode, errorFrame, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
 import { originMatcher } from '@hearth/config';
-import { hostProblem } from '@hearth/runtime';
+import { headProblem } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -207,8 +207,8 @@ export class SocketIoTransport {
   /** Answers a request that is not well-formed, or opens a session too soon. */
   private mayPass(request: IncomingMessage, response: ServerResponse): boolean {
     try {
-      const problem = hostProblem(request);
-      if (problem !== undefined) throw new ProtocolError('MALFORMED_MESSAGE', problem);
+      const problem = headProblem(request);
+      if (problem !== undefined) throw problem;
       if (isOpening(request)) this.handshake.openSession(request);
       return true;
     } catch (error) {

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
-import { hostProblem } from '@hearth/runtime';
+import { headProblem } from '@hearth/runtime';
 import { RawData, WebSocket } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -235,8 +235,8 @@ function splitTarget(target: string): string[] {
 
 /** What `ws` would refuse is refused before the token is looked at: a single-use token must not be lost to it. */
 function checkUpgrade(request: IncomingMessage): void {
-  const problem = hostProblem(request);
-  if (problem !== undefined) throw new ProtocolError('MALFORMED_MESSAGE', problem);
+  const problem = headProblem(request);
+  if (problem !== undefined) throw problem;
   const { method, headers } = request;
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') {
     throw new ProtocolError('UPGRADE_REQUIRED', 'this path speaks WebSocket only');

@@ -9,7 +9,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { ProtocolError, retryAfter } from '@hearth/protocol';
 import { bearerToken, isSecret } from '../http/api-keys';
-import { hostProblem } from '../http/host-header';
+import { headProblem, MAX_HEADERS } from '../http/host-header';
 import { listenError } from '../http/listen-error';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
 import { targetHost, UpgradableRequest } from '../http/upgradable-request';
@@ -86,6 +86,7 @@ export class AdminServer {
       { ...times, IncomingMessage: UpgradableRequest, requireHostHeader: false },
       (request, response) => void this.answer(request, response),
     );
+    this.#server.maxHeadersCount = MAX_HEADERS;
     this.#server.on('checkExpectation', (_request, response: ServerResponse) => {
       response.writeHead(417, { 'content-type': TEXT, connection: 'close' });
       response.end('Expect: 100-continue is all that may be expected\n');
@@ -147,10 +148,10 @@ export class AdminServer {
       response.end(method === 'HEAD' ? undefined : body);
     };
     try {
-      const problem = hostProblem(request);
+      const problem = headProblem(request);
       if (problem !== undefined) {
         response.setHeader('connection', 'close');
-        return send(400, TEXT, `${problem}\n`);
+        return send(problem.status, TEXT, `${problem.message}\n`);
       }
       const { names = [] } = this.options;
       if (![headers.host, targetHost(request)].every((host) => isKnownHost(host, names))) {

@@ -33,6 +33,9 @@ describe('the source address', () => {
     ['freed of brackets and port', ['::1'], '::1', '[2001:db8::1]:4711', '2001:db8::1'],
     ['the IPv4 address of a mapped peer', ['10.0.0.0/8'], '::ffff:10.1.2.3', '198.51.100.1', '198.51.100.1'],
     ['unmapped also without proxies', [], '::ffff:192.0.2.1', undefined, '192.0.2.1'],
+    ['unmapped in any form', ['10.0.0.0/8'], '10.1.2.3', '0:0:0:0:0:FFFF:c000:201', '192.0.2.1'],
+    ['looked for behind proxies in any form', ['10.0.0.0/8'], '10.1.2.3', '192.0.2.1, ::ffff:a00:1', '192.0.2.1'],
+    ['left alone where it only looks like one', [], '::ffff:0:7f00:1', undefined, '::ffff:0:7f00:1'],
     ['empty when the socket is gone', ['10.0.0.0/8'], undefined, '198.51.100.1', ''],
   ])('is %s', (_name, trusted, peer, forwarded, expected) => {
     expect(sourceIp(trusted, peer, forwarded)).toBe(expected);

@@ -1,4 +1,5 @@
 import { all as addresses } from '@fastify/proxy-addr';
+import ipaddr from 'ipaddr.js';
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -64,7 +65,7 @@ function addressOf(hop = ''): string {
   return isIP(address) === 0 ? '' : unmapped(address);
 }
 
-/** A socket that listens on IPv6 shows IPv4 peers as `::ffff:192.0.2.1`. */
+/** A socket that listens on IPv6 shows IPv4 peers as `::ffff:192.0.2.1`; some proxies write `::ffff:c000:201`. */
 function unmapped(address: string): string {
-  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+  return /^[0:]*:ffff:/i.test(address) ? ipaddr.process(address).toString() : address;
 }

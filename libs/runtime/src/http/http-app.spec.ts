@@ -6,7 +6,8 @@ import { Controller, Get, HttpCode, Module, Post, Req, UseGuards, type CanActiva
 import { type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { request as httpRequest } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { EventEmitter, once } from 'node:events';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { createHttpApp, rawBody, type HttpConfig } from './http-app';
 import { createLogger } from '../log/logger';
 
@@ -63,6 +64,8 @@ const config: HttpConfig = {
   tlsCertFile: undefined,
   tlsKeyFile: undefined,
 };
+
+const QUIET = createLogger({ level: 'INFO', service: 'test' }, { write: () => {} });
 
 let app: NestFastifyApplication;
 let port: number;
@@ -171,6 +174,31 @@ describe('a body', () => {
     const next = 'GET /channels/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
     expect(await sendBytes(`${head}${chunks(16_000)}${next}`)).toContain('{"name":"next"}');
     expect(await sendBytes(`${head}${chunks(17_000)}${next}`)).not.toContain('{"name":"next"}');
+  });
+
+  it('that does not end is cut off when too much of such is kept, the largest first', async () => {
+    const large = await createHttpApp(TestModule, { ...config, maxBodyBytes: 4_194_304, httpTimeoutMs: 60_000 }, QUIET);
+    await large.listen(0, '127.0.0.1');
+    const { port: at } = large.getHttpServer().address() as AddressInfo;
+    const head = (bytes: number) => `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n`;
+    const piece = Buffer.alloc(4_194_303);
+    const [cutOff, reached] = [new Set<Socket>(), new EventEmitter()];
+    const small = connect(at, '127.0.0.1');
+    small.write(`${head(2)}a`);
+    const begun = Array.from({ length: 34 }, () => {
+      const socket = connect(at, '127.0.0.1').on('error', () => {});
+      socket.on('close', () => cutOff.add(socket).size === 2 && reached.emit('two'));
+      socket.write(head(4_194_304));
+      socket.write(piece);
+      return socket;
+    });
+    await once(reached, 'two');
+    small.write('b');
+    const [answer] = (await once(small, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('"bytes":2');
+    expect(cutOff.size).toBe(2);
+    for (const socket of [small, ...begun]) socket.destroy();
+    await large.close();
   });
 
   it.each(['gzip', 'br', 'gzip, identity', 'x'])('that is packed (%s) is answered 415', async (encoding) => {
@@ -323,6 +351,17 @@ describe('what is not HTTP as it should be', () => {
     });
   });
 
+  it('gets 431 for a header that would be left out, and none is', async () => {
+    const request = (others: number) => `GET /nothing HTTP/1.1\r\nHost: x\r\n${'a:\r\n'.repeat(others)}\r\n`;
+    expect(errorOf(await sendBytes(request(1_000)))).toEqual({ status: 431, code: 'PAYLOAD_TOO_LARGE' });
+    const sent = sendBytes(
+      request(999)
+        .replace('Host: x', 'Connection: close')
+        .replace(/a:\r\n\r\n$/, 'Host: x\r\n\r\n'),
+    );
+    expect(errorOf(await sent)).toEqual({ status: 404, code: 'NOT_FOUND' });
+  });
+
   // Those that wait do so side by side.
   it.concurrent('gets 408 when the headers do not come', async () => {
     const answers = await Promise.all(['POST /echo HTTP/1.1\r\nHost: x\r\n', 'P', ''].map((begun) => sendBytes(begun)));
@@ -330,8 +369,7 @@ describe('what is not HTTP as it should be', () => {
   });
 
   it.concurrent('gets 408 after 5 s, however long an answer may take', async () => {
-    const logger = createLogger({ level: 'INFO', service: 'test' }, { write: () => {} });
-    const patient = await createHttpApp(TestModule, { ...config, httpTimeoutMs: 600_000 }, logger);
+    const patient = await createHttpApp(TestModule, { ...config, httpTimeoutMs: 600_000 }, QUIET);
     await patient.listen(0, '127.0.0.1');
     const { port: at } = patient.getHttpServer().address() as AddressInfo;
     const answers = await Promise.all([sendBytes('', at), sendBytes('GET / HTTP/1.1\r\n', at)]);

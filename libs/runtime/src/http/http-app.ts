@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HearthConfig } from '@hearth/config';
-import { hostProblem } from './host-header';
+import { headProblem, MAX_HEADERS } from './host-header';
 import { addDeadline } from './http-deadline';
 import { readBody } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
@@ -60,6 +60,7 @@ export async function createHttpApp(
   answerInShape(instance, logger);
   listenToTheEnd(instance);
   instance.server.headersTimeout = headTimeoutMs(config);
+  instance.server.maxHeadersCount = MAX_HEADERS;
   if (config.maxConnections > 0) instance.server.maxConnections = config.maxConnections + HTTP_CONNECTIONS;
   const app = await NestFactory.create<NestFastifyApplication>(module, adapterOf(instance), {
     logger: new NestLogger(logger),
@@ -165,11 +166,11 @@ function takeRawBodies(instance: FastifyInstance, maxBytes: number): void {
 /** What Node's server would refuse by itself, without a body. */
 function answerInShape(instance: FastifyInstance, logger: Logger): void {
   instance.addHook('onRequest', ({ raw }, reply, done) => {
-    const problem = hostProblem(raw);
+    const problem = headProblem(raw);
     if (problem === undefined) return done();
     // As Node does it: whoever leaves it out may not have meant what comes next either.
     reply.header('connection', 'close');
-    sendError(reply, new ProtocolError('MALFORMED_MESSAGE', problem), logger);
+    sendError(reply, problem, logger);
   });
   instance.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const error = new ProtocolError('MALFORMED_MESSAGE', 'Expect: 100-continue is all that may be expected', {

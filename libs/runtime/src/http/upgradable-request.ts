@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { authorityOf, normalTarget, originForm } from './request-target';
+import { UnfinishedBodies } from './unfinished-bodies';
 
 /** `Upgrade: websocket`, alone or as one of several offers. */
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
@@ -9,6 +10,9 @@ const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
  * limit, half a minute of single bytes is half a minute of work. As many as `ws` takes for a message.
  */
 const MAX_BODY_PIECES = 16_384;
+
+/** Of this process. */
+const bodies = new UnfinishedBodies();
 
 /**
  * A request that asks for another protocol only when that protocol is WebSocket.
@@ -33,9 +37,16 @@ export class UpgradableRequest extends IncomingMessage {
 
   /** Called by Node with each piece of the body. */
   override push(piece: unknown, encoding?: BufferEncoding): boolean {
+    if (Buffer.isBuffer(piece)) bodies.add(this, piece.length);
+    else bodies.end(this);
     if (++this.pieces <= MAX_BODY_PIECES) return super.push(piece, encoding);
     this.socket.destroy();
     return false;
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    bodies.end(this);
+    super._destroy(error, done);
   }
 }
 
