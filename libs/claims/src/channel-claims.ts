@@ -6,12 +6,11 @@ import {
   dateClaim,
   isArrayOfStrings,
   type JsonObject,
-  objectClaim,
   refuse,
   storeClaim,
   stringClaim,
 } from './claim-values';
-import { compileEntries, type EntryTable, RegexBudget } from './entry-table';
+import { compileEntries, type EntryReader, type EntryTable, RegexBudget } from './entry-table';
 import type { TokenWork } from './token-work';
 
 /** Directives of one key of `channels` (§4.2), of `messages` (§4.3), of `storage` (§4.4). One that is absent is `undefined`. */
@@ -22,14 +21,28 @@ export type StorageEntry = Readonly<ReturnType<typeof readStorage>>;
 /** Compiles the claim `channels` (tokens-and-claims §4). */
 export function parseChannels(payload: JsonObject, root: ClaimPath, work: TokenWork): EntryTable<ChannelEntry> {
   const budget = new RegexBudget(work);
-  return compileEntries(objectClaim(payload, 'channels', root), root.member('channels'), {
+  const inner: InnerReaders = {
+    messages: {
+      budget,
+      nameProblem: eventNameProblem,
+      readEntry: (message, _isPattern, path) => readMessage(message, path),
+    },
+    storage: { budget, nameProblem: storageKeyProblem, readEntry: (key, _isPattern, path) => readStorage(key, path) },
+  };
+  return compileEntries(payload, 'channels', root, {
     budget,
     nameProblem: channelNameProblem,
-    readEntry: (entry, isPattern, path) => readChannel(entry, isPattern, path, budget),
+    readEntry: (entry, isPattern, path) => readChannel(entry, isPattern, path, inner),
   });
 }
 
-function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, budget: RegexBudget) {
+/** Of what a channel holds; one for all channels of a token. */
+interface InnerReaders {
+  readonly messages: EntryReader<MessageEntry>;
+  readonly storage: EntryReader<StorageEntry>;
+}
+
+function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, inner: InnerReaders) {
   return {
     subscribe: booleanClaim(entry, 'subscribe', path),
     autoSubscribe: exactOnly('autoSubscribe', booleanClaim(entry, 'autoSubscribe', path), isPattern, path),
@@ -38,16 +51,8 @@ function readChannel(entry: JsonObject, isPattern: boolean, path: ClaimPath, bud
     omitFromSubCount: booleanClaim(entry, 'omitFromSubCount', path),
     getInfo: booleanClaim(entry, 'getInfo', path),
     umdUpdate: booleanClaim(entry, 'umdUpdate', path),
-    messages: compileEntries(objectClaim(entry, 'messages', path), path.member('messages'), {
-      budget,
-      nameProblem: eventNameProblem,
-      readEntry: (message, _isPattern, messagePath) => readMessage(message, messagePath),
-    }),
-    storage: compileEntries(objectClaim(entry, 'storage', path), path.member('storage'), {
-      budget,
-      nameProblem: storageKeyProblem,
-      readEntry: (key, _isPattern, keyPath) => readStorage(key, keyPath),
-    }),
+    messages: compileEntries(entry, 'messages', path, inner.messages),
+    storage: compileEntries(entry, 'storage', path, inner.storage),
   };
 }
 

@@ -1,5 +1,5 @@
 import { RE2JSException } from 're2js';
-import { type ClaimPath, isObject, type JsonObject, refuse } from './claim-values';
+import { type ClaimPath, isObject, type JsonObject, objectClaim, refuse } from './claim-values';
 import { regexCache } from './regex-cache';
 import { regexInstructions } from './regex-size';
 import type { TokenWork } from './token-work';
@@ -38,7 +38,7 @@ export class RegexBudget {
   private regexes = MAX_REGEXES;
   private instructions = MAX_TOKEN_INSTRUCTIONS;
 
-  constructor(private readonly work: TokenWork) {}
+  constructor(readonly work: TokenWork) {}
 
   /** @returns the instructions of the pattern */
   spend(pattern: string, path: ClaimPath): number {
@@ -64,17 +64,25 @@ export interface EntryReader<T> {
   readonly budget: RegexBudget;
 }
 
-/** Compiles the keys and entries of one claim object; `null` entries are absent ones. */
+/** Of what most channels of a token say nothing about. */
+const NO_ENTRIES: EntryTable<never> = { exact: new Map<string, never>(), patterns: [] };
+
+/** Compiles the keys and entries of the claim object `name`; `null` entries are absent ones. */
 export function compileEntries<T>(
-  entries: JsonObject | undefined,
-  path: ClaimPath,
+  object: JsonObject,
+  name: string,
+  parent: ClaimPath,
   reader: EntryReader<T>,
 ): EntryTable<T> {
+  const entries = objectClaim(object, name, parent);
+  if (entries === undefined) return NO_ENTRIES;
+  const path = parent.member(name);
   const exact = new Map<string, T>();
   const patterns: PatternEntry<T>[] = [];
-  for (const key of entries === undefined ? [] : Object.keys(entries)) {
-    const value = entries?.[key];
+  for (const key of Object.keys(entries)) {
+    const value = entries[key];
     if (value === null) continue;
+    reader.budget.work.read();
     const entryPath = path.entry(key);
     const pattern = patternMatcher(key, entryPath, reader.budget);
     // No operation can name it, so the entry would never be looked at (tokens-and-claims §4.1).
@@ -97,7 +105,9 @@ function patternMatcher(key: string, path: ClaimPath, budget: RegexBudget): Matc
   // Half a surrogate pair would match half a character of a name.
   if (!key.isWellFormed()) refuse(path, 'is a pattern with an unpaired surrogate');
   if (isRegex) return regexMatcher(key.slice(REGEX_PREFIX.length), path, budget);
-  return { matches: wildcardMatcher(key), instructions: undefined };
+  let matches: ((name: string) => boolean) | undefined;
+  // Most are never asked.
+  return { matches: (name) => (matches ??= wildcardMatcher(key))(name), instructions: undefined };
 }
 
 function regexMatcher(pattern: string, path: ClaimPath, budget: RegexBudget): Matcher {

@@ -427,6 +427,15 @@ describe('a token that takes long to check (limits §6)', () => {
     });
   });
 
+  it('may hold nothing but very many channels', async () => {
+    let nowMs = 0;
+    const token = (count: number) =>
+      channels(Object.fromEntries(Array.from({ length: count }, (_, i) => [`${i}`, {}])));
+    const verify = (count: number) => verifyToken(token(count), 'connect', SETTINGS, NOW_MS, () => (nowMs += 50));
+    await expect(verify(6_200)).rejects.toMatchObject({ reason: 'claims' });
+    expect((await verify(3_000)).channels.exact.size).toBe(3_000);
+  });
+
   it('is told from others by what it takes, and by what it could take', async () => {
     let nowMs = 0;
     const everyLook = (ms: number) => () => (nowMs += ms);

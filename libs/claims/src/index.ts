@@ -5,7 +5,7 @@ export * from './grants';
 export type { ClaimedLimits, ClaimedRate } from './limit-claims';
 export * from './needed-key';
 export * from './signing-keys';
-export { warmUpPatterns } from './regex-cache';
+export { warmUpTokens } from './warm-up';
 export * from './signing-methods';
 export * from './token-error';
 export type { WorkWatch } from './token-work';

@@ -1,4 +1,4 @@
-import { Claims, TokenError, TokenUse, verifyToken, warmUpPatterns, type WorkWatch } from '@hearth/claims';
+import { Claims, TokenError, TokenUse, verifyToken, warmUpTokens, type WorkWatch } from '@hearth/claims';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG } from '@hearth/runtime';
 import { consumeSingleUse, Database } from '@hearth/store';
@@ -14,7 +14,7 @@ export class Tokens {
     private readonly database: Database,
     private readonly denials: Denials,
   ) {
-    warmUpPatterns();
+    warmUpTokens();
   }
 
   /**
