@@ -34,11 +34,11 @@ it('shows a new subscriber nothing from before, although the newest message of t
 });
 
 it.each([
-  ['subscribes', {}],
-  ['names a message that it was never shown', { after: firstIdOf(Date.now()) }],
-])('shows who %s nothing from before, although the channel has still to catch up with it', async (_, data) => {
+  ['subscribes', 'behind', () => ({})],
+  ['names a message that it was never shown', 'behind-old', (after: string) => ({ after })],
+])('shows who %s nothing from before, although the channel has still to catch up with it', async (...row) => {
+  const [, channel, dataFor] = row;
   const { sequencer, gateway } = testbed;
-  const channel = `behind-${Object.keys(data).length}`;
   const [witness, client] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
   await subscribe(witness, channel);
   const [one, two, three] = [1, 2, 3].map((n) => sequencer.next(channel, n));
@@ -46,7 +46,7 @@ it.each([
   await eventually(() => expect(numbers(witness)).toEqual([1]));
   // Number 2 is missing, so the channel waits with 3.
   await sequencer.send(three!);
-  const subscribed = subscribe(client, channel, data);
+  const subscribed = subscribe(client, channel, dataFor(one!.id));
   await sequencer.send(two!);
   await subscribed;
   await sequencer.publish(channel, 4);
@@ -245,6 +245,24 @@ it('delivers a message that the stream holds behind its successors', async () =>
   await sequencer.publish('late', 5);
   await eventually(() => expect(numbers(client)).toContain(5));
   expect(numbers(client)).toEqual([1, 2, 3, 4, 5]);
+});
+
+it('begins anew where places come again, because a power cut took what nobody remembers', async () => {
+  const { sequencer, gateway } = testbed;
+  const client = await gateway.connect(EVERYTHING);
+  await subscribe(client, 'reused');
+  for (const n of [1, 2, 3]) await sequencer.publish('reused', n);
+  await eventually(() => expect(numbers(client)).toEqual([1, 2, 3]));
+  await (await gateway.stream.manager()).streams.purge(DELIVER_STREAM);
+  const before = Date.now();
+  await eventually(() => expect(Date.now()).toBeGreaterThan(before));
+  sequencer.loseTail(2);
+  await sequencer.publish('reused', 'new 2');
+  expect(await client.closed).toEqual({ code: 1013, reason: 'Messages missed' });
+  const back = await gateway.connect(EVERYTHING);
+  await subscribe(back, 'reused');
+  await sequencer.publish('reused', 'new 3');
+  await eventually(() => expect(numbers(back)).toEqual(['new 3']));
 });
 
 describe('what the gateway says of a message that somebody did not get (management-api §2)', () => {

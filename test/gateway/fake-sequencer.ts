@@ -85,6 +85,12 @@ export class FakeSequencer {
     return message.id;
   }
 
+  /** Gives so many places out again, as if it had begun after a power cut that took them, and knows no channel any more. */
+  loseTail(places: number): void {
+    this.sequence -= places;
+    this.last.clear();
+  }
+
   /** Says where all its channels end, as the owner of a partition does every so often. */
   tellTails(): void {
     const [beacon = ''] = encodeTailBeacons(1, ++this.beacons, this.last);

@@ -1,7 +1,9 @@
 import { deliverExtent, PullConsumer } from '@hearth/stream';
 import { decodeDeliverRecord, DELIVER_STREAM, ingestStream, partitionOf, type Position } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
+import { GatewayUnderTest, subscribe } from '../gateway/gateway-under-test';
 import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
+import { LossyNats } from '../support/lossy-nats';
 import { keepStreams } from '../support/power-cut';
 import { PARTITIONS, Testbed } from './testbed';
 
@@ -142,5 +144,37 @@ describe('after a power cut that took the tail of the deliver stream', () => {
     const [, next] = await delivered(2);
     expect(next).toMatchObject({ data: 'b1', previous: lost?.position });
     await eventually(async () => expect(await deliverLife()).not.toBe(before));
+  });
+
+  it('subscribers who did not get what was lost are not left in silence, although those who knew of it have ended', async () => {
+    const sequencer = await testbed.addSequencer();
+    const lossy = await LossyNats.start(testbed.nats.port);
+    const servers = { natsUrl: lossy.url, databaseUrl: testbed.database.url };
+    const gateway = await GatewayUnderTest.start(servers, { partitions: PARTITIONS });
+    try {
+      const client = await gateway.connect({ channels: { '*': { subscribe: true } } });
+      await subscribe(client, CHANNEL);
+      await publish('a1');
+      await client.next('e');
+      const cutPower = await keepStreams(testbed.nats);
+      await eventually(() => expect(gateway.stream.isConnected).toBe(true));
+      lossy.lose(({ subject }) => subject.startsWith('hearth.deliver.') || subject.startsWith('hearth.tails.'));
+      await publish('lost');
+      await texts(2);
+      const mark = 'select from partition_state where partition = $1 and deliver_seq = 2';
+      await eventually(async () => expect((await testbed.sql.query(mark, [PARTITION])).rowCount).toBe(1));
+      await sequencer.kill('SIGKILL');
+      await cutPower();
+      lossy.lose(() => false);
+      await testbed.addSequencer();
+      expect(await client.closed).toEqual({ code: 1013, reason: 'Messages missed' });
+      const back = await gateway.connect({ channels: { '*': { subscribe: true } } });
+      await subscribe(back, CHANNEL);
+      await publish('b1');
+      expect((await back.next('e')).data).toBe('b1');
+    } finally {
+      await gateway.stop();
+      await lossy.stop();
+    }
   });
 });

@@ -18,7 +18,7 @@ import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { commitDurable } from './commit-durable';
-import { lookForDeliverLoss } from './deliver-loss';
+import { DeliverLoss } from './deliver-loss';
 import { EventOutbox } from './event-outbox';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
@@ -80,6 +80,7 @@ export class PartitionWorker {
   private readonly saved: SavedPosition;
   private readonly ends: ChannelEnds;
   private readonly tails: Tails;
+  private readonly deliverLoss: DeliverLoss;
   private readonly operations: ChannelOperations;
   private readonly timer: ScheduleTimer;
   private readonly hideLag: () => void;
@@ -101,9 +102,8 @@ export class PartitionWorker {
       host.database,
       host.channelRules,
       this.timer,
-      ({ id, operation }, error) => {
-        host.logger.error({ partition: this.partition, id, kind: operation.kind, err: error }, 'an operation failed');
-      },
+      ({ id, operation: { kind } }, error) =>
+        host.logger.error({ partition: this.partition, id, kind, err: error }, 'an operation failed'),
     );
     this.outbox = new EventOutbox(host, this.partition);
     this.saved = new SavedPosition(host, claim, this.operations, this.outbox, () => this.fence());
@@ -112,6 +112,7 @@ export class PartitionWorker {
     this.sequencing = sequencingOf(host, this.position, this.partition, claim.timeMs, new Lanes(claim.lanes));
     this.ends = new ChannelEnds(claim, () => this.deliveries);
     this.tails = new Tails(host.stream, claim);
+    this.deliverLoss = new DeliverLoss(host, claim.partition, this.saved, this.tails);
     host.endNotes.follow(this.ends);
     this.hideLag = host.metrics.sequencerLag.add(String(this.partition), () => this.lag());
     this.timer.start();
@@ -153,7 +154,7 @@ export class PartitionWorker {
   async tidy(): Promise<number> {
     const { saved } = this.saved;
     const nowMs = installationNow();
-    await lookForDeliverLoss(this.host, this.partition, this.saved);
+    await this.deliverLoss.look();
     return processedUntilMs(saved, await dropProcessed(this.host.stream, this.partition, saved), nowMs);
   }
 
@@ -200,7 +201,7 @@ export class PartitionWorker {
     // Kept when NATS was away: what it has sent is the channels' past, also where a power cut took it from the deliver stream.
     const fanOut = (this.fanOut ??= await FanOut.open(this.host, this.partition));
     this.saved.noteDeliverLife(undefined);
-    await lookForDeliverLoss(this.host, this.partition, this.saved);
+    await this.deliverLoss.look();
     this.reader = await openIngestReader(stream, this.partition, startAt);
     // `stop` may have been called while there was no reader to close.
     while (!this.stopping) {
@@ -388,13 +389,12 @@ export class PartitionWorker {
   }
 
   private scheduleTimer(): ScheduleTimer {
-    const { partition } = this;
-    const { database, ingest, logger } = this.host;
+    const { partition, host } = this;
     return new ScheduleTimer({
       unsaved: () => this.operations.unsavedSchedules(),
-      load: (untilMs, after, limit) => loadDueSchedules(database.db, partition, untilMs, after, limit),
-      fire: (scheduleId, id) => ingest.send({ kind: 'fire', partition, scheduleId }, '', { id }),
-      onFailure: (error, what) => logger.warn({ partition, err: error }, what),
+      load: (untilMs, after, limit) => loadDueSchedules(host.database.db, partition, untilMs, after, limit),
+      fire: (scheduleId, id) => host.ingest.send({ kind: 'fire', partition, scheduleId }, '', { id }),
+      onFailure: (error, what) => host.logger.warn({ partition, err: error }, what),
     });
   }
 }

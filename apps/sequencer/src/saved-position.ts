@@ -28,7 +28,7 @@ export interface Reached {
   readonly deliverPlace?: number;
 }
 
-/** A place of the deliver stream that had a record from up to a position. */
+/** A place of the deliver stream that had a record from up to a position; place 0: it had none yet in this life. */
 export interface SafeMark extends DeliverMark {
   readonly through: IngestPosition;
 }
@@ -94,7 +94,11 @@ export class SavedPosition {
 
   /** @param created as of a look at the deliver stream; `undefined`: it has to be looked at before another place is marked */
   noteDeliverLife(created: string | undefined): void {
-    if (created !== undefined && this.mark?.created !== created) this.mark = undefined;
+    if (created !== undefined && this.mark?.created !== created) {
+      this.mark = { created, sequence: 0, through: this.safe };
+      // To be saved also where nothing moves, or the next owner takes this life for news.
+      this.current = { ...this.current, position: { ...this.safe } };
+    }
     this.deliverCreated = created;
   }
 

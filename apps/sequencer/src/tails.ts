@@ -7,6 +7,7 @@ import { channelOf, type Deliverable } from './fan-out';
 export class Tails {
   private changed = new Map<string, Position>();
   private next = 1;
+  private unsureBeforeMs: number | undefined;
   private readonly beacons: Repeated;
 
   constructor(
@@ -21,6 +22,12 @@ export class Tails {
     for (const one of fanned) this.changed.set(channelOf(one), one.position);
   }
 
+  /** @param ms when the life of the deliver stream began before which it has lost nobody knows what, ms since 1970 */
+  doubt(ms: number): void {
+    this.unsureBeforeMs = ms;
+    this.tell();
+  }
+
   /** Says a last time what there is to say; another owner may begin then. */
   leave(): void {
     this.stop();
@@ -33,7 +40,7 @@ export class Tails {
 
   private tell(isLast = false): void {
     const { partition, fencingToken } = this.claim;
-    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, isLast);
+    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, isLast, this.unsureBeforeMs);
     this.changed = new Map();
     this.next += beacons.length;
     for (const beacon of beacons) this.stream.tell(tailSubject(partition), beacon);

@@ -6,6 +6,13 @@ it('says nothing of idle channels, and that it is there', () => {
   ]);
 });
 
+it('says since when nobody knows what was lost, once', () => {
+  const tails = Array.from({ length: 20_000 }, (_, n) => [`channel ${n}`, { epoch: 2, sequence: n }] as const);
+  const decoded = encodeTailBeacons(3, 7, tails, false, 1_700_000_000_000).map(decodeTailBeacon);
+  const unsure = decoded.map(({ unsureBeforeMs }) => unsureBeforeMs);
+  expect(unsure).toEqual([1_700_000_000_000, ...Array.from({ length: decoded.length - 1 }, () => undefined)]);
+});
+
 it('keeps every tail, in as many beacons as it takes, each of which fits into a message', () => {
   const tails = Array.from({ length: 20_000 }, (_, n) => [`canal-é"${n}`, { epoch: 2, sequence: n }] as const);
   const beacons = encodeTailBeacons(3, 7, tails, true);

@@ -13,6 +13,11 @@ export interface TailBeacon {
   readonly tails: readonly (readonly [channel: string, position: Position])[];
   /** The owner gives the partition back, and all that it sent is stored. */
   readonly isLast: boolean;
+  /**
+   * The deliver stream has lost records since the life that began before this one, ms since 1970, and nobody knows any more which
+   * channels they were of. `unsureBefore` on the wire; absent where nothing is lost, or the owner knows what.
+   */
+  readonly unsureBeforeMs?: number;
 }
 
 type Tail = readonly [channel: string, epoch: number, sequence: number];
@@ -26,18 +31,21 @@ const MAX_BYTES = 256 * 1_024;
  * The next beacons of an owner, as JSON: one, or more if there are many tails.
  *
  * @param n of the first
+ * @param unsureBeforeMs as in the beacon; in the first
  */
 export function encodeTailBeacons(
   fencingToken: number,
   n: number,
   tails: Iterable<readonly [string, Position]>,
   isLast = false,
+  unsureBeforeMs?: number,
 ): string[] {
   const beacons: string[] = [];
   let parts: string[] = [];
   let bytes = 0;
   const end = (last = false): void => {
-    const head = `{"epoch":${fencingToken},"n":${n + beacons.length}`;
+    const unsure = unsureBeforeMs === undefined || beacons.length > 0 ? '' : `,"unsureBefore":${unsureBeforeMs}`;
+    const head = `{"epoch":${fencingToken},"n":${n + beacons.length}${unsure}`;
     beacons.push(`${head},"tails":[${parts.join(',')}]${last ? ',"last":true' : ''}}`);
     [parts, bytes] = [[], 0];
   };
@@ -59,12 +67,14 @@ export function decodeTailBeacon(text: string): TailBeacon {
     n,
     tails,
     last,
+    unsureBefore,
   } = JSON.parse(text) as {
     readonly epoch: number;
     readonly n: number;
     readonly tails: readonly Tail[];
     readonly last?: boolean;
+    readonly unsureBefore?: number;
   };
   const places = tails.map(([channel, epoch, sequence]) => [channel, { epoch, sequence }] as const);
-  return { fencingToken, n, tails: places, isLast: last === true };
+  return { fencingToken, n, tails: places, isLast: last === true, unsureBeforeMs: unsureBefore };
 }

@@ -1,9 +1,10 @@
-import { InvariantBroken } from '@hearth/runtime';
+import { InvariantBroken, warnSeldom } from '@hearth/runtime';
 import { comparePositions, type DeliverRecord, type JoinedNotice, type Position } from '@hearth/wire';
 import type { ClientSocket } from '../frames/client-socket';
 import { FrameBatch } from '../frames/frame-batch';
 import { MemberGathering } from './member-gathering';
-import { Intake, type Hole, type IntakeHost, type IntakeReader, type Seen } from './intake';
+import { Intake, type Hole, type Seen } from './intake';
+import type { IntakeHost, IntakeReader } from './intake-host';
 
 /** Where the frames of a subscriber go. */
 export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
@@ -245,14 +246,31 @@ export class Channel implements IntakeReader {
     for (const record of records) this.tell(record);
   }
 
-  /** Ends the connections of all subscribers, who come back to a channel that is made anew. */
+  distrust(why: string): void {
+    if (this.intake.isClosed) return;
+    const about = { channel: this.name, err: why };
+    warnSeldom(
+      this.host.logger,
+      about,
+      'messages may be missing that nobody knows of: clients of the channel begin anew',
+    );
+    this.flush();
+    this.beginAnew();
+  }
+
   private giveUp(error: InvariantBroken): void {
-    const { name, host, subscribers } = this;
+    const { name, host } = this;
     host.metrics.invariantBroken.of(error.invariant).inc();
     host.logger.error(
       { channel: name, invariant: error.invariant, err: error },
       'given up: an invariant does not hold',
     );
+    this.beginAnew();
+  }
+
+  /** Ends the connections of all subscribers, who come back to a channel that is made anew. */
+  private beginAnew(): void {
+    const { host, subscribers } = this;
     host.forget(this);
     this.pending = [];
     this.members?.drop();

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BEACON_EVERY_MS, deliverSubject, TailBeacon } from '@hearth/wire';
+import { BEACON_EVERY_MS, deliverSubject, partitionOf, TailBeacon } from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
@@ -38,6 +38,8 @@ export class Hub implements ChannelHost {
   private readonly channels = new Map<string, Channel>();
   private readonly checkpoints: Repeated;
   private readonly tailWatch = new TailWatch(performance.now());
+  /** By partition: before this life of the deliver stream nobody knows what it has lost, ms since 1970. */
+  private readonly unsureBeforeMs = new Map<number, number>();
   private readonly stopListening: readonly (() => void)[];
   /** Set while a pass is about to begin because beacons were lost. */
   private lookSoon: NodeJS.Timeout | undefined;
@@ -55,7 +57,7 @@ export class Hub implements ChannelHost {
     readonly registry: ConnectionRegistry,
     readonly metrics: Metrics,
     @Inject(LOGGER) readonly logger: Logger,
-    @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
+    @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'wsMaxBacklogBytes' | 'partitions'>,
   ) {
     this.deliver = new DeliverSubscriber(stream);
     this.maxBacklogBytes = config.wsMaxBacklogBytes;
@@ -139,6 +141,15 @@ export class Hub implements ChannelHost {
   private onBeacon(partition: number, beacon: TailBeacon): void {
     if (this.tailWatch.hear(partition, beacon, performance.now())) this.catchUpSoon();
     for (const [name, position] of beacon.tails) this.channels.get(name)?.intake.expect(position);
+    const { unsureBeforeMs } = beacon;
+    if (unsureBeforeMs === undefined || this.unsureBeforeMs.get(partition) === unsureBeforeMs) return;
+    this.unsureBeforeMs.set(partition, unsureBeforeMs);
+    for (const channel of this.channels.values()) {
+      const { openedInMs } = channel.intake;
+      const isFromBefore = openedInMs !== 0 && openedInMs < unsureBeforeMs;
+      if (isFromBefore && partitionOf(channel.name, this.config.partitions) === partition)
+        channel.distrust('the deliver stream is not what it was');
+    }
   }
 
   /** The beacons of other partitions may be found to be lost within an interval: one pass is enough for all. */

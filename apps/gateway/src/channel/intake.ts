@@ -1,43 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { comparePositions, type DeliverRecord, type Position } from '@hearth/wire';
-import { warnSeldom, type Logger, type Metrics } from '@hearth/runtime';
+import { sequenceOfId } from '@hearth/protocol';
+import { warnSeldom } from '@hearth/runtime';
 import {
   assertDeliverLife,
   deliverExtent,
   lastDelivered,
   readDelivered,
   StreamUnavailableError,
-  type DeliverSubscriber,
   type DeliverSubscription,
   type StoredDeliverRecord,
-  type StreamConnection,
 } from '@hearth/stream';
 import { installationNow, within } from '@hearth/timing';
 import type { ResumeStart } from '../resume/resume-token';
-
-/** What the intakes of a gateway share. */
-export interface IntakeHost {
-  readonly stream: StreamConnection;
-  readonly deliver: DeliverSubscriber;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  /** A sequence of the deliver stream up to which everything has certainly reached this gateway. */
-  readonly safeSequence: number;
-  /** The last sequence that the deliver stream is known to have had, 0 while that is not known. */
-  readonly streamEnd: number;
-  /** When the deliver stream was created, ms since 1970; 0 while that is not known. */
-  readonly streamCreatedMs: number;
-}
-
-/** Who gets what an intake has taken in. */
-export interface IntakeReader {
-  /** Subscribers, and connections that are about to become one; without any, gaps do not matter. */
-  readonly users: number;
-  /** Takes the next message of the channel. */
-  take(record: DeliverRecord): void;
-  /** Messages cannot be had any more; what is behind the hole is taken next. */
-  miss(hole: Hole): void;
-}
+import type { IntakeHost, IntakeReader } from './intake-host';
 
 /** A place in a channel where messages are missing that nobody has any more. */
 export interface Hole {
@@ -72,6 +48,7 @@ const CAUGHT_UP_WITHIN_MS = 2_000;
  * longer. Longer than a sequencer takes to send again what the stream did not confirm.
  */
 const GIVE_UP_MS = 3_000;
+const REUSED = 'places that it has taken come again with other messages';
 
 /**
  * Takes the messages of one channel in and keeps their chain unbroken.
@@ -91,6 +68,8 @@ export class Intake {
   last: Position | undefined;
   /** Its id. */
   lastId: string | undefined;
+  /** The life of the deliver stream in which it was opened: when that was created, ms since 1970; 0 while that is not known. */
+  openedInMs = 0;
 
   private readonly interest: DeliverSubscription;
   /** `undefined` while it is live. */
@@ -202,6 +181,8 @@ export class Intake {
     this.noteCreation(createdMs);
     const inOrder = [...found].sort((a, b) => comparePositions(a.record.position, b.record.position));
     for (const { record, sequence } of inOrder) {
+      if (this.isReused(record)) this.reader.distrust(REUSED);
+      if (this.isClosed) return false;
       if (!this.isRepeat(record)) {
         // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
         // repeat of an older message.
@@ -241,7 +222,7 @@ export class Intake {
       this.readSequence = stored?.sequence ?? 0;
       this.openSequence = this.readSequence;
       this.openedBehind = streamEnd;
-      this.createdMs = streamCreatedMs;
+      this.createdMs = this.openedInMs = streamCreatedMs;
     } catch (error) {
       this.close();
       throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
@@ -261,6 +242,7 @@ export class Intake {
   /** A live message. */
   private take(record: DeliverRecord): void {
     if (this.held !== undefined) this.hold(record, this.held);
+    else if (this.isReused(record)) this.reader.distrust(REUSED);
     else if (this.isRepeat(record)) return;
     else if (this.continues(record) || this.reader.users === 0) this.accept(record);
     else {
@@ -291,6 +273,16 @@ export class Intake {
 
   private isRepeat(record: DeliverRecord): boolean {
     return this.last !== undefined && comparePositions(record.position, this.last) <= 0;
+  }
+
+  /**
+   * Whether it has a place that has come by, and is another message: ids that places make rise with these. A power cut took the
+   * tails of the streams, and whoever gave the places out before has ended with them.
+   */
+  private isReused(record: DeliverRecord): boolean {
+    const { last, lastId = '' } = this;
+    if (last === undefined || !this.isRepeat(record) || record.id <= lastId) return false;
+    return sequenceOfId(lastId) === last.sequence && sequenceOfId(record.id) === record.position.sequence;
   }
 
   /** Whether no message lies between the last one and this one, as far as its sender knew. */
