@@ -17,7 +17,7 @@ const LOOK_EVERY = 10_000;
 /** What a wildcard takes for a name. */
 const WILDCARD = 4;
 /** What an entry of `channels`, `messages` or `storage` takes. */
-const ENTRY = 100;
+const ENTRY = 80;
 /** Compiling an instruction takes as long as running it over so many characters. */
 const COMPILED_AS_CHARACTERS = 200;
 
