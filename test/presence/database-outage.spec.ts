@@ -22,25 +22,31 @@ const ADDED = 'hotsock.memberAdded';
 const REMOVED = 'hotsock.memberRemoved';
 const STORAGE = { '*': { observe: true, set: true } };
 
-let postgres: TestPostgres;
-let testbed: Testbed;
-beforeEach(async () => {
-  postgres = await TestPostgres.start();
-  // One partition for two sequencers: one of them has none, and watches over gateways all the same.
-  testbed = await Testbed.start({ HEARTH_PARTITIONS: '1' }, () => createDatabase(postgres.url));
-  await testbed.add('sequencer');
-  await partitionStays();
-});
-afterEach(async () => {
-  postgres.thaw();
-  await testbed.stop().finally(() => postgres.stop());
-});
+/** Does something with an installation of its own, so that those who wait can do so side by side. */
+async function withInstallation(work: (testbed: Testbed, postgres: TestPostgres) => Promise<void>): Promise<void> {
+  const postgres = await TestPostgres.start();
+  let testbed: Testbed | undefined;
+  try {
+    // One partition for two sequencers: one of them has none, and watches over gateways all the same.
+    testbed = await Testbed.start({ HEARTH_PARTITIONS: '1' }, () => createDatabase(postgres.url));
+    await testbed.add('sequencer');
+    await partitionStays(testbed);
+    await work(testbed, postgres);
+  } finally {
+    postgres.thaw();
+    try {
+      await testbed?.stop();
+    } finally {
+      await postgres.stop();
+    }
+  }
+}
 
 /**
  * Waits until the partition is with the sequencer that keeps it: one that takes it over has to read from Postgres who is
  * present, and could not do so in an outage that begins right then.
  */
-async function partitionStays(): Promise<void> {
+async function partitionStays(testbed: Testbed): Promise<void> {
   const sql = new Postgres(testbed.database.url);
   await sql.connect();
   try {
@@ -57,7 +63,7 @@ async function partitionStays(): Promise<void> {
   }
 }
 
-const connect = (uid: string, gateway: number): Promise<Client> => {
+const connectTo = (testbed: Testbed, uid: string, gateway: number): Promise<Client> => {
   const channels = { '*': { subscribe: true, historyStart: 0 }, [NOTES]: { subscribe: true, storage: STORAGE } };
   return testbed.connect({ uid, channels }, testbed.gateways[gateway]);
 };
@@ -81,12 +87,12 @@ function changes({ ws }: Client, event: string, self: string): string[] {
   return uids;
 }
 
-it.each<[string, (server: TestPostgres) => Promise<void>, (server: TestPostgres) => Promise<void> | void]>([
+it.concurrent.each<[string, (server: TestPostgres) => Promise<void>, (server: TestPostgres) => Promise<void> | void]>([
   ['is gone', (server) => server.kill(), (server) => server.restart()],
   ['does not answer', (server) => server.freeze(), (server) => server.thaw()],
-])(
-  'while Postgres %s for longer than leases last, presence goes on and nobody is taken for dead',
-  async (_, begin, end) => {
+])('while Postgres %s for longer than leases last, presence goes on and nobody is taken for dead', (_, begin, end) =>
+  withInstallation(async (testbed, postgres) => {
+    const connect = (uid: string, gateway: number) => connectTo(testbed, uid, gateway);
     const observers = await Promise.all([0, 1].map((n) => connect(`observer${n}`, n)));
     const [closing, leaving, last] = await Promise.all([
       connect('closing', 0),
@@ -171,5 +177,5 @@ it.each<[string, (server: TestPostgres) => Promise<void>, (server: TestPostgres)
     await eventually(expectTheTruth);
     await delay(LOOKED_AGAIN_MS);
     await expectTheTruth();
-  },
+  }),
 );

@@ -246,14 +246,14 @@ describe('a dead letter', () => {
     expect(await deadLetters(process, '?target=other')).toEqual([]);
   });
 
-  it.each(['limit=0', 'limit=501', 'limit=x', 'limit=1.5', 'limit=', 'limit=1e1', 'before=x'])(
-    'is not listed for ?%s',
-    async (query) => {
-      const process = await testbed.start(receiver.url, ONE_ATTEMPT);
+  it('is not listed for a query that is wrong', async () => {
+    const process = await testbed.start(receiver.url, ONE_ATTEMPT);
+    for (const query of ['limit=0', 'limit=501', 'limit=x', 'limit=1.5', 'limit=', 'limit=1e1', 'before=x']) {
       const { status, body } = await admin(process, `/webhooks/dead-letters?${query}`);
-      expect([status, body.error]).toEqual([400, expect.stringMatching(`^${query.split('=')[0]!} must be`)]);
-    },
-  );
+      const problem = expect.stringMatching(`^${query.split('=')[0]!} must be`);
+      expect([query, status, body.error]).toEqual([query, 400, problem]);
+    }
+  });
 
   it('goes after thirty days', async () => {
     receiver.behaviour = () => 500;
