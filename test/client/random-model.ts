@@ -165,24 +165,6 @@ export async function runModel(model: Model, caughtUp: (check: () => void) => Pr
   const verdicts = pages.flatMap((page) =>
     [...page.heard].map(([name, heard]) => judge(heard, published.get(name) ?? 0)),
   );
-  // DBG
-  verdicts.forEach((v, i) => {
-    if (v.missed || v.doubled || v.inverted) {
-      const heard = pages.flatMap((page) => [...page.heard.values()])[i]!;
-      const runs: string[] = [];
-      let from: Heard | undefined, prev: Heard | undefined;
-      for (const one of heard) {
-        if (typeof one === 'number' && typeof prev === 'number' && one === prev + 1) {
-          prev = one;
-          continue;
-        }
-        if (from !== undefined) runs.push(`${from}-${prev}`);
-        from = prev = one;
-      }
-      runs.push(`${from}-${prev}`);
-      console.log(JSON.stringify(v), runs.join(' '));
-    }
-  });
   const sum = (key: 'missed' | 'doubled' | 'inverted') => verdicts.reduce((total, verdict) => total + verdict[key], 0);
   const given = pages.reduce(
     (total, page) => total + [...page.heard.values()].flat().filter((one) => typeof one === 'number').length,

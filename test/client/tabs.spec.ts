@@ -170,6 +170,27 @@ describe('a tab that is behind all others', () => {
   });
 });
 
+it('leaves no timer behind when it ends, though a tab waits for what it has seen already', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const fake = new ResumingServer();
+  const { newClient, stop } = await tabs(fake);
+  await listen(newClient(memoryStore()), 'a');
+  const ahead = memoryStore();
+  await ahead.set(
+    `hearth:${JSON.stringify([fake.server.url, 'u1', 'a'])}`,
+    JSON.stringify({ after: 'id-9', token: '0' }),
+  );
+  const client = newClient(ahead);
+  client.channel('a').hold();
+  await client.connect();
+  // Its subscription is asked for, and waits.
+  await delay(100);
+  expect(client.channel('a').state).toBe('subscribing');
+  await stop();
+  await eventually(() => expect(timers()).toBeLessThanOrEqual(before + 1));
+});
+
 it('does not take the end of whoever connected before it for its own', async () => {
   const fake = new ResumingServer();
   const { newClient, stop } = await tabs(fake);

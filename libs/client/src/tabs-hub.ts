@@ -68,8 +68,8 @@ export class Hub {
   private readonly speakers = new Map<string, string>();
   /** Answers of the server that are still to come, by channel: it was told that nobody wants it for now. */
   private readonly leaving = new Map<string, number>();
-  /** Those that wait, and for how long. */
-  private readonly timed = new WeakSet<Subscribe>();
+  /** Those that wait, each with the timer that ends it. */
+  private readonly timed = new Map<Subscribe, ReturnType<typeof setTimeout>>();
   private connected: { readonly text: string; readonly frame: Frame } | undefined;
   private isOpen = false;
   private isOver = false;
@@ -109,6 +109,7 @@ export class Hub {
   private over(code: number, reason: string, to?: readonly string[]): void {
     if (this.isOver) return;
     this.isOver = true;
+    for (const timer of this.timed.values()) clearTimeout(timer);
     this.say({ to, code, reason });
   }
 
@@ -172,14 +173,15 @@ export class Hub {
     channel.waiting.push(entry);
     const [tab, frame] = entry;
     if (this.timed.has(frame)) return;
-    this.timed.add(frame);
-    setTimeout(() => {
+    const end = (): void => {
+      this.timed.delete(frame);
       const others = channel.waiting.filter(([, one]) => one !== frame);
       if (this.isOver || others.length === channel.waiting.length || channel.subscribed === undefined) return;
       channel.waiting = others;
       // What it has missed nobody can say: it is told that.
       this.join(channel, tab, frame.data?.resume);
-    }, AHEAD_MS);
+    };
+    this.timed.set(frame, setTimeout(end, AHEAD_MS));
   }
 
   /** Those that wait may be known by now. */
