@@ -158,3 +158,90 @@ describe('connecting', () => {
     expect(second.query.get('closeReason')).toBe('1');
   }, 60_000);
 });
+
+it.each<[string, object]>([
+  ['connectTokenFn', { connectTokenFn: 'x' }],
+  ['connectTokenErrorFn', { connectTokenErrorFn: 'x' }],
+  ['connectTokenFnMaxAttempts', { connectTokenFnMaxAttempts: Number.NaN }],
+  ['heartbeatIntervalSeconds', { heartbeatIntervalSeconds: '30' }],
+  ['livenessSeconds', { livenessSeconds: '60' }],
+  ['baseMs', { backoff: { baseMs: -1 } }],
+  ['maxMs', { backoff: { maxMs: Number.NaN } }],
+  ['resumeStore.get', { resumeStore: {} }],
+  ['httpUrl', { httpUrl: 5 }],
+  ['recover', { recover: 'yes' }],
+  ['shareTabs', { shareTabs: 1 }],
+  ['WebSocket', { WebSocket: {} }],
+  ['fetch', { fetch: null }],
+  ['onGap', { onGap: 'x' }],
+  ['onError', { onError: 'x' }],
+])('names the option that is wrong: %s', (name, options) => {
+  const make = () => new HearthClient('ws://x', { connectTokenFn: () => '', lazyConnection: true, ...options });
+  expect(make).toThrow(name);
+});
+
+it('names what is wrong with an address, a channel, an event and a handler', () => {
+  const make = (url: never) => new HearthClient(url, { connectTokenFn: () => '', lazyConnection: true });
+  expect(() => make('' as never)).toThrow(InvalidArgumentError);
+  expect(() => make(5 as never)).toThrow('webSocketUrl must be a string');
+  expect(() => new HearthClient('ws://x', undefined as never)).toThrow('connectTokenFn must be a function');
+  const made = make('ws://x' as never);
+  const nothing = undefined as never;
+  expect(() => made.channel('')).toThrow('channel must be a string');
+  expect(() => made.channel(nothing)).toThrow('channel must be a string');
+  expect(() => made.bind('e', nothing)).toThrow('messageFn must be a function');
+  for (const listen of [
+    () => made.on('state', nothing),
+    () => made.channel('c').on('e', nothing),
+    () => made.channel('c').onGap(nothing),
+    () => made.channel('c').presence.subscribe(nothing),
+  ])
+    expect(listen).toThrow('listener must be a function');
+});
+
+it('tells of frames that make no sense, and goes on', async () => {
+  const server = await start();
+  const errors: unknown[] = [];
+  const made = client(server.url, { onError: (error) => errors.push(error) });
+  await made.connect();
+  const peer = await server.peer(1);
+  const heard: unknown[] = [];
+  made.channel('c').on('e', ({ data }) => heard.push(data));
+  await peer.frame('hotsock.subscribe');
+  peer.subscribed('c');
+  const strange = [
+    '',
+    'x',
+    'null',
+    '5',
+    '[]',
+    '{}',
+    '{"event":5}',
+    '{"event":"hotsock.subscribed","channel":"c","data":5}',
+  ];
+  const wrong = ['"data":{"members":5}', '"data":{"members":[null]}', '"data":null', '"id":5', '"error":5'];
+  for (const text of strange) peer.socket.send(text);
+  for (const member of wrong) peer.socket.send(`{"event":"hotsock.memberAdded","channel":"c",${member}}`);
+  peer.send({ event: 'e', channel: 'c', data: 1 });
+  await eventually(() => expect(heard).toEqual([1]));
+  expect([made.state, errors.length > 2]).toEqual(['connected', true]);
+});
+
+it.each(['constructor', 'toString', '__proto__'])(
+  'subscribes a channel of the name %s, on each connection',
+  async (name) => {
+    const server = await start();
+    const made = client(server.url);
+    const heard: unknown[] = [];
+    made.bind('e', ({ data }) => heard.push(['bound', data]), { channel: name });
+    made.channel(name).on('e', ({ data }) => heard.push(data));
+    for (const number of [1, 2]) {
+      const peer = await server.peer(number);
+      expect(await peer.frame('hotsock.subscribe')).toMatchObject({ channel: name });
+      peer.subscribed(name);
+      peer.send({ event: 'e', channel: name, data: number });
+      await eventually(() => expect(heard.splice(0)).toEqual([['bound', number], number]));
+      peer.socket.terminate();
+    }
+  },
+);

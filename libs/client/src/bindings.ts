@@ -1,5 +1,6 @@
 import type { Connection } from './connection';
 import type { ConnectionChannel } from './connection-channel';
+import { record } from './listeners';
 import type { SubscribeTokenFn } from './types';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a frame, or the event of a WebSocket, as the official client types it
@@ -25,7 +26,7 @@ export interface Binding {
   unbind(): void;
 }
 
-export function matches({ event }: Pick<Binding, 'event'>, name: string | undefined): boolean {
+export function matches(event: string | RegExp, name: string | undefined): boolean {
   if (name === undefined) return false;
   if (typeof event === 'string') return event === name;
   // One with the flag `g` or `y` remembers where it stopped.
@@ -35,10 +36,12 @@ export function matches({ event }: Pick<Binding, 'event'>, name: string | undefi
 
 /** What is bound, by event and by channel (client-library §2). */
 export class Bindings {
-  ofClient = new Map<string | RegExp, Binding[]>();
-  ofChannels: Record<string, Binding[]> = {};
+  ofClient!: Map<string | RegExp, Binding[]>;
+  ofChannels!: Record<string, Binding[]>;
 
-  constructor(private readonly connection: () => Connection) {}
+  constructor(private readonly connection: () => Connection) {
+    this.clear();
+  }
 
   add(
     event: string | RegExp,
@@ -69,9 +72,8 @@ export class Bindings {
 
   removeFromClient(event: string | RegExp, messageFn: MessageFn | undefined): void {
     for (const [key, bindings] of [...this.ofClient]) {
-      const isMeant = key === event || (typeof event === 'string' && matches({ event: key }, event));
-      if (!isMeant) continue;
-      const index = messageFn === undefined ? -1 : bindings.findIndex((binding) => binding.messageFn === messageFn);
+      if (key !== event && !(typeof event === 'string' && matches(key, event))) continue;
+      const index = bindings.findIndex((binding) => binding.messageFn === messageFn);
       const rest = messageFn === undefined ? [] : bindings.filter((_, position) => position !== index);
       if (rest.length === 0) this.ofClient.delete(key);
       else this.ofClient.set(key, rest);
@@ -79,11 +81,11 @@ export class Bindings {
   }
 
   of(channel: string): readonly Binding[] {
-    return Object.hasOwn(this.ofChannels, channel) ? (this.ofChannels[channel] ?? []) : [];
+    return this.ofChannels[channel] ?? [];
   }
 
   clear(): void {
     this.ofClient = new Map();
-    this.ofChannels = {};
+    this.ofChannels = record();
   }
 }

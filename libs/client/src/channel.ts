@@ -4,7 +4,7 @@ import type { ClientRequest, Frame, ReactionData } from './frames';
 import { checkHistoryOptions, history } from './history';
 import { handled, Listeners } from './listeners';
 import type { Outbox, Refusal } from './outbox';
-import { PresenceView } from './presence';
+import { both, PresenceView } from './presence';
 import { StorageView } from './storage';
 import type { ChannelState, Gap, HistoryOptions, Off, Published, PublishOptions, SubscribeTokenFn } from './types';
 
@@ -50,9 +50,8 @@ export class Channel {
     readonly name: string,
   ) {
     const hold = () => this.keep();
-    const onError = (error: unknown) => host.failed(error);
-    this.presence = new PresenceView(hold, onError);
-    this.entries = new StorageView(hold, (key, value) => this.store(key, value), onError);
+    this.presence = new PresenceView(hold, host.failed);
+    this.entries = new StorageView(hold, (key, value) => this.store(key, value), host.failed);
   }
 
   get isWanted(): boolean {
@@ -75,14 +74,7 @@ export class Channel {
   }
 
   on = (event: string, listener: (message: never) => void): Off => {
-    let listeners = this.listeners.get(event);
-    if (listeners === undefined) this.listeners.set(event, (listeners = new Listeners()));
-    const off = listeners.add(listener as unknown as (frame: Frame) => void);
-    const release = this.keep();
-    return () => {
-      off();
-      release();
-    };
+    return both(this.listen(event, listener as (frame: unknown) => void), this.keep());
   };
 
   onGap = (listener: (gap: Gap) => void): Off => this.gaps.add(listener);
@@ -118,7 +110,7 @@ export class Channel {
     const source = {
       hold: () => this.keep(),
       ready: this.ready,
-      onMessage: (listener: (frame: Frame) => void) => this.listen(listener),
+      onMessage: (listener: (frame: Frame) => void) => this.listen('*', listener),
       onGap: this.onGap,
       onClosed: (listener: (error: unknown) => void) => this.closes.add(listener),
       list: (request: object, signal: AbortSignal | undefined) => this.host.list(this.name, request, signal),
@@ -172,7 +164,7 @@ export class Channel {
   }
 
   missed(gap: Gap): void {
-    this.gaps.emit(gap, (error) => this.host.failed(error));
+    this.gaps.emit(gap, this.host.failed);
   }
 
   subscribeFailed(error: HearthError): void {
@@ -192,7 +184,7 @@ export class Channel {
   close(): void {
     const error = new ClosedError();
     for (const { reject } of this.waiters.splice(0)) reject(error);
-    this.closes.emit(error, (problem) => this.host.failed(problem));
+    this.closes.emit(error, this.host.failed);
     this.holds.clear();
     this.failure = undefined;
     this.listeners.clear();
@@ -216,20 +208,20 @@ export class Channel {
     return this.send({ event: 'hotsock.channelStorageSet', key, data }, StorageError);
   }
 
-  private listen(listener: (frame: Frame) => void): Off {
-    let listeners = this.listeners.get('*');
-    if (listeners === undefined) this.listeners.set('*', (listeners = new Listeners()));
+  private listen(event: string, listener: (frame: Frame) => void): Off {
+    let listeners = this.listeners.get(event);
+    if (listeners === undefined) this.listeners.set(event, (listeners = new Listeners()));
     return listeners.add(listener);
   }
 
   private emit(event: string, frame: Frame): void {
-    this.listeners.get(event)?.emit(frame, (error) => this.host.failed(error));
+    this.listeners.get(event)?.emit(frame, this.host.failed);
   }
 
   private stateChanged(): void {
     const { state } = this;
     if (state === this.lastState) return;
     this.lastState = state;
-    this.states.emit(undefined, (error) => this.host.failed(error));
+    this.states.emit(undefined, this.host.failed);
   }
 }

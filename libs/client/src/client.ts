@@ -6,7 +6,7 @@ import { ClosedError, InvalidArgumentError, NotConnectedError } from './errors';
 import type { SubscribeError } from './errors';
 import type { Frame } from './frames';
 import { historyPage, httpOrigin, postMessage } from './http';
-import { attempt } from './listeners';
+import { attempt, check } from './listeners';
 import { Outbox, type Refusal } from './outbox';
 import { PointStore } from './points';
 import { ReconnectingClient } from './reconnecting';
@@ -60,7 +60,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   constructor(webSocketUrl: string, options: ClientOptions) {
     super(webSocketUrl, options);
     this.bindings = new Bindings(() => this.activeConnection);
-    this.points = new PointStore(options.resumeStore, webSocketUrl, (error) => this.failed(error));
+    this.points = new PointStore(options.resumeStore, webSocketUrl, this.failed);
     this.tracks = new Tracks(options.recover ?? true, this.points, (gap, names) => this.missed(gap, names));
     this.outbox = new Outbox(this);
     if (!this.lazyConnection) this.begin();
@@ -81,6 +81,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   ): HearthChannel<Of<S, N>> => {
     let channel = this.cached.get(name);
     if (channel === undefined) {
+      check('string', { channel: name ?? null });
       channel = new Channel(this, name);
       this.cached.set(name, channel);
     }
@@ -89,8 +90,8 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   };
 
   bind = (event: string | RegExp, messageFn: MessageFn, options: BindOptions = {}): Binding => {
-    if (typeof messageFn !== 'function') throw new TypeError('messageFn must be a function');
     const { channel } = options;
+    check('function', { messageFn: messageFn ?? null });
     this.leave();
     const binding = this.bindings.add(event, messageFn, options, () => this.unbind(event, { messageFn, channel }));
     if (!channel) return binding;
@@ -214,7 +215,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     const ofClient = [...this.bindings.ofClient.values()].flat();
     const ofChannels = names.flatMap((name) => this.bindings.of(name));
     for (const binding of [...ofClient, ...ofChannels]) {
-      if (matches(binding, frame.event)) attempt(() => binding.messageFn(frame), this.failed);
+      if (matches(binding.event, frame.event)) attempt(() => binding.messageFn(frame), this.failed);
     }
     for (const name of names) this.cached.get(name)?.receive(frame);
   }

@@ -1,4 +1,4 @@
-import { attempt } from './listeners';
+import { attempt, record } from './listeners';
 import { ConnectionChannel, type SubscriptionState } from './connection-channel';
 import type { ConnectionHost, SubscribeMembers } from './connection-host';
 import { type Frame, type FrameData, HEARTBEAT, OPEN, PONG, type SubscribeData } from './frames';
@@ -28,9 +28,9 @@ export class Connection {
   uid: string | null | undefined;
   umd: unknown;
   ws: Socket | undefined;
-  channels: Record<string, ConnectionChannel> = {};
-  channelAliasToReal: Record<string, string> = {};
-  channelRealToAlias: Record<string, string> = {};
+  channels!: Record<string, ConnectionChannel>;
+  channelAliasToReal!: Record<string, string>;
+  channelRealToAlias!: Record<string, string>;
   /** Of the last frame, or of the opening. */
   heardAtMs = 0;
 
@@ -47,6 +47,7 @@ export class Connection {
   private hasEnded = false;
 
   constructor(private readonly host: ConnectionHost) {
+    this.forget();
     this.whenOpen = new Promise((resolve, reject) => (this.settleOpen = { resolve, reject }));
     this.whenOpen.catch(() => undefined);
     this.whenConnected = new Promise((resolve) => (this.setConnectionId = resolve));
@@ -205,15 +206,13 @@ export class Connection {
     if (this.isClosed) return;
     this.heardAtMs = Date.now();
     this.emit('@@message', event);
-    let frame: Frame;
-    try {
-      frame = JSON.parse(String(event.data)) as Frame;
-    } catch (error) {
-      return this.host.failed(error);
-    }
     this.host.received(this);
-    this.takeIn(frame);
-    this.host.frame(this, frame, event.isCopy);
+    // What makes no sense is told, and is no reason not to go on.
+    attempt(() => {
+      const frame = JSON.parse(String(event.data)) as Frame;
+      this.takeIn(frame);
+      this.host.frame(this, frame, event.isCopy);
+    }, this.host.failed);
   }
 
   private takeIn(frame: Frame): void {
@@ -318,9 +317,7 @@ export class Connection {
       if (tokenFn !== undefined) {
         const connectionId = await this.whenConnected;
         const call = () => tokenFn({ channel: name, connectionId });
-        token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, (attemptNumber, error) =>
-          this.host.logger.warn(`[hearth] no token, attempt ${attemptNumber}:`, error),
-        );
+        token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, this.host.logger);
       }
       this.ask(channel, token, await members);
     } catch (error) {
@@ -380,9 +377,9 @@ export class Connection {
   }
 
   private forget(): void {
-    this.channels = {};
-    this.channelAliasToReal = {};
-    this.channelRealToAlias = {};
+    this.channels = record();
+    this.channelAliasToReal = record();
+    this.channelRealToAlias = record();
   }
 
   private stopTimers(): void {

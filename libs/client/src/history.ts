@@ -41,14 +41,13 @@ export async function* history(source: HistorySource, options: HistoryOptions): 
   let count = 0;
   try {
     await live_.unlessEnded(source.ready());
-    pages: for (; count < limit;) {
-      const messages = await page(source, live_, options, cursor);
-      if (messages.length === 0) break;
-      for (const message of messages) {
-        if (count >= limit || isBeyond(message, reverse ? after : before, reverse)) break pages;
+    if (limit > 0) {
+      for await (const message of pages(source, live_, options, cursor)) {
+        if (isBeyond(message, reverse ? after : before, reverse)) break;
         cursor = message.id;
         count++;
         if (given.add(message.id ?? '')) yield message;
+        if (count >= limit) break;
       }
     }
     if (reverse || (!live && (count >= limit || before !== undefined))) return;
@@ -61,7 +60,10 @@ export async function* history(source: HistorySource, options: HistoryOptions): 
         yield next;
         continue;
       }
-      yield* rest(source, live_, options, cursor, given);
+      // What history has of the hole.
+      for await (const message of pages(source, live_, options, cursor)) {
+        if (given.add(message.id ?? '')) yield message;
+      }
       throw new GapError(next);
     }
   } finally {
@@ -69,38 +71,25 @@ export async function* history(source: HistorySource, options: HistoryOptions): 
   }
 }
 
-/** What history has of a hole. */
-async function* rest(
-  source: HistorySource,
-  live: LiveBuffer,
-  options: HistoryOptions,
-  from: string | undefined,
-  given: Seen,
-): AsyncGenerator<Frame, void> {
-  for (let cursor = from; ;) {
-    const messages = await page(source, live, options, cursor);
-    if (messages.length === 0) return;
-    for (const message of messages) {
-      cursor = message.id;
-      if (given.add(message.id ?? '')) yield message;
-    }
-  }
-}
-
-async function page(
+/** All messages from there on, a page at a time. */
+async function* pages(
   source: HistorySource,
   live: LiveBuffer,
   { reverse, expandReactions, signal }: HistoryOptions,
   cursor: string | undefined,
-): Promise<readonly Frame[]> {
-  const request = { [reverse === true ? 'before' : 'after']: cursor, reverse, expandReactions };
-  for (let attempt = 1; ; attempt++) {
+): AsyncGenerator<Frame, void> {
+  for (let attempt = 1; ;) {
     try {
-      return await live.unlessEnded(source.list(request, signal));
+      const request = { [reverse === true ? 'before' : 'after']: cursor, reverse, expandReactions };
+      const messages = await live.unlessEnded(source.list(request, signal));
+      if (messages.length === 0) return;
+      yield* messages;
+      cursor = messages.at(-1)?.id;
+      attempt = 1;
     } catch (error) {
       live.throwIfEnded();
       if (!(error instanceof HistoryError) || !error.retryable || attempt >= RETRIES) throw error;
-      await live.unlessEnded(new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt)));
+      await live.unlessEnded(new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt++)));
       await live.unlessEnded(source.ready());
     }
   }

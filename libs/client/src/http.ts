@@ -1,4 +1,4 @@
-import { HistoryError, type HearthError } from './errors';
+import { HistoryError } from './errors';
 import type { ClientRequest, Frame, HttpAnswer } from './frames';
 import type { Refusal } from './outbox';
 import type { ClientOptions, Published } from './types';
@@ -15,8 +15,7 @@ const SET = 'hotsock.channelStorageSet';
 
 /** The origin of a WebSocket's URL, over HTTP. */
 export function httpOrigin(webSocketUrl: string): string {
-  const { protocol, host } = new URL(webSocketUrl);
-  return `${protocol === 'wss:' || protocol === 'https:' ? 'https' : 'http'}://${host}`;
+  return new URL(webSocketUrl.replace(/^ws/i, 'http')).origin;
 }
 
 /** @throws HistoryError */
@@ -25,8 +24,8 @@ export async function historyPage(
   request: object,
   signal: AbortSignal | undefined,
 ): Promise<readonly Frame[]> {
-  const { messages } = await post(target, 'listMessages', request, HistoryError, signal);
-  return messages ?? [];
+  const { messages = [] } = await post(target, 'listMessages', request, HistoryError, signal);
+  return messages;
 }
 
 /** Publishes, reacts or stores. @throws HearthError of the kind `refusal` */
@@ -35,7 +34,7 @@ export async function postMessage(target: HttpTarget, frame: object, refusal: Re
   const operation = isWrite ? 'channelStorageSet' : 'publishMessage';
   const request: ClientRequest = { ...frame, eagerIdGeneration: true };
   const { id = null, scheduleArn } = await post(target, operation, request, refusal);
-  return scheduleArn === undefined ? { id } : { id, scheduleArn };
+  return { id, scheduleArn };
 }
 
 async function post(
@@ -45,7 +44,7 @@ async function post(
   refusal: Refusal,
   signal?: AbortSignal,
 ): Promise<HttpAnswer> {
-  const query = `connectionId=${encodeURIComponent(connectionId)}&connectionSecret=${encodeURIComponent(connectionSecret)}`;
+  const query = String(new URLSearchParams({ connectionId, connectionSecret }));
   let response;
   let json;
   try {
@@ -53,14 +52,11 @@ async function post(
     response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal });
     json = (await response.json()) as HttpAnswer;
   } catch (cause) {
-    throw failure(refusal, 'unreachable', 'NOT_CONNECTED', true, cause);
+    throw new refusal('unreachable', { code: 'NOT_CONNECTED', retryable: true, cause });
   }
-  if (response.ok) return json;
+  const { ok, status } = response;
+  if (ok) return json;
   const { code = 'ERROR', message = code } = json.error ?? {};
   // The secret of a connection that has ended is no use; the next one's is.
-  throw failure(refusal, message, code, response.status >= 500 || response.status === 429 || response.status === 401);
-}
-
-function failure(Kind: Refusal, message: string, code: string, retryable: boolean, cause?: unknown): HearthError {
-  return new Kind(message, { code, retryable, cause });
+  throw new refusal(message, { code, retryable: status >= 500 || status === 429 || status === 401 });
 }

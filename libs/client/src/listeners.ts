@@ -2,21 +2,22 @@ import type { Off } from './types';
 
 /** Functions that are called with each value; one that throws is no reason for the others not to be. */
 export class Listeners<T> {
-  private readonly functions = new Set<{ readonly call: (value: T) => void }>();
+  private readonly functions = new Set<{ readonly listener: (value: T) => void }>();
 
   get size(): number {
     return this.functions.size;
   }
 
   /** @returns ends it; may be called more than once */
-  add(call: (value: T) => void): Off {
-    const entry = { call };
+  add(listener: (value: T) => void): Off {
+    check('function', { listener: listener ?? null });
+    const entry = { listener };
     this.functions.add(entry);
     return () => void this.functions.delete(entry);
   }
 
   emit(value: T, onError: (error: unknown) => void): void {
-    for (const { call } of [...this.functions]) attempt(() => call(value), onError);
+    for (const { listener } of [...this.functions]) attempt(() => listener(value), onError);
   }
 
   clear(): void {
@@ -38,4 +39,20 @@ export function attempt(call: () => unknown, onError: (error: unknown) => void):
 export function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
+}
+
+/** An object for names that others chose: `constructor` is one like any other. */
+export function record<T>(): Record<string, T> {
+  return Object.create(null) as Record<string, T>;
+}
+
+/**
+ * @param values by the names that they are known by; `undefined` is always right
+ * @throws TypeError that names the first one that is of another type, an empty string or no number from 0
+ */
+export function check(type: 'function' | 'boolean' | 'number' | 'string', values: object): void {
+  for (const [name, value] of Object.entries(values) as [string, unknown][]) {
+    const isUsual = typeof value === type && value !== '' && (type !== 'number' || (value as number) >= 0);
+    if (value !== undefined && !isUsual) throw new TypeError(`${name} must be a ${type}`);
+  }
 }

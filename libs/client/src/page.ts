@@ -10,8 +10,7 @@ export interface PageListener {
 }
 
 interface Target {
-  addEventListener?(event: string, listener: () => void): void;
-  removeEventListener?(event: string, listener: () => void): void;
+  addEventListener?(event: string, listener: () => void, options: { readonly signal: AbortSignal }): void;
 }
 
 /** Listens to the page, where there is one (client-library §4). */
@@ -21,17 +20,15 @@ export function listenToPage({ awake, offline, hidden }: PageListener): Off {
   const visible = (): void => {
     if (document?.visibilityState === 'visible') awake();
   };
-  const pairs: [Target | undefined, string, () => void][] = [
-    [scope, 'online', awake],
-    [scope, 'offline', offline],
-    [scope, 'pageshow', awake],
-    [scope, 'pagehide', hidden],
-    [document, 'freeze', hidden],
-    [document, 'resume', awake],
-    [document, 'visibilitychange', visible],
-  ];
-  for (const [target, event, listener] of pairs) target?.addEventListener?.(event, listener);
-  return () => {
-    for (const [target, event, listener] of pairs) target?.removeEventListener?.(event, listener);
-  };
+  const listening = new AbortController();
+  const listen = (target: Target | undefined, event: string, listener: () => void): void =>
+    target?.addEventListener?.(event, listener, listening);
+  listen(scope, 'online', awake);
+  listen(scope, 'offline', offline);
+  listen(scope, 'pageshow', awake);
+  listen(scope, 'pagehide', hidden);
+  listen(document, 'freeze', hidden);
+  listen(document, 'resume', awake);
+  listen(document, 'visibilitychange', visible);
+  return () => listening.abort();
 }

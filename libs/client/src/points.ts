@@ -1,4 +1,4 @@
-import { attempt } from './listeners';
+import { attempt, record } from './listeners';
 import type { Store } from './types';
 
 /** Where a client goes on in a channel (resume.md); never looked into. */
@@ -60,9 +60,8 @@ export class PointStore {
 
 /** What somebody else wrote, or an older version of us, is no point. */
 function parse(text: string | null): Point | undefined {
-  if (typeof text !== 'string') return undefined;
   try {
-    const { after, token } = JSON.parse(text) as Point;
+    const { after, token } = JSON.parse(text ?? '') as Point;
     return { after, token };
   } catch {
     return undefined;
@@ -77,7 +76,7 @@ const MAX_RESUME_CHARACTERS = 8_192;
  * count as new; the caller tells of the gap.
  */
 export function resumeParameter(points: ReadonlyMap<string, Point>): string {
-  const wanted: Record<string, Point> = Object.create(null) as Record<string, Point>;
+  const wanted = record<Point>();
   let text = '{}';
   for (const [name, point] of points) {
     wanted[name] = point;
@@ -89,7 +88,8 @@ export function resumeParameter(points: ReadonlyMap<string, Point>): string {
 }
 
 function base64url(text: string): string {
-  let binary = '';
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
-  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)))
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+    .replace(/=+$/, '');
 }

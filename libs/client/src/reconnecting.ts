@@ -6,6 +6,7 @@ import type { SubscribeMembers } from './connection-host';
 import { HearthError, InvalidArgumentError, TokenError, UnauthorizedError } from './errors';
 import type { SubscribeError } from './errors';
 import { type Frame, PING } from './frames';
+import { checkOptions } from './checks';
 import { attempt, handled, Listeners } from './listeners';
 import { consoleLogger } from './logger';
 import { listenToPage } from './page';
@@ -64,22 +65,14 @@ export abstract class ReconnectingClient {
     /** @internal */
     readonly options: ClientOptions,
   ) {
-    const { connectTokenFn, connectTokenErrorFn, heartbeatIntervalSeconds: seconds, logLevel = 'warn' } = options ?? {};
-    if (!webSocketUrl) throw new InvalidArgumentError('webSocketUrl must be provided');
-    if (typeof connectTokenFn !== 'function') throw new TypeError('connectTokenFn must be a function');
-    if (connectTokenErrorFn && typeof connectTokenErrorFn !== 'function') {
-      throw new TypeError('connectTokenErrorFn must be a function');
-    }
-    if (seconds !== undefined && !(typeof seconds === 'number' && seconds >= 5 && seconds <= 600)) {
-      throw new InvalidArgumentError('heartbeatIntervalSeconds must be a finite number between 5 and 600');
-    }
-    this.connectTokenFn = connectTokenFn;
+    checkOptions(webSocketUrl, options ?? {});
+    this.connectTokenFn = options.connectTokenFn;
     this.connectTokenFnMaxAttempts = options.connectTokenFnMaxAttempts ?? 2;
-    this.connectTokenErrorFn = connectTokenErrorFn;
+    this.connectTokenErrorFn = options.connectTokenErrorFn;
     this.lazyConnection = options.lazyConnection ?? false;
-    this.heartbeatIntervalSeconds = seconds;
-    this.logLevel = logLevel;
-    this.logger = options.logger ?? consoleLogger(logLevel);
+    this.heartbeatIntervalSeconds = options.heartbeatIntervalSeconds;
+    this.logLevel = options.logLevel ?? 'warn';
+    this.logger = options.logger ?? consoleLogger(this.logLevel);
     this.activeConnection = new Connection(this);
   }
 
@@ -185,9 +178,7 @@ export abstract class ReconnectingClient {
 
   /** @internal */
   token(): Promise<string> {
-    const warn = (number: number, error: unknown): void =>
-      this.logger.warn(`[hearth] no token, attempt ${number}:`, error);
-    return loadToken(() => this.connectTokenFn(), this.connectTokenFnMaxAttempts, warn);
+    return loadToken(() => this.connectTokenFn(), this.connectTokenFnMaxAttempts, this.logger);
   }
 
   /** @internal */
@@ -312,7 +303,7 @@ export abstract class ReconnectingClient {
     if (this.isResting || this.state === 'suspended') return;
     this.isHidden = true;
     this.stopTimer?.();
-    this.activeConnection.drop(1000, 'the page is hidden');
+    this.activeConnection.drop(1000, '');
   }
 
   /** It wants a connection, and no attempt is under way. */

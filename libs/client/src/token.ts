@@ -1,4 +1,5 @@
-import { TokenError, UnauthorizedError } from './errors';
+import { TokenError, type UnauthorizedError } from './errors';
+import type { Logger } from './types';
 
 /** Gives a token, or a promise of one. */
 export type TokenFn<Argument = void> = (argument: Argument) => string | Promise<string>;
@@ -29,35 +30,34 @@ export function claimsOf(token: unknown): TokenClaims {
 /**
  * Calls a token function until it gives a token that can be one (client-library §2).
  *
- * @param warn told of each failed attempt
+ * @param logger told of each failed attempt
  * @throws TokenError when all attempts failed
  * @throws UnauthorizedError when the function does
  */
 export async function loadToken(
   call: () => string | Promise<string>,
   maxAttempts: number,
-  warn: (attempt: number, error: unknown) => void,
+  logger: Pick<Logger, 'warn'>,
 ): Promise<string> {
-  let cause: unknown;
-  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+  for (let attempt = 1; ; attempt++) {
     try {
       const token = await inTime(call());
       const { exp } = claimsOf(token);
       if (exp && exp < Math.floor(Date.now() / 1_000)) throw new Error('expired');
       return token;
-    } catch (error) {
-      if (isUnauthorized(error)) throw error;
-      cause = error;
-      warn(attempt, error);
+    } catch (cause) {
+      if (isUnauthorized(cause)) throw cause;
+      logger.warn(`[hearth] no token, attempt ${attempt}:`, cause);
+      if (attempt >= maxAttempts)
+        throw new TokenError('Failed to load a valid token after maximum attempts', { cause });
     }
-    if (attempt < maxAttempts) await new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt));
+    await new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt));
   }
-  throw new TokenError('Failed to load a valid token after maximum attempts', { cause });
 }
 
 /** An application may have two copies of this library, one for each kind of module. */
 export function isUnauthorized(error: unknown): error is UnauthorizedError {
-  return error instanceof UnauthorizedError || (error instanceof Error && error.name === 'UnauthorizedError');
+  return (error as Error | undefined)?.name === 'UnauthorizedError';
 }
 
 async function inTime<T>(what: T | Promise<T>): Promise<T> {

@@ -73,4 +73,18 @@ describe('parseClientFrame (websocket-protocol §3, §6)', () => {
     expect(parseClientFrame('\ufeff{"event":"hotsock.ping"}', Date.now)).toEqual({ kind: 'ping' });
     expect(() => parseClientFrame('\ufeff\ufeff{}', Date.now)).toThrow(ClientFrameError);
   });
+
+  it('tells a refusal apart by its ref, of an event that nobody knows too', () => {
+    const refused = (frame: object): unknown => {
+      try {
+        return parseClientFrame(JSON.stringify(frame), () => 0);
+      } catch (error) {
+        const { code, ref } = error as ClientFrameError;
+        return [code, ref];
+      }
+    };
+    expect(refused({ event: 'hotsock.foo', channel: 'c', ref: 'r1' })).toEqual(['UNKNOWN_EVENT', 'r1']);
+    expect(refused({ event: 'a*', channel: 'c', ref: 'r1' })).toEqual(['INVALID_EVENT', 'r1']);
+    expect(refused({ event: 'hotsock.subscribe', ref: 'r1' })).toEqual(['MISSING_FIELD', undefined]);
+  });
 });

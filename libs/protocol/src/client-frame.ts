@@ -79,7 +79,7 @@ export function parseClientFrame(text: string, now: () => number): ClientFrame {
     if (text.charCodeAt(0) === BYTE_ORDER_MARK) text = text.slice(1);
     const object = parseJsonObject(text, 'the message');
     if (typeof object.channel === 'string') channel = object.channel;
-    if (object.ref !== undefined && mayHaveRef(object.event)) ref = refOf(object);
+    if (object.ref !== undefined && !WITHOUT_REF.has(object.event as string)) ref = refOf(object);
     return clientFrame(text, object, ref, now);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
@@ -89,11 +89,16 @@ export function parseClientFrame(text: string, now: () => number): ClientFrame {
 
 const REF = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Whether the answer to such a frame is told apart by a `ref` (client-library §6); elsewhere it is ignored. */
-function mayHaveRef(event: unknown): boolean {
-  if (event === STORAGE_SET_EVENT || event === REACTION_EVENT) return true;
-  return typeof event !== 'string' || !event.startsWith(RESERVED_PREFIX);
-}
+/** Events of which no answer is told apart by a `ref` (client-library §6): there it is ignored. */
+const WITHOUT_REF = new Set([
+  'hotsock.ping',
+  'hotsock.pong',
+  'hotsock.heartbeat',
+  'hotsock.subscribe',
+  'hotsock.unsubscribe',
+  'hotsock.channelStorageGet',
+  'hotsock.umdUpdate',
+]);
 
 /** @throws ProtocolError `INVALID_TYPE` */
 function refOf(object: JsonObject): string | undefined {
