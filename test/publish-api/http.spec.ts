@@ -289,6 +289,17 @@ describe('a plain request, head and body in one piece', () => {
     expect(answers(text).map((answer) => /"event":"(.)"/.exec(answer)?.[1])).toEqual(['1', '2', '3']);
   });
 
+  it('may be one of many that come at once, cut anywhere', async () => {
+    const events = Array.from({ length: 150 }, (_, n) => `${n}`);
+    const text = events.map((event) => plain(JSON.stringify({ channel: 'many', event }))).join('');
+    const segments = Array.from({ length: Math.ceil(text.length / 1_771) }, (_, n) =>
+      text.slice(n * 1_771).slice(0, 1_771),
+    );
+    const answered = await exchange([segments], events.length);
+    expect(answered.map((answer) => /^HTTP\/1\.1 202 [^]*"event":"(\d+)"/.exec(answer)?.[1])).toEqual(events);
+    expect((await all.queue.of('many')).map(({ event }) => event)).toEqual(events);
+  });
+
   it.each([
     ['two lengths', 'Content-Length: 3\r\n', 400],
     ['a length that is none', 'Content-Length: +27\r\n', 400],

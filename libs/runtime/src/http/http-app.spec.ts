@@ -124,11 +124,15 @@ function send(
   });
 }
 
-/** Writes bytes to a bare socket and gives everything that came back when the server has closed it. */
-function sendBytes(bytes: string, at = port): Promise<string> {
+/**
+ * Writes bytes to a bare socket and gives everything that came back when the server has closed it.
+ *
+ * @param isAll says that nothing more will come
+ */
+function sendBytes(bytes: string, at = port, isAll = false): Promise<string> {
   return new Promise((resolve, reject) => {
     let received = '';
-    const socket = connect(at, '127.0.0.1', () => socket.write(bytes));
+    const socket = connect(at, '127.0.0.1', () => void (isAll ? socket.end(bytes) : socket.write(bytes)));
     socket.on('data', (chunk) => (received += chunk.toString()));
     // The server may close while there is something that it has not read.
     socket.on('error', (error: NodeJS.ErrnoException) => error.code === 'ECONNRESET' || reject(error));
@@ -391,6 +395,52 @@ describe('what is not HTTP as it should be', () => {
   it.concurrent('gets 408 when the body does not come', async () => {
     const raw = await sendBytes('POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab');
     expect(errorOf(raw)).toMatchObject({ status: 408 });
+  });
+});
+
+describe('a plain request', () => {
+  const request = (body: string): string =>
+    `POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+  it.each([
+    ['with others', [request('a') + request('bc')]],
+    ['in two pieces', [request('a').slice(0, -1), `a${request('bc')}`]],
+    [
+      'in two pieces, the second with a part of the next',
+      [request('a').slice(0, 20), request('a').slice(20) + 'P', request('bc').slice(1)],
+    ],
+  ])('that comes %s is none of Node', async (_how, pieces) => {
+    let ofNode = 0;
+    const count = (): void => void ofNode++;
+    app.getHttpServer().on('request', count);
+    const socket = connect(port, '127.0.0.1').setNoDelay(true);
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if (text.includes('{"bytes":2}')) socket.destroy();
+    });
+    for (const piece of pieces) {
+      socket.write(piece);
+      await delay(20);
+    }
+    if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve));
+    app.getHttpServer().off('request', count);
+    expect([...text.matchAll(/"bytes":(\d)/g)].map(([, bytes]) => bytes)).toEqual(['1', '2']);
+    expect(ofNode).toBe(0);
+  });
+
+  it('whose rest comes late, or never, is one of Node', async () => {
+    const [late, never] = await Promise.all([
+      new Promise<string>((resolve) => {
+        const socket = connect(port, '127.0.0.1').on('data', (chunk) => resolve(chunk.toString()));
+        socket.write(request('a').slice(0, -1));
+        app.getHttpServer().once('request', () => socket.end('a'));
+      }),
+      sendBytes(request('abc').slice(0, -2)),
+    ]);
+    expect(late).toMatch(/^HTTP\/1\.1 404 /);
+    expect(errorOf(never).status).toBe(408);
+    expect(await sendBytes(request('abc').slice(0, -2), port, true)).toMatch(/^HTTP\/1\.1 400 /);
   });
 });
 

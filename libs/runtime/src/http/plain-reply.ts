@@ -12,13 +12,10 @@ export class PlainReply implements Reply {
   sent = false;
   private status = 200;
   private headers = '';
+  private body = '';
 
-  /** @param write is given the whole answer once */
-  constructor(
-    private readonly write: (answer: string) => void,
-    /** Asked when the answer is there: undefined when the connection ends with it. */
-    private readonly keepAliveSeconds: () => number | undefined,
-  ) {}
+  /** @param onSent called once */
+  constructor(private readonly onSent: () => void) {}
 
   code(status: number): this {
     this.status = status;
@@ -35,16 +32,24 @@ export class PlainReply implements Reply {
     if (this.sent) return;
     this.sent = true;
     if (typeof payload !== 'string') this.header('content-type', JSON_TYPE);
-    const body = typeof payload === 'string' ? payload : JSON.stringify(payload);
-    const { status, headers } = this;
-    const keepAliveSeconds = this.keepAliveSeconds();
+    this.body = typeof payload === 'string' ? payload : JSON.stringify(payload);
+    this.onSent();
+  }
+
+  /**
+   * All of it, once it has been sent.
+   *
+   * @param keepAliveSeconds undefined when the connection ends with it
+   */
+  text(keepAliveSeconds: number | undefined): string {
+    const { status, headers, body } = this;
     const connection =
       keepAliveSeconds === undefined
         ? 'Connection: close'
         : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}`;
-    this.write(
+    return (
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${headers}content-length: ${Buffer.byteLength(body)}\r\n` +
-        `Date: ${httpDate()}\r\n${connection}\r\n\r\n${body}`,
+      `Date: ${httpDate()}\r\n${connection}\r\n\r\n${body}`
     );
   }
 }
