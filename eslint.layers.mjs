@@ -47,7 +47,23 @@ const PURE = {
   limits: [],
 };
 const PURE_BUILTINS = ['buffer', 'crypto'];
-const IMPURE_GLOBALS = ['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'WebSocket', 'process', 'console'];
+const IMPURE_GLOBALS = [
+  ...['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'WebSocket', 'process', 'console'],
+  ...['globalThis', 'global', 'eval', 'Function'],
+];
+
+/** Ways to a module that the rules about imports do not see. */
+const HIDDEN_IMPORTS = [
+  { selector: 'TSImportType', message: 'Types come by `import type`.' },
+  { selector: "ImportExpression[source.type!='Literal']", message: 'An import names its module.' },
+  { selector: 'ImportDeclaration[source.value=/^(node:)?module$/]', message: 'Modules are imported, not resolved.' },
+];
+/** Who needs one: the client's parts are found beside it, in whatever form it was delivered; binaries are files of a package. */
+const WITH_HIDDEN_IMPORTS = ['libs/client/src/client.ts', 'libs/embedded/src/postgres-binaries.ts'];
+const PURE_IMPORTS = ['ImportExpression', "CallExpression[callee.name='require']"].map((selector) => ({
+  selector,
+  message: 'What computes and nothing else imports at its beginning.',
+}));
 
 const TESTS = ['**/*.spec.ts', '**/testing/**'];
 
@@ -109,10 +125,16 @@ export const layers = [
     rules: { 'import-x/no-restricted-paths': ['error', { basePath: import.meta.dirname, zones }] },
   },
   {
+    files: ['apps/**/*.ts', 'libs/**/*.ts'],
+    ignores: [...TESTS, ...WITH_HIDDEN_IMPORTS],
+    rules: { 'no-restricted-syntax': ['error', ...HIDDEN_IMPORTS] },
+  },
+  {
     files: Object.keys(PURE).map((lib) => `libs/${lib}/**/*.ts`),
     ignores: TESTS,
     rules: {
       'no-restricted-globals': ['error', ...IMPURE_GLOBALS],
+      'no-restricted-syntax': ['error', ...HIDDEN_IMPORTS, ...PURE_IMPORTS],
       'no-restricted-imports': [
         'error',
         ...builtinModules.filter((name) => !PURE_BUILTINS.includes(name)).flatMap((name) => [name, `node:${name}`]),
