@@ -1,10 +1,4 @@
-import {
-  channelNameProblem,
-  checkedStorageKey,
-  checkedStorageKeys,
-  ProtocolError,
-  storageItem,
-} from '@hearth/protocol';
+import { checkedChannel, checkedStorageKey, checkedStorageKeys, ProtocolError, storageItem } from '@hearth/protocol';
 import { Database, listStorageEntries, readChannelInfo, StoragePageRequest } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
@@ -22,7 +16,7 @@ export class ChannelsController {
   /** How many subscriptions a channel has, and who is in a presence channel; nobody, for one that nobody uses. */
   @Get(':name')
   async info(@Param('name') name: string): Promise<string> {
-    requireChannel(name);
+    checkedChannel(name);
     await this.ingest.perform({ kind: 'barrier', channel: name });
     const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, name);
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
@@ -32,18 +26,12 @@ export class ChannelsController {
   /** A page of a channel's storage entries, sorted by key, or those of the given keys that exist. */
   @Get(':name/storage')
   async storage(@Param('name') name: string, @Query() query: Readonly<Record<string, unknown>>): Promise<string> {
-    requireChannel(name);
+    checkedChannel(name);
     const page = { channel: name, ...pageOf(query) };
     await this.ingest.perform({ kind: 'barrier', channel: name });
     const { entries } = await listStorageEntries(this.database.db, page);
     return `{"items":[${entries.map(storageItem).join(',')}]}`;
   }
-}
-
-/** @throws ProtocolError `INVALID_CHANNEL` */
-function requireChannel(name: string): void {
-  const problem = channelNameProblem(name);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
 }
 
 /** With `keys`, `after` is ignored (publish-api §11). */

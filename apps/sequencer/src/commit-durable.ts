@@ -5,7 +5,7 @@ import type { Sequenced } from './sequencing';
 
 /** The door lets nothing through that Postgres refuses: a publisher did nothing wrong, and repeating it is no use. */
 const REFUSED = { code: 'INTERNAL_ERROR', message: 'the database refused the message' } as const;
-const NOTHING_DROPPED: Dropped = new Map();
+export const NOTHING_DROPPED: Dropped = new Map();
 
 /**
  * Commits what is durable of a batch, once; whoever calls it may repeat it.

@@ -4,7 +4,7 @@ import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, Strea
 import type { OutcomeRecord } from '@hearth/channels';
 import { DeliveredPlaces } from './delivered-places';
 import type { PartitionHost } from './partition-host';
-import { isOperation, type Sequenced, type SequencedMessage } from './sequencing';
+import { channelNamedBy, type Sequenced, type SequencedMessage } from './sequencing';
 
 /** What gateways shall hear of an operation. */
 export interface FannedOutcome {
@@ -78,7 +78,8 @@ export class FanOut {
    */
   async firstReused(batch: readonly Sequenced[]): Promise<Position | undefined> {
     if (performance.now() >= this.recallUntilMs) return undefined;
-    await this.recall(batch.flatMap(channelsOf));
+    // What was parked says its channel when it is fired.
+    await this.recall(batch.flatMap((one) => channelNamedBy(one) ?? []));
     return batch.find(({ position, acceptedMs }) => this.places.isReused(position, acceptedMs))?.position;
   }
 
@@ -130,12 +131,6 @@ export class FanOut {
     if (oldest !== undefined) this.last.delete(oldest);
     this.recallUntilMs = Infinity;
   }
-}
-
-/** As far as they are known before the batch is applied: what was parked says its channel when it is fired. */
-function channelsOf(one: Sequenced): string[] {
-  if (!isOperation(one)) return [one.event.channel];
-  return 'channel' in one.operation ? [one.operation.channel] : [];
 }
 
 function payloadOf(one: Deliverable, previous: Position | undefined): Buffer {

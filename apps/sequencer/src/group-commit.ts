@@ -18,7 +18,7 @@ import { CONFIG, Metrics } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { resultOf } from './placed';
-import { isOperation, Sequenced, SequencedMessage } from './sequencing';
+import { channelNamedBy, isOperation, Sequenced, SequencedMessage } from './sequencing';
 
 /** What has been accepted before, each with the one that was. */
 export type Duplicates = ReadonlyMap<Sequenced, Holder>;
@@ -176,12 +176,12 @@ export class GroupCommit {
   private claimOf(message: Sequenced): { readonly id: string; readonly windowMs: number; readonly result?: string } {
     const { ref, deduplicationId = '' } = marksOf(message);
     if (ref !== undefined) {
-      const id = `${REF_MARK}${channelOf(message)},${ref}`;
+      const id = `${REF_MARK}${channelNamedBy(message) ?? ''},${ref}`;
       return { id, windowMs: REF_WINDOW_SECONDS * 1_000, result: resultOf(message) };
     }
     const windowMs = this.config.deduplicationSeconds * 1_000;
     if (this.config.deduplicationScope === 'channel') {
-      return { id: `${channelOf(message)},${deduplicationId}`, windowMs };
+      return { id: `${channelNamedBy(message) ?? ''},${deduplicationId}`, windowMs };
     }
     return { id: deduplicationId.startsWith(REF_MARK) ? REF_MARK + deduplicationId : deduplicationId, windowMs };
   }
@@ -200,11 +200,6 @@ function of(messages: readonly Sequenced[], duplicates: Duplicates): Duplicates 
     if (holder !== undefined) own.set(message, holder);
   }
   return own;
-}
-
-function channelOf(one: Sequenced): string {
-  if (!isOperation(one)) return one.event.channel;
-  return 'channel' in one.operation ? one.operation.channel : '';
 }
 
 function logRows(messages: readonly Sequenced[]): LogRow[] {

@@ -17,7 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
 import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
-import { commitDurable } from './commit-durable';
+import { commitDurable, NOTHING_DROPPED } from './commit-durable';
 import { DeliverLoss } from './deliver-loss';
 import { EventOutbox } from './event-outbox';
 import { channelOf, Deliverable, FanOut } from './fan-out';
@@ -39,7 +39,6 @@ const UNDELIVERED_BATCHES = 32;
 /** Longest that a partition that is given back waits for what is on its way. */
 const STOP_MS = 3_000;
 const RETRY_MS = 250;
-const NOTHING_DROPPED: Dropped = new Map();
 const NOTHING_REACHED: Reached = { answers: [] };
 
 /** What a batch became. */

@@ -1,4 +1,5 @@
 import { installationNow } from '@hearth/timing';
+
 /** When a schedule is due. */
 export interface ScheduleTime {
   readonly scheduleId: string;

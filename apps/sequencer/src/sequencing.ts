@@ -26,6 +26,12 @@ export function isOperation(sequenced: Sequenced): sequenced is SequencedOperati
   return sequenced.operation !== undefined;
 }
 
+/** The channel that one is for; of what was parked, only its operation knows when it is fired. */
+export function channelNamedBy(one: Sequenced): string | undefined {
+  if (!isOperation(one)) return one.event.channel;
+  return 'channel' in one.operation ? one.operation.channel : undefined;
+}
+
 /** What is told to operators. */
 export interface SequencingReports {
   /** Something that cannot be read was left out. */

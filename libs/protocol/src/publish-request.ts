@@ -80,13 +80,18 @@ export function bodyText(body: Uint8Array): string {
   return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
 }
 
+/** A channel's name; throws `INVALID_CHANNEL`. */
+export function checkedChannel(name: string): string {
+  const problem = channelNameProblem(name);
+  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+  return name;
+}
+
 /** The channel name of a request; throws `MISSING_FIELD` or `INVALID_CHANNEL`. */
 export function requiredChannel(object: JsonObject): string {
   const channel = typedMember(object, 'channel', 'string');
   if (channel === undefined) throw new ProtocolError('MISSING_FIELD', 'channel is required');
-  const problem = channelNameProblem(channel);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
-  return channel;
+  return checkedChannel(channel);
 }
 
 /** The event name of a message that is neither missing nor reserved; throws `MISSING_FIELD` or `INVALID_EVENT`. */

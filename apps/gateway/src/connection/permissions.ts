@@ -9,7 +9,7 @@ import {
   TokenError,
   type WorkWatch,
 } from '@hearth/claims';
-import { channelNameProblem, Identity, isPresenceChannel, ProtocolError } from '@hearth/protocol';
+import { checkedChannel, Identity, isPresenceChannel, ProtocolError } from '@hearth/protocol';
 import type { Introduction } from '@hearth/wire';
 import { AllowedSubscription, Subscription } from './subscription';
 import { Tokens } from './tokens';
@@ -32,10 +32,7 @@ export interface Requester extends AliasScope, WorkWatch {
  * @throws ProtocolError `INVALID_CHANNEL`
  */
 export function realChannel(name: string, requester: Requester, token?: Claims): string {
-  const channel = resolveChannel(name, token === undefined ? requester : withToken(requester, token));
-  const problem = channelNameProblem(channel);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
-  return channel;
+  return checkedChannel(resolveChannel(name, token === undefined ? requester : withToken(requester, token)));
 }
 
 function withToken(requester: Requester, subscribe: Claims): AliasScope {

@@ -1,6 +1,6 @@
 import {
   bodyText,
-  channelNameProblem,
+  checkedChannel,
   type JsonObject,
   parseJsonObject,
   ProtocolError,
@@ -79,8 +79,7 @@ export function selector<Name extends string>(object: JsonObject, names: readonl
 export function namedBy(object: JsonObject, name: string): string | undefined {
   const value = typedMember(object, name, 'string');
   if (value === undefined) return undefined;
-  const problem = name === 'channel' ? channelNameProblem(value) : undefined;
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
+  if (name === 'channel') checkedChannel(value);
   if (value === '' || value.length > MAX_NAME_CHARACTERS) {
     throw new ProtocolError('INVALID_TYPE', `${name} must have 1 to ${MAX_NAME_CHARACTERS} characters`);
   }

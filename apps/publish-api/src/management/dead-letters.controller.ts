@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { CalledBy, type Caller, ManagerGuard } from '../callers';
 import { Changes } from './changes';
 import { isText, namedBy } from './closing-request';
-import { deadLettersQuery, noQuery, refuseUnknown } from './list-query';
+import { deadLettersQuery, noQuery, pageOf, refuseUnknown } from './list-query';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -26,8 +26,8 @@ export class DeadLettersController {
   async list(@Query() parameters: Parameters): Promise<object> {
     const query = deadLettersQuery(parameters);
     const found = await listDeadLettersFrom(this.database.db, { ...query, limit: query.limit + 1 });
-    const deadLetters = found.slice(0, query.limit).map(summaryOf);
-    return { deadLetters, next: found.length > query.limit ? (deadLetters.at(-1)?.id ?? null) : null };
+    const { items: deadLetters, next } = pageOf(found, query.limit, summaryOf);
+    return { deadLetters, next };
   }
 
   @Get(':id')

@@ -1,4 +1,4 @@
-import { channelNameProblem, isUlid, ProtocolError, unknownFieldError } from '@hearth/protocol';
+import { checkedChannel, isUlid, ProtocolError, unknownFieldError } from '@hearth/protocol';
 import { isCidr } from '@hearth/config';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
 import type { RevocationTarget } from '@hearth/wire';
@@ -148,7 +148,19 @@ function messageId(query: Query, name: string): string | undefined {
 }
 
 function channel(name: string | undefined): string | undefined {
-  const problem = name === undefined ? undefined : channelNameProblem(name);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
-  return name;
+  return name === undefined ? undefined : checkedChannel(name);
+}
+
+/**
+ * A page of what was found, which is one more than the page has when there is more.
+ *
+ * @returns `next` names the last of the page, behind which the next one begins
+ */
+export function pageOf<Row, Item extends { readonly id: string }>(
+  found: readonly Row[],
+  limit: number,
+  describe: (row: Row) => Item,
+): { readonly items: Item[]; readonly next: string | null } {
+  const items = found.slice(0, limit).map(describe);
+  return { items, next: found.length > limit ? (items.at(-1)?.id ?? null) : null };
 }

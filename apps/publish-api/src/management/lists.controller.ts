@@ -7,7 +7,7 @@ import { mergeParts, partitionOfSchedule, scheduleArn, scheduleIdOf } from '@hea
 import { Controller, Get, Inject, Param, Query, UseGuards } from '@nestjs/common';
 import { ManagerGuard } from '../callers';
 import { Gateways, noConnection } from './gateways';
-import { channelsQuery, connectionsQuery, noQuery, schedulesQuery } from './list-query';
+import { channelsQuery, connectionsQuery, noQuery, pageOf, schedulesQuery } from './list-query';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -75,8 +75,8 @@ export class ListsController {
         : [this.ingest.partitionOf(query.channel)];
     await Promise.all(concerned.map((partition) => this.ingest.perform({ kind: 'barrier', partition })));
     const found = await listSchedules(this.database.db, { ...query, limit: query.limit + 1 });
-    const schedules = found.slice(0, query.limit).map((schedule) => this.describe(schedule));
-    return { schedules, next: found.length > query.limit ? (schedules.at(-1)?.id ?? null) : null };
+    const { items: schedules, next } = pageOf(found, query.limit, (schedule) => this.describe(schedule));
+    return { schedules, next };
   }
 
   /** @param name ULID or ARN */

@@ -1,4 +1,4 @@
-import { channelNameProblem, historyMessage, idTimeMs, isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
+import { checkedChannel, historyMessage, idTimeMs, isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
 import { Database, findMessage, type FoundMessage, type HistoryPage, listMessages } from '@hearth/store';
 import {
   type DeliveryTrace,
@@ -43,7 +43,7 @@ export class MessagesController {
 
   @Get()
   async list(@Param('name') channel: string, @Query() parameters: Parameters): Promise<string> {
-    requireChannel(channel);
+    checkedChannel(channel);
     const query = messagesQuery(parameters);
     await this.ingest.perform({ kind: 'barrier', channel });
     const page: HistoryPage = { channel, sinceMs: ALWAYS_MS, ...query, reactions: 'count' };
@@ -62,7 +62,7 @@ export class MessagesController {
     @Param('id') givenId: string,
     @Query() parameters: Parameters,
   ): Promise<object> {
-    requireChannel(channel);
+    checkedChannel(channel);
     const who = deliveryQuery(parameters);
     const { id, record, stored } = await this.find(channel, givenId);
     const atMs = idTimeMs(id);
@@ -123,10 +123,4 @@ function connectionOf({ connectedAtMs, subscribedAtMs, end, ...trace }: Delivery
 
 function eventOf(frame: Buffer): string | undefined {
   return (JSON.parse(frame.toString('utf8')) as { readonly event?: string }).event;
-}
-
-/** @throws ProtocolError `INVALID_CHANNEL` */
-function requireChannel(name: string): void {
-  const problem = channelNameProblem(name);
-  if (problem !== undefined) throw new ProtocolError('INVALID_CHANNEL', problem);
 }

@@ -13,7 +13,7 @@ import {
 import type { RevocationTarget } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import { Gateways } from './gateways';
-import type { RevocationsQuery } from './list-query';
+import { pageOf, type RevocationsQuery } from './list-query';
 import type { RevocationRequest } from './revocation-request';
 import { tell } from './tell';
 
@@ -63,8 +63,8 @@ export class Revocations {
 
   async list({ targets, after, limit }: RevocationsQuery): Promise<{ revocations: Revocation[]; next: string | null }> {
     const found = targets.length === 0 ? await this.page(after, limit) : await this.ofTargets(targets, after);
-    const revocations = found.slice(0, limit).map(describe);
-    return { revocations, next: found.length > limit ? (revocations.at(-1)?.id ?? null) : null };
+    const { items: revocations, next } = pageOf(found, limit, describe);
+    return { revocations, next };
   }
 
   /** @throws ProtocolError `NOT_FOUND` */
