@@ -48,6 +48,16 @@ function silent(port: number, said: string): Promise<void> {
   });
 }
 
+function unreadRequests(port: number, request: string): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request.repeat(Math.floor(65_536 / request.length))));
+    socket.pause();
+    socket.on('error', () => resolve());
+    socket.on('close', () => resolve());
+    setTimeout(() => socket.destroy(), 900);
+  });
+}
+
 /** What whoever finds the address can do. */
 export function withoutToken(pace: Pace): readonly Scenario[] {
   const nobody = { who: 'nobody', peers: PEERS } as const;
@@ -87,6 +97,17 @@ export function withoutToken(pace: Pace): readonly Scenario[] {
       name: 'sessions that are opened and left',
       strike: (target) => pace(() => openSession(target).catch(() => delay(100))),
     },
+    ...(
+      [
+        ['port', 'public', '/openapi.json'],
+        ['adminPort', 'admin', '/metrics'],
+      ] as const
+    ).map(([port, name, path]) => ({
+      ...nobody,
+      name: `64 KiB of requests in one piece at the ${name} port, of which no answer is read`,
+      strike: (target: Target) =>
+        pace(() => unreadRequests(target[port], `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)),
+    })),
     ...(['port', 'adminPort'] as const).map((port) => ({
       ...nobody,
       name: `silence, and half a head, at the ${port === 'port' ? 'public' : 'admin'} port`,

@@ -35,10 +35,11 @@ export class DocumentRoutes implements OnModuleInit {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     // Services that share a process share its port.
     if (server.hasRoute({ method: 'GET', url })) return;
-    let text: string | undefined;
+    let text: Buffer | undefined;
     server.get(url, (_request, reply) => {
-      text ??= JSON.stringify(write(outputsOf(this.config, (server.server.address() as AddressInfo).port)));
-      return reply.headers(HEADERS).send(Buffer.from(text));
+      const outputs = (): Outputs => outputsOf(this.config, (server.server.address() as AddressInfo).port);
+      text ??= Buffer.from(JSON.stringify(write(outputs())));
+      return reply.headers(HEADERS).send(text);
     });
   }
 }

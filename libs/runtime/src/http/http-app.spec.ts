@@ -381,6 +381,13 @@ describe('what is not HTTP as it should be', () => {
     await patient.close();
   });
 
+  it('is ended when more come than anybody has under way', async () => {
+    const requests = (count: number) => 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(count);
+    const next = 'GET /channels/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    expect(await sendBytes(`${requests(15)}${next}`)).toContain('{"name":"next"}');
+    expect(await sendBytes(`${requests(16)}${next}`)).not.toContain('{"name":"next"}');
+  });
+
   it('gets 408 in time when its headers begin late', async () => {
     const answered: number[] = [];
     const late = connect(port, '127.0.0.1').on('data', (chunk) => answered.push(errorOf(chunk.toString()).status, 0));

@@ -14,6 +14,7 @@ import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
 import { OpenSockets } from './open-sockets';
+import { limitPipelining } from './pipelining';
 import { PlainPosts } from './plain-posts';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
@@ -54,6 +55,7 @@ export async function createHttpApp(
   takeRawBodies(instance, config.maxBodyBytes);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
+  limitPipelining(instance.server);
   const sockets = new OpenSockets(instance.server);
   drainSockets(instance, sockets, timeUp);
   instance.decorate('plainPosts', new PlainPosts(instance, sockets, config.maxHeaderBytes));

@@ -27,7 +27,8 @@ export class UpgradableRequest extends IncomingMessage {
   private pieces = 0;
 
   get upgrade(): boolean {
-    return this.wantsUpgrade && WEBSOCKET.test(this.headers.upgrade ?? '');
+    // What came behind one that has ended the connection is not even read: Node leaves the rest to whom it upgrades to.
+    return this.socket.destroyed || (this.wantsUpgrade && WEBSOCKET.test(this.headers.upgrade ?? ''));
   }
 
   /** Node sets it when the headers are in. */
