@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { DEFAULT_PEERS, PEERS } from './peers/all-peers';
+import { PEERS } from './peers/all-peers';
 import { Peer } from './peers/peer';
 import { SCENARIOS } from './scenarios/all-scenarios';
 import { Scenario } from './scenarios/scenario';
@@ -55,7 +55,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   if (!Number.isInteger(repetitions) || repetitions < 1) throw new Error('--reps needs a whole number above 0');
   return {
     scenarios: values.only === undefined ? SCENARIOS : pick(SCENARIOS, values.only),
-    peers: values.peers === undefined ? DEFAULT_PEERS : pick(PEERS, values.peers),
+    peers: values.peers === undefined ? PEERS : pick(PEERS, values.peers),
     repetitions,
     quick: values.quick,
     assert: values.assert,

@@ -48,18 +48,4 @@ const socketIo: Peer = {
   readyUrl: home,
 };
 
-/** Not a competitor: the least a Node process can do, to see how far the load generator goes. */
-const rawFrames: Peer = {
-  name: 'raw-frames',
-  title: 'raw frames',
-  dialect: 'plain-ws',
-  script: join(__dirname, 'raw-frames.js'),
-  stores: false,
-  environment: doItYourself,
-  readyUrl: home,
-};
-
-export const PEERS: readonly Peer[] = [hearth, plainWs, socketIo, rawFrames];
-
-/** Measured when nothing else is asked for. */
-export const DEFAULT_PEERS: readonly Peer[] = [hearth, plainWs, socketIo];
+export const PEERS: readonly Peer[] = [hearth, plainWs, socketIo];

@@ -10,7 +10,7 @@ import { freePort } from '@hearth/embedded';
 import { DialectName, Target } from '../generator/job';
 import { ProcessTree } from '../process-stats';
 
-export type PeerName = 'hearth' | 'plain-ws' | 'socket-io' | 'raw-frames';
+export type PeerName = 'hearth' | 'plain-ws' | 'socket-io';
 
 /** What a server is told about its run. */
 export interface Setting {

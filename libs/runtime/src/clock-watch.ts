@@ -4,13 +4,12 @@ import { ClockOffset, every, installationNow, setInstallationClock, type Repeate
 import { Metrics } from './admin/metrics';
 import type { HearthConfig } from '@hearth/config';
 import type { Logger } from './log/logger';
+import { warnSeldom } from './log/warn-seldom';
 import { CONFIG, LOGGER } from './service-module';
 
 const MEASURE_MS = 10_000;
 /** Readings at the start, of which the quickest counts: a process that starts is busy, and the first one opens a connection. */
 const FIRST_READINGS = 5;
-/** A warning that is repeated less often than this is not missed. */
-const WARN_MS = 60_000;
 
 /**
  * Keeps the installation's clock (`installationNow`): the database's, which all nodes share. How far the clock of this machine
@@ -19,7 +18,6 @@ const WARN_MS = 60_000;
 @Injectable()
 export class ClockWatch implements OnModuleInit, OnApplicationShutdown {
   private readonly offset = new ClockOffset();
-  private warnedAt = -Infinity;
   /** When the database's clock was read last (`performance.now()`); not since it is away. */
   private measuredAt = -Infinity;
   private readonly measurements: Repeated;
@@ -69,12 +67,9 @@ export class ClockWatch implements OnModuleInit, OnApplicationShutdown {
     setInstallationClock(ms);
     this.measuredAt = performance.now();
     const { aheadMs } = this;
-    if (Math.abs(aheadMs) <= this.config.clockToleranceMs || performance.now() - this.warnedAt < WARN_MS) return;
-    this.warnedAt = performance.now();
+    if (Math.abs(aheadMs) <= this.config.clockToleranceMs) return;
     const which = aheadMs > 0 ? 'ahead of' : 'behind';
-    this.logger.warn(
-      { aheadMs },
-      `the clock of this machine is ${which} the database's by more than HEARTH_CLOCK_TOLERANCE_MS`,
-    );
+    const what = `the clock of this machine is ${which} the database's by more than HEARTH_CLOCK_TOLERANCE_MS`;
+    warnSeldom(this.logger, { aheadMs }, what);
   }
 }

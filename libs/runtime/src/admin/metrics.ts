@@ -156,54 +156,57 @@ export class Metrics {
 
   private counter(name: string, help: string): Count {
     const count = new Count();
-    const registers = [this.registry];
-    new Counter({ name, help, registers, collect: refill(() => [[{}, count.value]]) });
+    this.show(Counter, name, help, [], () => [[{}, count.value]]);
     return count;
   }
 
   private counters(name: string, help: string, label: string): Labelled<Count> {
     const counts = new Labelled(() => new Count());
-    const registers = [this.registry];
-    new Counter({ name, help, labelNames: [label], registers, collect: refill(() => samples(counts, label)) });
+    this.show(Counter, name, help, [label], () => samples(counts, label));
     return counts;
   }
 
   private countersOfTwo(name: string, help: string, outer: string, inner: string): Labelled<Labelled<Count>> {
     const counts = new Labelled(() => new Labelled(() => new Count()));
-    const registers = [this.registry];
-    const read = (): Sample[] =>
+    this.show(Counter, name, help, [outer, inner], () =>
       [...counts.all].flatMap(([value, byInner]) =>
         samples(byInner, inner).map(([labels, number]): Sample => [{ [outer]: value, ...labels }, number]),
-      );
-    new Counter({ name, help, labelNames: [outer, inner], registers, collect: refill(read) });
+      ),
+    );
     return counts;
   }
 
   private gauge(name: string, help: string): Level {
     const level = new Level();
-    const registers = [this.registry];
-    const read = async (): Promise<Sample[]> => {
+    this.show(Gauge, name, help, [], async () => {
       const value = level.reading === undefined ? level.value : await valueOf(level.reading);
       return value === undefined ? [] : [[{}, value]];
-    };
-    new Gauge({ name, help, registers, collect: refill(read) });
+    });
     return level;
   }
 
   private gauges(name: string, help: string, label: string): Labelled<Level> {
     const levels = new Labelled(() => new Level());
-    const registers = [this.registry];
-    new Gauge({ name, help, labelNames: [label], registers, collect: refill(() => samples(levels, label)) });
+    this.show(Gauge, name, help, [label], () => samples(levels, label));
     return levels;
   }
 
   private readings(name: string, help: string, label: string): Readings {
     const readings = new Readings();
-    const registers = [this.registry];
-    const read = async (): Promise<Sample[]> =>
-      (await readings.read()).map(([value, number]) => [{ [label]: value }, number]);
-    new Gauge({ name, help, labelNames: [label], registers, collect: refill(read) });
+    this.show(Gauge, name, help, [label], async () =>
+      (await readings.read()).map(([value, number]): Sample => [{ [label]: value }, number]),
+    );
     return readings;
+  }
+
+  private show(
+    kind: typeof Counter | typeof Gauge,
+    name: string,
+    help: string,
+    labelNames: string[],
+    read: () => readonly Sample[] | Promise<readonly Sample[]>,
+  ): void {
+    new kind({ name, help, labelNames, registers: [this.registry], collect: refill(read) });
   }
 }
 

@@ -6,12 +6,12 @@ const MOST_REMEMBERED = 1_000;
 const said = new Map<string, number>();
 
 /**
- * Warns of what is tried again and again: the same text for the same reason once a minute, whichever channel or partition
- * it is about. In between it is for level DEBUG.
+ * Warns of what is tried, or is found, again and again: the same text for the same reason once a minute, whichever channel
+ * or partition it is about. In between it is for level DEBUG.
  */
 export function warnSeldom(
   logger: Logger,
-  about: { readonly err: unknown; readonly [key: string]: unknown },
+  about: { readonly err?: unknown; readonly [key: string]: unknown },
   text: string,
 ): void {
   const now = performance.now();
