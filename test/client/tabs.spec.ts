@@ -11,7 +11,7 @@ import { runModel } from './random-model';
  * connections lag behind each other, as gateways do: a tab may be ahead of the one that connects next.
  */
 class ResumingServer {
-  private readonly logs = new Map<string, { readonly id: string; readonly data: number }[]>();
+  private readonly logs = new Map<string, Logged[]>();
   /** How far each connection has come, by channel. */
   private readonly places = new Map<Peer, Map<string, number>>();
   lagMs = 0;
@@ -42,8 +42,21 @@ class ResumingServer {
     for (const peer of this.places.keys()) peer.socket.terminate();
   }
 
-  private answer(peer: Peer, { event, channel, data }: { event: string; channel: string; data: Ask }): void {
+  /** Whether who publishes is sent it, too. */
+  echo = false;
+
+  private answer(
+    peer: Peer,
+    { event, channel, data, ref }: { event: string; channel: string; data: Ask; ref?: string },
+  ): void {
     const places = this.places.get(peer);
+    if (ref !== undefined) {
+      const log = this.logOf(channel);
+      const id = `id-${String(Number(data)).padStart(9, '0')}`;
+      log.push({ id, data: Number(data), by: this.echo ? undefined : peer });
+      peer.send({ event: 'hotsock.published', channel, ref, data: { id } });
+      for (const one of this.places.keys()) this.deliver(one, channel);
+    }
     if (event === 'hotsock.unsubscribe') {
       places?.delete(channel);
       peer.send({ event: 'hotsock.unsubscribed', channel, data: {} });
@@ -68,15 +81,22 @@ class ResumingServer {
     const place = places?.get(channel);
     if (place === undefined) return;
     const log = this.logOf(channel);
-    for (const { id, data } of log.slice(place)) peer.send({ id, event: 'e', channel, data });
+    for (const { id, data, by } of log.slice(place)) if (by !== peer) peer.send({ id, event: 'e', channel, data });
     places?.set(channel, log.length);
   }
 
-  private logOf(channel: string): { readonly id: string; readonly data: number }[] {
+  private logOf(channel: string): Logged[] {
     const log = this.logs.get(channel) ?? [];
     this.logs.set(channel, log);
     return log;
   }
+}
+
+interface Logged {
+  readonly id: string;
+  readonly data: number;
+  /** Who is not sent it, having sent it. */
+  readonly by?: Peer;
 }
 
 interface Ask {
@@ -164,6 +184,70 @@ describe('a tab that is behind all others', () => {
         [3, gap, 5],
         [gap, 5],
         [gap, 5],
+      ]),
+    );
+    await stop();
+  });
+});
+
+describe.each([
+  ['without', false],
+  ['with', true],
+])('what one tab publishes %s echo', (_, echo) => {
+  const start = async () => {
+    const fake = new ResumingServer();
+    fake.echo = echo;
+    const { newClient, stop } = await tabs(fake);
+    const first = newClient(memoryStore());
+    const firstHeard = await listen(first, 'a');
+    const store = memoryStore();
+    const second = newClient(store);
+    const secondHeard = await listen(second, 'a');
+    fake.publish('a', 1, 1);
+    await eventually(() => expect([firstHeard, secondHeard]).toEqual([[1], [1]]));
+    return { fake, newClient, stop, first, firstHeard, store, second, secondHeard };
+  };
+
+  it('comes to one that is reloaded meanwhile, once', async () => {
+    const { fake, newClient, stop, first, store, second, secondHeard } = await start();
+    await first.channel('a').publish('e', 2);
+    await eventually(() => expect(secondHeard).toEqual([1, 2]));
+    second.suspend();
+    await first.channel('a').publish('e', 3);
+    const third = newClient(store);
+    const thirdHeard = await listen(third, 'a');
+    await eventually(() => expect(thirdHeard).toEqual([3]));
+    third.suspend();
+    await first.channel('a').publish('e', 4);
+    fake.publish('a', 5, 1);
+    const fourthHeard = await listen(newClient(store), 'a');
+    await eventually(() => expect(fourthHeard).toEqual([4, 5]));
+    await stop();
+  });
+
+  it('comes to itself as it would on its own, also when it sleeps', async () => {
+    const { fake, newClient, stop, store, second, firstHeard, secondHeard } = await start();
+    const own = (...numbers: number[]) => (echo ? numbers : []);
+    await second.channel('a').publish('e', 2);
+    await eventually(() =>
+      expect([firstHeard, secondHeard]).toEqual([
+        [1, 2],
+        [1, ...own(2)],
+      ]),
+    );
+    await second.channel('a').publish('e', 3);
+    second.suspend();
+    fake.publish('a', 4, 1);
+    second.resume();
+    await eventually(() => expect(secondHeard).toEqual([1, ...own(2, 3), 4]));
+    await second.channel('a').publish('e', 5);
+    second.suspend();
+    fake.publish('a', 6, 1);
+    const heard = await listen(newClient(store), 'a');
+    await eventually(() =>
+      expect([firstHeard, heard]).toEqual([
+        [1, 2, 3, 4, 5, 6],
+        [...own(5), 6],
       ]),
     );
     await stop();

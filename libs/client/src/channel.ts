@@ -101,8 +101,7 @@ export class Channel {
 
   react = (messageId: string, reaction: string, action: 'add' | 'remove' = 'add'): Promise<void> => {
     const data: ReactionData = { messageId, reaction, action };
-    const sent = this.send({ event: 'hotsock.messageReaction', data });
-    return handled(sent.then(() => undefined));
+    return handled(this.send({ event: 'hotsock.messageReaction', data }).then(() => undefined));
   };
 
   history = (options: HistoryOptions = {}): AsyncIterable<never> => {

@@ -196,14 +196,14 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   }
 
   /** @internal */
-  frame(connection: Connection, frame: Frame, isCopy = false): void {
+  frame(connection: Connection, frame: Frame): void {
     const { event, channel = '', data, meta } = frame;
     if (connection !== this.activeConnection) return;
     if (event === 'hotsock.subscribed') this.tracks.subscribed(channel, meta?.channelAlias || undefined, data ?? {});
     else if (event === 'hotsock.messagesMissed') this.tracks.missed(channel, data ?? {});
     else if (event === 'hotsock.connected') this.connected();
     if (frame.ref !== undefined) this.outbox.answered(frame);
-    if (!this.tracks.take(frame, isCopy)) return;
+    if (!this.tracks.take(frame)) return;
     this.dispatch(connection, frame, channel);
     this.tracks.done(frame);
     if (event === 'hotsock.subscribed' || event === 'hotsock.error') this.outbox.flush();
@@ -223,7 +223,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   /** @internal */
   closed(connection: Connection, code: number, reason: string): void {
     if (connection === this.leaving) this.leave();
-    if (connection !== this.activeConnection || this.isResting || this.state === 'suspended') return;
+    if (connection !== this.activeConnection || this.isStill) return;
     this.stopProbing();
     for (const channel of this.cached.values()) channel.lost();
     this.outbox.cut(connection);

@@ -28,7 +28,7 @@ export interface ConnectionHost {
   openSocket(url: string): Socket;
   received(connection: Connection): void;
   /** The state of the connection has taken the frame in; the application has not. */
-  frame(connection: Connection, frame: Frame, isCopy: boolean | undefined): void;
+  frame(connection: Connection, frame: Frame): void;
   closed(connection: Connection, code: number, reason: string): void;
   subscribeFailed(name: string, error: SubscribeError): void;
   bindingsOf(event: string): readonly Binding[];

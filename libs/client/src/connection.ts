@@ -183,7 +183,7 @@ export class Connection {
     ws.onopen = (event: never) => this.opened(event);
     ws.onclose = (event: { code?: number; reason?: string } | undefined) =>
       this.end(event?.code ?? 1006, event?.reason ?? '', event);
-    ws.onmessage = (event: { data: unknown; isCopy?: boolean }) => this.received(event);
+    ws.onmessage = (event: { data: unknown }) => this.received(event);
   }
 
   private opened(event: unknown): void {
@@ -202,7 +202,7 @@ export class Connection {
     this.manageSubscriptions();
   }
 
-  private received(event: { data: unknown; isCopy?: boolean }): void {
+  private received(event: { data: unknown }): void {
     if (this.isClosed) return;
     this.heardAtMs = Date.now();
     this.emit('@@message', event);
@@ -211,7 +211,7 @@ export class Connection {
     attempt(() => {
       const frame = JSON.parse(String(event.data)) as Frame;
       this.takeIn(frame);
-      this.host.frame(this, frame, event.isCopy);
+      this.host.frame(this, frame);
     }, this.host.failed);
   }
 

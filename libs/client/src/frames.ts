@@ -5,6 +5,8 @@ export interface Frame {
   readonly channel?: string;
   readonly key?: string;
   readonly ref?: string;
+  /** Id of what a tab of ours has published: in a copy for the others, and in the answer for that one (`tabs-hub.ts`). */
+  readonly copy?: string;
   readonly data?: FrameData | null;
   readonly meta?: { readonly uid?: string | null; readonly umd?: unknown; readonly channelAlias?: string } | null;
   readonly error?: { readonly code?: string; readonly message?: string; readonly retryAfterMs?: number };

@@ -1,4 +1,4 @@
-import { OPEN, PING, type ClientRequest, type Frame } from './frames';
+import { PING, type ClientRequest, type Frame } from './frames';
 import {
   ClosedError,
   type HearthError,
@@ -173,7 +173,7 @@ export class Outbox {
     const { sentOn } = entry;
     if (this.knowsRefs || sentOn === undefined || !this.entries.includes(entry)) return;
     if (sentOn.heardAtMs <= entry.sentAtMs) {
-      if (sentOn.ws?.readyState === OPEN) sentOn.sendMessage(PING);
+      if (sentOn.isOpen) sentOn.sendMessage(PING);
       return this.later(() => this.judgeSilence(entry), 1_000);
     }
     this.usesHttp = true;

@@ -5,6 +5,8 @@ import type { Store } from './types';
 export interface Point {
   readonly after?: string;
   readonly token?: string;
+  /** Id of the last copy behind it (`tabs-hub.ts`); nothing to the server. */
+  readonly copy?: string;
 }
 
 /** Time between writes of one client. */
@@ -61,8 +63,8 @@ export class PointStore {
 /** What somebody else wrote, or an older version of us, is no point. */
 function parse(text: string | null): Point | undefined {
   try {
-    const { after, token } = JSON.parse(text ?? '') as Point;
-    return { after, token };
+    const { after, token, copy } = JSON.parse(text ?? '') as Point;
+    return { after, token, copy };
   } catch {
     return undefined;
   }

@@ -101,7 +101,7 @@ export abstract class ReconnectingClient {
   /** @internal */
   abstract openSocket(url: string): Socket;
   /** @internal */
-  abstract frame(connection: Connection, frame: Frame, isCopy?: boolean): void;
+  abstract frame(connection: Connection, frame: Frame): void;
   /** @internal */
   abstract closed(connection: Connection, code: number, reason: string): void;
 
@@ -109,7 +109,7 @@ export abstract class ReconnectingClient {
   connect = (): Promise<void> => {
     if (this.state === 'connected') return Promise.resolve();
     const connected = handled(new Promise<void>((resolve, reject) => this.waiters.push({ resolve, reject })));
-    if (this.isResting || this.state === 'suspended') this.begin();
+    if (this.isStill) this.begin();
     return connected;
   };
 
@@ -121,13 +121,17 @@ export abstract class ReconnectingClient {
   };
 
   resume = (): void => {
-    if (this.activeConnection.isOpen || (!this.isResting && this.state !== 'suspended')) return;
-    this.begin();
+    if (this.isStill && !this.activeConnection.isOpen) this.begin();
   };
 
   /** @internal It does nothing until it is asked to. */
   get isResting(): boolean {
     return this.state === 'idle' || this.state === 'failed' || this.state === 'closed';
+  }
+
+  /** @internal The same, or until `resume()`. */
+  get isStill(): boolean {
+    return this.isResting || this.state === 'suspended';
   }
 
   /** @internal Begins to connect, as if nothing had gone wrong before. */
@@ -300,7 +304,7 @@ export abstract class ReconnectingClient {
   /** A page that is put away holds no connection: what it would be sent could only wait, and be lost. */
   private hidden(): void {
     this.points.flush();
-    if (this.isResting || this.state === 'suspended') return;
+    if (this.isStill) return;
     this.isHidden = true;
     this.stopTimer?.();
     this.activeConnection.drop(1000, '');

@@ -10,6 +10,16 @@ const AHEAD_MS = 10_000;
 interface Point {
   readonly after?: string;
   readonly token?: string;
+  /** Of the last copy that came behind `after`. */
+  readonly copy?: string;
+}
+
+/** A message, or a copy of one that a tab published: the server says nothing of that, so it has no place but here. */
+interface Kept {
+  readonly id: string;
+  /** Absent when the copy before it says the same: those that are given that need it no more. */
+  readonly text?: string;
+  readonly isCopy?: boolean;
 }
 
 interface Subscribe {
@@ -33,23 +43,40 @@ class SharedChannel {
   readonly storage = new Map<string, string>();
   synced: string | undefined;
   /** The last messages; the point that the first one follows. */
-  readonly kept: { readonly id: string; readonly text: string }[] = [];
+  readonly kept: Kept[] = [];
   begins: Point | undefined;
+  /** Events of which the server sends what this connection has published: of these no copy is needed. */
+  readonly echoed = new Set<string | undefined>();
 
   constructor(public name: string) {}
 
   get last(): string | undefined {
-    return this.kept.at(-1)?.id ?? this.begins?.after;
+    return this.kept.findLast(({ isCopy }) => isCopy !== true)?.id ?? this.begins?.after;
+  }
+
+  has(id: string, isCopy?: boolean): boolean {
+    return this.kept.some((message) => message.id === id && message.isCopy === isCopy);
+  }
+
+  keep(message: Kept): void {
+    this.kept.push(message);
+    if (this.kept.length <= MAX_KEPT) return;
+    const { id, isCopy } = this.kept.shift() ?? message;
+    this.begins = isCopy === true ? { ...this.begins, copy: id } : { after: id };
   }
 
   /** What came after a point; `undefined` when that is not known. */
-  since({ after, token }: Point): readonly string[] | undefined {
+  since({ after, token, copy }: Point): readonly string[] | undefined {
     const { begins } = this;
     // Tabs that have seen nothing yet were given one token.
     const isBegin =
       begins?.after === after && (after !== undefined || (begins !== undefined && begins.token === token));
-    const index = isBegin ? -1 : this.kept.findIndex(({ id }) => id === after);
-    return isBegin || index >= 0 ? this.kept.slice(index + 1).map(({ text }) => text) : undefined;
+    // A copy of another one that connected is not known here.
+    const last = this.kept.findIndex(({ id, isCopy }) => isCopy === true && id === copy);
+    const index =
+      last >= 0 || isBegin ? last : this.kept.findIndex(({ id, isCopy }) => isCopy !== true && id === after);
+    if (!isBegin && index < 0) return undefined;
+    return this.kept.slice(index + 1).flatMap(({ text = [] }) => text);
   }
 }
 
@@ -268,8 +295,9 @@ export class Hub {
     else if (event === 'hotsock.channelStorageSynced') channel.synced = text;
     else if (event?.startsWith('hotsock.member') === true) channel.members = data?.members;
     if (id !== undefined) {
-      channel.kept.push({ id, text });
-      if (channel.kept.length > MAX_KEPT) channel.begins = { after: channel.kept.shift()?.id };
+      const isEcho = channel.has(id, true);
+      if (isEcho) channel.echoed.add(event);
+      channel.keep({ id, text: isEcho ? undefined : text });
     }
     const { ahead } = channel;
     this.say({ to: [...channel.tabs].filter((tab) => id === undefined || !ahead.has(tab)), text });
@@ -333,18 +361,22 @@ export class Hub {
     const sent = this.refs.get(ref);
     this.refs.delete(ref);
     if (sent === undefined) return;
-    this.say({ to: [sent.from], text });
-    const { id, duplicate } = (data ?? {}) as { id?: string | null; duplicate?: boolean };
+    const { id } = (data ?? {}) as { id?: string | null };
     const channel = this.find(name);
-    const isMessage = sent.frame.event?.startsWith('hotsock.') === false;
-    if (event !== 'hotsock.published' || !id || duplicate === true || !isMessage || channel === undefined) return;
+    const isMessage = event === 'hotsock.published' && sent.frame.event?.startsWith('hotsock.') === false;
+    if (id && channel?.has(id) === true) channel.echoed.add(sent.frame.event);
+    if (!id || !isMessage || channel === undefined || channel.echoed.has(sent.frame.event)) {
+      return this.say({ to: [sent.from], text });
+    }
+    this.say({ to: [sent.from], text: JSON.stringify({ ...(JSON.parse(text) as Frame), copy: id }) });
     const { uid, umd } = channel.subscribed?.meta ?? this.connected?.frame.meta ?? {};
-    const message = {
+    const copy = JSON.stringify({
       ...{ id, event: sent.frame.event, channel: name, data: sent.frame.data ?? null },
       meta: { uid: uid ?? null, umd: umd ?? null },
-    };
-    const others = [...channel.tabs].filter((tab) => tab !== sent.from);
-    this.say({ to: others, text: JSON.stringify(message), isCopy: true });
+      copy: id,
+    });
+    channel.keep({ id, text: copy, isCopy: true });
+    this.say({ to: [...channel.tabs].filter((tab) => tab !== sent.from), text: copy });
   }
 }
 

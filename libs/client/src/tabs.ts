@@ -24,8 +24,6 @@ export interface ToTabs {
   /** There is a new one that connects. */
   readonly isNew?: boolean;
   readonly text?: string;
-  /** The message is one that the server will not send: a copy of what another tab published. */
-  readonly isCopy?: boolean;
   readonly isOpen?: boolean;
   readonly code?: number;
   readonly reason?: string;
@@ -181,7 +179,7 @@ class TabSocket implements Socket {
     };
   }
 
-  private take({ from, to, isNew, isOpen, text, isCopy, code, reason, ...more }: Partial<ToHub> & ToTabs): void {
+  private take({ from, to, isNew, isOpen, text, code, reason, ...more }: Partial<ToHub> & ToTabs): void {
     if (this.readyState === CLOSED) return;
     if (from !== undefined) return this.hub?.take({ from, text, ...more });
     if (to !== undefined && !to.includes(this.id)) return;
@@ -197,7 +195,7 @@ class TabSocket implements Socket {
       this.readyState = 1;
       this.onopen?.({} as never);
     }
-    if (text !== undefined) this.onmessage?.({ data: text, isCopy } as never);
+    if (text !== undefined) this.onmessage?.({ data: text } as never);
   }
 
   private finish(event: { code: number; reason: string | undefined }): void {

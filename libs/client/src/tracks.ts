@@ -72,8 +72,8 @@ export class Tracks {
       track.isToldOf = false;
       return;
     }
-    const known = resume.complete === false ? undefined : track.point.after;
-    track.point = { after: resume.after ?? known, token: resume.token };
+    const known = resume.complete === false ? {} : track.point;
+    track.point = { ...known, after: resume.after ?? known.after, token: resume.token };
     // Not asked from a point, though there is one: there was no room for it.
     const isCut = wasOld && after !== null && resume.complete === undefined;
     if ((resume.complete === false || isCut) && wasOld) this.gap(name, 'incomplete', after, null);
@@ -81,21 +81,22 @@ export class Tracks {
     this.save(name);
   }
 
-  /** @returns whether the frame has not been here before; its id is the point from now on */
-  take({ id, channel }: Frame, isCopy: boolean): boolean {
-    if (id === undefined || channel === undefined) return true;
+  /** @returns whether the frame has not been here before; its id, or what it is a copy of, is the point from now on */
+  take({ id, channel, copy }: Frame): boolean {
+    if (channel === undefined || (id ?? copy) === undefined) return true;
     const track = this.of(channel);
     track.isToldOf = false;
-    const isNew = track.seen.add(id);
-    // What was on its way when the channel was left is no point to go on from; a copy has no place of its own; and what is
-    // shown to another tab once more is behind us.
-    if (isNew && track.isOld && !isCopy) track.point = { ...track.point, after: id };
+    const isNew = id === undefined || track.seen.add(id);
+    const { point } = track;
+    // What was on its way when the channel was left is no point to go on from, and what is shown to another tab once more
+    // is behind us.
+    if (isNew && track.isOld) track.point = copy ? { ...point, copy } : { after: id, token: point.token };
     return isNew;
   }
 
   /** The handlers of a frame have run. */
-  done({ id, channel }: Frame): void {
-    if (id !== undefined && channel !== undefined) this.save(channel);
+  done({ id, channel, copy }: Frame): void {
+    if (channel !== undefined && (id ?? copy) !== undefined) this.save(channel);
   }
 
   missed(name: string, { after = null, before = null }: FrameData): void {
