@@ -89,6 +89,32 @@ it('handshakes of a user have a rate, which wrong tokens do not use up', async (
   await gateway.connect({ uid: 'w' });
 });
 
+it.each([
+  ['any', [3, 3, 1, 0]],
+  ['narrow', [2, 2, 1, 0]],
+  ['ignore', [2, 2, 2, 2]],
+] as const)('the claim limits of a token means as much as HEARTH_LIMIT_CLAIMS says: %s', async (limitClaims, most) => {
+  const gateway = await testbed.anotherGateway({
+    limitClaims,
+    limitConnectionSubscriptions: 2,
+    limitConnectionPresence: { perSecond: 0.001, burst: 2 },
+  });
+  const channels = { '*': { subscribe: true } };
+  /** Of three subscribes, and of three changes of umd, those that no limit refuses. */
+  const passing = async (limit: number, presence: unknown): Promise<number[]> => {
+    const client = await gateway.connect({ channels, limits: { subscriptions: limit, presence } });
+    for (const channel of ['a', 'b', 'c']) client.send({ event: 'hotsock.subscribe', channel });
+    for (let n = 0; n < 3; n++) client.send({ event: 'hotsock.umdUpdate', data: { token: 'x' } });
+    client.send({ event: 'hotsock.ping' });
+    await client.next('hotsock.pong');
+    const refused = (limit: string) => client.frames.filter(({ error }) => error?.limit === limit).length;
+    return [3 - refused('connectionSubscriptions'), 3 - refused('connectionPresence')];
+  };
+  const passed = [];
+  for (const limit of [-1, 5, 1, 0]) passed.push(await passing(limit, limit === 1 ? [0.001, 1] : limit));
+  expect(passed).toEqual(most.map((count) => [count, count]));
+});
+
 it('connections of an address have a cap', async () => {
   const gateway = await testbed.anotherGateway({ limitAddressConnections: 2, limitAddressExempt: NOBODY });
   const [first] = [await gateway.connect({ uid: 'a' }), await gateway.connect({ uid: 'b' })];
