@@ -265,6 +265,58 @@ it('begins anew where places come again, because a power cut took what nobody re
   await eventually(() => expect(numbers(back)).toEqual(['new 3']));
 });
 
+describe('the first messages of a channel that the stream had nothing of', () => {
+  /** Somebody who is subscribed when the gateway has heard where the partitions end, and before anything is sent. */
+  async function subscribed(channel: string): Promise<WsClient> {
+    const { sequencer, gateway } = testbed;
+    const [client, witness] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
+    await subscribe(witness, 'heard');
+    sequencer.tellEnd();
+    // Behind that on the same connection.
+    const id = await sequencer.publish('heard', channel);
+    await witness.next((frame) => frame.id === id);
+    await subscribe(client, channel, { resume: true });
+    return client;
+  }
+
+  it('are shown in order, although the stream got the first one late', async () => {
+    const { sequencer } = testbed;
+    const client = await subscribed('first-late');
+    const [one, two] = [1, 2].map((n) => sequencer.next('first-late', n));
+    await sequencer.send(two!);
+    // Time enough to look into the stream, and to take what is there for all.
+    const other = await subscribed('first-other');
+    for (let n = 0; n < 20; n++) {
+      await sequencer.publish('first-other', n);
+      await other.next(({ data }) => data === n);
+    }
+    await sequencer.send(one!);
+    await sequencer.publish('first-late', 3);
+    await eventually(() => expect(numbers(client)).toContain(3));
+    expect(numbers(client)).toEqual([1, 2, 3]);
+  });
+
+  it('are missed aloud when one is lost', async () => {
+    const { sequencer } = testbed;
+    const client = await subscribed('first-lost');
+    sequencer.next('first-lost', 1);
+    const id = await sequencer.publish('first-lost', 2);
+    const { data } = await client.next('hotsock.messagesMissed');
+    expect(data).toEqual({ after: null, before: id });
+    await eventually(() => expect(numbers(client)).toContain(2));
+  });
+
+  it('are shown at once when what they follow was sent before', async () => {
+    const { sequencer, gateway } = testbed;
+    await sequencer.publish('first-aged', 1);
+    await (await gateway.stream.manager()).streams.purge(DELIVER_STREAM);
+    const client = await subscribed('first-aged');
+    await sequencer.publish('first-aged', 2);
+    await eventually(() => expect(numbers(client)).toContain(2));
+    expect(client.frames.filter(({ event }) => event === 'hotsock.messagesMissed')).toEqual([]);
+  });
+});
+
 describe('what the gateway says of a message that somebody did not get (management-api §2)', () => {
   /** What became of a message that the stream holds, for one connection. */
   async function verdictOf(client: WsClient, { channel, record }: { channel: string; record: Buffer }) {

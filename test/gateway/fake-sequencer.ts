@@ -97,6 +97,13 @@ export class FakeSequencer {
     this.stream.tell(tailSubject(0), beacon);
   }
 
+  /** Says where all partitions end, and nothing of channels. */
+  tellEnd(): void {
+    const end = { epoch: this.epoch, sequence: this.sequence };
+    const [beacon = ''] = encodeTailBeacons(1, ++this.beacons, [], { end });
+    for (const partition of [0, 1]) this.stream.tell(tailSubject(partition), beacon);
+  }
+
   /** From now on every message that a client publishes is delivered, as a real sequencer would. */
   async run(partitions: number): Promise<void> {
     for (let partition = 0; partition < partitions; partition++) {

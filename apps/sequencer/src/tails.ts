@@ -1,6 +1,6 @@
 import type { StreamConnection } from '@hearth/stream';
 import { every, type Repeated } from '@hearth/timing';
-import { BEACON_EVERY_MS, encodeTailBeacons, type Position, tailSubject } from '@hearth/wire';
+import { BEACON_EVERY_MS, encodeTailBeacons, lastEventSequence, type Position, tailSubject } from '@hearth/wire';
 import { channelOf, type Deliverable } from './fan-out';
 
 /** Tells gateways where the channels of one partition end (`TailBeacon`). Idle channels cost nothing. */
@@ -13,7 +13,11 @@ export class Tails {
   constructor(
     private readonly stream: Pick<StreamConnection, 'tell'>,
     private readonly claim: { readonly partition: number; readonly fencingToken: number },
+    /** Of what is done and confirmed. */
+    private readonly safe: () => Position,
   ) {
+    // Gateways shall know where the partition ended before anything new comes.
+    this.tell();
     this.beacons = every(BEACON_EVERY_MS, () => this.tell());
   }
 
@@ -40,7 +44,10 @@ export class Tails {
 
   private tell(isLast = false): void {
     const { partition, fencingToken } = this.claim;
-    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, isLast, this.unsureBeforeMs);
+    const { unsureBeforeMs } = this;
+    const { epoch, sequence } = this.safe();
+    const end = { epoch, sequence: lastEventSequence(sequence) };
+    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, { isLast, end, unsureBeforeMs });
     this.changed = new Map();
     this.next += beacons.length;
     for (const beacon of beacons) this.stream.tell(tailSubject(partition), beacon);

@@ -13,6 +13,8 @@ export interface TailBeacon {
   readonly tails: readonly (readonly [channel: string, position: Position])[];
   /** The owner gives the partition back, and all that it sent is stored. */
   readonly isLast: boolean;
+  /** Everything up to here was stored in the deliver stream before this was sent; absent where an owner does not say it yet. */
+  readonly end?: Position;
   /**
    * The deliver stream has lost records since the life that began before this one, ms since 1970, and nobody knows any more which
    * channels they were of. `unsureBefore` on the wire; absent where nothing is lost, or the owner knows what.
@@ -27,25 +29,27 @@ export const BEACON_EVERY_MS = 2_000;
 /** Of one beacon, which must fit into one message. */
 const MAX_BYTES = 256 * 1_024;
 
+/** What an owner says besides of all its channels. */
+type SaidOfAll = Partial<Pick<TailBeacon, 'isLast' | 'end' | 'unsureBeforeMs'>>;
+
 /**
  * The next beacons of an owner, as JSON: one, or more if there are many tails.
  *
  * @param n of the first
- * @param unsureBeforeMs as in the beacon; in the first
  */
 export function encodeTailBeacons(
   fencingToken: number,
   n: number,
   tails: Iterable<readonly [string, Position]>,
-  isLast = false,
-  unsureBeforeMs?: number,
+  { isLast = false, end, unsureBeforeMs }: SaidOfAll = {},
 ): string[] {
+  const all = { end: end && [end.epoch, end.sequence], unsureBefore: unsureBeforeMs };
+  const ofAll = JSON.stringify(all).slice(1, -1);
   const beacons: string[] = [];
   let parts: string[] = [];
   let bytes = 0;
-  const end = (last = false): void => {
-    const unsure = unsureBeforeMs === undefined || beacons.length > 0 ? '' : `,"unsureBefore":${unsureBeforeMs}`;
-    const head = `{"epoch":${fencingToken},"n":${n + beacons.length}${unsure}`;
+  const flush = (last = false): void => {
+    const head = `{"epoch":${fencingToken},"n":${n + beacons.length}${beacons.length > 0 || ofAll === '' ? '' : `,${ofAll}`}`;
     beacons.push(`${head},"tails":[${parts.join(',')}]${last ? ',"last":true' : ''}}`);
     [parts, bytes] = [[], 0];
   };
@@ -53,11 +57,11 @@ export function encodeTailBeacons(
     const tail: Tail = [channel, epoch, sequence];
     const part = JSON.stringify(tail);
     const partBytes = Buffer.byteLength(part) + 1;
-    if (bytes + partBytes > MAX_BYTES) end();
+    if (bytes + partBytes > MAX_BYTES) flush();
     parts.push(part);
     bytes += partBytes;
   }
-  end(isLast);
+  flush(isLast);
   return beacons;
 }
 
@@ -67,14 +71,23 @@ export function decodeTailBeacon(text: string): TailBeacon {
     n,
     tails,
     last,
+    end,
     unsureBefore,
   } = JSON.parse(text) as {
     readonly epoch: number;
     readonly n: number;
     readonly tails: readonly Tail[];
     readonly last?: boolean;
+    readonly end?: readonly [epoch: number, sequence: number];
     readonly unsureBefore?: number;
   };
   const places = tails.map(([channel, epoch, sequence]) => [channel, { epoch, sequence }] as const);
-  return { fencingToken, n, tails: places, isLast: last === true, unsureBeforeMs: unsureBefore };
+  return {
+    fencingToken,
+    n,
+    tails: places,
+    isLast: last === true,
+    end: end && { epoch: end[0], sequence: end[1] },
+    unsureBeforeMs: unsureBefore,
+  };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BEACON_EVERY_MS, deliverSubject, partitionOf, TailBeacon } from '@hearth/wire';
+import { BEACON_EVERY_MS, comparePositions, deliverSubject, partitionOf, Position, TailBeacon } from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
@@ -40,6 +40,8 @@ export class Hub implements ChannelHost {
   private readonly tailWatch = new TailWatch(performance.now());
   /** By partition: before this life of the deliver stream nobody knows what it has lost, ms since 1970. */
   private readonly unsureBeforeMs = new Map<number, number>();
+  /** By partition: up to where its owners have said that everything was sent. */
+  private readonly ends = new Map<number, Position>();
   private readonly stopListening: readonly (() => void)[];
   /** Set while a pass is about to begin because beacons were lost. */
   private lookSoon: NodeJS.Timeout | undefined;
@@ -141,6 +143,7 @@ export class Hub implements ChannelHost {
   private onBeacon(partition: number, beacon: TailBeacon): void {
     if (this.tailWatch.hear(partition, beacon, performance.now())) this.catchUpSoon();
     for (const [name, position] of beacon.tails) this.channels.get(name)?.intake.expect(position);
+    this.noteEnd(partition, beacon);
     const { unsureBeforeMs } = beacon;
     if (unsureBeforeMs === undefined || this.unsureBeforeMs.get(partition) === unsureBeforeMs) return;
     this.unsureBeforeMs.set(partition, unsureBeforeMs);
@@ -149,6 +152,17 @@ export class Hub implements ChannelHost {
       const isFromBefore = openedInMs !== 0 && openedInMs < unsureBeforeMs;
       if (isFromBefore && partitionOf(channel.name, this.config.partitions) === partition)
         channel.distrust('the deliver stream is not what it was');
+    }
+  }
+
+  sentThrough(channel: string): Position | undefined {
+    return this.ends.get(partitionOf(channel, this.config.partitions));
+  }
+
+  private noteEnd(partition: number, { end, tails }: TailBeacon): void {
+    for (const position of [...(end === undefined ? [] : [end]), ...tails.map(([, tail]) => tail)]) {
+      const known = this.ends.get(partition);
+      if (known === undefined || comparePositions(position, known) > 0) this.ends.set(partition, position);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Logger, Metrics } from '@hearth/runtime';
 import type { DeliverSubscriber, StreamConnection } from '@hearth/stream';
-import type { DeliverRecord } from '@hearth/wire';
+import type { DeliverRecord, Position } from '@hearth/wire';
 import type { Hole } from './intake';
 
 /** What the intakes of a gateway share. */
@@ -15,6 +15,8 @@ export interface IntakeHost {
   readonly streamEnd: number;
   /** When the deliver stream was created, ms since 1970; 0 while that is not known. */
   readonly streamCreatedMs: number;
+  /** A place up to which everything of a channel's partition had been sent; `undefined` while none is known. */
+  sentThrough(channel: string): Position | undefined;
 }
 
 /** Who gets what an intake has taken in. */

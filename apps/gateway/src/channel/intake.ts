@@ -71,6 +71,8 @@ export class Intake {
   /** The life of the deliver stream in which it was opened: when that was created, ms since 1970; 0 while that is not known. */
   openedInMs = 0;
 
+  /** Up to there nothing is for anybody here: it had been sent before. */
+  private readonly before: Position | undefined;
   private readonly interest: DeliverSubscription;
   /** `undefined` while it is live. */
   private held: DeliverRecord[] | undefined = [];
@@ -96,6 +98,7 @@ export class Intake {
     private readonly host: IntakeHost,
     private readonly reader: IntakeReader,
   ) {
+    this.before = host.sentThrough(name);
     this.interest = host.deliver.subscribe(name, (record) => this.take(record));
     this.opened = this.open();
     // Whoever waits is told; a rejection that nobody waits for must not end the process.
@@ -187,7 +190,7 @@ export class Intake {
         // What is older than the channel's opening was there before anybody subscribed: `last` had been taken from a late
         // repeat of an older message.
         if (sequence <= this.openSequence) this.moveTo(record);
-        else if (this.last === undefined || this.continues(record)) this.accept(record);
+        else if (this.continues(record)) this.accept(record);
         else if (!atAnyRate) {
           this.readAgain = true;
           return false;
@@ -287,8 +290,8 @@ export class Intake {
 
   /** Whether no message lies between the last one and this one, as far as its sender knew. */
   private continues({ previous }: DeliverRecord): boolean {
-    if (previous === undefined) return true;
-    return this.last !== undefined && comparePositions(previous, this.last) <= 0;
+    const { last = this.before } = this;
+    return previous === undefined || !isBefore(last, previous);
   }
 
   private isGapAhead(): boolean {
@@ -376,6 +379,8 @@ export class Intake {
   }
 
   private miss(hole: Hole): void {
+    // Nothing is known of the time before it was opened; what is named is most likely from then.
+    if ((this.last ?? this.before) === undefined && hole.next !== undefined) return;
     this.host.metrics.catchUpsFailed.inc();
     this.host.logger.error(
       { channel: this.name, last: this.last, end: hole.end },
