@@ -219,6 +219,7 @@ create table sequencer_lease (
 create table single_use_token (
   jti_digest text collate "C" not null,
   expires_at timestamp with time zone not null,
+  used_by uuid,
   constraint single_use_token_pkey PRIMARY KEY (jti_digest)
 );
 

@@ -1,7 +1,9 @@
+import { Client } from 'pg';
 import { eventually } from '../support/eventually';
 import { RawReader } from '../support/raw-reader';
+import { TcpProxy } from '../support/tcp-proxy';
 import type { Frame, WsClient } from '../support/ws-client';
-import { connectToken, EVERYTHING, subscribe } from './gateway-under-test';
+import { connectToken, EVERYTHING, GatewayUnderTest, subscribe, subscribeToken } from './gateway-under-test';
 import { startTestbed, type Testbed } from './testbed';
 
 /** Order, completeness and isolation of what subscribers get (websocket-protocol §9, promises R2–R4, R6, R8). */
@@ -288,3 +290,35 @@ function expectProperOrder(frames: readonly Frame[]): void {
     }
   }
 }
+
+it('lets in, once, who shows a single-use token when the answer of Postgres is lost', async () => {
+  const user = { ...EVERYTHING, uid: 'u1' };
+  const url = new URL(testbed.servers.databaseUrl);
+  const proxy = await TcpProxy.start(Number(url.port));
+  url.port = String(proxy.port);
+  const gateway = await GatewayUnderTest.start({ ...testbed.servers, databaseUrl: url.href });
+  const sql = new Client(testbed.servers.databaseUrl);
+  await sql.connect();
+  try {
+    const [client, other] = [await gateway.connect(user), await gateway.connect(user)];
+    await subscribe(other, 'once-used');
+    const claims = { uid: user.uid, jti: 'once', singleUse: true, channels: { 'once-used': { subscribe: true } } };
+    const token = subscribeToken(claims);
+    proxy.swallowAnswers();
+    const subscribed = subscribe(client, 'once-used', { token });
+    await eventually(async () => {
+      const { rowCount } = await sql.query('select from single_use_token');
+      expect(rowCount).toBe(1);
+    });
+    proxy.cut();
+    await subscribed;
+    await other.close();
+    const again = await gateway.connect(user);
+    again.send({ event: 'hotsock.subscribe', channel: 'once-used', data: { token } });
+    expect(await again.next('hotsock.error')).toMatchObject({ error: { code: 'INVALID_SUBSCRIBE_TOKEN' } });
+  } finally {
+    await sql.end();
+    await gateway.stop();
+    await proxy.stop();
+  }
+});

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   appendMessages,
   claimDeduplicationIds,
@@ -47,8 +48,13 @@ describe('expiry', () => {
     await appendMessages(database.db, [logRow({ store: 60 }), logRow({ store: -1 })]);
     await claimDedup('due', Date.now() - WINDOW_MS);
     await claimDedup('not due', Date.now() - WINDOW_MS + 60_000);
-    await consumeSingleUse(database.db, 'due', Date.now() / 1000 - 3_600);
-    await consumeSingleUse(database.db, 'expired, but a slow clock may still take it', Date.now() / 1000 - 1);
+    await consumeSingleUse(database.db, 'due', Date.now() / 1000 - 3_600, randomUUID());
+    await consumeSingleUse(
+      database.db,
+      'expired, but a slow clock may still take it',
+      Date.now() / 1000 - 1,
+      randomUUID(),
+    );
     expect(await expireRows(database.db)).toBe(5);
     expect(await Promise.all(['message_log', 'dedup', 'single_use_token'].map(count))).toEqual([2, 1, 1]);
     expect(await expireRows(database.db)).toBe(0);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { consumeSingleUse, openDatabase, type Database } from '@hearth/store';
 import { sql } from 'kysely';
 import type { ScratchDatabase } from '../../db/scratch-database';
@@ -18,12 +19,18 @@ describe('a single-use token', () => {
     await server.drop();
   });
 
-  const use = (jti: string, expiresAt = inAnHour(), gateway = 0) =>
-    consumeSingleUse(gateways[gateway]!.db, jti, expiresAt);
+  const use = (jti: string, expiresAt = inAnHour(), gateway = 0, by: string = randomUUID()) =>
+    consumeSingleUse(gateways[gateway]!.db, jti, expiresAt, by);
 
   it('passes once of a hundred uses at the same instant on two gateways', async () => {
     const uses = await Promise.all(Array.from({ length: 100 }, (_, index) => use('once', inAnHour(), index % 2)));
     expect(uses.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('passes again for who asks again, and for nobody else', async () => {
+    const by = randomUUID();
+    const again = () => use('again', inAnHour(), 0, by);
+    expect([await again(), await again(), await use('again'), await again()]).toEqual([true, true, false, true]);
   });
 
   it('does not use up another', async () => {

@@ -20,7 +20,7 @@ export interface Tables {
   schedule: { schedule_id: string; partition: number; due_ms: number; payload: string };
   schema_migration: { version: number; name: string; applied_at: Generated<Date> };
   sequencer_lease: { node_id: string; expires_at: Date; session: string | null };
-  single_use_token: { jti_digest: string; expires_at: Date };
+  single_use_token: { jti_digest: string; expires_at: Date; used_by: string | null };
   subscription_count: { channel: string; gateway_id: number; partition: number; count: number };
   subscription_report: { partition: number; gateway_id: number; run: string; number: number };
   waiting_event: { partition: number; number: number; event: string };

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   ConnectResume,
   isPresenceChannel,
@@ -36,8 +37,8 @@ interface JoinRequest {
   readonly autoSubscribed?: boolean;
   /** The client wants to know where the storage snapshot ends. */
   readonly storage?: boolean;
-  /** Its single-use token has been used up, though what came after that failed. */
-  hasUsedToken?: boolean;
+  /** By which it uses up a single-use token, once however often it is tried; a UUID. */
+  readonly tokenUse?: string;
 }
 
 /** What a client asks with that wants a token; without a point that could not be understood. */
@@ -82,7 +83,8 @@ export class Joining {
     { channel, token, after, resume, storage }: SubscribeFrame,
     answerId: number | undefined,
   ): Promise<void> | undefined {
-    const request: JoinRequest = { answerId, after, resumable: resume && { point: resume }, storage };
+    const tokenUse = token === undefined ? undefined : randomUUID();
+    const request: JoinRequest = { answerId, after, resumable: resume && { point: resume }, storage, tokenUse };
     const attempt = (): Promise<void> | undefined => {
       if (token === undefined) return this.join(joiner, this.allow(channel, joiner, undefined), request);
       return subscribeToken(token, joiner, this.tokens).then((claims) =>
@@ -196,10 +198,9 @@ export class Joining {
       if (resumable !== undefined && hasPast(request))
         resumed = await this.past.resumed(channel, allowed, resumable.point);
       if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
-      if (token !== undefined && request.hasUsedToken !== true && !(await this.tokens.consume(token))) {
+      if (token !== undefined && !(await this.tokens.consume(token, request.tokenUse))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
-      request.hasUsedToken = true;
     } catch (error) {
       giveUp();
       throw error;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Claims, TokenError, TokenUse, verifyToken, warmUpTokens, type WorkWatch } from '@hearth/claims';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG } from '@hearth/runtime';
@@ -43,12 +44,13 @@ export class Tokens {
    * Uses a single-use token up; every other token can be used for ever. Must be the last check: a token is only used by
    * a use that succeeds.
    *
+   * @param use a UUID, the same when somebody asks again who did not get the answer
    * @returns false when it has been used before, on any gateway
    * @throws OutageError when that cannot be found out
    */
-  async consume(claims: Claims): Promise<boolean> {
+  async consume(claims: Claims, use: string = randomUUID()): Promise<boolean> {
     if (!claims.singleUse || claims.jti === undefined) return true;
-    return consumeSingleUse(this.database.db, claims.jti, claims.exp + this.config.tokenLeewaySeconds);
+    return consumeSingleUse(this.database.db, claims.jti, claims.exp + this.config.tokenLeewaySeconds, use);
   }
 }
 
