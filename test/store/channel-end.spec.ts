@@ -1,31 +1,21 @@
 import {
   channelEndNote,
   claimPartition,
-  Database,
   ensurePartitions,
   forgetChannelEnds,
   installationKey,
   notedEnd,
   noteChannelEnds,
-  openDatabase,
   renewSequencerLease,
 } from '@hearth/store';
 import { sql } from 'kysely';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
+import { testDatabase } from './test-database';
 
-let server: ScratchDatabase;
-let database: Database;
+const database = testDatabase();
 
 beforeAll(async () => {
-  server = await createDatabase();
-  database = openDatabase(server.url, { applicationName: 'test' });
   await ensurePartitions(database.db, 4);
   await renewSequencerLease(database.db, 'a', 60_000);
-});
-afterAll(async () => {
-  await database?.close();
-  await server?.drop();
 });
 
 const note = (deliverSeq: number, series = 0) => ({ series, deliverCreated: '2026-01-01T00:00:00Z', deliverSeq });

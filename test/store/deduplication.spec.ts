@@ -1,23 +1,13 @@
-import { claimDeduplicationIds, openDatabase, type Database, type DeduplicationEntry } from '@hearth/store';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
+import { claimDeduplicationIds, type DeduplicationEntry } from '@hearth/store';
+import { testDatabase } from './test-database';
 
 const WINDOW_MS = 300_000;
 
 describe('deduplication', () => {
-  let server: ScratchDatabase;
-  let database: Database;
+  const database = testDatabase();
   let nextSeq = 1;
 
-  beforeAll(async () => {
-    server = await createDatabase();
-    database = openDatabase(server.url, { applicationName: 'test' });
-  });
   afterEach(() => database.db.deleteFrom('dedup').execute());
-  afterAll(async () => {
-    await database.close();
-    await server.drop();
-  });
 
   const entry = (id: string, timeMs: number, place: Partial<DeduplicationEntry> = {}): DeduplicationEntry => ({
     id,

@@ -1,6 +1,5 @@
 import {
   changedDenials,
-  type Database,
   denialsInForce,
   denialVersion,
   endRevocation,
@@ -8,26 +7,15 @@ import {
   findRevocation,
   hasRevocations,
   listRevocations,
-  openDatabase,
   putDenial,
   putDenials,
   revocationOf,
 } from '@hearth/store';
 import { sql } from 'kysely';
-import { createDatabase } from '../support/database';
+import { testDatabase } from './test-database';
 
 /** What is denied, as it is kept (management-api §3, §4). */
-let scratch: Awaited<ReturnType<typeof createDatabase>>;
-let database: Database;
-
-beforeAll(async () => {
-  scratch = await createDatabase();
-  database = openDatabase(scratch.url, { applicationName: 'test' });
-});
-afterAll(async () => {
-  await database.close();
-  await scratch.drop();
-});
+const database = testDatabase();
 
 const farewell = { reason: 'Bye', reconnect: false, except: ['c'] };
 const user = (uid: string, endsInMs: number | null) =>

@@ -1,20 +1,9 @@
-import { claimGatewayId, openDatabase, releaseGatewayLease, renewGatewayLease, type Database } from '@hearth/store';
+import { claimGatewayId, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
 import { sql } from 'kysely';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
+import { testDatabase } from './test-database';
 
 describe('a gateway id', () => {
-  let server: ScratchDatabase;
-  let database: Database;
-
-  beforeAll(async () => {
-    server = await createDatabase();
-    database = openDatabase(server.url, { applicationName: 'test' });
-  });
-  afterAll(async () => {
-    await database.close();
-    await server.drop();
-  });
+  const database = testDatabase();
 
   it('is a 24-bit number no other gateway has', async () => {
     const ids = await Promise.all(Array.from({ length: 50 }, (_, n) => claimGatewayId(database.db, `g${n}`, 60_000)));

@@ -4,29 +4,17 @@ import {
   listMessages,
   messagesBetween,
   newestMessages,
-  openDatabase,
-  type Database,
   type StoredMessage,
 } from '@hearth/store';
 import { sql } from 'kysely';
 import { encodeTime } from 'ulid';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
 import { logRow } from './log-row';
+import { testDatabase } from './test-database';
 
 describe('history', () => {
-  let server: ScratchDatabase;
-  let database: Database;
+  const database = testDatabase();
 
-  beforeAll(async () => {
-    server = await createDatabase();
-    database = openDatabase(server.url, { applicationName: 'test' });
-  });
   afterEach(() => database.db.deleteFrom('message_log').execute());
-  afterAll(async () => {
-    await database.close();
-    await server.drop();
-  });
 
   const page = (options: Partial<Parameters<typeof listMessages>[1]> = {}) =>
     listMessages(database.db, { channel: 'c1', sinceMs: 0, ...options });

@@ -1,22 +1,12 @@
-import { appendMessages, ensureEventIndex, listMessages, openDatabase, type Database } from '@hearth/store';
+import { appendMessages, ensureEventIndex, listMessages } from '@hearth/store';
 import { sql } from 'kysely';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
 import { logRow } from './log-row';
+import { testDatabase } from './test-database';
 
 describe('the message log', () => {
-  let server: ScratchDatabase;
-  let database: Database;
+  const database = testDatabase();
 
-  beforeAll(async () => {
-    server = await createDatabase();
-    database = openDatabase(server.url, { applicationName: 'test' });
-  });
   afterEach(() => database.db.deleteFrom('message_log').execute());
-  afterAll(async () => {
-    await database.close();
-    await server.drop();
-  });
 
   it.each([
     ['escaped null characters', String.raw`"a\u0000b"`],
@@ -91,14 +81,14 @@ describe('the message log', () => {
   it('has the index by event exactly when it is asked for, also when many nodes ask', async () => {
     const index = sql<{ valid: boolean }>`
       select indisvalid as valid from pg_index where indexrelid = to_regclass('message_log_event_idx')`;
-    await Promise.all([1, 2, 3].map(() => ensureEventIndex(server.url, true)));
+    await Promise.all([1, 2, 3].map(() => ensureEventIndex(database.url, true)));
     expect((await index.execute(database.db)).rows).toEqual([{ valid: true }]);
     await sql`update pg_index set indisvalid = false where indexrelid = 'message_log_event_idx'::regclass`.execute(
       database.db,
     );
-    await ensureEventIndex(server.url, true);
+    await ensureEventIndex(database.url, true);
     expect((await index.execute(database.db)).rows).toEqual([{ valid: true }]);
-    await Promise.all([1, 2, 3].map(() => ensureEventIndex(server.url, false)));
+    await Promise.all([1, 2, 3].map(() => ensureEventIndex(database.url, false)));
     expect((await index.execute(database.db)).rows).toEqual([]);
   });
 });

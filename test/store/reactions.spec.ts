@@ -4,16 +4,13 @@ import {
   findMessage,
   listMessages,
   listReactions,
-  openDatabase,
   writeStateChanges,
-  type Database,
   type LogRow,
 } from '@hearth/store';
 import { sql } from 'kysely';
 import { encodeTime, monotonicFactory } from 'ulid';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
 import { logRow } from './log-row';
+import { testDatabase } from './test-database';
 
 const NO_CHANGES = {
   presence: [],
@@ -26,19 +23,10 @@ const NO_CHANGES = {
 };
 const nextId = monotonicFactory();
 
-let server: ScratchDatabase;
-let database: Database;
-beforeAll(async () => {
-  server = await createDatabase();
-  database = openDatabase(server.url, { applicationName: 'test' });
-});
+const database = testDatabase();
 afterEach(async () => {
   await database.db.deleteFrom('message_log').execute();
   await sql`delete from message_reaction`.execute(database.db);
-});
-afterAll(async () => {
-  await database.close();
-  await server.drop();
 });
 
 function reactionTo(message: LogRow, reaction: string, uid: string | null, more: Partial<ReactionRow> = {}) {

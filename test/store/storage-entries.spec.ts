@@ -2,30 +2,20 @@ import {
   endedStorageEntries,
   ensurePartitions,
   listStorageEntries,
-  openDatabase,
   readStorageEntry,
   snapshotStorageEntries,
-  type Database,
 } from '@hearth/store';
 import { lastEventSequence } from '@hearth/wire';
 import { sql } from 'kysely';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
+import { testDatabase } from './test-database';
 
 describe('storage entries', () => {
-  let server: ScratchDatabase;
-  let database: Database;
+  const database = testDatabase();
 
   beforeAll(async () => {
-    server = await createDatabase();
-    database = openDatabase(server.url, { applicationName: 'test' });
     await ensurePartitions(database.db, 2);
   });
   afterEach(() => database.db.deleteFrom('channel_storage').execute());
-  afterAll(async () => {
-    await database.close();
-    await server.drop();
-  });
 
   const META = '{"uid":null,"umd":null}';
 

@@ -9,7 +9,6 @@ import {
   giveUp,
   listDeadLetters,
   noteAttempt,
-  openDatabase,
   releaseTarget,
   renewTarget,
   requestRetry,
@@ -21,22 +20,14 @@ import {
   type WebhookEvent,
 } from '@hearth/store';
 import { sql } from 'kysely';
-import type { ScratchDatabase } from '../../db/scratch-database';
-import { createDatabase } from '../support/database';
+import { testDatabase } from './test-database';
 
 const START = { epoch: 0, sequence: 7, timeNs: '', streamCreated: 'then' };
 
-let server: ScratchDatabase;
-let database: Database;
+const database = testDatabase();
 let db: Database['db'];
 beforeAll(async () => {
-  server = await createDatabase();
-  database = openDatabase(server.url, { applicationName: 'test' });
   ({ db } = database);
-});
-afterAll(async () => {
-  await database.close();
-  await server.drop();
 });
 beforeEach(async () => {
   await sql`truncate webhook_target, webhook_waiting, webhook_dead_letter`.execute(db);
