@@ -1,41 +1,29 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { VERSION } from '@hearth/server-sdk';
+import { PackedProject } from '../support/packed-project';
 import { answer, LocalServer } from './local-server';
 
 const root = join(__dirname, '../..');
 const run = promisify(execFile);
-let folder: string;
+let project: PackedProject;
 let server: LocalServer;
 
-/** Builds and packs the library, and installs the package into a project that has nothing else, without a network. */
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'hearth-server-sdk-'));
   server = await LocalServer.start();
-  await run(process.execPath, [join(root, 'scripts/pack.mjs'), folder, 'server-sdk']);
-  await mkdir(join(folder, 'project'));
-  await writeFile(join(folder, 'project/package.json'), '{ "name": "project", "private": true }');
-  const tarball = join(folder, `hearth-server-sdk-${VERSION}.tgz`);
-  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: join(folder, 'project') });
+  project = await PackedProject.with('server-sdk', VERSION);
 });
 
 afterAll(async () => {
   await server?.stop();
-  await rm(folder, { recursive: true, force: true });
+  await project?.remove();
 });
 
-/** Runs a program in the project and gives what it wrote, parsed. */
-async function runProgram(name: string, text: string, env: Record<string, string> = {}): Promise<unknown> {
-  await writeFile(join(folder, 'project', name), text);
-  const options = { cwd: join(folder, 'project'), env: { PATH: process.env.PATH, HOME: folder, ...env } };
-  const { stdout } = await run(process.execPath, [name], options);
-  return JSON.parse(stdout);
-}
-
-const installed = (...path: string[]) => join(folder, 'project/node_modules', ...path);
+const runProgram = (...args: Parameters<PackedProject['run']>) => project.run(...args);
+const installed = (...path: string[]) => project.installed(...path);
 
 const NAMES = [
   'ApiError',
@@ -144,15 +132,15 @@ describe('a bundler', () => {
     const program = `${head}
       const token = new Issuer({ issuerPrivateKey: 's', issuerKeyAlgorithm: 'HS256' }).issueToken({ uid: 'u' });
       console.log(JSON.stringify([typeof verifyWebhook, token.split('.').length]));`;
-    await writeFile(join(folder, 'project', `bundled.${extension}`), program);
-    const bundle = join(folder, `bundle.${extension}`);
+    await writeFile(project.path(`bundled.${extension}`), program);
+    const bundle = join(project.folder, `bundle.${extension}`);
     const options = ['--bundle', '--platform=node', `--format=${format}`, '--log-level=error', `--outfile=${bundle}`];
     // Of what is not installed and not always needed.
     const shim =
       format === 'esm'
         ? [`--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);`]
         : [];
-    await run(bundler, [`bundled.${extension}`, ...options, ...shim], { cwd: join(folder, 'project') });
+    await run(bundler, [`bundled.${extension}`, ...options, ...shim], { cwd: project.path() });
     const { stdout } = await run(process.execPath, [bundle], { cwd: tmpdir() });
     expect(JSON.parse(stdout)).toEqual(['function', 3]);
   });
@@ -173,8 +161,8 @@ describe('the AWS SDK', () => {
   const env = () => ({
     SERVER: server.url,
     AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_CONFIG_FILE: join(folder, 'config'),
-    AWS_SHARED_CREDENTIALS_FILE: join(folder, 'credentials'),
+    AWS_CONFIG_FILE: join(project.folder, 'config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(project.folder, 'credentials'),
     AWS_ENDPOINT_URL_STS: server.url,
   });
   beforeEach(() => server.does(answer(200, { channel: 'c', event: 'e' })));
@@ -193,14 +181,14 @@ describe('the AWS SDK', () => {
 
     it('gives the credentials that it finds', async () => {
       const profile = '[default]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n';
-      await writeFile(join(folder, 'credentials'), profile);
+      await writeFile(join(project.folder, 'credentials'), profile);
       const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
       expect(outcome).toBe('published');
       expect(server.requests[0]!.headers.authorization).toContain('Credential=AKIAPROFILE/');
     });
 
     it('finding none is a matter of configuration', async () => {
-      await rm(join(folder, 'credentials'), { force: true });
+      await rm(join(project.folder, 'credentials'), { force: true });
       const [outcome] = (await runProgram('sdk.mjs', program, env())) as string[];
       expect(outcome).toBe('ConfigurationError: awsAccessKeyId is not set, and the AWS SDK found no credentials');
     });
@@ -344,15 +332,10 @@ describe('types', () => {
     ['bundler', 'esnext', 'ts'],
     ['node10', 'commonjs', 'ts'],
   ])('are right with module resolution %s, module %s, in .%s files', async (moduleResolution, module, extension) => {
-    const file = `typed-${moduleResolution}.${extension}`;
-    await writeFile(join(folder, 'project', file), TYPED);
     // All that a strict project can demand, with neither Node's nor the DOM's types at hand.
-    const options = ['--noEmit', '--strict', '--target', 'es2020', '--lib', 'es2020', '--skipLibCheck', 'false'];
+    const options = ['--target', 'es2020', '--lib', 'es2020'];
     const resolution = ['--module', module, '--moduleResolution', moduleResolution];
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const { stdout } = await run(process.execPath, [tsc, ...options, ...resolution, file], {
-      cwd: join(folder, 'project'),
-    }).catch((error: unknown) => error as { stdout: string });
-    expect(stdout).toBe('');
+    const file = `typed-${moduleResolution}.${extension}`;
+    expect(await project.typeProblems(file, TYPED, [...options, ...resolution])).toBe('');
   });
 });
