@@ -34,7 +34,7 @@ export interface ClaimFlags {
 }
 
 /** Long enough to try things out, too short to be worth stealing from a terminal's memory tomorrow. */
-export const DEFAULT_TTL_SECONDS = 7_200;
+const DEFAULT_TTL_SECONDS = 7_200;
 
 /**
  * The claims of a token: those of a file, with what the flags say laid over them. A token without an end or a scope

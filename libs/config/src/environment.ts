@@ -28,7 +28,7 @@ export function readVariables<K extends VariableKey>(
 }
 
 /** Name of the variable that holds the path of a file with the value of `variable`; undefined when there is none. */
-export function fileNameOf(variable: Variable): string | undefined {
+function fileNameOf(variable: Variable): string | undefined {
   return variable.marks?.includes('no file') ? undefined : `${variable.name}_FILE`;
 }
 

@@ -11,7 +11,7 @@ export interface NatsRelease {
   readonly sha256: string;
 }
 
-export const natsReleaseVersion = '2.14.5';
+const natsReleaseVersion = '2.14.5';
 
 // From the release's own SHA256SUMS. A machine that is not listed here gets its nats-server another way.
 const checksums: Readonly<Record<string, string>> = {

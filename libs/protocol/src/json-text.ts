@@ -113,7 +113,7 @@ export function elementTexts(text: string): string[] {
  * (publish-api §3.1), so that an encoder that writes `\u00e9` for `é` has no smaller limit. Numbers count as written,
  * because they are passed on as written.
  */
-export function compactBytes(text: string): number {
+function compactBytes(text: string): number {
   let bytes = 0;
   let i = 0;
   while (i < text.length) {

@@ -10,7 +10,7 @@ import {
 export const RESERVED_PREFIX = 'hotsock.';
 
 /** Channels whose subscribers know of each other (channels-presence-storage §1). */
-export const PRESENCE_PREFIX = 'presence.';
+const PRESENCE_PREFIX = 'presence.';
 
 /** Number of Unicode code points, which is what every "characters" of the protocol counts (publish-api §3.1). */
 export function characters(text: string): number {
@@ -20,7 +20,7 @@ export function characters(text: string): number {
 }
 
 /** Whether a text has more characters than `max`. None has more UTF-16 units than twice its characters, so a long one need not be counted. */
-export function longerThan(text: string, max: number): boolean {
+function longerThan(text: string, max: number): boolean {
   return text.length > max && (text.length > max * 2 || characters(text) > max);
 }
 

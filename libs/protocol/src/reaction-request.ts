@@ -14,7 +14,7 @@ const MAX_REACTION_BYTES = 100;
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** Why a string cannot be a reaction, or `undefined` when it can (publish-api §3.1). */
-export function reactionProblem(reaction: string): string | undefined {
+function reactionProblem(reaction: string): string | undefined {
   if (reaction.trim() === '') return 'data.reaction must not be blank';
   if (Buffer.byteLength(reaction) > MAX_REACTION_BYTES) {
     return `data.reaction must be at most ${MAX_REACTION_BYTES} bytes`;

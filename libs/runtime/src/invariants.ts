@@ -3,7 +3,7 @@
  * ours, never of what somebody sent: whoever finds it stops working on what is wrong, counts it and hands over, because
  * to go on with a false state would destroy what is still right.
  */
-export const INVARIANTS = {
+const INVARIANTS = {
   'ids-rise': 'an id of a partition is greater than all before it',
   'position-rises': 'a safe position never moves back',
   'mark-rises': 'the time below which no id may be made never moves back',

@@ -6,7 +6,7 @@ import type { Limited, Limits } from './connection-limits';
 
 /** A subscribe waits no longer for its turn (limits §3). */
 const MAX_TURN_MS = 10_000;
-export const CLOSED_BY_LIMIT = 4429;
+const CLOSED_BY_LIMIT = 4429;
 
 /** A connection whose operations are counted. */
 export interface Throttled extends Limited {

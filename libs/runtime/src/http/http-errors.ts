@@ -28,7 +28,7 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
 }
 
 /** The protocol's word for anything that can be thrown while a request is answered. */
-export function toProtocolError(thrown: unknown): ProtocolError {
+function toProtocolError(thrown: unknown): ProtocolError {
   if (thrown instanceof ProtocolError || thrown instanceof OutageError) return protocolErrorOf(thrown);
   if (isBadPath(thrown)) return new ProtocolError('MALFORMED_MESSAGE', 'The path is not valid percent-encoding');
   const status = statusOf(thrown);
