@@ -25,6 +25,7 @@ beforeAll(async () => {
 afterAll(() => testbed?.stop());
 
 const CLAIMS = { uid: 'u1', channels: { '*': { subscribe: true, messages: { '*': { publish: true } } } } };
+const GOING_AWAY = { code: 1001, reason: 'Going away' };
 const ANONYMOUS = { channels: { '*': { subscribe: true } } };
 
 interface Point {
@@ -601,4 +602,39 @@ it('after the stream has lost its tail no link to what is before that proves any
     expect([point, completeOf(resumed)]).toEqual([point, false]);
     await resumed.leave();
   }
+});
+
+it('R21: who is sent away by a gateway that stops goes on elsewhere, without a gap', async () => {
+  const stopping = await testbed.anotherGateway({ drainSeconds: 1 });
+  const first = await Resumer.subscribe(stopping, 'p21');
+  await publish('p21', 0);
+  await eventually(() => expect(first.data).toEqual([0]));
+  const stopped = stopping.stop();
+  expect(await first.client.closed).toEqual(GOING_AWAY);
+  await publish('p21', 1, 2);
+  const resumed = await Resumer.subscribe(other, 'p21', first.point);
+  expect(completeOf(resumed)).toBe(true);
+  await publish('p21', 3);
+  await eventually(() => expect(resumed.data).toEqual([1, 2, 3]));
+  await stopped;
+});
+
+it('R17: of what was missed and has left the stream, what is stored is sent, and a gap is told of', async () => {
+  const first = await Resumer.subscribe(testbed.gateway, 'p17-old');
+  await publish('p17-old', 0);
+  await eventually(() => expect(first.data).toEqual([0]));
+  const point = await first.leave();
+  await publish('p17-old', 1);
+  const stored = testbed.sequencer.next('p17-old', 2);
+  await testbed.store([{ channel: 'p17-old', id: stored.id, event: 'e', data: '2' }]);
+  await testbed.sequencer.send(stored);
+  const last = await publish('p17-old', 3);
+  // As age takes them: all up to the newest one of the stream.
+  const manager = await testbed.gateway.stream.manager();
+  const { state } = await manager.streams.info(DELIVER_STREAM);
+  await manager.streams.purge(DELIVER_STREAM, { seq: state.last_seq });
+  const resumed = await Resumer.subscribe(other, 'p17-old', point);
+  expect(completeOf(resumed)).toBe(false);
+  await eventually(() => expect(resumed.messages.at(-1)?.id).toBe(last));
+  expect(resumed.data).toEqual([2, 3]);
 });
