@@ -148,6 +148,27 @@ describe('connecting', () => {
     for (const part of [token, 'secret']) expect(texts).not.toContain(part);
   });
 
+  it('waits at random, longer each time, for a server that is not there (vector 8)', async () => {
+    const waits: number[] = [];
+    const random = jest.spyOn(Math, 'random').mockReturnValue(0.5);
+    class Hurried extends HearthClient {
+      override later(call: () => void, ms: number): () => void {
+        const isHandshake = ms === 15_000;
+        if (!isHandshake) waits.push(ms);
+        return super.later(call, isHandshake ? ms : 0);
+      }
+    }
+    const made = client(
+      'ws://127.0.0.1:9',
+      { backoff: undefined, livenessSeconds: 0 },
+      Hurried as unknown as typeof HearthClient,
+    );
+    await eventually(() => expect(waits.length).toBeGreaterThan(6));
+    made.terminate();
+    random.mockRestore();
+    expect(waits.slice(0, 7)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+  });
+
   it('notices a server that is silent, half open, and comes back (vector 25)', async () => {
     const server = await start();
     const made = client(server.url, { livenessSeconds: 1 });
