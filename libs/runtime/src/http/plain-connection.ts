@@ -3,7 +3,7 @@ import type { PlainPost, PlainPosts } from './plain-posts';
 import { PlainReply } from './plain-reply';
 
 /** Requests that a client may send before it has the answer to the first of them; then it is not read any more. */
-const MOST_DUE = 64;
+const MOST_DUE = 16;
 /** What comes in more pieces is for Node: each is looked at anew here, with all before it. */
 const MOST_PIECES = 8;
 
