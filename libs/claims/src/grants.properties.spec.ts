@@ -258,11 +258,12 @@ describe('the evaluator of claims', () => {
         const naive = new NaiveEvaluator(connect, subscribe);
         for (const name of NAMES) {
           asked += CHANNEL_QUESTIONS;
+          const ofChannel = naive.channel(name);
           for (const inner of NAMES) {
             asked += INNER_QUESTIONS;
             const actual = answers(grants, name, inner);
             const expected = {
-              channel: naive.channel(name),
+              channel: ofChannel,
               message: naive.message(name, inner),
               storage: naive.storage(name, inner),
             };
