@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import { eventually } from '../support/eventually';
 import { type Frame, WsClient } from '../support/ws-client';
@@ -217,6 +219,30 @@ it('bounds the sessions that have not shown a token', async () => {
   expect(statuses.filter((status) => status === 200)).toHaveLength(2 + 256);
   // They take no place of those that have one to show.
   await (await gateway.connect()).close();
+});
+
+it('bounds what unfinished messages of all those sessions keep', async () => {
+  const url = `${testbed.gateway.wsUrl.replace('/v1', '')}/socket.io/?EIO=4&transport=websocket`;
+  const bytes = 120_000;
+  /** Head of a text frame, with a mask of zeros. */
+  const head = Buffer.concat([
+    Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, bytes >> 16, bytes >> 8, bytes]),
+    Buffer.alloc(4),
+  ]);
+  const gone = new Set<WebSocket>();
+  const sessions = Array.from({ length: 300 }, () => {
+    const session = new WebSocket(url).on('error', () => undefined);
+    session.on('open', () => {
+      const { _socket } = session as unknown as { _socket: Duplex };
+      _socket.write(Buffer.concat([head, Buffer.alloc(bytes - 1, 'x')]));
+    });
+    return session.on('close', () => gone.add(session));
+  });
+  // 32 MiB are 279 of them.
+  await eventually(() => expect(gone.size).toBeGreaterThanOrEqual(300 - 279));
+  await connected({ auth: { token: connectToken({ channels: EVERYTHING }) } });
+  expect(gone.size).toBeLessThan(30);
+  for (const session of sessions) session.terminate();
 });
 
 it('stays connected through the change from polling to websocket, without a loss', async () => {

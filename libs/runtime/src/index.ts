@@ -9,6 +9,7 @@ export { eventPublisher, reportDroppedEvents } from './event-publisher.provider'
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
 export { headProblem } from './http/host-header';
+export { UnfinishedBodies } from './http/unfinished-bodies';
 export { readBody } from './http/http-body';
 export type { Sender } from './http/plain-posts';
 export { JSON_TYPE, type Reply } from './http/plain-reply';

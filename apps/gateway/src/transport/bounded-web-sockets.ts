@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TokenBucket } from '@hearth/limits';
+import { UnfinishedBodies } from '@hearth/runtime';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 
 /**
@@ -64,11 +65,13 @@ export interface Watched {
 
 /** What `ws` parses with; none of it is in its types. */
 interface Receiver {
-  watched: Watched;
+  watched: Unproven;
   readonly _fin: boolean;
   readonly _numFragments: number;
   readonly _totalPayloadLength: number;
   readonly _maxPayload: number;
+  /** Of the pieces of a message that is not finished. */
+  readonly _messageLength: number;
   readonly destroyed: boolean;
   _state: number;
   _bufferedBytes: number;
@@ -87,6 +90,13 @@ interface Receiver {
   createError(kind: typeof Error, message: string, prefix: boolean, status: number, code: string): Error;
 }
 
+/** Somebody who may not have shown a token yet. */
+type Unproven = Watched & Pick<WebSocket, 'terminate'>;
+
+/** All together may have so much of unfinished messages here: hundreds of tokens at once. */
+const UNPROVEN_BYTES = 33_554_432;
+const unproven = new UnfinishedBodies<Unproven>((webSocket) => webSocket.terminate(), UNPROVEN_BYTES);
+
 interface Pinged extends WebSocket, Watched {
   /** A pong waits for the client to read. */
   isPonging?: boolean;
@@ -96,7 +106,7 @@ interface Pinged extends WebSocket, Watched {
 
 function bound(webSocket: WebSocket): void {
   const { _receiver: receiver } = webSocket as unknown as { _receiver: Receiver };
-  receiver.watched = webSocket as Watched;
+  receiver.watched = webSocket;
   receiver.dataMessage = takePiece;
   receiver._write = write;
   receiver.getInfo = beginFrame;
@@ -119,6 +129,10 @@ function takePiece(this: Receiver, done: (error?: Error) => void): void {
 function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void): void {
   if (this._buffers.length >= LOOSE_PIECES) this._buffers = [Buffer.concat(this._buffers)];
   inheritedOf(this)._write.call(this, chunk, encoding, done);
+  const { watched } = this;
+  const held = this._messageLength + this._bufferedBytes;
+  if (held > 0 && watched.onPinged === undefined && !this.destroyed) unproven.set(watched, held);
+  else unproven.end(watched);
 }
 
 /** `ws` waits with what it has read as it does while it inflates a message. */
@@ -166,6 +180,7 @@ function skipPings(receiver: Receiver): void {
 
 /** `ws` ends it at the end and again at the close, for which Node makes an error, with its stack, that nobody gets. */
 function end(this: Receiver): void {
+  unproven.end(this.watched);
   if (!this.writableEnded) inheritedOf(this).end.call(this);
 }
 

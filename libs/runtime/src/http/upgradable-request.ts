@@ -12,7 +12,7 @@ const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
 const MAX_BODY_PIECES = 16_384;
 
 /** Of this process. */
-const bodies = new UnfinishedBodies();
+const bodies = new UnfinishedBodies<IncomingMessage>(({ socket }) => socket.destroy());
 
 /**
  * A request that asks for another protocol only when that protocol is WebSocket.
