@@ -240,8 +240,9 @@ it('bounds what unfinished messages of all those sessions keep', async () => {
   });
   // 32 MiB are 279 of them.
   await eventually(() => expect(gone.size).toBeGreaterThanOrEqual(300 - 279));
+  // All others are there, until they have not shown a token for too long.
+  expect(gone.size).toBeLessThan(100);
   await connected({ auth: { token: connectToken({ channels: EVERYTHING }) } });
-  expect(gone.size).toBeLessThan(30);
   for (const session of sessions) session.terminate();
 });
 
