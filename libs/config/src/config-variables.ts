@@ -11,6 +11,7 @@ import {
   directory,
   flag,
   hasScheme,
+  hostName,
   integer,
   keyList,
   list,
@@ -133,7 +134,7 @@ export const VARIABLES = {
       meaning: 'PEM private key of the certificate.',
       marks: ['no file'],
     }),
-    host: variable('HEARTH_HOST', text('a host name or address'), '0.0.0.0', {
+    host: variable('HEARTH_HOST', hostName(), '0.0.0.0', {
       meaning: 'Address the listener binds to.',
     }),
     port: variable('HEARTH_PORT', integer(0, 65_535), '8080', {
@@ -171,7 +172,7 @@ export const VARIABLES = {
       meaning: 'Percent of requests whose spans are written to the log; needs `INFO` or `DEBUG`.',
       marks: ['reload'],
     }),
-    adminHost: variable('HEARTH_ADMIN_HOST', text('a host name or address'), '127.0.0.1', {
+    adminHost: variable('HEARTH_ADMIN_HOST', hostName(), '127.0.0.1', {
       meaning: 'Address of the admin port (health, metrics). Not meant for the internet.',
     }),
     adminPort: variable('HEARTH_ADMIN_PORT', integer(0, 65_535), '9090', {

@@ -120,12 +120,18 @@ describe('a value', () => {
       'postgres:///hearth?host=/run/postgresql',
     ],
     ['HEARTH_PUBLIC_WS_URL', 'wss://rt.example.com/v1', 'publicWsUrl', 'wss://rt.example.com/v1'],
+    ['HEARTH_HOST', '::', 'host', '::'],
+    ['HEARTH_HOST', 'fe80::1%eth0', 'host', 'fe80::1%eth0'],
+    ['HEARTH_ADMIN_HOST', 'my_host-1.local', 'adminHost', 'my_host-1.local'],
   ] as const)('%s=%s is understood', (name, value, key, expected) => {
     expect(loadConfig({ [name]: value }, 'hearth')[key]).toEqual(expected);
   });
 
   it.each([
     ['HEARTH_REQUIRE_KID', 'yes'],
+    ['HEARTH_HOST', 'localhost:8080'],
+    ['HEARTH_HOST', 'http://localhost'],
+    ['HEARTH_ADMIN_HOST', '127.0.0.1, 10.0.0.1'],
     ['HEARTH_PORT', '65536'],
     ['HEARTH_PORT', '80.5'],
     ['HEARTH_PORT', '0x50'],

@@ -22,6 +22,11 @@ export function pattern(shape: RegExp, allowed: string): Kind<string> {
   return { schema: z.string().regex(shape), allowed };
 }
 
+/** What a listener binds to: a name, or an address of either kind, without a port. */
+export function hostName(): Kind<string> {
+  return pattern(/^([\w.-]+|[\dA-Fa-f.]*:[\dA-Fa-f.]*:[\w.:%-]*)$/, 'a host name or address');
+}
+
 /** Comma-separated texts; blanks around and empty members are dropped. */
 export function list(allowed = 'a comma-separated list'): Kind<readonly string[]> {
   return { schema: z.string().transform(split), allowed };
