@@ -72,35 +72,25 @@ export async function giveUp(
 }
 
 /**
- * Dead letters, the latest first.
+ * Dead letters, the latest first, or with `after` the first first.
  *
  * @param before only those that were given up before the one with this id
+ * @param after only those behind the one with this id, in the order of ids; `''` for all
  */
 export function listDeadLetters(
   db: Db,
-  { target, before, limit }: { readonly target?: string; readonly before?: string; readonly limit: number },
+  {
+    target,
+    before,
+    after,
+    limit,
+  }: { readonly target?: string; readonly before?: string; readonly after?: string; readonly limit: number },
 ): Promise<DeadLetter[]> {
   return deadLetters(db)
     .$if(target !== undefined, (query) => query.where('target', '=', target!))
     .$if(before !== undefined, (query) => query.where('id', '<', before!))
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
-}
-
-/**
- * Dead letters in the order of their ids.
- *
- * @param after only those behind the one with this id; `''` for all
- */
-export function listDeadLettersFrom(
-  db: Db,
-  { target, after, limit }: { readonly target?: string; readonly after: string; readonly limit: number },
-): Promise<DeadLetter[]> {
-  return deadLetters(db)
-    .$if(target !== undefined, (query) => query.where('target', '=', target!))
-    .where('id', '>', after)
-    .orderBy('id')
+    .$if(after !== undefined, (query) => query.where('id', '>', after!))
+    .orderBy('id', after === undefined ? 'desc' : 'asc')
     .limit(limit)
     .execute();
 }

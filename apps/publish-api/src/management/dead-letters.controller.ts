@@ -1,6 +1,6 @@
 import { bodyText, isUlid, parseJsonObject, ProtocolError, utcInstant } from '@hearth/protocol';
 import { rawBody } from '@hearth/runtime';
-import { Database, type DeadLetter, findDeadLetter, listDeadLettersFrom, requestRetry } from '@hearth/store';
+import { Database, type DeadLetter, findDeadLetter, listDeadLetters, requestRetry } from '@hearth/store';
 import { Controller, Get, HttpCode, Param, Post, Query, Req, UseGuards } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { CalledBy, type Caller, ManagerGuard } from '../callers';
@@ -25,7 +25,7 @@ export class DeadLettersController {
   @Get()
   async list(@Query() parameters: Parameters): Promise<object> {
     const query = deadLettersQuery(parameters);
-    const found = await listDeadLettersFrom(this.database.db, { ...query, limit: query.limit + 1 });
+    const found = await listDeadLetters(this.database.db, { ...query, limit: query.limit + 1 });
     const { items: deadLetters, next } = pageOf(found, query.limit, summaryOf);
     return { deadLetters, next };
   }
