@@ -87,6 +87,8 @@ describe('connections', () => {
     ['address=203.0.113.2', () => orderOf(second, third)],
     ['address=203.0.113.0/31', () => orderOf(first)],
     ['address=203.0.113.0/24', () => orderOf(first, second, third)],
+    ['address=::ffff:203.0.113.2', () => orderOf(second, third)],
+    ['address=::ffff:cb00:7100/120', () => orderOf(first, second, third)],
     ['address=2001:db8::/32', () => []],
     ['uid=nobody', () => []],
   ])('are found by %s', async (query, expected) => {

@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { isOrigin } from './origins';
 
@@ -167,9 +168,14 @@ export function originList(): Kind<readonly string[]> {
 export function blockList(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();
   for (const range of ranges) {
-    const [address = '', prefix] = range.split('/');
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    blocks.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family);
+    const [text = '', length] = range.split('/');
+    const [family, bits] = isIP(text) === 6 ? (['ipv6', 128] as const) : (['ipv4', 32] as const);
+    const prefix = length === undefined ? bits : Number(length);
+    const address = ipaddr.parse(text);
+    // Addresses are compared in this form: a socket that listens on IPv6 shows IPv4 peers in the other.
+    if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefix >= 96)
+      blocks.addSubnet(address.toIPv4Address().toString(), prefix - 96, 'ipv4');
+    else blocks.addSubnet(text, prefix, family);
   }
   return blocks;
 }
