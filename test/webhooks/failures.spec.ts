@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '../support/eventually';
 import type { AppProcess } from '../support/process';
+import { TcpProxy } from '../support/tcp-proxy';
 import type { Receiver } from './receiver';
 import { admin, metricOf, range, Testbed } from './testbed';
 
@@ -195,6 +196,32 @@ describe('a dead letter', () => {
     // Each had an attempt of its own.
     const tried = receiver.deliveries.map(({ n }) => n);
     expect([...new Set(tried)]).toEqual(range(20));
+  });
+
+  it('is sent again although the answer of Postgres is lost', async () => {
+    const url = new URL(testbed.database.url);
+    const proxy = await TcpProxy.start(Number(url.port));
+    url.port = String(proxy.port);
+    try {
+      receiver.behaviour = () => 500;
+      const process = await testbed.start(receiver.url, { ...ONE_ATTEMPT, HEARTH_DATABASE_URL: url.href });
+      await testbed.emit('c', 0);
+      await eventually(async () => expect(await deadLetters(process)).toHaveLength(1));
+      receiver.behaviour = () => 200;
+      await testbed.sql.query('begin');
+      await testbed.sql.query('lock table webhook_dead_letter');
+      await testbed.sql.query('update webhook_dead_letter set retry_requested_at = now()');
+      const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await eventually(async () => expect((await testbed.sql.query(waits)).rowCount).toBeGreaterThan(0));
+      proxy.swallowAnswers();
+      await testbed.sql.query('commit');
+      const waiting = 'select from webhook_waiting';
+      await eventually(async () => expect((await testbed.sql.query(waiting)).rowCount).toBe(1));
+      proxy.cut();
+      await eventually(() => expect(receiver.numbers('c')).toEqual([0]));
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it('is sent again when an operator asks for it', async () => {

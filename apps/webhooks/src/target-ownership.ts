@@ -60,7 +60,16 @@ export class TargetOwnership {
     } catch (error) {
       if (error instanceof TargetLostError) await this.drop(target, worker);
       else this.host.logger.warn({ err: error, target }, 'a webhook target could not be claimed or kept');
+      if (worker?.isUnsure === true) await this.beginAnew(target, worker);
     }
+  }
+
+  /** Gives a target back, to be claimed again soon. */
+  private async beginAnew(target: string, worker: TargetWorker): Promise<void> {
+    if (this.workers.get(target) === worker) this.workers.delete(target);
+    await worker
+      .stop(0)
+      .catch((error: unknown) => this.host.logger.debug({ err: error, target }, 'its lease will end by itself'));
   }
 
   private async claim(target: string, url: string): Promise<void> {

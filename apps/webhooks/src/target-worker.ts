@@ -1,4 +1,11 @@
-import { releaseTarget, renewTarget, reviveDeadLetters, type TargetClaim, type TargetPosition } from '@hearth/store';
+import {
+  releaseTarget,
+  renewTarget,
+  reviveDeadLetters,
+  TargetLostError,
+  type TargetClaim,
+  type TargetPosition,
+} from '@hearth/store';
 import { Delivery } from './delivery';
 import { EventReader } from './event-reader';
 import type { TargetHost } from './target-host';
@@ -18,6 +25,8 @@ export class TargetWorker {
   private readonly hideGauges: readonly (() => void)[];
   private validUntil: number;
   private ended = false;
+  /** Dead letters may wait again that it does not know of, because the answer was lost: only who begins anew learns of them. */
+  isUnsure = false;
 
   /**
    * @param claimedAt `performance.now()` when the claim was asked for
@@ -55,7 +64,12 @@ export class TargetWorker {
     const askedAt = performance.now();
     await renewTarget(db, this.claim, LEASE_MS);
     this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
-    this.delivery.revive(await reviveDeadLetters(db, this.claim, REVIVED_AT_ONCE));
+    try {
+      this.delivery.revive(await reviveDeadLetters(db, this.claim, REVIVED_AT_ONCE));
+    } catch (error) {
+      this.isUnsure = !(error instanceof TargetLostError);
+      throw error;
+    }
     this.delivery.pump();
   }
 
