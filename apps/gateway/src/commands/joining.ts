@@ -213,7 +213,10 @@ export class Joining {
     const { channel, allowed, resumed, giveUp } = entrance;
     if (joiner.hasEnded) return void giveUp();
     // What the channel has still to catch up with is from before.
-    if (!channel.intake.isLive && resumed?.plan.startAt === undefined) return this.enterLive(joiner, entrance, request);
+    const { after } = request;
+    const isOfPast = resumed?.plan.startAt !== undefined;
+    const seesPast = isOfPast || (after !== undefined && this.past.showsAllBehind(channel, allowed, after));
+    if (!channel.intake.isLive && !seesPast) return this.enterLive(joiner, entrance, request);
     try {
       // Again, because several were opened at the same time.
       this.limits.checkSubscriptions(joiner.connect, joiner.subscriptions.count);

@@ -1,5 +1,5 @@
 import type { HearthConfig } from '@hearth/config';
-import { type ResumePoint, storageSyncedFrame } from '@hearth/protocol';
+import { idTimeMs, type ResumePoint, storageSyncedFrame } from '@hearth/protocol';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Channel } from '../channel/channel';
@@ -35,6 +35,12 @@ export class ChannelPast {
   resumed(channel: Channel, { terms }: AllowedSubscription, point: ResumePoint | undefined): Promise<Resumed> {
     const visibleSinceMs = historyStartMs(channel.name, terms.grants);
     return this.resumption.resume({ channel, point, uid: terms.identity.uid, historyStartMs: visibleSinceMs });
+  }
+
+  /** Whether the claims show everything behind a message, so that what the channel has still to catch up with is for it, too. */
+  showsAllBehind(channel: Channel, { terms }: AllowedSubscription, after: string): boolean {
+    const visibleSinceMs = historyStartMs(channel.name, terms.grants);
+    return visibleSinceMs !== undefined && idTimeMs(after) >= visibleSinceMs;
   }
 
   /** What a client missed that names the last message it has seen (resume §5). */
