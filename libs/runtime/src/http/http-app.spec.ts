@@ -211,6 +211,13 @@ describe('a body', () => {
     expect(answer.body.error?.message).toContain('Content-Encoding');
   });
 
+  it('that is packed for its way is answered 501', async () => {
+    const head = 'POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: ';
+    const body = '\r\n\r\n2\r\n{}\r\n0\r\n\r\n';
+    expect(errorOf(await sendBytes(`${head}gzip, chunked${body}`))).toEqual({ status: 501, code: 'MALFORMED_MESSAGE' });
+    expect(await sendBytes(`${head}Chunked${body}`)).toContain('"bytes":2');
+  });
+
   it('may be said to be as it is', async () => {
     expect((await send('POST', '/echo', 'x', { 'content-encoding': 'identity' })).body).toMatchObject({ bytes: 1 });
   });

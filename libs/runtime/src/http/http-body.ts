@@ -4,9 +4,11 @@ import type { IncomingMessage } from 'node:http';
 /**
  * Nothing is unpacked: a few bytes could become any number, and what publishers send is small.
  *
- * @returns the refusal of a body that is packed, with status 415
+ * @returns the refusal of a body that is packed, with status 415, or for its way with 501 (RFC 9112 §6.1)
  */
 function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolError | undefined {
+  if (!/^\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? 'chunked'))
+    return new ProtocolError('MALFORMED_MESSAGE', 'Transfer-Encoding may only be chunked', { status: 501 });
   const encoding = headers['content-encoding'];
   if (encoding === undefined || /^(identity)?$/i.test(encoding.trim())) return undefined;
   const message = 'Content-Encoding: bodies are taken as they are, not packed';
@@ -25,7 +27,7 @@ const LEAVE_MS = 250;
  * Reads a request's body.
  *
  * @returns the bytes; empty when there is no body
- * @throws ProtocolError with status 415 for one that is packed; `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that
+ * @throws ProtocolError with status 415 or 501 for one that is packed; `PAYLOAD_TOO_LARGE` as soon as it is known; the rest is read and dropped, so that
  *   the client, which may still be sending, gets the answer. Also for one in too many pieces, whose connection ends
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
