@@ -51,7 +51,7 @@ class SharedChannel {
   constructor(public name: string) {}
 
   get last(): string | undefined {
-    return this.kept.findLast(({ isCopy }) => isCopy !== true)?.id ?? this.begins?.after;
+    return this.kept.filter(({ isCopy }) => isCopy !== true).at(-1)?.id ?? this.begins?.after;
   }
 
   has(id: string, isCopy?: boolean): boolean {
