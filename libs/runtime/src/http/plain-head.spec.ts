@@ -45,6 +45,13 @@ describe('the head of a plain request', () => {
     expect(plainHead(lines)).toBeUndefined();
   });
 
+  it('is read once, however many blanks it has', () => {
+    // In as many ways as there are pairs of them, this would take minutes.
+    const blanks = ' '.repeat(500_000);
+    expect(plainHead(`${least}X:${blanks}\x01\r\n`)).toBeUndefined();
+    expect(plainHead(`${least}X:${blanks}a${blanks}\r\n`)?.bodyBytes).toBe(3);
+  });
+
   it('ends with a line break', () => {
     expect(plainHead(least.slice(0, -1))).toBeUndefined();
     expect(plainHead(`${least}X: x`)).toBeUndefined();

@@ -9,8 +9,11 @@ export interface PlainHead {
   readonly bodyBytes: number;
 }
 
-/** A header line: a token, a colon, and text without control characters (RFC 9110 §5.5). */
-const LINE = /([!#$%&'*+.^_`|~\w-]+):[ \t]*([ \t\x20-\x7e\x80-\xff]*)\r\n/y;
+/**
+ * A header line: a token, a colon, and text without control characters (RFC 9110 §5.5). Only one part of it may take the
+ * blanks before the text: with two, a line of blanks that ends wrongly would be tried in as many ways as it has pairs of them.
+ */
+const LINE = /([!#$%&'*+.^_`|~\w-]+):[ \t]*((?:[!-~\x80-\xff][\t -~\x80-\xff]*)?)\r\n/y;
 
 /** Seven digits are more than any body that is read here. */
 const LENGTH = /^\d{1,7}$/;
