@@ -1,4 +1,5 @@
 import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { authorityOf, normalTarget, originForm } from './request-target';
 import { UnfinishedBodies } from './unfinished-bodies';
 
@@ -11,8 +12,15 @@ const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
  */
 const MAX_BODY_PIECES = 16_384;
 
-/** Of this process. */
-const bodies = new UnfinishedBodies<IncomingMessage>(({ socket }) => socket.destroy());
+/** Of this process, by socket: a body has come before the next request does. */
+const bodies = new UnfinishedBodies<Socket>((socket) => socket.destroy());
+/** Those that are forgotten when they close. */
+const watched = new WeakSet<Socket>();
+
+/** Node does not destroy a request that was answered before its body had come. */
+function onClose(this: Socket): void {
+  bodies.end(this);
+}
 
 /**
  * A request that asks for another protocol only when that protocol is WebSocket.
@@ -38,16 +46,17 @@ export class UpgradableRequest extends IncomingMessage {
 
   /** Called by Node with each piece of the body. */
   override push(piece: unknown, encoding?: BufferEncoding): boolean {
-    if (Buffer.isBuffer(piece)) bodies.add(this, piece.length);
-    else bodies.end(this);
+    const { socket } = this;
+    if (Buffer.isBuffer(piece)) {
+      if (!watched.has(socket)) {
+        watched.add(socket);
+        socket.once('close', onClose);
+      }
+      bodies.add(socket, piece.length);
+    } else bodies.end(socket);
     if (++this.pieces <= MAX_BODY_PIECES) return super.push(piece, encoding);
-    this.socket.destroy();
+    socket.destroy();
     return false;
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    bodies.end(this);
-    super._destroy(error, done);
   }
 }
 
