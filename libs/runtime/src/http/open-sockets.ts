@@ -12,8 +12,8 @@ const LOOK_MS = 100;
  */
 export class OpenSockets {
   private readonly sockets = new Set<Socket>();
-  /** Answers that have not left completely. */
-  private readonly answers = new Set<ServerResponse>();
+  /** Answers that have not left completely, of each socket that has asked for one. */
+  private readonly answers = new Map<Socket, Set<ServerResponse>>();
   /** Those that wait for an answer that is not one of Node's. */
   private readonly owed = new Set<Socket>();
   private isHurried = false;
@@ -25,14 +25,26 @@ export class OpenSockets {
       sockets.delete(this);
     };
     const forgetAnswer = function (this: ServerResponse): void {
+      answers.get(this.req.socket)?.delete(this);
+    };
+    // An answer whose turn had not come when its socket closed is never closed itself.
+    const forgetAnswers = function (this: Socket): void {
       answers.delete(this);
+    };
+    const answersOn = (socket: Socket): Set<ServerResponse> => {
+      const known = answers.get(socket);
+      if (known !== undefined) return known;
+      const none = new Set<ServerResponse>();
+      answers.set(socket, none);
+      socket.once('close', forgetAnswers);
+      return none;
     };
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.once('close', forgetSocket);
     });
-    server.on('request', (_request: IncomingMessage, answer: ServerResponse) => {
-      answers.add(answer);
+    server.on('request', ({ socket }: IncomingMessage, answer: ServerResponse) => {
+      answersOn(socket).add(answer);
       answer.once('close', forgetAnswer);
     });
   }
@@ -49,8 +61,7 @@ export class OpenSockets {
 
   /** Whether Node's server has a request of this socket that has not been answered completely. */
   isAnswering(socket: Socket): boolean {
-    for (const { req } of this.answers) if (req.socket === socket) return true;
-    return false;
+    return (this.answers.get(socket)?.size ?? 0) > 0;
   }
 
   /**
@@ -61,7 +72,8 @@ export class OpenSockets {
     const since = performance.now();
     const look = (): void => {
       const isOver = performance.now() - since >= PATIENCE_MS;
-      const waiting = new Set([...this.answers].filter(isOurTurn).map(({ req }) => addressOf(req.socket)));
+      const due = [...this.answers].filter(([, answers]) => [...answers].some(isOurTurn));
+      const waiting = new Set(due.map(([socket]) => addressOf(socket)));
       const isWaiting = (socket: Socket): boolean => this.owed.has(socket) || waiting.has(addressOf(socket));
       for (const socket of this.sockets) {
         if (this.isHurried || socket.bytesRead === 0 || (isOver && !isWaiting(socket))) socket.destroy();
