@@ -31,7 +31,8 @@ export function limitPipelining(server: Server): void {
     const line = lines.get(socket);
     if (line === undefined) return;
     line.inWork--;
-    if (!socket.destroyed) line.waiting.shift()?.();
+    // Behind the last answer that a connection takes nothing is begun: nobody would hear what became of it.
+    if (socket.writable) line.waiting.shift()?.();
   };
   const lineOf = (socket: Socket): Line => {
     const line = lines.get(socket) ?? { inWork: 0, waiting: [], waitingFrom: 0 };
