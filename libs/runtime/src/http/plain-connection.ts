@@ -64,7 +64,7 @@ export class PlainConnection {
   /** Somebody else reads it from now on. */
   leave(): void {
     const { socket } = this;
-    socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose);
+    socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose).off('drain', this.onDrain);
     this.posts.forget(this);
   }
 
@@ -74,8 +74,10 @@ export class PlainConnection {
     const unfinishedMs = this.unfinishedMs;
     this.leave();
     // Node answers nobody either who says that nothing more will come.
-    if (this.hasEnded) socket.end();
-    else this.posts.handOver(socket, rest, isNew ? this.idleMs() : unfinishedMs);
+    if (this.hasEnded) return void socket.end();
+    // Whether the client takes its answers is for Node to see as well.
+    if (socket.isPaused()) socket.resume();
+    this.posts.handOver(socket, rest, isNew ? this.idleMs() : unfinishedMs);
     socket.off('error', noop);
   }
 
@@ -154,21 +156,24 @@ export class PlainConnection {
     if (!socket.writable) return;
     const isTaken = socket.write(text);
     if (posts.isDraining) {
-      if (!this.isAnswering) socket.end();
+      // To be read, or its end would not be seen.
+      if (!this.isAnswering) socket.resume().end();
     } else if (isTaken) this.goOn();
     else if (!this.isBlocked) {
       // A client that reads no answers must not have more of them.
       this.isBlocked = true;
-      socket.pause().once('drain', () => {
-        this.isBlocked = false;
-        this.goOn();
-      });
+      socket.pause().once('drain', this.onDrain);
     }
+  };
+
+  private readonly onDrain = (): void => {
+    this.isBlocked = false;
+    this.goOn();
   };
 
   /** There is room for more, or nothing is due any more. */
   private goOn(): void {
-    if (this.isBlocked || this.isReading) return;
+    if (this.isBlocked || this.isReading || this.posts.isDraining) return;
     if (this.waiting === 'for Node' && this.isAnswering) return;
     if (this.socket.isPaused()) this.socket.resume();
     if (this.waiting === 'no room') this.readOn();
