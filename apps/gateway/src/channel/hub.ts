@@ -160,7 +160,8 @@ export class Hub implements ChannelHost {
   }
 
   private noteEnd(partition: number, { end, tails }: TailBeacon): void {
-    for (const position of [...(end === undefined ? [] : [end]), ...tails.map(([, tail]) => tail)]) {
+    // Only of the first is all before it certainly stored.
+    for (const position of end === undefined ? tails.map(([, tail]) => tail) : [end]) {
       const known = this.ends.get(partition);
       if (known === undefined || comparePositions(position, known) > 0) this.ends.set(partition, position);
     }

@@ -72,7 +72,7 @@ export class Intake {
   openedInMs = 0;
 
   /** Up to there nothing is for anybody here: it had been sent before. */
-  private readonly before: Position | undefined;
+  private before: Position | undefined;
   private readonly interest: DeliverSubscription;
   /** `undefined` while it is live. */
   private held: DeliverRecord[] | undefined = [];
@@ -351,6 +351,7 @@ export class Intake {
   private async readFrom(sequence: number, atAnyRate: boolean): Promise<'whole' | 'broken' | 'failed'> {
     const { stream } = this.host;
     const found: StoredDeliverRecord[] = [];
+    const sentThrough = this.host.sentThrough(this.name);
     let created: string;
     try {
       ({ created } = await deliverExtent(stream));
@@ -360,6 +361,8 @@ export class Intake {
       warnSeldom(this.host.logger, { channel: this.name, err: error }, 'catching up failed, trying again');
       return 'failed';
     }
+    // A gateway that has just begun did not know it yet. What is not found of it, nobody has any more.
+    if (sequence === 1) this.before ??= sentThrough;
     return !this.isClosed && this.restore(found, Date.parse(created), atAnyRate) ? 'whole' : 'broken';
   }
 
