@@ -4,7 +4,7 @@ import type { StreamConnection } from './connection';
 import { createdOf, describeCreation } from './stream-creation';
 import { extentOf, storedMessage } from './stream-position';
 
-/** A place of the deliver stream that was confirmed to hold a record, and when that stream was created (`createdOf`). */
+/** A place of the deliver stream that was confirmed to hold a record, 0 for none, and when that stream was created (`createdOf`). */
 export interface DeliverMark {
   readonly created: string;
   readonly sequence: number;
@@ -21,7 +21,7 @@ export async function hasLostDelivered(
   mayStand: (channel: string, record: DeliverRecord) => boolean,
 ): Promise<boolean> {
   const extent = await extentOf(connection, DELIVER_STREAM);
-  if (extent.created !== created || sequence < extent.first) return false;
+  if (extent.created !== created || sequence === 0 || sequence < extent.first) return false;
   if (sequence > extent.last) return true;
   const stored = await storedMessage(connection, DELIVER_STREAM, sequence);
   return stored !== undefined && !mayStand(deliveredChannel(stored.subject), decodeDeliverRecord(stored.data));
