@@ -80,6 +80,7 @@ beforeAll(async () => {
     throw new ProtocolError('UNAUTHORIZED', 'the API key is not valid');
   });
   server.plainPosts.take('/plain', 100, (_sender, body, reply) => reply.code(202).send({ bytes: body.length }));
+  server.plainPosts.take('/large', 100, (_sender, _body, reply) => reply.send('x'.repeat(2_097_152)));
   await app.listen(0, '127.0.0.1');
   ({ port } = app.getHttpServer().address() as AddressInfo);
 });
@@ -445,6 +446,14 @@ describe('a plain request', () => {
     app.getHttpServer().off('request', count);
     expect([...text.matchAll(/"bytes":(\d)/g)].map(([, bytes]) => bytes)).toEqual(['1', '2']);
     expect(ofNode).toBe(0);
+  });
+
+  it('goes with the next one to Node once, whether or not its answer was read by then', async () => {
+    const large = 'POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n';
+    const get = (name: string) => `GET /channels/${name} HTTP/1.1\r\nHost: x\r\n`;
+    const answers = await sendBytes(`${large.repeat(10)}${get('first')}\r\n${get('last')}Connection: close\r\n\r\n`);
+    expect(answers.length).toBeGreaterThan(20_971_520);
+    expect([...answers.matchAll(/\{"name":"(\w+)"\}/g)].map(([, name]) => name)).toEqual(['first', 'last']);
   });
 
   it('whose rest comes late, or never, is one of Node', async () => {
