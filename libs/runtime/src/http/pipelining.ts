@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 /** Requests of a connection that are in work at once: browsers have one, and those who do not wait for answers lose no time. */
 const MOST_IN_WORK = 16;
 /** What may wait behind those, together. */
-const MOST_WAITING = 1_000;
+const MOST_WAITING = 250;
 const MOST_WAITING_BYTES = 1_048_576;
 
 /** The requests of a connection that have no answer yet. */
