@@ -26,13 +26,23 @@ import type {
   Untyped,
 } from './types';
 
-/** Hooks for React 18 and later (client-library §8). */
+/**
+ * Hooks for React 18 and later (client-library §8). A name that is not known yet (`null`, or what a router has before it has
+ * one: `''`, `undefined`) is that of no channel: rendering must go on.
+ */
 
 const Client = createContext<HearthClient | null>(null);
 const IDLE: { state: State; error: HearthError | undefined } = Object.freeze({ state: 'idle', error: undefined });
 const NOBODY = Object.freeze({ members: Object.freeze([]), synced: false });
 const never = (): Off => () => undefined;
 const nothing = (): undefined => undefined;
+const NOTHING_STORED = {
+  subscribe: never,
+  value: nothing,
+  pending: () => false,
+  set: (): Promise<void> => Promise.reject(new Error('there is no channel yet')),
+};
+const NO_HISTORY = { subscribe: never, get: () => LOADING, loadOlder: (): Promise<void> => Promise.resolve() };
 
 /** A client of whatever channels. */
 type AnyClient = Pick<HearthClient, 'state' | 'error' | 'connect'>;
@@ -79,7 +89,7 @@ export function useChannel<S extends Shapes<S> = Untyped, N extends Name<S> & st
 ): HearthChannel<Of<S, N>> | null;
 export function useChannel(name: string | null): unknown {
   const client = useClient();
-  const channel = name === null ? null : client.channel(name);
+  const channel = name ? client.channel(name) : null;
   useEffect(() => channel?.hold(), [channel]);
   return channel;
 }
@@ -98,7 +108,7 @@ export function useEvent<
   const newest = useRef(listener as (message: never) => void);
   useInsertionEffect(() => void (newest.current = listener as (message: never) => void));
   useEffect(() => {
-    if (name === null) return undefined;
+    if (!name) return undefined;
     const channel = client.channel(name as never) as HearthChannel<Untyped>;
     // Kept besides, so that a component that comes back at once finds the channel subscribed.
     return both(
@@ -121,7 +131,7 @@ export function usePresence<S extends Shapes<S> = Untyped, N extends Name<S> & s
 ): PresenceSnapshot<Of<S, N>> {
   const client = useClient();
   const [subscribe, get] = useMemo(() => {
-    if (name === null) return [never, () => NOBODY] as const;
+    if (!name) return [never, () => NOBODY] as const;
     const channel = client.channel(name as never) as HearthChannel<Untyped>;
     const { presence } = channel;
     const snapshot = (): PresenceSnapshot<unknown> => {
@@ -152,6 +162,7 @@ export function useStorage<
 ] {
   const client = useClient();
   const { subscribe, value, pending, set } = useMemo(() => {
+    if (!name) return NOTHING_STORED;
     const channel = client.channel(name as never) as HearthChannel<Untyped>;
     return {
       subscribe: (onChange: () => void) => both(channel.storage.subscribe(onChange), channel.hold()),
@@ -173,12 +184,13 @@ export function useHistory<S extends Shapes<S> = Untyped, N extends Name<S> & st
   const client = useClient();
   // What a server renders is the same for everybody: it loads nothing.
   const isServer = (globalThis as { document?: unknown }).document === undefined;
-  if (suspense && !isServer) {
+  if (suspense && !isServer && name) {
     const list = historyList(client.channel(name), limit);
     // eslint-disable-next-line @typescript-eslint/only-throw-error -- what React waits for
     if (list.get().status === 'loading') throw list.loaded;
   }
   const { subscribe, get, loadOlder } = useMemo(() => {
+    if (!name) return NO_HISTORY;
     const list = () => historyList(client.channel(name), limit);
     return {
       subscribe: (onChange: () => void) => {

@@ -86,7 +86,8 @@ function useChannelView<T extends object>(
 ): Refs<T> {
   const client = useClient();
   const begin = (now: string | null, tell: (now: T) => void): Off => {
-    if (now === null) return () => undefined;
+    // What a router has before it knows the name is that of no channel, too.
+    if (!now) return () => undefined;
     const channel = client.channel(now);
     // Kept besides, so that a component that comes back at once finds the channel subscribed.
     return both(listen(channel, tell), channel.hold());
