@@ -148,6 +148,7 @@ export class Outbox {
     for (const entry of [...this.entries]) this.fail(entry, new ClosedError());
     for (const stop of this.timers) stop();
     this.timers.clear();
+    this.pauses = 0;
   }
 
   private send(entry: Entry, connection: Connection): boolean {
@@ -226,6 +227,5 @@ export class Outbox {
 
 /** Two clients of one user, in tabs or over a reload, must not use the same refs. */
 function newPrefix(): string {
-  const parts = [Date.now(), ...[1, 2, 3].map(() => Math.floor(Math.random() * 2 ** 40))];
-  return parts.map((part) => part.toString(36)).join('');
+  return [1, 2, 3].map(() => Math.random().toString(36).slice(2)).join('');
 }

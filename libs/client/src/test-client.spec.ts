@@ -31,6 +31,18 @@ describe('a client for tests', () => {
     ]);
   });
 
+  it('sends again after it was terminated while it was too fast', async () => {
+    const client = createTestClient();
+    const refused = client.channel('c').publish('e', 1);
+    client.server.reject(client.server.sent[0]?.ref ?? '', 'RATE_LIMITED');
+    client.terminate();
+    await expect(refused).rejects.toThrow(ClosedError);
+    await client.connect();
+    const sent = client.channel('c').publish('e', 2);
+    client.server.accept();
+    await expect(sent).resolves.toMatchObject({ id: expect.any(String) });
+  });
+
   it('settles messages when it is told to', async () => {
     const client = createTestClient();
     const [one, two, three] = [1, 2, 3].map((n) => client.channel('c').publish('e', n));
