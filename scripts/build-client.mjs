@@ -17,7 +17,6 @@ const INTERNAL_FILES = [
   'history',
   'http',
   'listeners',
-  'logger',
   'outbox',
   'page',
   'points',

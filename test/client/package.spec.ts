@@ -82,6 +82,7 @@ describe('the package', () => {
       delete globalThis.WebSocket;
       const { HearthClient } = await import('@hearth/client');
       const client = new HearthClient('ws://127.0.0.1:9/v1', { connectTokenFn: () => 'x', lazyConnection: true });
+      client.logger.setLevel('silent');
       console.log(JSON.stringify(client.state));`;
     expect(await runProgram('lazy.mjs', text)).toBe('idle');
   });

@@ -12,7 +12,8 @@ export interface BindOptions {
 }
 
 export interface UnbindOptions {
-  messageFn?: MessageFn;
+  /** Absent or `null`: all of the event. */
+  messageFn?: MessageFn | null;
   channel?: string;
 }
 
@@ -64,17 +65,17 @@ export class Bindings {
     return binding;
   }
 
-  removeFromChannel(event: string | RegExp, channel: string, messageFn: MessageFn | undefined): void {
+  removeFromChannel(event: string | RegExp, channel: string, messageFn: MessageFn | null | undefined): void {
     this.ofChannels[channel] = this.of(channel).filter(
-      (binding) => binding.event !== event || (messageFn !== undefined && binding.messageFn !== messageFn),
+      (binding) => binding.event !== event || (messageFn && binding.messageFn !== messageFn),
     );
   }
 
-  removeFromClient(event: string | RegExp, messageFn: MessageFn | undefined): void {
+  removeFromClient(event: string | RegExp, messageFn: MessageFn | null | undefined): void {
     for (const [key, bindings] of [...this.ofClient]) {
       if (key !== event && !(typeof event === 'string' && matches(key, event))) continue;
-      const index = bindings.findIndex((binding) => binding.messageFn === messageFn);
-      const rest = messageFn === undefined ? [] : bindings.filter((_, position) => position !== index);
+      const first = bindings.find((binding) => binding.messageFn === messageFn);
+      const rest = messageFn ? bindings.filter((binding) => binding !== first) : [];
       if (rest.length === 0) this.ofClient.delete(key);
       else this.ofClient.set(key, rest);
     }

@@ -30,7 +30,7 @@ import type {
 /** What the application calls a channel: a facade, made anew each time, as the official client does. */
 export interface ChannelFacade {
   bind: (event: string | RegExp, messageFn: MessageFn) => Binding;
-  unbind: (event: string | RegExp, options?: { messageFn?: MessageFn }) => void;
+  unbind: (event: string | RegExp, options?: { messageFn?: MessageFn | null }) => void;
   sendMessage: (event: string, options?: { data?: unknown }) => void;
   subscribeTokenFn: BindOptions['subscribeTokenFn'];
   readonly uid: string | null | undefined;
@@ -60,7 +60,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   constructor(webSocketUrl: string, options: ClientOptions) {
     super(webSocketUrl, options);
     this.bindings = new Bindings(() => this.activeConnection);
-    this.points = new PointStore(options.resumeStore, webSocketUrl, this.failed);
+    this.points = new PointStore(options.resumeStore, this.webSocketUrl, this.failed);
     this.tracks = new Tracks(options.recover ?? true, this.points, (gap, names) => this.missed(gap, names));
     this.outbox = new Outbox(this);
     if (!this.lazyConnection) this.begin();

@@ -28,7 +28,7 @@ export class PointStore {
 
   /** Of a channel or an alias. @param uid of the token; a point of another user is none */
   load(uid: string | null, name: string): Point | undefined | Promise<Point | undefined> {
-    if (this.store === undefined) return undefined;
+    if (!this.store) return undefined;
     try {
       const text = this.store.get(this.key(uid, name));
       if (typeof text === 'string' || !text) return parse(text);
@@ -41,7 +41,7 @@ export class PointStore {
 
   /** @param point absent: it is forgotten */
   save(uid: string | null, name: string, point: Point | undefined): void {
-    if (this.store === undefined) return;
+    if (!this.store) return;
     this.dirty.set(this.key(uid, name), point);
     this.timer ??= setTimeout(() => this.flush(), WRITE_MS);
   }

@@ -33,6 +33,7 @@ export abstract class ReconnectingClient {
   state: State = 'idle';
   error: HearthError | undefined;
   activeConnection: Connection;
+  readonly webSocketUrl: string;
   readonly connectTokenFn: TokenFn;
   readonly connectTokenFnMaxAttempts: number;
   readonly connectTokenErrorFn: ((error: Error) => void) | undefined;
@@ -61,11 +62,11 @@ export abstract class ReconnectingClient {
 
   /** @throws InvalidArgumentError, TypeError */
   constructor(
-    readonly webSocketUrl: string,
+    webSocketUrl: string,
     /** @internal */
     readonly options: ClientOptions,
   ) {
-    checkOptions(webSocketUrl, options ?? {});
+    this.webSocketUrl = checkOptions(webSocketUrl, options ?? {});
     this.connectTokenFn = options.connectTokenFn;
     this.connectTokenFnMaxAttempts = options.connectTokenFnMaxAttempts ?? 2;
     this.connectTokenErrorFn = options.connectTokenErrorFn;

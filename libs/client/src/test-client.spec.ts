@@ -43,6 +43,18 @@ describe('a client for tests', () => {
     await expect(sent).resolves.toMatchObject({ id: expect.any(String) });
   });
 
+  it('unbinds all functions of an event for `null`, as the official client does', () => {
+    const client = createTestClient();
+    const heard: unknown[] = [];
+    for (const channel of ['c', undefined]) {
+      client.bind('e', ({ data }) => heard.push([channel, data]), { channel });
+      client.unbind('e', { messageFn: null, channel });
+    }
+    client.channel('c').hold();
+    client.server.emit('c', 'e', 1);
+    expect(heard).toEqual([]);
+  });
+
   it('settles messages when it is told to', async () => {
     const client = createTestClient();
     const [one, two, three] = [1, 2, 3].map((n) => client.channel('c').publish('e', n));
