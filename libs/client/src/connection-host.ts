@@ -20,7 +20,8 @@ export interface ConnectionHost {
   /** The token function of a channel's bindings. */
   subscribeTokenFn(name: string): SubscribeTokenFn | undefined;
   subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers>;
-  token(): Promise<string>;
+  /** @param over rejects when it comes too late */
+  token(over: Promise<never>): Promise<string>;
   /** @returns whether the application has been told */
   tokenFailed(connection: Connection, error: unknown): boolean;
   url(token: string): string | Promise<string>;

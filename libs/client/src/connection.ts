@@ -1,4 +1,4 @@
-import { attempt, record } from './listeners';
+import { attempt, handled, record } from './listeners';
 import { ConnectionChannel, type SubscriptionState } from './connection-channel';
 import type { ConnectionHost, SubscribeMembers } from './connection-host';
 import { type Frame, type FrameData, HEARTBEAT, OPEN, PONG, type SubscribeData } from './frames';
@@ -40,6 +40,8 @@ export class Connection {
   private settleOpen!: { resolve: () => void; reject: (error: unknown) => void };
   private readonly whenConnected: Promise<string>;
   private setConnectionId!: (id: string) => void;
+  private readonly whenOver: Promise<never>;
+  private setOver!: (error: ClosedError) => void;
   private stopTimer: Off | undefined;
   private stopHeartbeat: Off | undefined;
   private stopLoop: Off | undefined;
@@ -48,8 +50,8 @@ export class Connection {
 
   constructor(private readonly host: ConnectionHost) {
     this.forget();
-    this.whenOpen = new Promise((resolve, reject) => (this.settleOpen = { resolve, reject }));
-    this.whenOpen.catch(() => undefined);
+    this.whenOpen = handled(new Promise((resolve, reject) => (this.settleOpen = { resolve, reject })));
+    this.whenOver = handled(new Promise((_, reject) => (this.setOver = reject)));
     this.whenConnected = new Promise((resolve) => (this.setConnectionId = resolve));
   }
 
@@ -126,11 +128,10 @@ export class Connection {
       this.unsubscribe(name, channel);
     }
     for (const name of this.host.wanted()) {
-      const real = this.channelAliasToReal[name];
-      const state = this.channels[name]?.state ?? (real === undefined ? undefined : this.channels[real]?.state);
-      const isEnded = ended.has(name) || (real !== undefined && ended.has(real));
-      const isFree = state === undefined || state === 'unsubscribeConfirmed' || state === 'unsubscribePending';
-      if (isFree && !isEnded) this.subscribe(name);
+      const real = this.channelAliasToReal[name] ?? name;
+      const state = this.channels[name]?.state ?? this.channels[real]?.state;
+      const isEnded = ended.has(name) || ended.has(real);
+      if (!isEnded && !state?.startsWith('subscribe')) this.subscribe(name);
     }
   };
 
@@ -151,7 +152,7 @@ export class Connection {
   private async open(): Promise<void> {
     let token;
     try {
-      token = await this.host.token();
+      token = await this.host.token(this.whenOver);
     } catch (error) {
       this.settleOpen.reject(error);
       if (this.isDone) return;
@@ -193,10 +194,7 @@ export class Connection {
       this.heardAtMs = Date.now();
       this.stopLoop = this.host.every(this.manageSubscriptions, RECONCILE_MS);
       this.beat();
-      this.stopTimer = this.host.later(() => {
-        if (this.connectionId !== undefined) return;
-        this.drop(1006, '');
-      }, CONNECTED_MS);
+      this.stopTimer = this.host.later(() => this.drop(1006, ''), CONNECTED_MS);
     }
     this.emit('@@connect', event);
     this.manageSubscriptions();
@@ -317,11 +315,11 @@ export class Connection {
       if (tokenFn !== undefined) {
         const connectionId = await this.whenConnected;
         const call = () => tokenFn({ channel: name, connectionId });
-        token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, this.host.logger);
+        token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, this.host.logger, this.whenOver);
       }
       this.ask(channel, token, await members);
     } catch (error) {
-      if (channel.state !== 'subscribePending' || this.hasEnded) return;
+      if (channel.state !== 'subscribePending' || this.isDone) return;
       channel.state = 'subscribeFailed';
       channel.isRefused = true;
       this.host.logger.error('[hearth]', error);
@@ -334,7 +332,7 @@ export class Connection {
     channel.isAsked = true;
     channel.asksStorage = members.storage === true;
     const data: SubscribeData = { token, ...members };
-    const isEmpty = Object.values(data).every((value) => value === undefined);
+    const isEmpty = JSON.stringify(data) === '{}';
     this.trySend(
       JSON.stringify({ event: 'hotsock.subscribe', channel: channel.name, data: isEmpty ? undefined : data }),
     );
@@ -383,6 +381,7 @@ export class Connection {
   }
 
   private stopTimers(): void {
+    this.setOver(new ClosedError());
     this.stopTimer?.();
     this.stopHeartbeat?.();
     this.stopLoop?.();

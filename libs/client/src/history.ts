@@ -1,5 +1,6 @@
 import type { Frame } from './frames';
 import { GapError, HistoryError, InvalidArgumentError } from './errors';
+import { handled } from './listeners';
 import { Seen } from './seen';
 import type { Gap, HistoryOptions, Off } from './types';
 
@@ -110,8 +111,7 @@ class LiveBuffer {
   private wake: () => void = () => undefined;
 
   constructor(source: HistorySource, signal: AbortSignal | undefined) {
-    this.ended = new Promise((_, reject) => (this.end_ = reject));
-    this.ended.catch(() => undefined);
+    this.ended = handled(new Promise((_, reject) => (this.end_ = reject)));
     const abort = (): void => this.fail(signal?.reason ?? new HistoryError('aborted', { code: 'ABORTED' }));
     signal?.addEventListener('abort', abort);
     this.offs = [

@@ -182,8 +182,8 @@ export abstract class ReconnectingClient {
   }
 
   /** @internal */
-  token(): Promise<string> {
-    return loadToken(() => this.connectTokenFn(), this.connectTokenFnMaxAttempts, this.logger);
+  token(over: Promise<never>): Promise<string> {
+    return loadToken(() => this.connectTokenFn(), this.connectTokenFnMaxAttempts, this.logger, over);
   }
 
   /** @internal */
@@ -342,8 +342,8 @@ export abstract class ReconnectingClient {
   failed = (error: unknown): void => {
     const { onError } = this.options;
     const { size } = this.listeners.error;
-    if (onError === undefined && size === 0) return this.logger.error('[hearth]', error);
     const log = (problem: unknown): void => this.logger.error('[hearth]', problem);
+    if (onError === undefined && size === 0) return log(error);
     if (onError !== undefined) attempt(() => onError(error), log);
     this.listeners.error.emit(error, log);
   };

@@ -1,4 +1,4 @@
-import { TokenError, type UnauthorizedError } from './errors';
+import { ClosedError, TokenError, type UnauthorizedError } from './errors';
 import type { Logger } from './types';
 
 /** Gives a token, or a promise of one. */
@@ -31,27 +31,30 @@ export function claimsOf(token: unknown): TokenClaims {
  * Calls a token function until it gives a token that can be one (client-library §2).
  *
  * @param logger told of each failed attempt
+ * @param over rejects when nobody wants it any more: a function may never settle
  * @throws TokenError when all attempts failed
  * @throws UnauthorizedError when the function does
+ * @throws ClosedError when it is over
  */
 export async function loadToken(
   call: () => string | Promise<string>,
   maxAttempts: number,
   logger: Pick<Logger, 'warn'>,
+  over: Promise<never>,
 ): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const token = await inTime(call());
+      const token = await inTime(call(), over);
       const { exp } = claimsOf(token);
       if (exp && exp < Math.floor(Date.now() / 1_000)) throw new Error('expired');
       return token;
     } catch (cause) {
-      if (isUnauthorized(cause)) throw cause;
+      if (isUnauthorized(cause) || cause instanceof ClosedError) throw cause;
       logger.warn(`[hearth] no token, attempt ${attempt}:`, cause);
       if (attempt >= maxAttempts)
         throw new TokenError('Failed to load a valid token after maximum attempts', { cause });
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt));
+    await Promise.race([over, new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt))]);
   }
 }
 
@@ -60,13 +63,13 @@ export function isUnauthorized(error: unknown): error is UnauthorizedError {
   return (error as Error | undefined)?.name === 'UnauthorizedError';
 }
 
-async function inTime<T>(what: T | Promise<T>): Promise<T> {
+async function inTime<T>(what: T | Promise<T>, over: Promise<never>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no token in time')), TOKEN_MS);
   });
   try {
-    return await Promise.race([what, late]);
+    return await Promise.race([what, late, over]);
   } finally {
     clearTimeout(timer);
   }
