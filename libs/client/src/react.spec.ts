@@ -2,7 +2,7 @@ import { createElement } from 'react';
 import * as hooks from './react';
 import { createTestClient } from './test';
 
-const { renderToString } = jest.requireActual<{ renderToString(element: unknown): string }>('react-dom/server');
+const { renderToString } = jest.requireActual<{ renderToString: (element: unknown) => string }>('react-dom/server');
 
 /** What a component shows of a channel whose name it does not know yet. */
 function Room({ name }: { name: string }): unknown {
@@ -16,7 +16,7 @@ function Room({ name }: { name: string }): unknown {
 
 it.each(['', null, undefined] as string[])('a page that has no name for its channel yet (%j) is rendered', (name) => {
   const client = createTestClient();
-  const room = createElement(Room as never, { name });
+  const room = createElement(Room, { name });
   const text = renderToString(createElement(hooks.HearthProvider as never, { client }, room));
   expect(text.replaceAll('&quot;', '"')).toBe('[null,[],null,false,"loading"]');
   expect(client.server.sent).toEqual([]);
