@@ -18,8 +18,13 @@ export interface FrameData {
   readonly connectionExpiresAt?: string;
   readonly autoSubscribed?: boolean;
   readonly members?: readonly MemberEntry[];
-  /** `after`: of a tab that comes to what another one subscribed (`tabs.ts`). */
-  readonly resume?: { readonly complete?: boolean; readonly token?: string; readonly after?: string };
+  /** `after` and `copy`: of a tab that comes to what another one subscribed (`tabs-hub.ts`). */
+  readonly resume?: {
+    readonly complete?: boolean;
+    readonly token?: string;
+    readonly after?: string;
+    readonly copy?: string;
+  };
   readonly after?: string | null;
   readonly before?: string | null;
 }

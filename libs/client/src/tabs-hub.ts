@@ -50,8 +50,9 @@ class SharedChannel {
 
   constructor(public name: string) {}
 
-  get last(): string | undefined {
-    return this.kept.filter(({ isCopy }) => isCopy !== true).at(-1)?.id ?? this.begins?.after;
+  /** Id of the last message, or of the last copy. */
+  last(isCopy?: true): string | undefined {
+    return this.kept.filter((one) => one.isCopy === isCopy).at(-1)?.id ?? this.begins?.[isCopy ? 'copy' : 'after'];
   }
 
   has(id: string, isCopy?: boolean): boolean {
@@ -67,16 +68,16 @@ class SharedChannel {
 
   /** What came after a point; `undefined` when that is not known. */
   since({ after, token, copy }: Point): readonly string[] | undefined {
-    const { begins } = this;
-    // Tabs that have seen nothing yet were given one token.
-    const isBegin =
-      begins?.after === after && (after !== undefined || (begins !== undefined && begins.token === token));
-    // A copy of another one that connected is not known here.
-    const last = this.kept.findIndex(({ id, isCopy }) => isCopy === true && id === copy);
-    const index =
-      last >= 0 || isBegin ? last : this.kept.findIndex(({ id, isCopy }) => isCopy !== true && id === after);
-    if (!isBegin && index < 0) return undefined;
-    return this.kept.slice(index + 1).flatMap(({ text = [] }) => text);
+    const { begins, subscribed } = this;
+    // Tabs that have seen nothing yet have the token of then, or of now.
+    const isFirst = token !== undefined && [begins?.token, subscribed?.data?.resume?.token].includes(token);
+    const isBegin = begins !== undefined && begins.after === after && (after !== undefined || isFirst);
+    const place = this.kept.findIndex(({ id, isCopy }) => isCopy !== true && id === after);
+    if (!isBegin && place < 0) return undefined;
+    // A copy of another one that connected is not known here. Who was ahead had copies before messages that it had had, too.
+    const copied = this.kept.findIndex(({ id, isCopy }) => isCopy === true && id === copy);
+    const last = (isCopy?: boolean): number => (isCopy === true && copied >= 0 ? copied : place);
+    return this.kept.flatMap(({ text = [], isCopy }, at) => (at > last(isCopy) ? text : []));
   }
 }
 
@@ -188,9 +189,9 @@ export class Hub {
     else if (channel.subscribed === undefined) this.ask(channel, from, frame);
     else if (typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume)) {
       this.join(channel, from, resume);
-    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '')) {
+    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last() ?? '')) {
       this.leave(channel);
-      const { last } = channel;
+      const last = channel.last();
       for (const tab of channel.tabs) if (last !== undefined && !channel.ahead.has(tab)) channel.ahead.set(tab, last);
       this.ask(channel, from, frame);
     } else this.wait(channel, [from, frame]);
@@ -236,8 +237,9 @@ export class Hub {
     const { data, ...frame } = channel.subscribed ?? {};
     const since = typeof resume === 'object' ? channel.since(resume) : undefined;
     const complete = typeof resume === 'object' ? since !== undefined : undefined;
-    const point = { complete, token: data?.resume?.token, after: since === undefined ? channel.last : undefined };
-    const answer = { ...data, resume: data?.resume && point, members: channel.members };
+    const end = since === undefined && { after: channel.last(), copy: channel.last(true) };
+    const resumed = data?.resume && { complete, token: data.resume.token, ...end };
+    const answer = { ...data, resume: resumed, members: channel.members };
     const texts = [JSON.stringify({ ...frame, data: answer }), ...(since ?? []), ...channel.storage.values()];
     if (channel.synced !== undefined) texts.push(channel.synced);
     for (const text of texts) this.say({ to: [tab], text });
@@ -246,8 +248,7 @@ export class Hub {
   private unsubscribe(channel: SharedChannel, tab: string): void {
     channel.tabs.delete(tab);
     channel.ahead.delete(tab);
-    const waiting = channel.waiting.filter(([one]) => one !== tab);
-    channel.waiting = waiting;
+    const waiting = (channel.waiting = channel.waiting.filter(([one]) => one !== tab));
     if (channel.tabs.size > 0 || isAuto(channel.subscribed)) return;
     this.channels.delete(channel.name);
     this.leave(channel);
@@ -324,7 +325,7 @@ export class Hub {
     channel.members = data?.members;
     channel.storage.clear();
     channel.kept.length = 0;
-    channel.begins = typeof resume === 'object' && data?.resume?.complete === true ? resume : undefined;
+    channel.begins = typeof resume === 'object' && data?.resume?.complete === true ? resume : data?.resume && {};
     channel.tabs.add(asker);
     channel.ahead.delete(asker);
     this.say({ to: [asker], text });

@@ -101,6 +101,8 @@ class TabSocket implements Socket {
     };
     locks.request(`${name} ${this.id}`, { signal }, come).catch(aborted);
     locks.request(name, { signal }, () => this.lead(here)).catch(aborted);
+    // Where locks are refused, as in a page without storage, neither of them is ever given.
+    this.silence = setTimeout(() => this.unheard(), SILENT_MS);
   }
 
   send(text: string): void {

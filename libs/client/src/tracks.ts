@@ -64,21 +64,20 @@ export class Tracks {
     if (alias !== undefined) this.named(name, alias);
     const track = this.of(name);
     track.autoSubscribed = autoSubscribed === true;
-    const wasOld = track.isOld;
+    const { isOld, point } = track;
     track.isOld = true;
-    const after = track.point.after ?? null;
+    const after = point.after ?? null;
     if (resume === undefined) {
-      if (this.recover && wasOld) this.gap(name, 'unsupported', after, null);
-      track.isToldOf = false;
-      return;
+      if (this.recover && isOld) this.gap(name, 'unsupported', after, null);
+    } else {
+      const { complete, ...next } = resume;
+      track.point = { ...(complete === false ? {} : point), token: undefined, ...next };
+      // Not asked from a point, though there is one: there was no room for it.
+      const isCut = after !== null && complete === undefined;
+      if (isOld && (complete === false || isCut)) this.gap(name, 'incomplete', after, null);
+      this.save(name);
     }
-    const known = resume.complete === false ? {} : track.point;
-    track.point = { ...known, after: resume.after ?? known.after, token: resume.token };
-    // Not asked from a point, though there is one: there was no room for it.
-    const isCut = wasOld && after !== null && resume.complete === undefined;
-    if ((resume.complete === false || isCut) && wasOld) this.gap(name, 'incomplete', after, null);
     track.isToldOf = false;
-    this.save(name);
   }
 
   /** @returns whether the frame has not been here before; its id, or what it is a copy of, is the point from now on */
