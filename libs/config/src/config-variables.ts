@@ -10,9 +10,9 @@ import {
   decimal,
   directory,
   flag,
-  hasScheme,
   hostName,
   integer,
+  isNatsServer,
   keyList,
   list,
   listOf,
@@ -181,19 +181,11 @@ export const VARIABLES = {
     drainSeconds: variable('HEARTH_DRAIN_SECONDS', integer(0, 300), '5', {
       meaning: 'Time over which connections are closed at shutdown; 5 s later the process is forced to exit.',
     }),
-    natsUrls: variable(
-      'HEARTH_NATS_URL',
-      listOf(
-        (server) => hasScheme(server.includes('://') ? server : `nats://${server}`, ['nats', 'tls']),
-        'a comma-separated list such as nats://host:4222',
-      ),
-      '',
-      {
-        defaultNote: 'own server',
-        meaning: 'NATS servers. All-in-one: unset starts an own `nats-server`. Single services need it.',
-        marks: ['secret'],
-      },
-    ),
+    natsUrls: variable('HEARTH_NATS_URL', listOf(isNatsServer, 'a comma-separated list such as nats://host:4222'), '', {
+      defaultNote: 'own server',
+      meaning: 'NATS servers. All-in-one: unset starts an own `nats-server`. Single services need it.',
+      marks: ['secret'],
+    }),
     natsCredsFile: optional('HEARTH_NATS_CREDS_FILE', readableFile(), {
       meaning: 'NATS credentials file.',
       marks: ['no file'],

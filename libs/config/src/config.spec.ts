@@ -113,6 +113,8 @@ describe('a value', () => {
       ['https://a.example', 'http://b.example:8080'],
     ],
     ['HEARTH_NATS_URL', 'nats://a:4222, b:4222', 'natsUrls', ['nats://a:4222', 'b:4222']],
+    ['HEARTH_NATS_URL', 'tls://u:p%40ss@my_nats-1.local', 'natsUrls', ['tls://u:p%40ss@my_nats-1.local']],
+    ['HEARTH_NATS_URL', '[::1]:4222', 'natsUrls', ['[::1]:4222']],
     [
       'HEARTH_DATABASE_URL',
       'postgres:///hearth?host=/run/postgresql',
@@ -152,6 +154,8 @@ describe('a value', () => {
     ['HEARTH_WS_ORIGINS', 'https://a.example/path'],
     ['HEARTH_CORS_ORIGINS', 'a.example'],
     ['HEARTH_NATS_URL', 'http://nats'],
+    ['HEARTH_NATS_URL', '%%%'],
+    ['HEARTH_NATS_URL', 'nats://a:4222,nats://b c'],
     ['HEARTH_DATABASE_URL', 'mysql://localhost'],
     ['HEARTH_EVENTS_SUBJECT_PREFIX', 'hearth.>'],
     ['HEARTH_EVENTS_STREAM', 'a.b'],

@@ -190,6 +190,12 @@ export function hasScheme(value: string, schemes: readonly string[]): boolean {
   return schemes.includes(protocol.slice(0, -1)) && (host !== '' || protocol.startsWith('postgres'));
 }
 
+/** Whether a text is the URL of a NATS server, with or without its scheme. Such a URL takes anything for a host. */
+export function isNatsServer(text: string): boolean {
+  const url = text.includes('://') ? text : `nats://${text}`;
+  return hasScheme(url, ['nats', 'tls']) && /^([\w.-]+|\[[\dA-Fa-f:.]+\])$/.test(new URL(url).hostname);
+}
+
 function split(value: string): readonly string[] {
   return value
     .split(',')
