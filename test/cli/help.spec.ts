@@ -21,6 +21,11 @@ describe('hearth help', () => {
       expect(all.stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
     }
     expect((await hearth(['help', 'publish'])).stdout).toMatch(/^Usage: hearth publish /);
+    expect(await hearth(['help', 'bogus'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining("unknown command 'bogus'"),
+    });
   });
 });
 

@@ -128,6 +128,8 @@ export function describeManagement(shared: () => Shared): void {
     expect(await run('connections', '--api-key', 'wrong')).toEqual(failure(1, 'UNAUTHORIZED'));
     const nowhere = await run('channels', '--url', `http://127.0.0.1:${await freePort()}`);
     expect(nowhere).toEqual(failure(1, 'cannot be reached: ECONNREFUSED'));
+    const blocked = await run('channels', '--url', 'http://127.0.0.1:6000');
+    expect(blocked).toEqual(failure(1, 'http://127.0.0.1:6000 cannot be reached: bad port'));
     expect(await hearth(['channels'])).toEqual(failure(2, 'HEARTH_ADMIN_TOKEN'));
   });
 }

@@ -4,6 +4,7 @@ import { lastNatsUrl, lastPostgresUrl } from '@hearth/embedded';
 import { outputsOf, type HearthConfig } from '@hearth/config';
 import { describePgCronJob, openDatabase } from '@hearth/store';
 import { StreamConnection } from '@hearth/stream';
+import { reasonOf } from './failure';
 
 /** What one look at an installation found. */
 export interface Finding {
@@ -38,11 +39,16 @@ function unseen({ name }: { readonly name: string }, error: unknown): Finding {
 
 const ok = (topic: string, text: string): Finding => ({ topic, state: 'ok', text });
 
+/** @returns the answer, or why there is none */
+function ask(url: string): Promise<Response | string> {
+  return fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(reasonOf);
+}
+
 async function readiness(config: HearthConfig): Promise<Finding[]> {
   const url = `${adminUrl(config)}/readyz`;
-  const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => undefined);
-  if (answer === undefined) {
-    const text = `nothing answers at ${url}. Is Hearth running? HEARTH_ADMIN_HOST and HEARTH_ADMIN_PORT say where`;
+  const answer = await ask(url);
+  if (typeof answer === 'string') {
+    const text = `nothing answers at ${url}. Is Hearth running? HEARTH_ADMIN_HOST and HEARTH_ADMIN_PORT say where (${answer})`;
     return [{ topic: 'readiness', state: 'problem', text }];
   }
   const { checks } = (await answer.json()) as { checks: Record<string, string> };
@@ -53,21 +59,20 @@ async function readiness(config: HearthConfig): Promise<Finding[]> {
 
 async function publicPort(config: HearthConfig): Promise<Finding[]> {
   const { httpApiUrl } = outputsOf(config);
-  const answer = await fetch(`${httpApiUrl}publish`, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
-    () => undefined,
-  );
+  const answer = await ask(`${httpApiUrl}publish`);
+  const isAnswer = typeof answer !== 'string';
   // A GET of what takes a POST.
-  if (answer?.status === 405) return [ok('public port', `${httpApiUrl} answers`)];
-  const found = answer === undefined ? 'nothing answers' : `something else answers (${answer.status})`;
-  const text = `${found} at ${httpApiUrl}publish. HEARTH_PORT and HEARTH_PUBLIC_HTTP_URL say where`;
+  if (isAnswer && answer.status === 405) return [ok('public port', `${httpApiUrl} answers`)];
+  const found = isAnswer ? 'something else answers' : 'nothing answers';
+  const why = isAnswer ? answer.status : answer;
+  const text = `${found} at ${httpApiUrl}publish. HEARTH_PORT and HEARTH_PUBLIC_HTTP_URL say where (${why})`;
   return [{ topic: 'public port', state: 'problem', text }];
 }
 
 async function clock(config: HearthConfig): Promise<Finding[]> {
-  const answer = await fetch(`${adminUrl(config)}/metrics`, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
-    () => undefined,
-  );
-  const [, ahead] = /^hearth_clock_ahead_seconds(?:{[^}]*})? (\S+)$/m.exec((await answer?.text()) ?? '') ?? [];
+  const answer = await ask(`${adminUrl(config)}/metrics`);
+  const metrics = typeof answer === 'string' ? '' : await answer.text();
+  const [, ahead] = /^hearth_clock_ahead_seconds(?:{[^}]*})? (\S+)$/m.exec(metrics) ?? [];
   if (ahead === undefined)
     return [{ topic: 'clock', state: 'warning', text: 'not measured: Hearth or Postgres is away' }];
   const isOff = Math.abs(Number(ahead)) * 1_000 > config.clockToleranceMs;

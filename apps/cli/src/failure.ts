@@ -13,6 +13,13 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 }
 
+/** Why a fetch failed: it says only "fetch failed", and what happened is in its cause, which may have a code and no message. */
+export function reasonOf(error: unknown): string {
+  const { cause = error } = error as { readonly cause?: unknown };
+  const { code, message } = cause as { readonly code?: unknown; readonly message?: unknown };
+  return typeof code === 'string' ? code : String(message);
+}
+
 /**
  * Says on stderr what went wrong, in one line.
  *

@@ -47,14 +47,20 @@ function withoutValues(text: string): string {
   return text.replaceAll(/(unknown option '--?[^=']*)=[^\n]*'/g, "$1'");
 }
 
+async function run(program: Command, words: readonly string[]): Promise<void> {
+  const [first, topic = 'help'] = words;
+  const isKnown = topic.startsWith('-') || program.commands.some((one) => one.name() === topic);
+  // Commander would show all commands, as if nothing were wrong.
+  if (first === 'help' && topic !== 'help' && !isKnown) program.error(`error: unknown command '${topic}'`);
+  await program.parseAsync();
+}
+
 // A reader such as `head` that has seen enough is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;
 });
 
-hearthCommand()
-  .parseAsync()
-  .catch((error: unknown) => {
-    process.exitCode = report(error);
-  });
+run(hearthCommand(), process.argv.slice(2)).catch((error: unknown) => {
+  process.exitCode = report(error);
+});

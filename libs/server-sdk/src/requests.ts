@@ -53,6 +53,7 @@ function noAnswer({ host }: URL, timeoutMs: number, cause: unknown): NoAnswer {
   if (name === 'TimeoutError') {
     return { problem: `${host} did not answer within ${timeoutMs} ms`, code: 'TIMEOUT', cause };
   }
-  const { message = String(reason) } = Object(reason) as Partial<Error>;
-  return { problem: `no answer from ${host}: ${message}`, code: 'NETWORK_ERROR', cause };
+  // That no address of a name answers has a code and an empty message.
+  const { message, code } = Object(reason) as Partial<NodeJS.ErrnoException>;
+  return { problem: `no answer from ${host}: ${message || (code ?? String(reason))}`, code: 'NETWORK_ERROR', cause };
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { RefusedError, UsageError } from '../failure';
+import { reasonOf, RefusedError, UsageError } from '../failure';
 import { readSecret } from '../input';
 import { warn } from '../warning';
 import { parseExactly } from './exact-numbers';
@@ -106,9 +106,7 @@ export class Installation {
       const warning = response.headers.get('hearth-warning') ?? undefined;
       return { status: response.status, text: await response.text(), warning };
     } catch (error) {
-      const { cause } = error as { readonly cause?: { readonly code?: unknown } };
-      const why = typeof cause?.code === 'string' ? cause.code : (error as Error).message;
-      throw new RefusedError(`${url.origin} cannot be reached: ${why}`, { cause: error });
+      throw new RefusedError(`${url.origin} cannot be reached: ${reasonOf(error)}`, { cause: error });
     }
   }
 }
