@@ -1,6 +1,5 @@
 import type { Connection } from './connection';
 import type { ConnectionChannel } from './connection-channel';
-import { record } from './listeners';
 import type { SubscribeTokenFn } from './types';
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a frame, or the event of a WebSocket, as the official client types it
@@ -38,7 +37,7 @@ export function matches(event: string | RegExp, name: string | undefined): boole
 /** What is bound, by event and by channel (client-library §2). */
 export class Bindings {
   ofClient!: Map<string | RegExp, Binding[]>;
-  ofChannels!: Record<string, Binding[]>;
+  ofChannels!: Map<string, readonly Binding[]>;
 
   constructor(private readonly connection: () => Connection) {
     this.clear();
@@ -60,15 +59,14 @@ export class Bindings {
         return channel === undefined ? undefined : connection().find(channel);
       },
     };
-    if (channel) (this.ofChannels[channel] ??= []).push(binding);
+    if (channel) this.ofChannels.set(channel, [...this.of(channel), binding]);
     else this.ofClient.set(event, [...(this.ofClient.get(event) ?? []), binding]);
     return binding;
   }
 
   removeFromChannel(event: string | RegExp, channel: string, messageFn: MessageFn | null | undefined): void {
-    this.ofChannels[channel] = this.of(channel).filter(
-      (binding) => binding.event !== event || (messageFn && binding.messageFn !== messageFn),
-    );
+    const isOther = (binding: Binding) => binding.event !== event || (messageFn && binding.messageFn !== messageFn);
+    this.ofChannels.set(channel, this.of(channel).filter(isOther));
   }
 
   removeFromClient(event: string | RegExp, messageFn: MessageFn | null | undefined): void {
@@ -82,11 +80,11 @@ export class Bindings {
   }
 
   of(channel: string): readonly Binding[] {
-    return this.ofChannels[channel] ?? [];
+    return this.ofChannels.get(channel) ?? [];
   }
 
   clear(): void {
     this.ofClient = new Map();
-    this.ofChannels = record();
+    this.ofChannels = new Map();
   }
 }

@@ -8,3 +8,11 @@ it.each([
   const more = { connectTokenFn: () => '', lazyConnection: true, ...options };
   expect(new HotsockClient(address as never, more as never).webSocketUrl).toBe('ws://x/v1');
 });
+
+it('shows what is bound in an object like any other, as the official client does', () => {
+  const client = new HotsockClient('ws://x/v1', { connectTokenFn: () => '', lazyConnection: true });
+  expect(client.channelEventBindings).toStrictEqual({});
+  client.suspend();
+  const binding = client.bind('e', () => undefined, { channel: '__proto__' });
+  expect(Object.entries(client.channelEventBindings)).toEqual([['__proto__', [binding]]]);
+});

@@ -70,8 +70,8 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     return this.bindings.ofClient;
   }
 
-  get channelEventBindings(): Record<string, Binding[]> {
-    return this.bindings.ofChannels;
+  get channelEventBindings(): Record<string, readonly Binding[]> {
+    return Object.fromEntries(this.bindings.ofChannels);
   }
 
   /** The channel of this name: always the same object. */
@@ -238,7 +238,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
 
   /** @internal */
   *wanted(): Iterable<string> {
-    for (const [name, { length }] of Object.entries(this.bindings.ofChannels)) if (length > 0) yield name;
+    for (const [name, { length }] of this.bindings.ofChannels) if (length > 0) yield name;
     for (const [name, channel] of this.cached) {
       if (channel.isWanted && this.bindings.of(name).length === 0) yield name;
     }

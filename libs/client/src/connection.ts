@@ -194,7 +194,9 @@ export class Connection {
       this.heardAtMs = Date.now();
       this.stopLoop = this.host.every(this.manageSubscriptions, RECONCILE_MS);
       this.beat();
-      this.stopTimer = this.host.later(() => this.drop(1006, ''), CONNECTED_MS);
+      this.stopTimer = this.host.later(() => {
+        if (this.connectionId === undefined) this.drop(1006, '');
+      }, CONNECTED_MS);
     }
     this.emit('@@connect', event);
     this.manageSubscriptions();
