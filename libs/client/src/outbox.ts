@@ -192,6 +192,7 @@ export class Outbox {
       for (let entry = this.entries[0]; entry !== undefined; entry = this.entries[0]) {
         if (this.host.ready() === undefined || !this.host.maySend(entry.channel)) return;
         const { ref } = entry;
+        entry.sentBy = null;
         try {
           const { id = null, ...more } = await this.host.post(entry.frame, entry.refusal);
           entry.resolve({ ref, id, ...more });
