@@ -267,8 +267,8 @@ it('begins anew where places come again, because a power cut took what nobody re
 
 describe('the first messages of a channel that the stream had nothing of', () => {
   /** Somebody who is subscribed when the gateway has heard where the partitions end, and before anything is sent. */
-  async function subscribed(channel: string): Promise<WsClient> {
-    const { sequencer, gateway } = testbed;
+  async function subscribed(channel: string, { gateway } = testbed): Promise<WsClient> {
+    const { sequencer } = testbed;
     const [client, witness] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
     await subscribe(witness, 'heard');
     sequencer.tellEnd();
@@ -294,6 +294,23 @@ describe('the first messages of a channel that the stream had nothing of', () =>
     await sequencer.publish('first-late', 3);
     await eventually(() => expect(numbers(client)).toContain(3));
     expect(numbers(client)).toEqual([1, 2, 3]);
+  });
+
+  it('are sent in order to who goes on elsewhere, although the stream got the first one late', async () => {
+    const { sequencer } = testbed;
+    // It has not heard of the streams that there were before.
+    const client = await subscribed('first-resumed', { ...testbed, gateway: await testbed.anotherGateway() });
+    const { token } = client.frames.find(({ event }) => event === 'hotsock.subscribed')!.data.resume;
+    await client.close();
+    const [one, two] = [1, 2].map((n) => sequencer.next('first-resumed', n));
+    await sequencer.send(two!);
+    const back = await (await testbed.anotherGateway()).connect(EVERYTHING);
+    const { data } = await subscribe(back, 'first-resumed', { resume: { token } });
+    expect(data.resume.complete).toBe(true);
+    await sequencer.send(one!);
+    await sequencer.publish('first-resumed', 3);
+    await eventually(() => expect(numbers(back)).toContain(3));
+    expect(numbers(back)).toEqual([1, 2, 3]);
   });
 
   it('are missed aloud when one is lost', async () => {

@@ -112,7 +112,7 @@ export class Intake {
 
   /** Where the right of a subscriber begins that comes now (resume §2, `from`). */
   end(): ResumeStart {
-    const { last, lastId, host } = this;
+    const { last = this.before, lastId, host } = this;
     const ownSequence = this.createdMs === host.streamCreatedMs ? Math.max(this.openedBehind, this.readSequence) : 0;
     return {
       position: last,

@@ -235,7 +235,7 @@ async function prove(
   const { note, end } = noted;
   const begin = { streamCreatedMs: Date.parse(note.deliverCreated), streamSequence: note.deliverSeq };
   if (!isWholeSince(begin, extent)) return undefined;
-  if (end === undefined) return isKnown && known === undefined ? { ...begin, position: undefined } : undefined;
+  if (end === undefined) return isKnown && from?.id === undefined ? { ...begin, position: known } : undefined;
   const position = { epoch: end.streamEpoch, sequence: end.seq };
   if (isKnown) return known !== undefined && isUpTo(position, known) ? { ...begin, position: known } : undefined;
   return end.id === after ? { ...begin, position } : undefined;

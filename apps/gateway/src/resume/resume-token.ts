@@ -3,7 +3,7 @@ import type { Position } from '@hearth/wire';
 
 /** Where a subscriber's right to see a channel begins (resume §2, `from`). */
 export interface ResumeStart {
-  /** Of the channel's last message then; `undefined` when nobody knew of any. */
+  /** Of the channel's last message then, or one behind which it has had none; `undefined` when nobody knew of any. */
   readonly position: Position | undefined;
   /** Its id; `undefined` when it is not known. */
   readonly id: string | undefined;
