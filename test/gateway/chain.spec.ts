@@ -44,8 +44,12 @@ it.each([
   const [one, two, three] = [1, 2, 3].map((n) => sequencer.next(channel, n));
   await sequencer.send(one!);
   await eventually(() => expect(numbers(witness)).toEqual([1]));
-  // Number 2 is missing, so the channel waits with 3.
+  const other = await gateway.connect(EVERYTHING);
+  await subscribe(other, `${channel}-other`);
+  // Number 2 is missing, so the channel waits with 3: what comes to the gateway behind it has been there.
   await sequencer.send(three!);
+  await sequencer.publish(`${channel}-other`, 0);
+  await eventually(() => expect(numbers(other)).toEqual([0]));
   const subscribed = subscribe(client, channel, dataFor(one!.id));
   await sequencer.send(two!);
   await subscribed;
