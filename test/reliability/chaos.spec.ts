@@ -40,7 +40,8 @@ async function survive(nats: NatsSize, steps: readonly Step[]) {
     examples: [],
     skipped: [],
   });
-  expect(result.told.acked).toBeGreaterThan(1_000);
+  // Enough for the promises to mean something, also on a machine that has a third of the usual speed.
+  expect(result.told.acked).toBeGreaterThan(400);
   return { disconnections: result.disconnections, troubles: cluster.troubles };
 }
 
