@@ -108,7 +108,9 @@ export async function findStart(
 
 /** The place behind which a reader begins that wants what was stored at a time or later, but for a millisecond; ns since 1970. */
 async function endBefore(connection: StreamConnection, stream: string, timeNs: string): Promise<number> {
-  const consumer = await PullConsumer.open(connection, stream, { timeMs: Math.ceil(Number(timeNs) / 1_000_000) });
+  // In whole numbers: a double rounds to a quarter of a microsecond, and what was stored then would be read again.
+  const timeMs = Number(BigInt(timeNs) / 1_000_000n) + 1;
+  const consumer = await PullConsumer.open(connection, stream, { timeMs });
   consumer.close();
   return consumer.sequenceAtStart;
 }
