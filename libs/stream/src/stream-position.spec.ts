@@ -1,4 +1,4 @@
-import { processedUntilMs, type StreamExtent, type StreamPosition } from './stream-position';
+import { millisecondBehind, processedUntilMs, type StreamExtent, type StreamPosition } from './stream-position';
 
 describe('the time up to which a stream has been processed', () => {
   const position: StreamPosition = { epoch: 1, sequence: 5, timeNs: '1000999999', streamCreated: 'then' };
@@ -25,4 +25,13 @@ describe('the time up to which a stream has been processed', () => {
   ])('%s', (_what, last, now, expected) => {
     expect(processedUntilMs(last, { ...extent, ...now }, 6_500)).toBe(expected);
   });
+});
+
+it.each([
+  ['1796000000000000000', 1_796_000_000_001],
+  ['1796000000000000050', 1_796_000_000_001],
+  ['1796000000000999999', 1_796_000_000_001],
+  ['1796000000001000000', 1_796_000_000_002],
+])('the first millisecond behind %s ns is %d', (timeNs, expected) => {
+  expect(millisecondBehind(timeNs)).toBe(expected);
 });

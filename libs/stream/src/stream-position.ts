@@ -108,11 +108,19 @@ export async function findStart(
 
 /** The place behind which a reader begins that wants what was stored at a time or later, but for a millisecond; ns since 1970. */
 async function endBefore(connection: StreamConnection, stream: string, timeNs: string): Promise<number> {
-  // In whole numbers: a double rounds to a quarter of a microsecond, and what was stored then would be read again.
-  const timeMs = Number(BigInt(timeNs) / 1_000_000n) + 1;
-  const consumer = await PullConsumer.open(connection, stream, { timeMs });
+  const consumer = await PullConsumer.open(connection, stream, { timeMs: millisecondBehind(timeNs) });
   consumer.close();
   return consumer.sequenceAtStart;
+}
+
+/**
+ * The first whole millisecond behind a time, ms since 1970. A double would round the time to a quarter of a microsecond, and
+ * what was stored at the very beginning of a millisecond would be read again.
+ *
+ * @param timeNs ns since 1970
+ */
+export function millisecondBehind(timeNs: string): number {
+  return Number(BigInt(timeNs) / 1_000_000n) + 1;
 }
 
 /** Time of a message in ns since 1970, `undefined` when the stream no longer holds it. */
