@@ -210,6 +210,17 @@ describe('the visibility window (client-http-api §3.1, tokens-and-claims §7 H1
     }
   });
 
+  it('begins exactly at historyStart for messages with early ids, too', async () => {
+    await testbed.publish({ channel: 'early', event: 'e', store: 600, eagerIdGeneration: true });
+    const [id] = await testbed.settle('early');
+    const from = async (historyStart: number) => {
+      const client = await testbed.connect({ channels: channels('early', { historyStart }) });
+      return idsOf(await client.list({ channel: 'early' }));
+    };
+    expect(await from(secondsOf(id!))).toEqual([id]);
+    expect(await from(secondsOf(id!) + 0.001)).toEqual([]);
+  });
+
   it('is never smaller than the subscription, though historyStart may lie in the future', async () => {
     const client = await testbed.connect({ channels: channels('future', { historyStart: 4_102_444_800 }) });
     await client.subscribe('future');

@@ -61,14 +61,15 @@ function placeOf(channel: string, ids: readonly string[]) {
     ${ids.at(-1) ?? ''}::text)`;
 }
 
-/** The first place of an instant: no message that was delivered at or after it has a smaller one. */
-function placeAt(ms: number): string {
-  return firstIdOf(Math.ceil(ms));
+/** Of a row: neither its place nor its id is older than an instant. An id that was made early has a time of its own. */
+function isSince(ms: number) {
+  const firstId = firstIdOf(Math.ceil(ms));
+  return sql`id >= ${firstId} and (eager_id is null or eager_id >= ${firstId})`;
 }
 
 /**
- * One page of a channel's stored messages (client-http-api §3), in the order of delivery: those not expired that were not
- * delivered before `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is
+ * One page of a channel's stored messages (client-http-api §3), in the order of delivery: those not expired that are not
+ * older than `sinceMs`, up to `limit` messages or `maxBytes`, whichever is hit first, but at least one if any is
  * visible.
  *
  * Sizes are summed in the database, which knows them without reading the texts, so what is beyond the cut is never sent.
@@ -83,7 +84,7 @@ export async function listMessages(db: Db, page: HistoryPage): Promise<StoredMes
         from (
           select ${PLACE_AND_ID}, channel, event, data, meta, ${bytesOfMessage} as bytes
             from message_log as log
-           where channel = ${page.channel} and id >= ${placeAt(page.sinceMs)} and ${beyondCursor(page)} and ${NOT_EXPIRED}
+           where channel = ${page.channel} and ${isSince(page.sinceMs)} and ${beyondCursor(page)} and ${NOT_EXPIRED}
            order by log.id ${direction} limit ${limit}
         ) as candidate
         cross join lateral (${reactionsOfCandidate(page.reactions)}) as reacted
@@ -125,7 +126,7 @@ export async function newestMessages(db: Db, range: MissedRange): Promise<Missed
       select *, sum(bytes) over (order by place desc) as bytes_so_far from (
         select ${PLACE_AND_ID}, channel, event, data, meta, connection_id, ${bytesOfMessage} as bytes
           from message_log as log
-         where channel = ${channel} and id >= ${placeAt(sinceMs)}
+         where channel = ${channel} and ${isSince(sinceMs)}
            and id > ${placeOf(channel, [after])} and id <= ${placeOf(channel, [through])} and ${NOT_EXPIRED}
          order by log.id desc limit ${range.limit}
       ) as candidate
