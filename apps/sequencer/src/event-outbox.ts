@@ -7,6 +7,8 @@ import type { PartitionHost } from './partition-host';
 export interface OfferedEvent {
   readonly event: BackendEvent;
   readonly publication: Publication;
+  /** Under which it may have been written. */
+  number?: number;
 }
 
 /** Events that are about to be written, with what becomes of them. */
@@ -73,9 +75,11 @@ export class EventOutbox {
   take(): Taken | undefined {
     if (!this.hasChanges) return undefined;
     const offered = this.unsaved.filter(({ publication }) => !publication.isOver);
-    const added = offered.map(({ event }): WaitingEventRow => ({
-      number: ++this.lastNumber,
-      eventJson: JSON.stringify({ ...event, dataJson: event.dataJson.toString() }),
+    for (const { publication, number } of this.unsaved)
+      if (publication.isOver && number !== undefined) this.gone.push(number);
+    const added = offered.map((one): WaitingEventRow => ({
+      number: (one.number ??= ++this.lastNumber),
+      eventJson: JSON.stringify({ ...one.event, dataJson: one.event.dataJson.toString() }),
     }));
     const taken = { offered, added, gone: this.gone };
     this.unsaved = [];
@@ -88,10 +92,10 @@ export class EventOutbox {
     added.forEach(({ number }, index) => this.follow(number, offered[index]?.publication));
   }
 
-  /** It may have been written or not, and comes again; those whose numbers were used are dropped in any case. */
-  putBack({ offered, added, gone }: Taken): void {
+  /** It may have been written or not, and comes again under the same numbers. */
+  putBack({ offered, gone }: Taken): void {
     this.unsaved = [...offered, ...this.unsaved];
-    this.gone = [...gone, ...added.map(({ number }) => number), ...this.gone];
+    this.gone = [...gone, ...this.gone];
   }
 
   /** Calls back once the stream holds everything that was published until now; never, when others have to see to that. */
