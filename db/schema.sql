@@ -169,6 +169,7 @@ create table partition_state (
   lanes text not null default ''::text,
   deliver_created text,
   deliver_seq bigint,
+  deliver_unsure_ms bigint,
   constraint partition_state_pkey PRIMARY KEY (partition)
 ) with (
   fillfactor=20,

@@ -327,6 +327,16 @@ describe('the first messages of a channel that the stream had nothing of', () =>
     await eventually(() => expect(numbers(client)).toContain(2));
   });
 
+  it('are missed aloud on a gateway that has just begun, too', async () => {
+    const { sequencer } = testbed;
+    const client = await (await testbed.anotherGateway()).connect(EVERYTHING);
+    await subscribe(client, 'first-lost-at-once', { resume: true });
+    sequencer.next('first-lost-at-once', 1);
+    const id = await sequencer.publish('first-lost-at-once', 2);
+    const { data } = await client.next('hotsock.messagesMissed');
+    expect(data).toEqual({ after: null, before: id });
+  });
+
   it('are shown at once when what they follow was sent before', async () => {
     const { sequencer, gateway } = testbed;
     await sequencer.publish('first-aged', 1);

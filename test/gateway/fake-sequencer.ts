@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageHead, messageId, messageTail } from '@hearth/protocol';
 import {
+  ASK_TAILS_SUBJECT,
   decodeBundle,
   decodeIngest,
   deliverSubject,
@@ -25,6 +26,7 @@ export class FakeSequencer {
   private beacons = 0;
 
   private constructor(private readonly stream: StreamConnection) {
+    stream.listen(ASK_TAILS_SUBJECT, () => this.tellEnd());
     this.publisher = new AckedPublisher(stream);
   }
 

@@ -1,5 +1,12 @@
 import { deliverExtent, PullConsumer } from '@hearth/stream';
-import { decodeDeliverRecord, DELIVER_STREAM, ingestStream, partitionOf, type Position } from '@hearth/wire';
+import {
+  decodeDeliverRecord,
+  DELIVER_STREAM,
+  ingestStream,
+  partitionOf,
+  type Position,
+  tailSubject,
+} from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { GatewayUnderTest, subscribe } from '../gateway/gateway-under-test';
 import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
@@ -146,7 +153,11 @@ describe('after a power cut that took the tail of the deliver stream', () => {
     await eventually(async () => expect(await deliverLife()).not.toBe(before));
   });
 
-  it('subscribers who did not get what was lost are not left in silence, although those who knew of it have ended', async () => {
+  it.each([
+    ['nothing follows', 0],
+    ['those who knew of it have ended', 1],
+    ['so has who took over from them, before the gateway heard of it', 2],
+  ])('subscribers who did not get what was lost are not left in silence, although %s', async (_, ending) => {
     const sequencer = await testbed.addSequencer();
     const lossy = await LossyNats.start(testbed.nats.port);
     const servers = { natsUrl: lossy.url, databaseUrl: testbed.database.url };
@@ -157,16 +168,29 @@ describe('after a power cut that took the tail of the deliver stream', () => {
       await publish('a1');
       await client.next('e');
       const cutPower = await keepStreams(testbed.nats);
+      const before = await deliverLife();
       await eventually(() => expect(gateway.stream.isConnected).toBe(true));
-      lossy.lose(({ subject }) => subject.startsWith('hearth.deliver.') || subject.startsWith('hearth.tails.'));
+      let beacons = 0;
+      lossy.lose(({ subject }) => {
+        if (subject === tailSubject(PARTITION)) beacons++;
+        return subject.startsWith('hearth.deliver.') || subject.startsWith('hearth.tails.');
+      });
       await publish('lost');
       await texts(2);
       const mark = 'select from partition_state where partition = $1 and deliver_seq = 2';
       await eventually(async () => expect((await testbed.sql.query(mark, [PARTITION])).rowCount).toBe(1));
-      await sequencer.kill('SIGKILL');
+      beacons = 0;
+      await eventually(() => expect(beacons).toBeGreaterThan(0));
+      if (ending > 0) await sequencer.kill('SIGKILL');
       await cutPower();
+      if (ending > 1) {
+        const next = await testbed.addSequencer();
+        const noticed = 'select from partition_state where partition = $1 and deliver_created <> $2';
+        await eventually(async () => expect((await testbed.sql.query(noticed, [PARTITION, before])).rowCount).toBe(1));
+        await next.kill('SIGKILL');
+      }
       lossy.lose(() => false);
-      await testbed.addSequencer();
+      if (ending > 0) await testbed.addSequencer();
       expect(await client.closed).toEqual({ code: 1013, reason: 'Messages missed' });
       const back = await gateway.connect({ channels: { '*': { subscribe: true } } });
       await subscribe(back, CHANNEL);

@@ -75,6 +75,7 @@ describe('partitions', () => {
       lanes: '',
       deliverCreated: null,
       deliverSeq: null,
+      deliverUnsureMs: null,
     });
     expect(await claim('n2')).toBeUndefined();
     expect(await claim('n1')).toBeUndefined();
@@ -90,7 +91,7 @@ describe('partitions', () => {
 
   it('can be taken from a node whose lease has expired, with its position and a higher fencing token', async () => {
     await claim('n1');
-    const deliver = { deliverCreated: 'today as well', deliverSeq: 70 };
+    const deliver = { deliverCreated: 'today as well', deliverSeq: 70, deliverUnsureMs: 700 };
     await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today', lanes: 'a:5 b:9', ...deliver })]);
     await expire('n1');
     expect(await claim('n2')).toEqual({

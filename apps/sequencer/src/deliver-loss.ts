@@ -12,7 +12,7 @@ export class DeliverLoss {
   constructor(
     private readonly host: Pick<PartitionHost, 'stream' | 'config' | 'logger'>,
     private readonly partition: number,
-    private readonly saved: Pick<SavedPosition, 'deliverMark' | 'noteDeliverLife'>,
+    private readonly saved: Pick<SavedPosition, 'deliverMark' | 'doubt' | 'noteDeliverLife'>,
     private readonly tails: Pick<Tails, 'doubt'>,
   ) {}
 
@@ -20,7 +20,7 @@ export class DeliverLoss {
    * Looks whether a power cut has taken the tail of the deliver stream since the partition's records were last confirmed. It gives
    * those places out again then, so it begins another life, and what clients, gateways and notes know of the places proves
    * nothing any more: a resume says that it cannot be sure. Where the owner from before ended too, nobody knows which channels
-   * have lost something, and gateways are told that.
+   * have lost something, and gateways are told that, by later owners as well: one may be away.
    *
    * @returns when that is known, or the stream does not answer: nothing waits for that, and no later place is marked before
    */
@@ -38,7 +38,11 @@ export class DeliverLoss {
         await beginDeliverLife(stream, mark.created);
       }
       const { created } = await deliverExtent(stream);
-      if (!this.isChainKnown && mark !== undefined && mark.created !== created) this.tails.doubt(Date.parse(created));
+      if (mark !== undefined && mark.created !== created) {
+        // What this owner knows ends with it.
+        saved.doubt(Date.parse(created));
+        if (!this.isChainKnown) this.tails.doubt(Date.parse(created));
+      }
       this.isChainKnown = true;
       saved.noteDeliverLife(created);
     } catch (error) {

@@ -83,6 +83,11 @@ export class FanOut {
     return batch.find(({ position, acceptedMs }) => this.places.isReused(position, acceptedMs))?.position;
   }
 
+  /** Where the channels end that are remembered. */
+  get ends(): Iterable<readonly [channel: string, position: Position]> {
+    return this.last;
+  }
+
   /** Sends the messages in their order. */
   async send(messages: readonly Deliverable[]): Promise<FannedOut> {
     if (performance.now() < this.recallUntilMs) await this.recall(messages.map(channelOf));

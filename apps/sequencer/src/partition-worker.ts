@@ -110,7 +110,7 @@ export class PartitionWorker {
     this.lanes = new Lanes(claim.lanes);
     this.sequencing = sequencingOf(host, this.position, this.partition, claim.timeMs, new Lanes(claim.lanes));
     this.ends = new ChannelEnds(claim, () => this.deliveries);
-    this.tails = new Tails(host.stream, claim, () => this.saved.safe);
+    this.tails = new Tails(host.stream, claim, this.saved, this.ends.delivered, () => this.fanOut?.ends ?? []);
     this.deliverLoss = new DeliverLoss(host, claim.partition, this.saved, this.tails);
     host.endNotes.follow(this.ends);
     this.hideLag = host.metrics.sequencerLag.add(String(this.partition), () => this.lag());

@@ -3,6 +3,7 @@ import { InvariantBroken } from '@hearth/runtime';
 import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
 import type { DeliverMark, IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
+import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LaneChanges, Lanes } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
@@ -50,6 +51,7 @@ export class SavedPosition {
   /** When the deliver stream was created that records go to; `undefined` while that has to be looked at. */
   private deliverCreated: string | undefined;
   private mark: SafeMark | undefined;
+  private unsureMs: number | undefined;
   /** What has become of the channels between the saved position and the safe one. */
   private unsaved: UnsavedChanges | undefined;
   /** Operations whose effects are safe but not saved yet. */
@@ -72,6 +74,9 @@ export class SavedPosition {
     const position = { epoch, sequence, timeNs: streamTime ?? '', streamCreated: streamCreated ?? '' };
     if (deliverCreated != null && deliverSeq != null)
       this.mark = { created: deliverCreated, sequence: deliverSeq, through: position };
+    // By then the stream has nothing left of that time, and whoever was away for so long begins anew.
+    const forgottenMs = installationNow() - host.config.deliverMaxAgeSeconds * 1_000;
+    if ((claim.deliverUnsureMs ?? 0) > forgottenMs) this.unsureMs = claim.deliverUnsureMs ?? undefined;
     this.current = { position, markMs };
     this.lanes = new Lanes(claim.lanes);
     this.written = position;
@@ -90,6 +95,16 @@ export class SavedPosition {
   /** Where the deliver stream is known to have had a record. */
   get deliverMark(): SafeMark | undefined {
     return this.mark;
+  }
+
+  /** Nobody knows what the deliver stream lost before the life that began then, ms since 1970. */
+  get unsureBeforeMs(): number | undefined {
+    return this.unsureMs;
+  }
+
+  /** To be saved with the mark of that life: whoever finds the one knows the other. */
+  doubt(beforeMs: number): void {
+    this.unsureMs = beforeMs;
   }
 
   /** @param created as of a look at the deliver stream; `undefined`: it has to be looked at before another place is marked */
@@ -116,6 +131,7 @@ export class SavedPosition {
       lanes: this.lanes.toString(),
       deliverCreated: this.mark?.created,
       deliverSeq: this.mark?.sequence,
+      deliverUnsureMs: this.unsureMs,
     };
   }
 

@@ -1,29 +1,50 @@
 import type { StreamConnection } from '@hearth/stream';
 import { every, type Repeated } from '@hearth/timing';
-import { BEACON_EVERY_MS, encodeTailBeacons, lastEventSequence, type Position, tailSubject } from '@hearth/wire';
+import {
+  ALL_TAILS,
+  ASK_TAILS_SUBJECT,
+  BEACON_EVERY_MS,
+  comparePositions,
+  encodeTailBeacons,
+  lastEventSequence,
+  type Position,
+  tailSubject,
+} from '@hearth/wire';
 import { channelOf, type Deliverable } from './fan-out';
+import type { SavedPosition } from './saved-position';
 
 /** Tells gateways where the channels of one partition end (`TailBeacon`). Idle channels cost nothing. */
 export class Tails {
   private changed = new Map<string, Position>();
   private next = 1;
+  private hasEnded = false;
   private unsureBeforeMs: number | undefined;
   private readonly beacons: Repeated;
+  private readonly stopListening: () => void;
 
   constructor(
-    private readonly stream: Pick<StreamConnection, 'tell'>,
+    private readonly stream: Pick<StreamConnection, 'listen' | 'tell'>,
     private readonly claim: { readonly partition: number; readonly fencingToken: number },
-    /** Of what is done and confirmed. */
-    private readonly safe: () => Position,
+    private readonly saved: Pick<SavedPosition, 'safe' | 'unsureBeforeMs'>,
+    /** Resolves when the deliver stream holds what was sent until now. */
+    private readonly delivered: () => Promise<unknown>,
+    /** Where the channels end that are known, with what was sent until now. */
+    private readonly ends: () => Iterable<readonly [string, Position]>,
   ) {
+    // What an owner before could not know, this one does not either.
+    this.unsureBeforeMs = saved.unsureBeforeMs;
     // Gateways shall know where the partition ended before anything new comes.
     this.tell();
     this.beacons = every(BEACON_EVERY_MS, () => this.tell());
+    this.stopListening = stream.listen(ASK_TAILS_SUBJECT, (message) => {
+      if (message.string() === ALL_TAILS) void this.tellAll();
+      else this.tell();
+    });
   }
 
-  /** What the deliver stream holds, in order. */
+  /** What the deliver stream holds. */
   add(fanned: readonly Deliverable[]): void {
-    for (const one of fanned) this.changed.set(channelOf(one), one.position);
+    for (const one of fanned) this.note(channelOf(one), one.position);
   }
 
   /** @param ms when the life of the deliver stream began before which it has lost nobody knows what, ms since 1970 */
@@ -39,13 +60,30 @@ export class Tails {
   }
 
   stop(): void {
+    this.hasEnded = true;
+    this.stopListening();
     void this.beacons.stop();
+  }
+
+  /** What the deliver stream has lost, no beacon says any more, and a gateway may not have got either. */
+  private async tellAll(): Promise<void> {
+    const ends = [...this.ends()];
+    await this.delivered();
+    if (this.hasEnded) return;
+    for (const [channel, position] of ends) this.note(channel, position);
+    this.tell();
+  }
+
+  /** What stands further back may be confirmed later, when the stream changed its leader. */
+  private note(channel: string, position: Position): void {
+    const known = this.changed.get(channel);
+    if (known === undefined || comparePositions(known, position) < 0) this.changed.set(channel, position);
   }
 
   private tell(isLast = false): void {
     const { partition, fencingToken } = this.claim;
     const { unsureBeforeMs } = this;
-    const { epoch, sequence } = this.safe();
+    const { epoch, sequence } = this.saved.safe;
     const end = { epoch, sequence: lastEventSequence(sequence) };
     const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, { isLast, end, unsureBeforeMs });
     this.changed = new Map();

@@ -22,6 +22,8 @@ export interface Position {
   /** A place of the deliver stream that holds a record from up to here, and when that stream was created; null = unknown. */
   readonly deliverCreated?: string | null;
   readonly deliverSeq?: number | null;
+  /** Nobody knows what the deliver stream lost before the life that began then, ms since 1970; null = nothing. */
+  readonly deliverUnsureMs?: number | null;
 }
 
 /** A position together with the right to write it. */
@@ -87,6 +89,7 @@ const STATE = [
   'lanes',
   'deliver_created as deliverCreated',
   'deliver_seq as deliverSeq',
+  'deliver_unsure_ms as deliverUnsureMs',
 ] as const;
 
 /** All partitions in order, with their owners and positions. */
@@ -135,10 +138,12 @@ const ADVANCE = `
   update partition_state as p
      set stream_epoch = n.stream_epoch, seq = n.seq, time_ms = greatest(p.time_ms, n.time_ms),
          stream_time = n.stream_time, stream_created = coalesce(n.stream_created, p.stream_created), lanes = n.lanes,
-         deliver_created = n.deliver_created, deliver_seq = n.deliver_seq, updated_at = now()
+         deliver_created = n.deliver_created, deliver_seq = n.deliver_seq,
+         deliver_unsure_ms = n.deliver_unsure_ms, updated_at = now()
     from unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::int8[])
-      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created, lanes, deliver_created, deliver_seq)
+                $9::text[], $10::int8[], $11::int8[])
+      as n (partition, epoch, stream_epoch, seq, time_ms, stream_time, stream_created, lanes, deliver_created, deliver_seq,
+            deliver_unsure_ms)
    where p.partition = n.partition and p.epoch = n.epoch and p.owner is not null
      and (p.stream_epoch, p.seq) <= (n.stream_epoch, n.seq)
   returning p.partition`;
@@ -149,7 +154,7 @@ const advance = prepared<{ partition: number }>('advance_partitions', ADVANCE);
 const ALL_ADVANCED = '(select count(*) from advanced) = cardinality($1::int4[])';
 const advanceAndAppend = prepared<{ partition: number }>(
   'advance_and_append',
-  `with advanced as (${ADVANCE}), appended as (${appendStatement(11, ALL_ADVANCED)})
+  `with advanced as (${ADVANCE}), appended as (${appendStatement(12, ALL_ADVANCED)})
    select partition from advanced`,
 );
 
@@ -217,6 +222,7 @@ function advanceValues(positions: readonly FencedPosition[]): readonly unknown[]
     positions.map((position) => position.lanes),
     positions.map((position) => position.deliverCreated ?? null),
     positions.map((position) => position.deliverSeq ?? null),
+    positions.map((position) => position.deliverUnsureMs ?? null),
   ];
 }
 

@@ -15,7 +15,7 @@ export interface Tables {
   message_reaction: { channel: string; message_id: string; reaction: string; uid: string; partition: number; id: string; umd: string; expires_ms: number | null; origin: string };
   open_connection: { partition: number; gateway_id: number; connection_id: string; data: string };
   open_subscription: { partition: number; gateway_id: number; channel: string; connection_id: string; uid: string; umd: string };
-  partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date>; lanes: Generated<string>; deliver_created: string | null; deliver_seq: number | null };
+  partition_state: { partition: number; epoch: Generated<number>; owner: string | null; stream_epoch: Generated<number>; seq: Generated<number>; time_ms: Generated<number>; stream_time: string | null; stream_created: string | null; caught_up_ms: number | null; updated_at: Generated<Date>; lanes: Generated<string>; deliver_created: string | null; deliver_seq: number | null; deliver_unsure_ms: number | null };
   presence_connection: { channel: string; connection_id: string; partition: number; gateway_id: number; uid: string; umd: string; member_order: number; counted: boolean };
   schedule: { schedule_id: string; partition: number; due_ms: number; payload: string };
   schema_migration: { version: number; name: string; applied_at: Generated<Date> };

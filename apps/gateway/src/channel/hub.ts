@@ -1,5 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BEACON_EVERY_MS, comparePositions, deliverSubject, partitionOf, Position, TailBeacon } from '@hearth/wire';
+import {
+  ALL_TAILS,
+  ASK_TAILS_SUBJECT,
+  BEACON_EVERY_MS,
+  comparePositions,
+  deliverSubject,
+  partitionOf,
+  Position,
+  TailBeacon,
+} from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, Metrics, warnSeldom } from '@hearth/runtime';
 import {
@@ -72,6 +81,8 @@ export class Hub implements ChannelHost {
         void this.catchUpAll();
       }),
     ];
+    // Where partitions end shall be known before the first channel is opened.
+    stream.tell(ASK_TAILS_SUBJECT);
     void this.noteStreamEnd();
   }
 
@@ -148,8 +159,8 @@ export class Hub implements ChannelHost {
     if (unsureBeforeMs === undefined || this.unsureBeforeMs.get(partition) === unsureBeforeMs) return;
     this.unsureBeforeMs.set(partition, unsureBeforeMs);
     for (const channel of this.channels.values()) {
-      const { openedInMs } = channel.intake;
-      const isFromBefore = openedInMs !== 0 && openedInMs < unsureBeforeMs;
+      const { isOpen, openedInMs } = channel.intake;
+      const isFromBefore = isOpen && openedInMs < unsureBeforeMs;
       if (isFromBefore && partitionOf(channel.name, this.config.partitions) === partition)
         channel.distrust('the deliver stream is not what it was');
     }
@@ -188,6 +199,9 @@ export class Hub implements ChannelHost {
       const { created, last: end } = await deliverExtent(this.stream);
       if (this.breaks !== breaks) return;
       const createdMs = Date.parse(created);
+      // Of what an earlier life had, and has lost, only the owners know.
+      if (this.streamCreatedMs !== 0 && createdMs !== this.streamCreatedMs)
+        this.stream.tell(ASK_TAILS_SUBJECT, ALL_TAILS);
       // One that was created anew counts from 1 again.
       this.earlierStreamEnd = createdMs === this.streamCreatedMs ? Math.min(this.streamEnd, end) : 0;
       this.streamCreatedMs = createdMs;

@@ -68,7 +68,7 @@ export class Intake {
   last: Position | undefined;
   /** Its id. */
   lastId: string | undefined;
-  /** The life of the deliver stream in which it was opened: when that was created, ms since 1970; 0 while that is not known. */
+  /** The life of the deliver stream in which it was opened: when that was created, ms since 1970. */
   openedInMs = 0;
 
   /** Up to there nothing is for anybody here: it had been sent before. */
@@ -219,13 +219,15 @@ export class Intake {
     try {
       await this.interest.active;
       const { streamEnd, streamCreatedMs } = this.host;
+      this.openedInMs = streamCreatedMs || Date.parse((await deliverExtent(this.host.stream)).created);
+      this.before ??= this.host.sentThrough(this.name);
       const stored = await lastDelivered(this.host.stream, this.name);
       this.last = stored?.record.position;
       this.lastId = stored?.record.id;
       this.readSequence = stored?.sequence ?? 0;
       this.openSequence = this.readSequence;
       this.openedBehind = streamEnd;
-      this.createdMs = this.openedInMs = streamCreatedMs;
+      this.createdMs = streamCreatedMs;
     } catch (error) {
       this.close();
       throw new StreamUnavailableError('channel: it cannot be joined at the moment', { cause: error });
