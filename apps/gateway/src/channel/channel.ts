@@ -201,11 +201,13 @@ export class Channel implements IntakeReader {
 
   miss(hole: Hole): void {
     this.flush();
-    const { subscribers, lastMessage } = this;
-    this.subscribers = [];
-    this.members?.drop();
-    this.host.metrics.subscriptions.add(-subscribers.length);
-    for (const subscriber of subscribers) {
+    const { lastMessage } = this;
+    const concerned = this.subscribers.filter((one) => !this.isBehind(hole, one));
+    this.subscribers = this.subscribers.filter((one) => this.isBehind(hole, one));
+    this.subscribers.forEach((one, slot) => (one.slot = slot));
+    if (this.subscribers.length === 0) this.members?.drop();
+    this.host.metrics.subscriptions.add(-concerned.length);
+    for (const subscriber of concerned) {
       subscriber.slot = -1;
       this.ahead?.delete(subscriber.connectionId);
       const { since } = subscriber;
@@ -213,6 +215,12 @@ export class Channel implements IntakeReader {
         lastMessage !== undefined && (since === undefined || comparePositions(lastMessage.position, since) > 0);
       subscriber.miss(wasSent ? lastMessage.id : undefined, hole);
     }
+  }
+
+  /** Whether a subscriber has seen elsewhere what is behind the hole, and was told of that by its replay. */
+  private isBehind({ next, end }: Hole, { connectionId }: Subscriber): boolean {
+    const seen = this.ahead?.get(connectionId)?.position;
+    return seen !== undefined && comparePositions(seen, next?.previous ?? end) >= 0;
   }
 
   take(record: DeliverRecord): void {
