@@ -9,10 +9,11 @@ import {
   takeDue,
   UnsavedChanges,
 } from '@hearth/channels';
-import type { BackendEvent, OperationKind, OperationOf, Placed } from '@hearth/wire';
+import type { BackendEvent, IngestOperation, OperationKind, OperationOf, Placed } from '@hearth/wire';
 import {
   Database,
   type Holder,
+  isRefusedForData,
   loadConnections,
   loadCounts,
   loadPresence,
@@ -24,6 +25,7 @@ import {
 } from '@hearth/store';
 import { eventsOf, eventsOfMessage } from './backend-events';
 import type { Deliverable } from './fan-out';
+import { REFUSED } from './commit-durable';
 import { placedOf } from './placed';
 import type { ScheduleTimer } from './schedule-timer';
 import { isOperation, Sequenced, Sequencing } from './sequencing';
@@ -49,6 +51,8 @@ export type Dropped = ReadonlyMap<Sequenced, { readonly refusal?: Outcome['refus
 export interface Answer {
   readonly to: string;
   readonly refusal?: Outcome['refusal'];
+  /** What is answered, when that is an operation. */
+  readonly operation?: IngestOperation;
   /** Where it stands, for the sender of something with a `ref`. */
   readonly placed?: Placed;
   /** And once the stream of events holds those of everything until then. */
@@ -109,6 +113,7 @@ export class ChannelOperations {
     await this.load(batch);
     return batch.flatMap((one) => {
       if (!isOperation(one) || !SCHEDULE_KINDS.has(one.operation.kind) || dropped.has(one)) return [one];
+      if (this.settled.has(one)) return [one];
       if (one.operation.kind === 'fire') return this.fired(one, one.operation, sequencing);
       this.settled.set(one, this.applyOne(one));
       return [one];
@@ -132,11 +137,28 @@ export class ChannelOperations {
     }
   }
 
-  /** Loads what the operations of a batch need; may be repeated. */
+  /** Loads what the operations of a batch need; may be repeated. One that Postgres refuses to look for has no effect. */
   async load(batch: readonly Sequenced[]): Promise<void> {
+    const needed = batch.filter((one) => isOperation(one)).filter((one) => !this.settled.has(one));
+    try {
+      await this.loadFor(needed.map(({ operation }) => operation));
+    } catch (error) {
+      if (!isRefusedForData(error)) throw error;
+      const [only, ...others] = needed;
+      if (only !== undefined && others.length === 0) {
+        this.onFailure(only, error);
+        this.settled.set(only, { refusal: REFUSED });
+        return;
+      }
+      const middle = needed.length >> 1;
+      await this.load(needed.slice(0, middle));
+      await this.load(needed.slice(middle));
+    }
+  }
+
+  private async loadFor(operations: readonly IngestOperation[]): Promise<void> {
     const { db } = this.database;
     const { state } = this;
-    const operations = batch.filter(isOperation).map(({ operation }) => operation);
     const { presence, counts, subscriptions, storage, reactions, schedules } = missingFor(operations, state);
     await Promise.all([
       presence.length > 0 && loadPresence(db, presence).then((rows) => state.presence.learn(presence, rows)),
@@ -175,7 +197,13 @@ export class ChannelOperations {
       if (to === undefined) continue;
       const { events: afterEvents = false, unsaved = false } = one.operation.kind === 'barrier' ? one.operation : {};
       const placed = hasRef(one) ? placedOf(one, drop?.first) : undefined;
-      (unsaved ? promptAnswers : answers).push({ to, refusal: outcome.refusal, placed, afterEvents });
+      (unsaved ? promptAnswers : answers).push({
+        to,
+        operation: one.operation,
+        refusal: outcome.refusal,
+        placed,
+        afterEvents,
+      });
     }
     this.settled.clear();
     return { deliverables, events, answers, promptAnswers, changes: UnsavedChanges.take(this.state) };

@@ -1,10 +1,11 @@
+import { isRefusedForData } from '@hearth/store';
 import type { Dropped } from './channel-operations';
 import type { PartitionHost } from './partition-host';
 import type { SavedPosition } from './saved-position';
 import type { Sequenced } from './sequencing';
 
 /** The door lets nothing through that Postgres refuses: a publisher did nothing wrong, and repeating it is no use. */
-const REFUSED = { code: 'INTERNAL_ERROR', message: 'the database refused the message' } as const;
+export const REFUSED = { code: 'INTERNAL_ERROR', message: 'the database refused it' } as const;
 export const NOTHING_DROPPED: Dropped = new Map();
 
 /**
@@ -23,23 +24,16 @@ export async function commitDurable(
     host.metrics.duplicatesDropped.inc(duplicates.size);
     return duplicates.size === 0 ? NOTHING_DROPPED : new Map([...duplicates].map(([one, first]) => [one, { first }]));
   } catch (error) {
-    if (!isDataError(error)) throw error;
-    // What is saved with the messages may be what is refused, and no message must be dropped for that.
-    await saved.write([]);
+    if (!isRefusedForData(error)) throw error;
     const [only, ...others] = durable;
     if (only !== undefined && others.length === 0) {
       // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
+      host.metrics.refusedByDatabase.of('message_log').inc();
       host.logger.error({ err: error, id: only.id }, 'a message was refused by Postgres');
       return new Map([[only, { refusal: REFUSED }]]);
     }
   }
-  const dropped: [Sequenced, NonNullable<ReturnType<Dropped['get']>>][] = [];
-  for (const message of durable) dropped.push(...(await commitDurable(host, saved, [message])));
-  return new Map(dropped);
-}
-
-/** SQLSTATE classes 22 (data exception) and 23 (constraint): the same statement will fail again. */
-function isDataError(error: unknown): boolean {
-  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' && /^2[23]/.test(code);
+  const middle = durable.length >> 1;
+  const first = await commitDurable(host, saved, durable.slice(0, middle));
+  return new Map([...first, ...(await commitDurable(host, saved, durable.slice(middle)))]);
 }

@@ -7,7 +7,9 @@ import {
   fenceAndAdvance,
   FencedPosition,
   type Holder,
+  isRefusedForData,
   LogRow,
+  type RefusedRow,
   type WaitingEventChanges,
   writeStateChanges,
   writeWaitingEvents,
@@ -23,13 +25,20 @@ import { channelNamedBy, isOperation, Sequenced, SequencedMessage } from './sequ
 /** What has been accepted before, each with the one that was. */
 export type Duplicates = ReadonlyMap<Sequenced, Holder>;
 
+/** What became of one request. */
+export interface Committed {
+  readonly duplicates: Duplicates;
+  /** Of what was saved along: Postgres refuses it, so it was left out. */
+  readonly refused: readonly RefusedRow[];
+}
+
 /** What one partition wants committed. */
 interface Request {
   readonly messages: readonly Sequenced[];
   readonly safe: FencedPosition;
   readonly changes: StateChanges | undefined;
   readonly events: WaitingEventChanges | undefined;
-  resolve(duplicates: Duplicates): void;
+  resolve(committed: Committed): void;
   reject(error: unknown): void;
 }
 
@@ -81,15 +90,14 @@ export class GroupCommit {
    * @param safe position up to which the partition has been fanned out; saved along because it costs nothing here
    * @param changes what has become of its channels up to there and is not saved yet
    * @param events the backend events up to there that their stream does not take
-   * @returns those that are duplicates of an earlier one
-   * @throws FencedError when another worker owns the partition
+   * @throws FencedError when another worker owns the partition; DatabaseError when Postgres refuses one of the messages
    */
   commit(
     messages: readonly Sequenced[],
     safe: FencedPosition,
     changes?: StateChanges,
     events?: WaitingEventChanges,
-  ): Promise<Duplicates> {
+  ): Promise<Committed> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ messages, safe, changes, events, resolve, reject });
       if (!this.isRunning) void this.run();
@@ -112,23 +120,27 @@ export class GroupCommit {
     return this.waiting.splice(0, end < 0 ? this.waiting.length : Math.max(1, end));
   }
 
-  private async commitTogether(requests: readonly Request[]): Promise<void> {
+  /** @param refused what is left out is added here; it is looked for once it is known that there is some */
+  private async commitTogether(requests: readonly Request[], refused?: RefusedRow[]): Promise<void> {
     const endTimer = this.metrics.appendBatchSeconds.startTimer();
     try {
-      const duplicates = await this.write(requests);
+      const duplicates = await this.write(requests, refused);
       endTimer();
       for (const request of requests) {
-        request.resolve(of(request.messages, duplicates));
+        request.resolve({ duplicates: of(request.messages, duplicates), refused: refused ?? [] });
       }
     } catch (error) {
       const [only, ...others] = requests;
-      if (only !== undefined && others.length === 0) return only.reject(error);
+      if (only !== undefined && others.length === 0) {
+        const mayBeAlong = refused === undefined && (only.changes ?? only.events) !== undefined;
+        return mayBeAlong && isRefusedForData(error) ? this.commitTogether([only], []) : only.reject(error);
+      }
       // One partition that was taken over, or one message that Postgres refuses, is not the other partitions' fault.
       for (const request of requests) await this.commitTogether([request]);
     }
   }
 
-  private async write(requests: readonly Request[]): Promise<Duplicates> {
+  private async write(requests: readonly Request[], refused?: RefusedRow[]): Promise<Duplicates> {
     const { db } = this.database;
     const positions = requests.map(({ safe }) => safe);
     const messages = requests.flatMap((request) => request.messages);
@@ -144,8 +156,8 @@ export class GroupCommit {
     return db.transaction().execute(async (tx) => {
       await fenceAndAdvance(tx, positions);
       for (const { safe, changes, events } of requests) {
-        if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes);
-        if (events !== undefined) await writeWaitingEvents(tx, safe.partition, events);
+        if (changes !== undefined) await writeStateChanges(tx, safe.partition, changes, refused);
+        if (events !== undefined) await writeWaitingEvents(tx, safe.partition, events, refused);
       }
       if (messages.length === 0) return new Map();
       const holders = await claimDeduplicationIds(tx, entries);

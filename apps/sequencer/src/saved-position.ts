@@ -1,12 +1,13 @@
 import type { UnsavedChanges } from '@hearth/channels';
 import { InvariantBroken } from '@hearth/runtime';
-import { FencedError, FencedPosition, PartitionState } from '@hearth/store';
+import { FencedError, FencedPosition, PartitionState, type RefusedRow } from '@hearth/store';
 import type { DeliverMark, IngestPosition } from '@hearth/stream';
 import type { OperationReply } from '@hearth/wire';
 import { installationNow } from '@hearth/timing';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LaneChanges, Lanes } from './lanes';
 import type { Answer, ChannelOperations } from './channel-operations';
+import { REFUSED } from './commit-durable';
 import type { EventOutbox, OfferedEvent } from './event-outbox';
 import type { Duplicates } from './group-commit';
 import type { PartitionHost } from './partition-host';
@@ -197,11 +198,15 @@ export class SavedPosition {
     this.unsaved = undefined;
     this.answers = [];
     try {
-      const duplicates = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows(), events);
+      const { duplicates, refused } = await this.host.groupCommit.commit(durable, fenced, unsaved?.toRows(), events);
       if (events !== undefined) this.outbox.saved(events);
       if (unsaved !== undefined) this.operations.saved(unsaved);
       this.written = position;
-      for (const answer of answers) this.answer(answer);
+      for (const one of refused) this.tellRefused(one);
+      for (const answer of answers) {
+        const isRefused = refused.some(({ row }) => concerns(row, answer));
+        this.answer(isRefused ? { ...answer, refusal: REFUSED } : answer);
+      }
       return duplicates;
     } catch (error) {
       if (events !== undefined) this.outbox.putBack(events);
@@ -212,6 +217,13 @@ export class SavedPosition {
       this.answers = [...answers, ...this.answers];
       throw error;
     }
+  }
+
+  private tellRefused({ table, row, error: err }: RefusedRow): void {
+    const { metrics, logger } = this.host;
+    metrics.refusedByDatabase.of(table).inc();
+    const { partition } = this.claim;
+    logger.error({ partition, table, ...namesIn(row), err }, 'Postgres refuses a change, which is left out');
   }
 
   private async saveNow(): Promise<void> {
@@ -240,4 +252,19 @@ export class SavedPosition {
       }
     }
   }
+}
+
+/** By these, rows and operations say what they are of. */
+const NAMES = ['channel', 'key', 'scheduleId', 'connectionId', 'messageId'] as const;
+type Names = Partial<Record<(typeof NAMES)[number], unknown>>;
+
+function namesIn(row: Names): Names {
+  return Object.fromEntries(NAMES.flatMap((name) => (name in row ? [[name, row[name]]] : [])));
+}
+
+/** Whether a row may have to do with what somebody waits for an answer to. */
+function concerns(row: Names, { operation }: Answer): boolean {
+  const asked = (operation ?? {}) as Names;
+  const shared = NAMES.filter((name) => name in row && name in asked);
+  return shared.length > 0 && shared.every((name) => row[name] === asked[name]);
 }

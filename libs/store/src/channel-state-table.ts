@@ -19,6 +19,7 @@ import type { Tables } from './tables';
 import type { Db } from './db';
 import { jsonArrays } from './json-arrays';
 import { prepared } from './prepared';
+import { type RefusedRow, writeUnlessRefused } from './refused-rows';
 
 /**
  * What the sequencer knows about channels besides their messages: read when it first needs something, written in the
@@ -52,6 +53,7 @@ function stateTable<Row>(table: keyof Tables, { key, values, wanted, onConflict 
   const { partition: _, ...inserted } = all;
   const updates = list(values, (member) => `${columnOf(member)} = excluded.${columnOf(member)}`);
   return {
+    name: table,
     load: prepared<Row>(
       `load_${table}`,
       `select ${columns} from ${table} t ${wanted ?? `join ${given(key)} on ${hasKey}`}`,
@@ -175,16 +177,35 @@ export function loadDueSchedules(
   return dueSchedules(db, [partition, untilMs, after.dueMs, after.scheduleId, limit]);
 }
 
-/** Writes what changed in a partition; call it in the transaction that moves its position. */
-export async function writeStateChanges(tx: Db, partition: number, changes: StateChanges): Promise<void> {
+/**
+ * Writes what changed in a partition; call it in the transaction that moves its position.
+ *
+ * @param refused Postgres has refused some of it: these are left out and added here
+ */
+export async function writeStateChanges(
+  tx: Db,
+  partition: number,
+  changes: StateChanges,
+  refused?: RefusedRow[],
+): Promise<void> {
   const write = async <Key extends object, Row extends Key>(
-    { put, drop }: Pick<typeof counts, 'put' | 'drop'>,
+    { name, put, drop }: Pick<typeof counts, 'name' | 'put' | 'drop'>,
     ofTable: readonly RowChange<Key, Row>[],
   ): Promise<void> => {
     const rows = ofTable.flatMap(({ row }) => (row === undefined ? [] : [asStored(row)]));
     const gone = ofTable.flatMap(({ key, row }) => (row === undefined ? [asStored(key)] : []));
-    for (const text of jsonArrays(rows)) await put(tx, [text, partition]);
-    for (const text of jsonArrays(gone)) await drop(tx, [text]);
+    const putAll = async (some: readonly object[]): Promise<void> => {
+      for (const text of jsonArrays(some)) await put(tx, [text, partition]);
+    };
+    const dropAll = async (some: readonly object[]): Promise<void> => {
+      for (const text of jsonArrays(some)) await drop(tx, [text]);
+    };
+    if (refused === undefined) {
+      await putAll(rows);
+      return dropAll(gone);
+    }
+    refused.push(...(await writeUnlessRefused(tx, name, rows, putAll)));
+    refused.push(...(await writeUnlessRefused(tx, name, gone, dropAll)));
   };
   await write(presence, changes.presence);
   await write(counts, changes.counts);

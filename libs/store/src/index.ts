@@ -23,6 +23,8 @@ export * from './migrations';
 export * from './partitions';
 export { listReactions, type ListedReaction, type ReactionDetail } from './reactions-table';
 export * from './refusal';
+export { isRefusedForData } from './outage';
+export type { RefusedRow } from './refused-rows';
 export * from './revocations-table';
 export * from './schedules-table';
 export * from './sequencer-lease';

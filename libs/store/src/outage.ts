@@ -43,5 +43,13 @@ export function isOutage(error: unknown): error is Error {
   return error instanceof Error && !MISTAKES.some((type) => error instanceof type);
 }
 
+/**
+ * Whether Postgres refused what it was given, so that the same statement will always fail: SQLSTATE classes 21 (a row twice in one
+ * statement), 22 (data), 23 and 44 (constraints), 54 (too large for an index), P0 (a trigger says so).
+ */
+export function isRefusedForData(error: unknown): boolean {
+  return error instanceof DatabaseError && /^(21|22|23|44|54|P0)/.test(error.code ?? '');
+}
+
 /** What no waiting changes: our mistakes, a URL that is none, and a database that is unfit. */
 const MISTAKES = [RangeError, TypeError, DatabaseRefusal];

@@ -1,6 +1,7 @@
 import type { Db } from './db';
 import { jsonArrays } from './json-arrays';
 import { prepared } from './prepared';
+import { type RefusedRow, writeUnlessRefused } from './refused-rows';
 
 /** A backend event that the events stream does not have, although the saved position of its partition is behind it. */
 export interface WaitingEventRow {
@@ -38,12 +39,21 @@ export function loadWaitingEvents(db: Db, partition: number): Promise<WaitingEve
   return load(db, [partition]);
 }
 
-/** Call it in the transaction that moves the partition's position. */
+/**
+ * Call it in the transaction that moves the partition's position.
+ *
+ * @param refused Postgres has refused some of it: these are left out and added here
+ */
 export async function writeWaitingEvents(
   tx: Db,
   partition: number,
   { added, gone }: WaitingEventChanges,
+  refused?: RefusedRow[],
 ): Promise<void> {
-  for (const text of jsonArrays(added)) await put(tx, [text, partition]);
+  const putAll = async (rows: readonly WaitingEventRow[]): Promise<void> => {
+    for (const text of jsonArrays(rows)) await put(tx, [text, partition]);
+  };
+  if (refused === undefined) await putAll(added);
+  else refused.push(...(await writeUnlessRefused(tx, 'waiting_event', added, putAll)));
   if (gone.length > 0) await drop(tx, [gone, partition]);
 }

@@ -116,6 +116,11 @@ export class Metrics {
     'Mistakes of Hearth that it noticed, by the invariant that did not hold',
     'invariant',
   );
+  readonly refusedByDatabase = this.counters(
+    'hearth_refused_by_database_total',
+    'What was left out because Postgres refused it for what it is',
+    'table',
+  );
   readonly appendBatches = this.counter('hearth_append_batches_total', 'Batches committed to the message log');
   readonly appendRows = this.counter('hearth_append_rows_total', 'Messages committed to the message log');
   readonly sequencerLag = this.readings(
