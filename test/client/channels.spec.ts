@@ -48,6 +48,18 @@ describe('a channel', () => {
     await peer.frame('hotsock.subscribe', 1);
   });
 
+  it('is wanted by who waits for it, and shortly after', async () => {
+    const server = await start();
+    const channel = client(server.url).channel('c');
+    const ready = channel.ready();
+    const peer = await server.peer(1);
+    await peer.frame('hotsock.subscribe');
+    peer.subscribed('c', { resume: { token: 't1' } });
+    await ready;
+    expect(channel.state).toBe('subscribed');
+    await peer.frame('hotsock.unsubscribe');
+  });
+
   it('may be wanted again by whoever is refused for whatever reason', async () => {
     const server = await start();
     const made = client(server.url);

@@ -193,7 +193,7 @@ it.each<[string, object]>([
   ['recover', { recover: 'yes' }],
   ['shareTabs', { shareTabs: 1 }],
   ['WebSocket', { WebSocket: {} }],
-  ['fetch', { fetch: null }],
+  ['fetch', { fetch: 'x' }],
   ['onGap', { onGap: 'x' }],
   ['onError', { onError: 'x' }],
 ])('names the option that is wrong: %s', (name, options) => {

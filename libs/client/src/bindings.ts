@@ -26,6 +26,7 @@ export interface Binding {
   unbind(): void;
 }
 
+/** @internal */
 export function matches(event: string | RegExp, name: string | undefined): boolean {
   if (name === undefined) return false;
   if (typeof event === 'string') return event === name;
@@ -34,7 +35,7 @@ export function matches(event: string | RegExp, name: string | undefined): boole
   return event.test(name);
 }
 
-/** What is bound, by event and by channel (client-library §2). */
+/** @internal What is bound, by event and by channel (client-library §2). */
 export class Bindings {
   ofClient!: Map<string | RegExp, Binding[]>;
   ofChannels!: Map<string, readonly Binding[]>;

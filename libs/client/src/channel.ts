@@ -2,7 +2,7 @@ import type { Connection } from './connection';
 import { ClosedError, type HearthError, StorageError } from './errors';
 import type { ClientRequest, Frame, ReactionData } from './frames';
 import { checkHistoryOptions, history } from './history';
-import { handled, Listeners } from './listeners';
+import { handled, Listeners, Waiters } from './listeners';
 import type { Outbox, Refusal } from './outbox';
 import { both, PresenceView } from './presence';
 import { StorageView } from './storage';
@@ -24,23 +24,16 @@ export interface ChannelHost {
 /** A hold lasts longer than it was asked for: who comes back at once, as components do, finds nothing changed. */
 const LINGER_MS = 500;
 
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: HearthError) => void;
-}
-
 /** One channel, over all connections of its client (client-library §3). */
 export class Channel {
   readonly presence: PresenceView;
   private readonly entries: StorageView;
   private readonly listeners = new Map<string, Listeners<Frame>>();
-  private readonly gaps = new Listeners<Gap>();
-  private readonly closes = new Listeners<HearthError>();
-  private readonly states = new Listeners<void>();
-  private waiters: Waiter[] = [];
+  private readonly gaps;
+  private readonly closes;
+  private readonly waiters = new Waiters();
   private readonly holds = new Set<object>();
   private failure: HearthError | undefined;
-  private lastState: ChannelState = 'idle';
   subscribeTokenFn: SubscribeTokenFn | undefined;
   /** Its storage has been looked at. */
   wantsStorage = false;
@@ -49,6 +42,8 @@ export class Channel {
     private readonly host: ChannelHost,
     readonly name: string,
   ) {
+    this.gaps = new Listeners<Gap>(host.failed);
+    this.closes = new Listeners<HearthError>(host.failed);
     const hold = () => this.keep();
     this.presence = new PresenceView(hold, host.failed);
     this.entries = new StorageView(hold, (key, value) => this.store(key, value), host.failed);
@@ -84,17 +79,13 @@ export class Channel {
     return () => void this.host.later(release, LINGER_MS);
   };
 
-  /** Told whenever `state` may be another. */
-  onState = (listener: () => void): Off => this.states.add(listener);
-
-  ready = (): Promise<void> =>
-    handled(
-      new Promise((resolve, reject) => {
-        if (this.state === 'subscribed') return resolve();
-        if (this.failure !== undefined) return reject(this.failure);
-        this.waiters.push({ resolve, reject });
-      }),
-    );
+  /** Wanted while somebody waits for it. */
+  ready = (): Promise<void> => {
+    if (this.state === 'subscribed') return Promise.resolve();
+    if (this.failure !== undefined) return handled(Promise.reject(this.failure));
+    const release = this.hold();
+    return handled(this.waiters.wait().finally(release));
+  };
 
   publish = (event: string, data?: unknown, { schedule, timezone }: PublishOptions = {}): Promise<Published> =>
     this.send({ event, data, scheduleExpression: schedule, scheduleExpressionTimezone: timezone });
@@ -123,10 +114,8 @@ export class Channel {
     this.holds.add(hold);
     this.failure = undefined;
     this.host.changed(this.name);
-    this.stateChanged();
     return () => {
       if (this.holds.delete(hold) && !this.isWanted) this.host.released(this.name);
-      this.stateChanged();
     };
   }
 
@@ -141,7 +130,7 @@ export class Channel {
         // Such a channel cannot be asked for the end of its entries.
         if (this.wantsStorage && data?.autoSubscribed === true) this.entries.end();
         if (this.wantsStorage) this.askForStorage();
-        for (const { resolve } of this.waiters.splice(0)) resolve();
+        this.waiters.settle();
         break;
       case 'hotsock.unsubscribed':
         this.lost();
@@ -159,38 +148,34 @@ export class Channel {
     }
     this.emit(event, frame);
     if (!event.startsWith('hotsock.')) this.emit('*', frame);
-    this.stateChanged();
   }
 
   missed(gap: Gap): void {
-    this.gaps.emit(gap, this.host.failed);
+    this.gaps.emit(gap);
   }
 
   subscribeFailed(error: HearthError): void {
     this.failure = error;
-    for (const { reject } of this.waiters.splice(0)) reject(error);
-    this.stateChanged();
+    this.waiters.settle(error);
   }
 
   /** It is not subscribed any more, for now. */
   lost(): void {
     this.presence.lost();
     this.entries.lost();
-    this.stateChanged();
   }
 
   /** Everything that was asked of it is over. */
   close(): void {
     const error = new ClosedError();
-    for (const { reject } of this.waiters.splice(0)) reject(error);
-    this.closes.emit(error, this.host.failed);
+    this.waiters.settle(error);
+    this.closes.emit(error);
     this.holds.clear();
     this.failure = undefined;
     this.listeners.clear();
     this.gaps.clear();
     this.presence.clear();
     this.entries.clear();
-    this.stateChanged();
   }
 
   private send(members: ClientRequest, refusal?: Refusal): Promise<Published> {
@@ -209,18 +194,11 @@ export class Channel {
 
   private listen(event: string, listener: (frame: Frame) => void): Off {
     let listeners = this.listeners.get(event);
-    if (listeners === undefined) this.listeners.set(event, (listeners = new Listeners()));
+    if (listeners === undefined) this.listeners.set(event, (listeners = new Listeners(this.host.failed)));
     return listeners.add(listener);
   }
 
   private emit(event: string, frame: Frame): void {
-    this.listeners.get(event)?.emit(frame, this.host.failed);
-  }
-
-  private stateChanged(): void {
-    const { state } = this;
-    if (state === this.lastState) return;
-    this.lastState = state;
-    this.states.emit(undefined, this.host.failed);
+    this.listeners.get(event)?.emit(frame);
   }
 }

@@ -16,3 +16,26 @@ it('shows what is bound in an object like any other, as the official client does
   const binding = client.bind('e', () => undefined, { channel: '__proto__' });
   expect(Object.entries(client.channelEventBindings)).toEqual([['__proto__', [binding]]]);
 });
+
+const NAMES = [
+  'recover',
+  'fetch',
+  'WebSocket',
+  'httpUrl',
+  'backoff',
+  'livenessSeconds',
+  'shareTabs',
+  'onGap',
+  'onError',
+];
+it.each(NAMES)('takes null for an option that is not given: %s', (name) => {
+  const options = { connectTokenFn: () => '', lazyConnection: true, [name]: null };
+  expect(new HotsockClient('ws://x/v1', options).options).not.toHaveProperty(name, null);
+});
+
+it('names what cannot be listened to', () => {
+  const client = new HotsockClient('ws://x/v1', { connectTokenFn: () => '', lazyConnection: true });
+  for (const event of ['nope', 'constructor', '__proto__', undefined]) {
+    expect(() => client.on(event as never, () => undefined)).toThrow(`no event of a client: ${event}`);
+  }
+});

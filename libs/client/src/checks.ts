@@ -4,31 +4,36 @@ import type { ClientOptions } from './types';
 
 /**
  * Looks at what an application gives a client, before anything begins. What the official client takes besides what its types
- * say is taken here, too: a `URL`, and attempts that are a number in a string.
+ * say is taken here, too: a `URL`, attempts that are a number in a string, and `null` for what is not given.
  *
- * @returns the address as a text
+ * @returns the address as a text, and the options that are given
  * @throws InvalidArgumentError, TypeError
  */
-export function checkOptions(address: unknown, options: ClientOptions): string {
-  const webSocketUrl = address instanceof URL ? address.href : address;
-  const { connectTokenFn = null, connectTokenErrorFn, connectTokenFnMaxAttempts, livenessSeconds } = options;
+export function checkOptions(address: unknown, given: ClientOptions): readonly [string, ClientOptions] {
+  const webSocketUrl = (address instanceof URL ? address.href : address) as string;
+  const options = Object.fromEntries(
+    Object.entries(given ?? {}).filter(([, value]) => value !== null),
+  ) as unknown as ClientOptions;
+  const { connectTokenFn = null, connectTokenErrorFn, connectTokenFnMaxAttempts = 0 } = options;
   const { heartbeatIntervalSeconds: seconds, backoff } = options;
-  const { onGap, onError, WebSocket, fetch, recover, shareTabs, httpUrl } = options;
   const store = options.resumeStore as { get?: unknown; set?: unknown } | undefined;
+  const pick = (...names: (keyof ClientOptions)[]): object =>
+    Object.fromEntries(names.map((name) => [name, options[name]]));
   if (!webSocketUrl) throw new InvalidArgumentError('webSocketUrl must be provided');
-  check('string', { webSocketUrl, httpUrl });
+  check('string', { webSocketUrl, ...pick('httpUrl') });
   check('function', {
-    ...{ connectTokenFn, connectTokenErrorFn: connectTokenErrorFn || undefined, onGap, onError, WebSocket, fetch },
+    ...{ connectTokenFn, connectTokenErrorFn: connectTokenErrorFn || undefined },
+    ...pick('onGap', 'onError', 'WebSocket', 'fetch'),
     ...(store && { 'resumeStore.get': store.get ?? null, 'resumeStore.set': store.set ?? null }),
   });
-  check('boolean', { recover, shareTabs });
+  check('boolean', pick('recover', 'shareTabs'));
   check('number', {
-    connectTokenFnMaxAttempts: Number(connectTokenFnMaxAttempts ?? 0),
-    livenessSeconds,
+    ...pick('livenessSeconds'),
+    connectTokenFnMaxAttempts: Number(connectTokenFnMaxAttempts),
     ...backoff,
   });
   if (seconds !== undefined && !(typeof seconds === 'number' && seconds >= 5 && seconds <= 600)) {
     throw new InvalidArgumentError('heartbeatIntervalSeconds must be a finite number between 5 and 600');
   }
-  return webSocketUrl as string;
+  return [webSocketUrl, options];
 }

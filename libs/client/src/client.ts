@@ -6,7 +6,7 @@ import { ClosedError, InvalidArgumentError, NotConnectedError } from './errors';
 import type { SubscribeError } from './errors';
 import type { Frame } from './frames';
 import { historyPage, httpOrigin, postMessage } from './http';
-import { attempt, check } from './listeners';
+import { after, attempt, check } from './listeners';
 import { Outbox, type Refusal } from './outbox';
 import { PointStore } from './points';
 import { ReconnectingClient } from './reconnecting';
@@ -57,8 +57,9 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   private share: typeof shareSocket | undefined;
 
   /** @throws InvalidArgumentError, TypeError */
-  constructor(webSocketUrl: string, options: ClientOptions) {
-    super(webSocketUrl, options);
+  constructor(webSocketUrl: string, given: ClientOptions) {
+    super(webSocketUrl, given);
+    const { options } = this;
     this.bindings = new Bindings(() => this.activeConnection);
     this.points = new PointStore(options.resumeStore, this.webSocketUrl, this.failed);
     this.tracks = new Tracks(options.recover ?? true, this.points, (gap, names) => this.missed(gap, names));
@@ -147,7 +148,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     this.outbox.close();
     this.rest('closed');
     for (const channel of this.cached.values()) channel.close();
-    this.settle(error);
+    this.waiters.settle(error);
     this.stopListening?.();
     this.stopListening = undefined;
   };
@@ -203,7 +204,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     else if (event === 'hotsock.messagesMissed') this.tracks.missed(channel, data ?? {});
     else if (event === 'hotsock.connected') this.connected();
     if (frame.ref !== undefined) this.outbox.answered(frame);
-    if (!this.tracks.take(frame)) return;
+    if (!this.tracks.take(frame) || event === undefined) return;
     this.dispatch(connection, frame, channel);
     this.tracks.done(frame);
     if (event === 'hotsock.subscribed' || event === 'hotsock.error') this.outbox.flush();
@@ -275,16 +276,13 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   /** @internal */
   subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers> {
     const storage = this.cached.get(name)?.wantsStorage === true ? true : undefined;
-    const resume = this.tracks.resume(name);
-    return resume instanceof Promise
-      ? resume.then((point: unknown) => ({ resume: point, storage }))
-      : { resume, storage };
+    return after(this.tracks.resume(name), (resume) => ({ resume, storage }));
   }
 
   private missed(gap: Gap, names: readonly string[]): void {
     const { onGap } = this.options;
     if (onGap !== undefined) attempt(() => onGap(gap), this.failed);
-    this.listeners.gap.emit(gap, this.failed);
+    this.listeners.gap.emit(gap);
     for (const name of names) this.cached.get(name)?.missed(gap);
   }
 

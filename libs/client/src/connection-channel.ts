@@ -10,11 +10,11 @@ export class ConnectionChannel {
   uid: string | null | undefined;
   umd: unknown;
   autoSubscribed = false;
-  /** The subscribe frame has left. */
+  /** @internal The subscribe frame has left. */
   isAsked = false;
-  /** It asked for the end of the storage entries. */
+  /** @internal It asked for the end of the storage entries. */
   asksStorage = false;
-  /** The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
+  /** @internal The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
   isRefused = false;
 
   constructor(readonly name: string) {}

@@ -1,7 +1,7 @@
 import { attempt, handled, record } from './listeners';
 import { ConnectionChannel, type SubscriptionState } from './connection-channel';
 import type { ConnectionHost, SubscribeMembers } from './connection-host';
-import { type Frame, type FrameData, HEARTBEAT, OPEN, PONG, type SubscribeData } from './frames';
+import { type Frame, type FrameData, HEARTBEAT, OPEN, PASSING, PONG, type SubscribeData } from './frames';
 import { ClosedError, NotConnectedError, SubscribeError } from './errors';
 import { loadToken } from './token';
 import type { Off, Socket, SubscribeTokenFn } from './types';
@@ -15,7 +15,6 @@ const OPEN_MS = 15_000;
 const SUBSCRIBE_TOKEN_ATTEMPTS = 2;
 /** A refused subscribe that may succeed later is repeated after this time, unless the server says another. */
 const AGAIN_MS = 1_000;
-const PASSING = new Set(['RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'INTERNAL_ERROR']);
 
 /**
  * One WebSocket, from its token to its end, and what is subscribed on it. A client has a new one for each attempt.
@@ -31,7 +30,7 @@ export class Connection {
   channels!: Record<string, ConnectionChannel>;
   channelAliasToReal!: Record<string, string>;
   channelRealToAlias!: Record<string, string>;
-  /** Of the last frame, or of the opening. */
+  /** @internal Of the last frame, or of the opening. */
   heardAtMs = 0;
 
   private expiresAt: string | undefined;
@@ -63,16 +62,17 @@ export class Connection {
     return this.expiresAt === undefined ? undefined : new Date(this.expiresAt);
   }
 
+  /** @internal */
   get isOpen(): boolean {
     return this.ws?.readyState === OPEN && !this.isClosed;
   }
 
-  /** It will not open any more. */
+  /** @internal It will not open any more. */
   get isDone(): boolean {
     return this.hasEnded || this.isClosed;
   }
 
-  /** Begins, once. */
+  /** @internal Begins, once. */
   initialize(): void {
     this.initialized ??= this.open();
     this.initialized.catch(() => undefined);
@@ -99,7 +99,7 @@ export class Connection {
     else this.ws.close();
   }
 
-  /** Ends it without waiting for the other side, which may be gone. */
+  /** @internal Ends it without waiting for the other side, which may be gone. */
   drop(code: number, reason: string): void {
     const { ws } = this;
     if (this.hasEnded) return;
@@ -110,7 +110,7 @@ export class Connection {
     this.end(code, reason, { code, reason });
   }
 
-  /** What a name of the application means here. */
+  /** @internal What a name of the application means here. */
   find(name: string): ConnectionChannel | undefined {
     return this.channels[this.channelAliasToReal[name] ?? name];
   }
@@ -135,13 +135,13 @@ export class Connection {
     }
   };
 
-  /** Somebody wants a channel that may have failed. */
+  /** @internal Somebody wants a channel that may have failed. */
   retry(name: string): void {
     const channel = this.find(name);
     if (channel?.isRefused === true) channel.state = undefined;
   }
 
-  /** Subscribes again, for what can only be asked for at the beginning. */
+  /** @internal Subscribes again, for what can only be asked for at the beginning. */
   resubscribe(name: string): void {
     const channel = this.find(name);
     if (!this.isOpen || channel?.state !== 'subscribeConfirmed' || channel.autoSubscribed) return;
@@ -175,7 +175,7 @@ export class Connection {
     this.attach(ws);
   }
 
-  /** Takes a socket that is opening, or open. */
+  /** @internal Takes a socket that is opening, or open. */
   attach(ws: Socket): void {
     this.ws = ws;
     this.heardAtMs = Date.now();

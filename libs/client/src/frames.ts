@@ -39,6 +39,9 @@ export const PING = '{"event":"hotsock.ping"}';
 export const PONG = '{"event":"hotsock.pong"}';
 export const HEARTBEAT = '{"event":"hotsock.heartbeat"}';
 
+/** Codes of refusals that may not be repeated by and by. */
+export const PASSING: ReadonlySet<string> = new Set(['RATE_LIMITED', 'SERVICE_UNAVAILABLE', 'INTERNAL_ERROR']);
+
 /** Members of what the client says, beside those above: on the socket and over HTTP. */
 export interface ClientRequest {
   readonly event?: string;

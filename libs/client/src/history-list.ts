@@ -23,7 +23,7 @@ const LOADING: HistoryState<never> = Object.freeze({ messages: Object.freeze([])
 export class HistoryList {
   state: HistoryState = LOADING;
   readonly loaded: Promise<void>;
-  private readonly changed = new Listeners<void>();
+  private readonly changed = new Listeners<void>(() => undefined);
   private readonly release: Off;
   private readonly ids = new Set<string>();
 
@@ -83,7 +83,7 @@ export class HistoryList {
 
   private set(state: HistoryState): void {
     this.state = state;
-    this.changed.emit(undefined, () => undefined);
+    this.changed.emit();
   }
 
   private whenUnused(): void {

@@ -1,6 +1,7 @@
 import { HistoryError } from './errors';
 import type { ClientRequest, Frame, HttpAnswer } from './frames';
 import type { Refusal } from './outbox';
+import { inTime } from './token';
 import type { ClientOptions, Published } from './types';
 
 /** Where the client HTTP API is, and who asks (client-http-api §1). */
@@ -49,8 +50,8 @@ async function post(
   let json;
   try {
     const url = `${base.replace(/\/$/, '')}/connection/${operation}?${query}`;
-    response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal });
-    json = (await response.json()) as HttpAnswer;
+    response = await inTime(fetch(url, { method: 'POST', body: JSON.stringify(body), signal }));
+    json = (await inTime(response.json())) as HttpAnswer;
   } catch (cause) {
     throw new refusal('unreachable', { code: 'NOT_CONNECTED', retryable: true, cause });
   }

@@ -4,6 +4,9 @@ import type { Off } from './types';
 export class Listeners<T> {
   private readonly functions = new Set<{ readonly listener: (value: T) => void }>();
 
+  /** @param onError is told what they throw */
+  constructor(private readonly onError: (error: unknown) => void) {}
+
   get size(): number {
     return this.functions.size;
   }
@@ -16,12 +19,28 @@ export class Listeners<T> {
     return () => void this.functions.delete(entry);
   }
 
-  emit(value: T, onError: (error: unknown) => void): void {
-    for (const { listener } of [...this.functions]) attempt(() => listener(value), onError);
+  emit(value: T): void {
+    for (const { listener } of [...this.functions]) attempt(() => listener(value), this.onError);
   }
 
   clear(): void {
     this.functions.clear();
+  }
+}
+
+/** Promises of those who wait for the same thing. */
+export class Waiters {
+  private waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  wait(): Promise<void> {
+    return handled(new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject })));
+  }
+
+  settle(error?: Error): void {
+    for (const { resolve, reject } of this.waiting.splice(0)) {
+      if (error === undefined) resolve();
+      else reject(error);
+    }
   }
 }
 
@@ -33,6 +52,11 @@ export function attempt(call: () => unknown, onError: (error: unknown) => void):
   } catch (error) {
     onError(error);
   }
+}
+
+/** Goes on with a value: at once where it is there, so that nothing comes between. */
+export function after<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 /** Lets a promise be ignored: its failure is told to whoever waits for it, and to nobody else. */

@@ -1,4 +1,4 @@
-import { PING, type ClientRequest, type Frame } from './frames';
+import { PASSING, PING, type ClientRequest, type Frame } from './frames';
 import {
   ClosedError,
   type HearthError,
@@ -128,8 +128,7 @@ export class Outbox {
       }, error.retryAfterMs ?? 1_000);
     } else {
       const { code = 'ERROR', message = code } = error ?? {};
-      const retryable = code === 'SERVICE_UNAVAILABLE' || code === 'INTERNAL_ERROR';
-      this.fail(entry, new entry.refusal(message, { code, retryable }));
+      this.fail(entry, new entry.refusal(message, { code, retryable: PASSING.has(code) }));
     }
     this.flush();
   }
@@ -197,7 +196,11 @@ export class Outbox {
           const { id = null, ...more } = await this.host.post(entry.frame, entry.refusal);
           entry.resolve({ ref, id, ...more });
         } catch (error) {
-          entry.reject(error as HearthError);
+          // It may have been accepted, where nobody said that it was not.
+          const { code } = error as HearthError;
+          entry.reject(
+            code === 'NOT_CONNECTED' ? new PublishUncertainError(undefined, { cause: error }) : (error as HearthError),
+          );
         }
         this.remove(entry);
       }

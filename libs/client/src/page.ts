@@ -21,14 +21,10 @@ export function listenToPage({ awake, offline, hidden }: PageListener): Off {
     if (document?.visibilityState === 'visible') awake();
   };
   const listening = new AbortController();
-  const listen = (target: Target | undefined, event: string, listener: () => void): void =>
-    target?.addEventListener?.(event, listener, listening);
-  listen(scope, 'online', awake);
-  listen(scope, 'offline', offline);
-  listen(scope, 'pageshow', awake);
-  listen(scope, 'pagehide', hidden);
-  listen(document, 'freeze', hidden);
-  listen(document, 'resume', awake);
-  listen(document, 'visibilitychange', visible);
+  const listen = (target: Target | undefined, listeners: Record<string, () => void>): void => {
+    for (const [event, listener] of Object.entries(listeners)) target?.addEventListener?.(event, listener, listening);
+  };
+  listen(scope, { online: awake, offline, pageshow: awake, pagehide: hidden });
+  listen(document, { freeze: hidden, resume: awake, visibilitychange: visible });
   return () => listening.abort();
 }

@@ -30,13 +30,16 @@ export class PresenceView {
   members: readonly Member[] = Object.freeze([]);
   synced = false;
   private isKnown = false;
-  private readonly changed = new Listeners<void>();
-  private readonly told = new Listeners<Told>();
+  private readonly changed;
+  private readonly told;
 
   constructor(
     private readonly hold: () => Off,
-    private readonly onError: (error: unknown) => void,
-  ) {}
+    onError: (error: unknown) => void,
+  ) {
+    this.changed = new Listeners<void>(onError);
+    this.told = new Listeners<Told>(onError);
+  }
 
   subscribe = (onChange: () => void): Off => both(this.changed.add(onChange), this.hold());
 
@@ -53,15 +56,15 @@ export class PresenceView {
     const wasKnown = this.isKnown;
     this.members = members;
     this.synced = this.isKnown = true;
-    if (isNews) this.changed.emit(undefined, this.onError);
+    if (isNews) this.changed.emit();
     // Who was there before us has not joined.
-    if (wasKnown) for (const change of changes) this.told.emit(change, this.onError);
+    if (wasKnown) for (const change of changes) this.told.emit(change);
   }
 
   lost(): void {
     if (!this.synced) return;
     this.synced = false;
-    this.changed.emit(undefined, this.onError);
+    this.changed.emit();
   }
 
   clear(): void {

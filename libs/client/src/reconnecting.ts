@@ -7,7 +7,7 @@ import { HearthError, InvalidArgumentError, TokenError, UnauthorizedError } from
 import type { SubscribeError } from './errors';
 import { type Frame, PING } from './frames';
 import { checkOptions } from './checks';
-import { attempt, handled, Listeners } from './listeners';
+import { attempt, Listeners, Waiters } from './listeners';
 import { consoleLogger } from './logger';
 import { listenToPage } from './page';
 import type { Outbox } from './outbox';
@@ -42,13 +42,24 @@ export abstract class ReconnectingClient {
   readonly logLevel: string;
   readonly heartbeatIntervalSeconds: number | undefined;
 
+  private readonly log = (problem: unknown): void => this.logger.error('[hearth]', problem);
+
+  /** @internal */
+  failed = (error: unknown): void => {
+    const { onError } = this.options;
+    if (onError === undefined && this.listeners.error.size === 0) return this.log(error);
+    if (onError !== undefined) attempt(() => onError(error), this.log);
+    this.listeners.error.emit(error);
+  };
+
   /** @internal */
   readonly listeners = {
-    state: new Listeners<State>(),
-    gap: new Listeners<Gap>(),
-    error: new Listeners<unknown>(),
+    state: new Listeners<State>(this.failed),
+    gap: new Listeners<Gap>(this.failed),
+    error: new Listeners<unknown>(this.log),
   };
-  private waiters: { resolve: () => void; reject: (error: HearthError) => void }[] = [];
+  /** @internal */
+  readonly waiters = new Waiters();
   private tries: Tries = NO_TRIES;
   private connectedAtMs: number | undefined;
   private wasConnected = false;
@@ -60,13 +71,14 @@ export abstract class ReconnectingClient {
   /** @internal */
   stopListening: Off | undefined;
 
+  /** @internal */
+  readonly options: ClientOptions;
+
   /** @throws InvalidArgumentError, TypeError */
-  constructor(
-    webSocketUrl: string,
-    /** @internal */
-    readonly options: ClientOptions,
-  ) {
-    this.webSocketUrl = checkOptions(webSocketUrl, options ?? {});
+  constructor(address: string, given: ClientOptions) {
+    const [webSocketUrl, options] = checkOptions(address, given);
+    this.webSocketUrl = webSocketUrl;
+    this.options = options;
     this.connectTokenFn = options.connectTokenFn;
     this.connectTokenFnMaxAttempts = options.connectTokenFnMaxAttempts ?? 2;
     this.connectTokenErrorFn = options.connectTokenErrorFn;
@@ -109,13 +121,17 @@ export abstract class ReconnectingClient {
   /** Connects, where that has not begun. @throws UnauthorizedError, ClosedError */
   connect = (): Promise<void> => {
     if (this.state === 'connected') return Promise.resolve();
-    const connected = handled(new Promise<void>((resolve, reject) => this.waiters.push({ resolve, reject })));
+    const connected = this.waiters.wait();
     if (this.isStill) this.begin();
     return connected;
   };
 
-  on = <E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Off =>
-    (this.listeners[event] as Listeners<ClientEvents[E]>).add(listener);
+  /** @throws InvalidArgumentError, TypeError */
+  on = <E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Off => {
+    const listeners = this.listeners[event] as Listeners<ClientEvents[E]> | undefined;
+    if (!listeners?.add) throw new InvalidArgumentError(`no event of a client: ${event}`);
+    return listeners.add(listener);
+  };
 
   suspend = (): void => {
     this.rest('suspended');
@@ -218,7 +234,7 @@ export abstract class ReconnectingClient {
     this.tries = { ...this.tries, unauthorized: 0, forbidden: 0 };
     this.wasConnected = true;
     this.setState('connected');
-    this.settle(undefined);
+    this.waiters.settle();
     this.activeConnection.manageSubscriptions();
     this.outbox.flush();
   }
@@ -244,21 +260,13 @@ export abstract class ReconnectingClient {
     this.stopTimer?.();
     this.error = error;
     this.setState('failed');
-    this.settle(error);
-  }
-
-  /** @internal */
-  settle(error: HearthError | undefined): void {
-    for (const { resolve, reject } of this.waiters.splice(0)) {
-      if (error === undefined) resolve();
-      else reject(error);
-    }
+    this.waiters.settle(error);
   }
 
   private setState(state: State): void {
     if (this.state === state) return;
     this.state = state;
-    this.listeners.state.emit(state, this.failed);
+    this.listeners.state.emit(state);
   }
 
   /** Looks whether the other side is there, and gives it so long. */
@@ -337,14 +345,4 @@ export abstract class ReconnectingClient {
   ready(): Connection | undefined {
     return this.state === 'connected' ? this.activeConnection : undefined;
   }
-
-  /** @internal */
-  failed = (error: unknown): void => {
-    const { onError } = this.options;
-    const { size } = this.listeners.error;
-    const log = (problem: unknown): void => this.logger.error('[hearth]', problem);
-    if (onError === undefined && size === 0) return log(error);
-    if (onError !== undefined) attempt(() => onError(error), log);
-    this.listeners.error.emit(error, log);
-  };
 }

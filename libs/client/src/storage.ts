@@ -17,13 +17,15 @@ export class StorageView {
   /** Keys that came since the subscription began; absent when it is not known where it ends. */
   private fresh: Set<string> | undefined;
   private snapshot: ReadonlyMap<string, unknown> | undefined;
-  private readonly changed = new Listeners<void>();
+  private readonly changed;
 
   constructor(
     private readonly hold: () => Off,
     private readonly send: (key: string, value: unknown) => Promise<unknown>,
-    private readonly onError: (error: unknown) => void,
-  ) {}
+    onError: (error: unknown) => void,
+  ) {
+    this.changed = new Listeners<void>(onError);
+  }
 
   subscribe = (onChange: () => void): Off => both(this.changed.add(onChange), this.hold());
 
@@ -113,7 +115,7 @@ export class StorageView {
 
   private change(): void {
     this.snapshot = undefined;
-    this.changed.emit(undefined, this.onError);
+    this.changed.emit();
   }
 }
 

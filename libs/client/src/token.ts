@@ -12,8 +12,8 @@ export interface TokenClaims {
 }
 
 const JWT = /^[\w=-]+\.([\w=-]+)\.[\w.+/=-]*$/;
-/** So long one call of a token function may take. */
-const TOKEN_MS = 15_000;
+/** So long one call of a token function, or of the HTTP API, may take. */
+const ANSWER_MS = 15_000;
 const RETRY_STEP_MS = 500;
 
 /** @throws Error, without the token in its message, unless the text has three parts and claims in the second */
@@ -63,13 +63,14 @@ export function isUnauthorized(error: unknown): error is UnauthorizedError {
   return (error as Error | undefined)?.name === 'UnauthorizedError';
 }
 
-async function inTime<T>(what: T | Promise<T>, over: Promise<never>): Promise<T> {
+/** @throws Error when it takes too long, or is over before */
+export async function inTime<T>(what: T | Promise<T>, ...over: Promise<never>[]): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no token in time')), TOKEN_MS);
+    timer = setTimeout(() => reject(new Error('no answer in time')), ANSWER_MS);
   });
   try {
-    return await Promise.race([what, late, over]);
+    return await Promise.race([what, late, ...over]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,4 +1,5 @@
 import type { Frame, FrameData } from './frames';
+import { after } from './listeners';
 import { type Point, PointStore, resumeParameter } from './points';
 import { Seen } from './seen';
 import type { TokenClaims } from './token';
@@ -54,9 +55,7 @@ export class Tracks {
   resume(name: string): unknown {
     if (!this.recover) return undefined;
     const track = this.of(name);
-    if (track.isOld) return wanted(track.point);
-    const loaded = this.load(name);
-    return loaded instanceof Promise ? loaded.then(() => wanted(track.point)) : wanted(track.point);
+    return after(track.isOld ? undefined : this.load(name), () => wanted(track.point));
   }
 
   /** A subscription has begun. */
@@ -66,15 +65,15 @@ export class Tracks {
     track.autoSubscribed = autoSubscribed === true;
     const { isOld, point } = track;
     track.isOld = true;
-    const after = point.after ?? null;
+    const last = point.after ?? null;
     if (resume === undefined) {
-      if (this.recover && isOld) this.gap(name, 'unsupported', after, null);
+      if (this.recover && isOld) this.gap(name, 'unsupported', last, null);
     } else {
       const { complete, ...next } = resume;
       track.point = { ...(complete === false ? {} : point), token: undefined, ...next };
       // Not asked from a point, though there is one: there was no room for it.
-      const isCut = after !== null && complete === undefined;
-      if (isOld && (complete === false || isCut)) this.gap(name, 'incomplete', after, null);
+      const isCut = last !== null && complete === undefined;
+      if (isOld && (complete === false || isCut)) this.gap(name, 'incomplete', last, null);
       this.save(name);
     }
     track.isToldOf = false;
@@ -159,13 +158,11 @@ export class Tracks {
 
   private load(name: string): void | Promise<void> {
     const track = this.of(name);
-    const use = (point: Point | undefined): void => {
+    return after(this.store.load(this.uid ?? null, name), (point) => {
       if (point === undefined || track.isOld) return;
       track.point = point;
       track.isOld = true;
-    };
-    const loaded = this.store.load(this.uid ?? null, name);
-    return loaded instanceof Promise ? loaded.then(use) : use(loaded);
+    });
   }
 
   private async autoSubscribedPoints(): Promise<ReadonlyMap<string, Point>> {
