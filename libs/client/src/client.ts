@@ -204,8 +204,9 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     else if (event === 'hotsock.messagesMissed') this.tracks.missed(channel, data ?? {});
     else if (event === 'hotsock.connected') this.connected();
     if (frame.ref !== undefined) this.outbox.answered(frame);
-    if (!this.tracks.take(frame) || event === undefined) return;
-    this.dispatch(connection, frame, channel);
+    if (!this.tracks.take(frame)) return;
+    // What has none says how far a tab is.
+    if (event !== undefined) this.dispatch(connection, frame, channel);
     this.tracks.done(frame);
     if (event === 'hotsock.subscribed' || event === 'hotsock.error') this.outbox.flush();
   }

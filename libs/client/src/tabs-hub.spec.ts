@@ -1,6 +1,19 @@
+import { CopyMemory } from './tabs-channel';
 import { Hub } from './tabs-hub';
 import { shareSocket, type ToTabs } from './tabs';
 import type { Socket } from './types';
+
+/** What tabs of one origin have in common. */
+function rememberingBrowser(): void {
+  const values = new Map<string, string>();
+  const localStorage = {
+    getItem: (key: string) => values.get(key) ?? null,
+    setItem: (key: string, value: string) => void values.set(key, value),
+  };
+  Object.defineProperty(globalThis, 'localStorage', { value: localStorage, configurable: true });
+}
+rememberingBrowser();
+beforeEach(rememberingBrowser);
 
 /** A hub of the tab `L`, which has subscribed `c`, and what it says. */
 function start() {
@@ -10,7 +23,7 @@ function start() {
   const say = ({ to = [], text }: ToTabs): void => {
     if (text !== undefined) said.push(...to.map((tab) => ({ to: tab, frame: JSON.parse(text) as object })));
   };
-  const hub = new Hub(socket, say, 'L', () => undefined);
+  const hub = new Hub(socket, say, 'L', () => undefined, new CopyMemory('x'));
   const server = (frame: object) => socket.onmessage?.({ data: JSON.stringify(frame) } as never);
   const message = (id: string) => server({ id, event: 'e', channel: 'c', data: null });
   const send = (from: string, frame: object) => hub.take({ from, text: JSON.stringify({ channel: 'c', ...frame }) });
@@ -27,11 +40,13 @@ function start() {
     send('L', { event: 'e', data: null, ref: id });
     server({ event: 'hotsock.published', channel: 'c', ref: id, data: { id } });
   };
+  /** One is on its way when something happens. */
+  const begin = (id: string) => send('L', { event: 'e', data: null, ref: id });
   const given = (tab: string) => said.filter(({ to }) => to === tab).map(({ frame }) => frame.id ?? frame.data);
   server({ event: 'hotsock.connected', data: {} });
   come('L', true);
   subscribed({ token: 'T' });
-  return { asked, hub, server, message, come, subscribed, publish, given };
+  return { asked, hub, socket, server, message, come, subscribed, publish, begin, given };
 }
 
 const joined = (resume: object) => [undefined, { resume }, {}];
@@ -73,6 +88,89 @@ describe('a tab that is reloaded', () => {
       [{ resume: { complete: true, token: 'T' } }, {}, '4'],
     ]);
   });
+});
+
+describe('what another tab published without echo', () => {
+  it('comes to who was reloaded, though the channel was subscribed again meanwhile', () => {
+    const { server, message, come, subscribed, publish, given } = start();
+    for (const id of ['2', '3']) message(id);
+    publish('9');
+    message('4');
+    // One that is behind has all of it sent again, and the copy where it was.
+    come('B', { after: '1', token: '0' });
+    server({ event: 'hotsock.unsubscribed', channel: 'c', data: {} });
+    server({ event: 'hotsock.subscribed', channel: 'c', data: { resume: { complete: true, token: 'T' } } });
+    for (const id of ['2', '3', '4']) message(id);
+    server({ event: 'hotsock.channelStorageSynced', channel: 'c', data: {} });
+    come('C', { after: '3', token: 'T' });
+    expect([given('B').slice(1), given('C').slice(1)]).toEqual([
+      [{ resume: { complete: true, token: 'T' } }, '2', '3', '9', '4', {}],
+      [{ resume: { complete: true, token: 'T' } }, '9', '4', {}],
+    ]);
+    subscribed({ complete: true, token: 'T' });
+  });
+
+  it('and is echoed behind that moves those on who have had it, and is shown to nobody twice', () => {
+    const { server, come, publish, given } = start();
+    come('A', true);
+    publish('5');
+    come('C', { token: 'T', copy: '5' });
+    server({ id: '5', event: 'e', channel: 'c', data: null });
+    expect(given('C').slice(2)).toEqual([{}, '5']);
+    expect(given('L').filter((id) => id === '5')).toHaveLength(1);
+  });
+
+  it('is said once, though who was away when it was answered sends it again', () => {
+    const { come, publish, given } = start();
+    come('A', true);
+    for (const id of ['5', '6', '5']) publish(id);
+    come('B', { token: 'T', copy: '5' });
+    expect([given('A').slice(3), given('B').slice(2)]).toEqual([
+      ['5', '6'],
+      ['6', {}],
+    ]);
+  });
+
+  it('is told as a gap to who was away when it was said, and to nobody else', () => {
+    const first = start();
+    first.come('A', true);
+    first.message('2');
+    first.hub.take({ from: 'A', isOver: true });
+    first.publish('5');
+    first.hub.stop();
+    const second = start();
+    second.message('3');
+    second.come('A', { after: '3', token: 'T' });
+    second.come('B', { after: '3', token: 'T', copy: '5' });
+    expect(second.given('A').slice(1)).toEqual(joined({ complete: false, token: 'T', after: '3', copy: '5' }).slice(1));
+    expect(second.given('B').slice(1)).toEqual(joined({ complete: true, token: 'T' }).slice(1));
+  });
+
+  it('is told as a gap when nobody knows what became of it', () => {
+    const first = start();
+    first.begin('7');
+    first.hub.stop();
+    const second = start();
+    second.come('A', { token: 'T' });
+    expect(second.given('A')[1]).toMatchObject({ resume: { complete: false } });
+  });
+
+  it('is no gap when its tab goes on and has it sent again', () => {
+    const first = start();
+    first.begin('7');
+    first.socket.onclose?.({ code: 1006 } as never);
+    const second = start();
+    second.come('A', { token: 'T' });
+    expect(second.given('A')[1]).toMatchObject({ resume: { complete: true } });
+  });
+});
+
+it('a frame that is no JSON is told to all tabs, and harms nobody', () => {
+  const { socket, hub } = start();
+  const said: unknown[] = [];
+  Object.assign(hub, { say: (message: unknown) => said.push(message) });
+  for (const data of ['{', 'null']) socket.onmessage?.({ data } as never);
+  expect(said).toEqual([{ text: '{' }, { text: 'null' }]);
 });
 
 it('a tab has its own connection where locks are refused', async () => {

@@ -1,85 +1,19 @@
-import type { Frame, FrameData } from './frames';
+import type { Frame } from './frames';
 import type { ToHub, ToTabs } from './tabs';
+import { type CopyMemory, type Point, SharedChannel, type Subscribe } from './tabs-channel';
 import type { Socket } from './types';
 
-/** Messages of a channel that are kept for tabs that come, or come back. */
-const MAX_KEPT = 500;
 /** A tab that is ahead waits so long for what it has seen already. */
 const AHEAD_MS = 10_000;
 
-interface Point {
-  readonly after?: string;
-  readonly token?: string;
-  /** Of the last copy that came behind `after`. */
-  readonly copy?: string;
+/** What a tab has sent. */
+interface Sent {
+  readonly from: string;
+  readonly frame: Frame;
 }
 
-/** A message, or a copy of one that a tab published: the server says nothing of that, so it has no place but here. */
-interface Kept {
-  readonly id: string;
-  /** Absent when the copy before it says the same: those that are given that need it no more. */
-  readonly text?: string;
-  readonly isCopy?: boolean;
-}
-
-interface Subscribe {
-  readonly channel: string;
-  readonly data?: { readonly resume?: Point | boolean; readonly storage?: boolean; readonly token?: string };
-}
-
-/** A channel of the one connection, and the tabs that want it. */
-class SharedChannel {
-  /** As the server confirmed it; absent before. */
-  subscribed: Frame | undefined;
-  readonly tabs = new Set<string>();
-  /** Those that have been given everything up to a message that is still to come, for another one that is behind. */
-  readonly ahead = new Map<string, string>();
-  /** Who asks the server at present. */
-  asker: string | undefined;
-  asked: Subscribe | undefined;
-  /** Those that asked meanwhile, or whose place is not known yet. */
-  waiting: [tab: string, frame: Subscribe][] = [];
-  members: FrameData['members'];
-  readonly storage = new Map<string, string>();
-  synced: string | undefined;
-  /** The last messages; the point that the first one follows. */
-  readonly kept: Kept[] = [];
-  begins: Point | undefined;
-  /** Events of which the server sends what this connection has published: of these no copy is needed. */
-  readonly echoed = new Set<string | undefined>();
-
-  constructor(public name: string) {}
-
-  /** Id of the last message, or of the last copy. */
-  last(isCopy?: true): string | undefined {
-    return this.kept.filter((one) => one.isCopy === isCopy).at(-1)?.id ?? this.begins?.[isCopy ? 'copy' : 'after'];
-  }
-
-  has(id: string, isCopy?: boolean): boolean {
-    return this.kept.some((message) => message.id === id && message.isCopy === isCopy);
-  }
-
-  keep(message: Kept): void {
-    this.kept.push(message);
-    if (this.kept.length <= MAX_KEPT) return;
-    const { id, isCopy } = this.kept.shift() ?? message;
-    this.begins = isCopy === true ? { ...this.begins, copy: id } : { after: id };
-  }
-
-  /** What came after a point; `undefined` when that is not known. */
-  since({ after, token, copy }: Point): readonly string[] | undefined {
-    const { begins, subscribed } = this;
-    // Tabs that have seen nothing yet have the token of then, or of now.
-    const isFirst = token !== undefined && [begins?.token, subscribed?.data?.resume?.token].includes(token);
-    const isBegin = begins !== undefined && begins.after === after && (after !== undefined || isFirst);
-    const place = this.kept.findIndex(({ id, isCopy }) => isCopy !== true && id === after);
-    if (!isBegin && place < 0) return undefined;
-    // A copy of another one that connected is not known here. Who was ahead had copies before messages that it had had, too.
-    const copied = this.kept.findIndex(({ id, isCopy }) => isCopy === true && id === copy);
-    const last = (isCopy?: boolean): number => (isCopy === true && copied >= 0 ? copied : place);
-    return this.kept.flatMap(({ text = [], isCopy }, at) => (at > last(isCopy) ? text : []));
-  }
-}
+/** Of so many channels it is known who spoke last. */
+const MAX_SPEAKERS = 1_000;
 
 /**
  * The tab that connects, for all tabs: what one of them asks for is asked once, and what the server says goes to those whom
@@ -92,7 +26,7 @@ export class Hub {
   private readonly channels = new Map<string, SharedChannel>();
   private readonly names = new Map<string, string>();
   /** Who sent what is not answered, by `ref`, and who spoke last, by channel. */
-  private readonly refs = new Map<string, { readonly from: string; readonly frame: Frame }>();
+  private readonly refs = new Map<string, Sent>();
   private readonly speakers = new Map<string, string>();
   /** Answers of the server that are still to come, by channel: it was told that nobody wants it for now. */
   private readonly leaving = new Map<string, number>();
@@ -107,6 +41,7 @@ export class Hub {
     private readonly say: (message: ToTabs) => void,
     private readonly leader: string,
     private readonly watch: (tab: string, gone: () => void) => void,
+    private readonly memory: CopyMemory,
   ) {
     ws.onopen = () => {
       this.isOpen = true;
@@ -138,6 +73,10 @@ export class Hub {
     if (this.isOver) return;
     this.isOver = true;
     for (const timer of this.timed.values()) clearTimeout(timer);
+    // Its tab goes on, and has what is not answered sent again.
+    const unanswered = to === undefined ? [...this.refs.values()] : [];
+    this.refs.clear();
+    for (const { frame } of unanswered) this.noteLast(frame);
     this.say({ to, code, reason });
   }
 
@@ -171,8 +110,11 @@ export class Hub {
       // The server says what is wrong with it.
     }
     const { event, channel = '', ref } = frame;
+    this.speakers.delete(channel);
     this.speakers.set(channel, from);
-    if (ref !== undefined) this.refs.set(ref, { from, frame });
+    const [first = ''] = this.speakers.keys();
+    if (this.speakers.size > MAX_SPEAKERS) this.speakers.delete(first);
+    if (ref !== undefined) this.sent(ref, from, frame);
     if (event === 'hotsock.subscribe') return this.subscribe(from, frame as Subscribe);
     const known = this.find(channel);
     if (event !== 'hotsock.unsubscribe' || known === undefined) return this.ws.send(text);
@@ -180,18 +122,34 @@ export class Hub {
     this.say({ to: [from], text: JSON.stringify({ event: 'hotsock.unsubscribed', channel: known.name, data: {} }) });
   }
 
+  /** While it is not answered nobody knows whether there is a copy: should this tab end now, the others are told of a gap. */
+  private sent(ref: string, from: string, frame: Frame): void {
+    this.refs.set(ref, { from, frame });
+    const channel = this.find(frame.channel ?? '');
+    const isSure = channel === undefined || channel.echoed.has(frame.event) || !isMessage(frame);
+    if (from === this.leader && !isSure) this.memory.note(channel.name, ref);
+  }
+
+  private noteLast({ channel: name = '' }: Frame): void {
+    const channel = this.find(name);
+    const isOpen = [...this.refs.values()].some(
+      ({ from, frame }) => from === this.leader && frame.channel === name && isMessage(frame),
+    );
+    if (channel !== undefined && !isOpen) this.memory.note(channel.name, channel.lastCopied);
+  }
+
   private subscribe(from: string, frame: Subscribe): void {
     const known = this.find(frame.channel);
-    const channel = known ?? new SharedChannel(frame.channel);
+    const channel = known ?? new SharedChannel(frame.channel, this.memory);
     if (known === undefined) this.channels.set(frame.channel, channel);
     const { resume } = frame.data ?? {};
     if (channel.asker !== undefined) channel.waiting.push([from, frame]);
     else if (channel.subscribed === undefined) this.ask(channel, from, frame);
     else if (typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume)) {
       this.join(channel, from, resume);
-    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last() ?? '')) {
+    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '')) {
       this.leave(channel);
-      const last = channel.last();
+      const { last } = channel;
       for (const tab of channel.tabs) if (last !== undefined && !channel.ahead.has(tab)) channel.ahead.set(tab, last);
       this.ask(channel, from, frame);
     } else this.wait(channel, [from, frame]);
@@ -236,11 +194,12 @@ export class Hub {
     channel.ahead.delete(tab);
     const { data, ...frame } = channel.subscribed ?? {};
     const since = typeof resume === 'object' ? channel.since(resume) : undefined;
-    const complete = typeof resume === 'object' ? since !== undefined : undefined;
-    const end = since === undefined && { after: channel.last(), copy: channel.last(true) };
+    const isWhole = since?.isWhole === true;
+    const complete = typeof resume === 'object' ? isWhole : undefined;
+    const end = !isWhole && { after: channel.last, copy: channel.lastCopied };
     const resumed = data?.resume && { complete, token: data.resume.token, ...end };
     const answer = { ...data, resume: resumed, members: channel.members };
-    const texts = [JSON.stringify({ ...frame, data: answer }), ...(since ?? []), ...channel.storage.values()];
+    const texts = [JSON.stringify({ ...frame, data: answer }), ...(since?.texts ?? []), ...channel.storage.values()];
     if (channel.synced !== undefined) texts.push(channel.synced);
     for (const text of texts) this.say({ to: [tab], text });
   }
@@ -264,7 +223,8 @@ export class Hub {
   /** Whether the frame is about a subscription that nobody asks about any more. */
   private isLeaving(name: string, isEnd: boolean): boolean {
     const count = this.leaving.get(name) ?? 0;
-    if (isEnd && count > 0) this.leaving.set(name, count - 1);
+    if (isEnd && count > 1) this.leaving.set(name, count - 1);
+    else if (isEnd) this.leaving.delete(name);
     return count > 0;
   }
 
@@ -274,14 +234,20 @@ export class Hub {
 
   /** A frame of the server. */
   private received(text: string): void {
-    const frame = JSON.parse(text) as Frame;
+    let frame: Frame;
+    try {
+      frame = (JSON.parse(text) as Frame | null) ?? {};
+    } catch {
+      // Each tab tells its application.
+      return this.say({ text });
+    }
     const { event, channel: name, ref, error } = frame;
     if (event === 'hotsock.connected') {
       this.connected = { text, frame };
       for (const [tab, url] of this.tabs) this.welcome(tab, url);
     } else if (event === 'hotsock.ping') this.say({ to: [this.leader], text });
     else if (ref !== undefined) this.answered(ref, text, frame);
-    else if (event === 'hotsock.subscribed') this.subscribed(text, frame);
+    else if (event === 'hotsock.subscribed') this.subscribed(frame);
     else if (error !== undefined) this.refused(text, frame);
     else if (name === undefined) this.say({ text });
     else this.live(text, frame);
@@ -295,28 +261,35 @@ export class Hub {
     else if (event === 'hotsock.channelStorageUpdated') channel.storage.set(key, text);
     else if (event === 'hotsock.channelStorageSynced') channel.synced = text;
     else if (event?.startsWith('hotsock.member') === true) channel.members = data?.members;
-    if (id !== undefined) {
-      const isEcho = channel.has(id, true);
-      if (isEcho) channel.echoed.add(event);
-      channel.keep({ id, text: isEcho ? undefined : text });
-    }
+    const copy = channel.copyOf(id ?? '');
+    if (id !== undefined) channel.keep({ id, text: copy === undefined ? text : undefined });
     const { ahead } = channel;
-    this.say({ to: [...channel.tabs].filter((tab) => id === undefined || !ahead.has(tab)), text });
+    const to = [...channel.tabs].filter((tab) => id === undefined || !ahead.has(tab));
+    if (copy === undefined) this.say({ to, text });
+    else {
+      // An echo of what the others have had as a copy: they go on from there.
+      channel.echoed.add(event);
+      this.say({ to: to.filter((tab) => tab === copy.from), text });
+      this.say({ to: to.filter((tab) => tab !== copy.from), text: JSON.stringify({ id, channel: channel.name }) });
+    }
     for (const [tab, upTo] of ahead) if (upTo === id) ahead.delete(tab);
-    if (id !== undefined || event === 'hotsock.channelStorageSynced') this.goOn(channel);
+    if (id === undefined && event !== 'hotsock.channelStorageSynced') return;
+    const due = channel.due(id);
+    for (const one of due.texts) this.say({ to: due.to, text: one });
+    this.goOn(channel);
   }
 
-  private subscribed(text: string, frame: Frame): void {
+  private subscribed(frame: Frame): void {
     const { channel: name = '', data, meta } = frame;
     const alias = meta?.channelAlias;
     const channel =
       this.channels.get(name) ??
       this.channels.get(alias ?? name) ??
-      (isAuto(frame) ? new SharedChannel(name) : undefined);
+      (isAuto(frame) ? new SharedChannel(name, this.memory) : undefined);
     if (this.isLeaving(name, false) || channel === undefined) return;
     this.channels.delete(channel.name);
     this.channels.set(name, channel);
-    channel.name = name;
+    channel.rename(name);
     if (alias !== undefined) this.names.set(alias, name);
     const { asker = this.leader, asked } = channel;
     const resume = asked === undefined ? pointOf(this.tabs.get(this.leader) ?? '', frame) : asked.data?.resume;
@@ -324,16 +297,29 @@ export class Hub {
     channel.asker = channel.asked = channel.synced = undefined;
     channel.members = data?.members;
     channel.storage.clear();
-    channel.kept.length = 0;
-    channel.begins = typeof resume === 'object' && data?.resume?.complete === true ? resume : data?.resume && {};
+    channel.begin(typeof resume === 'object' && data?.resume?.complete === true ? resume : data?.resume && {});
     channel.tabs.add(asker);
     channel.ahead.delete(asker);
-    this.say({ to: [asker], text });
+    this.say({ to: [asker], text: JSON.stringify({ ...frame, data: this.copied(channel, asker, resume, data) }) });
     // What the others get now may have a hole that is not theirs to know: they ask for themselves.
     if (typeof resume === 'object' && data?.resume?.complete === false) this.dismiss(channel, [asker]);
     this.goOn(channel);
     if (!isAuto(frame)) return;
     for (const [tab, url] of this.tabs) if (tab !== asker) this.join(channel, tab, pointOf(url, frame));
+  }
+
+  /** What the server says of a new subscription, and what is known of copies besides. */
+  private copied(
+    channel: SharedChannel,
+    asker: string,
+    point: Point | boolean | undefined,
+    data: Frame['data'],
+  ): object {
+    const copies = typeof point === 'object' ? channel.copiesSince(point) : undefined;
+    channel.owe(asker, copies ?? []);
+    if (data?.resume === undefined || copies !== undefined) return data ?? {};
+    const lost = typeof point === 'object' && { complete: false, after: point.after };
+    return { ...data, resume: { ...data.resume, copy: channel.lastCopied, ...lost } };
   }
 
   /** An error that answers no `ref`: of whoever spoke last of the channel. */
@@ -358,27 +344,39 @@ export class Hub {
   }
 
   /** An answer to one tab. The others hear of what was published, as other connections would. */
-  private answered(ref: string, text: string, { event, channel: name = '', data }: Frame): void {
+  private answered(ref: string, text: string, frame: Frame): void {
     const sent = this.refs.get(ref);
     this.refs.delete(ref);
     if (sent === undefined) return;
+    this.passOn(sent, text, frame);
+    this.noteLast(sent.frame);
+  }
+
+  private passOn(sent: Sent, text: string, { event, channel: name = '', data }: Frame): void {
     const { id } = (data ?? {}) as { id?: string | null };
     const channel = this.find(name);
-    const isMessage = event === 'hotsock.published' && sent.frame.event?.startsWith('hotsock.') === false;
     if (id && channel?.has(id) === true) channel.echoed.add(sent.frame.event);
-    if (!id || !isMessage || channel === undefined || channel.echoed.has(sent.frame.event)) {
+    const isCopied = event === 'hotsock.published' && isMessage(sent.frame);
+    if (!id || !isCopied || channel === undefined || channel.echoed.has(sent.frame.event)) {
       return this.say({ to: [sent.from], text });
     }
     this.say({ to: [sent.from], text: JSON.stringify({ ...(JSON.parse(text) as Frame), copy: id }) });
+    // Who was away when it was answered has sent it again.
+    if (channel.copyOf(id) !== undefined) return;
     const { uid, umd } = channel.subscribed?.meta ?? this.connected?.frame.meta ?? {};
     const copy = JSON.stringify({
       ...{ id, event: sent.frame.event, channel: name, data: sent.frame.data ?? null },
       meta: { uid: uid ?? null, umd: umd ?? null },
       copy: id,
     });
-    channel.keep({ id, text: copy, isCopy: true });
+    channel.keepCopy(id, copy, sent.from);
     this.say({ to: [...channel.tabs].filter((tab) => tab !== sent.from), text: copy });
   }
+}
+
+/** Whether others hear of it. */
+function isMessage({ event }: Frame): boolean {
+  return event?.startsWith('hotsock.') === false;
 }
 
 function isAuto(frame: Frame | undefined): boolean {

@@ -1,3 +1,4 @@
+import { CopyMemory } from './tabs-channel';
 import { Hub } from './tabs-hub';
 import type { Socket } from './types';
 
@@ -131,11 +132,17 @@ class TabSocket implements Socket {
       this.take(message);
     };
     try {
-      this.hub = new Hub(this.open(), say, this.id, (id, gone) => {
-        this.locks
-          .request(`${this.name} ${id}`, { signal: this.end.signal }, async () => gone())
-          .catch(() => undefined);
-      });
+      this.hub = new Hub(
+        this.open(),
+        say,
+        this.id,
+        (id, gone) => {
+          this.locks
+            .request(`${this.name} ${id}`, { signal: this.end.signal }, async () => gone())
+            .catch(() => undefined);
+        },
+        new CopyMemory(this.name),
+      );
     } catch {
       this.finish({ code: 1006, reason: '' });
       return undefined;

@@ -80,15 +80,16 @@ export class Tracks {
   }
 
   /** @returns whether the frame has not been here before; its id, or what it is a copy of, is the point from now on */
-  take({ id, channel, copy }: Frame): boolean {
+  take({ id, channel, copy, event }: Frame): boolean {
     if (channel === undefined || (id ?? copy) === undefined) return true;
     const track = this.of(channel);
     track.isToldOf = false;
     const isNew = id === undefined || track.seen.add(id);
-    const { point } = track;
     // What was on its way when the channel was left is no point to go on from, and what is shown to another tab once more
-    // is behind us.
-    if (isNew && track.isOld) track.point = copy ? { ...point, copy } : { after: id, token: point.token };
+    // is behind us; a frame without an event only says how far we are.
+    if ((isNew || event === undefined) && track.isOld) {
+      track.point = { ...track.point, ...(copy ? { copy } : { after: id }) };
+    }
     return isNew;
   }
 
