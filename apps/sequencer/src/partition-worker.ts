@@ -22,6 +22,7 @@ import { DeliverLoss } from './deliver-loss';
 import { EventOutbox } from './event-outbox';
 import { channelOf, Deliverable, FanOut } from './fan-out';
 import { isDurable } from './group-commit';
+import { assertNoHole, releaseSurely } from './partition-claim';
 import type { PartitionHost } from './partition-host';
 import { sequencingOf } from './partition-sequencing';
 import { placedOf } from './placed';
@@ -58,7 +59,8 @@ interface Processed {
  * stream holds is not sent twice. So a repeat changes nothing, and nothing has to be remembered between commit and
  * fan-out. What operations change about channels is kept in memory and saved together with the position, so the database
  * always holds it as of the position; the next owner applies what follows again and comes to the same. A worker that lost
- * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the token of its claim.
+ * its partition without noticing can only repeat the same; its writes to Postgres are fenced by the token of its claim, and so
+ * is its way over what its successor has dropped from the stream.
  *
  * Backend events hold back the saved position only, so that a crash does not lose them, and only while their stream takes
  * events (`EventPublisher`): nobody's message or answer may wait for a stream that does not. What it has not taken is saved
@@ -206,6 +208,7 @@ export class PartitionWorker {
     while (!this.stopping) {
       const messages = await this.reader.next(BATCH_MESSAGES, BATCH_BYTES);
       if (messages.length === 0) return;
+      await this.untilDone(() => assertNoHole(this.host, this.claim, this.position.sequence, messages));
       await this.process(messages, fanOut);
     }
   }
@@ -356,19 +359,7 @@ export class PartitionWorker {
     host.logger.error({ partition, invariant: error.invariant, err: error }, 'given up: an invariant does not hold');
     this.abandon();
     this.onFenced();
-    void this.releaseSurely(claim);
-  }
-
-  /** Until then nobody else can have the partition: this process is alive. */
-  private async releaseSurely({ partition, fencingToken }: PartitionState): Promise<void> {
-    for (;;) {
-      try {
-        return await releasePartition(this.host.database.db, partition, fencingToken);
-      } catch (error) {
-        warnSeldom(this.host.logger, { partition, err: error }, 'not given back, trying again');
-        await delay(RETRY_MS);
-      }
-    }
+    void releaseSurely(host, claim);
   }
 
   /** Ends, and leaves everything to the next owner. */

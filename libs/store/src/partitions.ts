@@ -200,7 +200,11 @@ export async function appendAndAdvance(
   await refuseUnlessAll(db, positions, await advanceAndAppend(db, parameters));
 }
 
-async function assertOwned(db: Db, { partition, fencingToken }: FencedPosition): Promise<void> {
+/** @throws FencedError when the partition was taken over or given back */
+export async function assertOwned(
+  db: Db,
+  { partition, fencingToken }: Pick<FencedPosition, 'partition' | 'fencingToken'>,
+): Promise<void> {
   const owned = await db
     .selectFrom('partition_state')
     .select('owner')
