@@ -272,16 +272,21 @@ const TYPED = `
   }
   export { typed };
 
-  // @ts-expect-error a typing mistake
-  void publishMessage({ channel: 'c', event: 'e', deduplicationID: 'x' });
+  // What a later version may know is passed on; a map says what there is.
+  void publishMessage({ channel: 'c', event: 'e', data: chat, someNewParam: true });
+  void publishBatch([{ channel: 'c', event: 'e', data: chat, someNewParam: true }]);
+  void new Publisher(options).publishMessage({ channel: 'c', event: 'e', data: chat, someNewParam: true });
+  void new Publisher(options).publishBatch([{ channel: 'c', event: 'e', data: chat, someNewParam: true }]);
   // @ts-expect-error
+  void publishMessage({ channel: 'c', event: 'e', store: '1', someNewParam: true });
+  // @ts-expect-error a typing mistake
   void mine.publishMessage({ channel: 'room.1', event: 'chat', data: chat, eagerIDGeneration: true });
+  // @ts-expect-error
+  void mine.publishBatch([{ channel: 'news', event: 'headline', data: 'b', Store: 1 }]);
   // @ts-expect-error nested, too
   void publishMessage({ channel: 'c', event: 'e', data: { a: [{ b: () => 1 }] } });
   // @ts-expect-error
   void publishMessage({ channel: 'c', event: 'e', data: new Map() });
-  // @ts-expect-error
-  void publishBatch([{ channel: 'c', event: 'e', Store: 1 }]);
   // @ts-expect-error no such channel
   void mine.publishMessage({ channel: 'rom.1', event: 'chat', data: chat });
   // @ts-expect-error no such event

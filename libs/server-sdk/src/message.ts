@@ -1,5 +1,5 @@
 // Not by its alias: this library is built into a package of its own, where there are none.
-import type { EventsOf, Jsonable, ShapeOf, TextOf } from '../../protocol/src/channel-shapes';
+import type { AnyShapes, EventsOf, Jsonable, ShapeOf, TextOf } from '../../protocol/src/channel-shapes';
 import { ArgumentError } from './sdk-errors';
 
 export type JsonValue =
@@ -22,12 +22,20 @@ export interface MessageOptions {
   scheduleExpressionTimezone?: string;
 }
 
-/** A message to publish, of any channel. Members that are not named here do not compile, and are passed on nevertheless. */
-export interface PublishInput extends MessageOptions {
+/** Members that this version does not know: they are passed on unchanged. */
+interface OtherMembers {
+  [name: string]: unknown;
+}
+
+/** A message to publish, of any channel. */
+export interface PublishInput extends MessageOptions, OtherMembers {
   channel: string;
   event: string;
   data?: unknown;
 }
+
+/** A map says what there is; without one, a later version may know more. */
+type OthersOf<S> = AnyShapes extends S ? OtherMembers : unknown;
 
 /** Names of events of a channel. */
 export type EventName<S, Channel extends string> = keyof EventsOf<ShapeOf<S, Channel>> & string;
@@ -47,7 +55,8 @@ type DataMember<Said, Given> = unknown extends Said
 export type MessageInput<S, Channel extends string, Event, Given = unknown> = MessageOptions & {
   channel: Channel;
   event: Event;
-} & DataMember<Payload<S, Channel, Event>, Given>;
+} & DataMember<Payload<S, Channel, Event>, Given> &
+  OthersOf<S>;
 
 /** A message of any channel of the map `S`. */
 export type AnyMessageInput<S> = {
@@ -55,7 +64,8 @@ export type AnyMessageInput<S> = {
     [Event in keyof EventsOf<S[Pattern]> & string]: MessageOptions & {
       channel: TextOf<Pattern>;
       event: Event;
-    } & DataMember<EventsOf<S[Pattern]>[Event], unknown>;
+    } & DataMember<EventsOf<S[Pattern]>[Event], unknown> &
+      OthersOf<S>;
   }[keyof EventsOf<S[Pattern]> & string];
 }[keyof S & string];
 
