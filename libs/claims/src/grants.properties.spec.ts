@@ -24,28 +24,40 @@ function expressionOf(key: string): RegExp {
   return new RegExp(`^${pieces.join('.*')}$`, 'su');
 }
 
-interface Found {
-  readonly value: unknown;
+interface Fitting {
+  readonly entry: Readonly<Record<string, unknown>>;
   readonly exactChannel: boolean;
   readonly exactInner: boolean;
 }
 
-/** Every value that matching entries give to a directive; `inner` is `messages` or `storage` and the name looked up. */
-function collect(raw: Raw, channel: string, inner: [string, string] | undefined, directive: string): Found[] {
-  const found: Found[] = [];
+type Found = Omit<Fitting, 'entry'> & { readonly value: unknown };
+
+/** Every entry that fits; `inner` is `messages` or `storage` and the name looked up. */
+function fitting(raw: Raw, channel: string, inner?: [string, string]): Fitting[] {
+  const found: Fitting[] = [];
   for (const key of Object.keys(raw)) {
     if (!fits(key, channel)) continue;
     const entry = raw[key] ?? {};
     const exactChannel = key === channel;
     if (inner === undefined) {
-      if (entry[directive] != null) found.push({ value: entry[directive], exactChannel, exactInner: true });
+      found.push({ entry, exactChannel, exactInner: true });
       continue;
     }
     const table = (entry[inner[0]] ?? {}) as Raw;
     for (const innerKey of Object.keys(table)) {
-      const value = fits(innerKey, inner[1]) ? table[innerKey]?.[directive] : undefined;
-      if (value != null) found.push({ value, exactChannel, exactInner: innerKey === inner[1] });
+      if (!fits(innerKey, inner[1])) continue;
+      found.push({ entry: table[innerKey] ?? {}, exactChannel, exactInner: innerKey === inner[1] });
     }
+  }
+  return found;
+}
+
+/** Every value that they give to a directive. */
+function collect(entries: readonly Fitting[], directive: string): Found[] {
+  const found: Found[] = [];
+  for (const { entry, exactChannel, exactInner } of entries) {
+    const value = entry[directive];
+    if (value != null) found.push({ value, exactChannel, exactInner });
   }
   return found;
 }
@@ -76,85 +88,95 @@ const longest = (a: number, b: number): number => (b === -1 ? Infinity : b) - (a
 const latest = (a: number, b: number): number => b - a;
 const earliest = (a: number, b: number): number => a - b;
 
-class NaiveEvaluator {
+/** What both tokens say, as lists of what fits. */
+class Both {
   constructor(
-    private readonly connect: Raw,
-    private readonly subscribe: Raw | undefined,
+    private readonly connect: readonly Fitting[],
+    private readonly subscribe: readonly Fitting[],
   ) {}
 
-  private both(channel: string, inner: [string, string] | undefined, directive: string): Found[] {
-    return [
-      ...collect(this.connect, channel, inner, directive),
-      ...collect(this.subscribe ?? {}, channel, inner, directive),
-    ];
+  values(directive: string): Found[] {
+    return [...collect(this.connect, directive), ...collect(this.subscribe, directive)];
   }
 
-  private number(
-    channel: string,
-    inner: [string, string] | undefined,
-    directive: string,
-    better: (a: number, b: number) => number,
-  ): number | undefined {
-    const own = number(collect(this.subscribe ?? {}, channel, inner, directive), better);
-    return own === undefined ? number(collect(this.connect, channel, inner, directive), better) : own;
+  boolean(directive: string): boolean | undefined {
+    return boolean(this.values(directive));
   }
 
-  channel(channel: string): unknown {
-    const subscribe = boolean(this.both(channel, undefined, 'subscribe'));
-    const auto = Object.hasOwn(this.connect, channel) && this.connect[channel]?.autoSubscribe === true;
-    return {
-      canSubscribe: subscribe === undefined ? auto : subscribe,
-      getInfo: boolean(this.both(channel, undefined, 'getInfo')) ?? false,
-      omitFromSubCount: boolean(this.both(channel, undefined, 'omitFromSubCount')) ?? false,
-      umdUpdate: boolean(this.both(channel, undefined, 'umdUpdate')) ?? false,
-      historyStart: this.number(channel, undefined, 'historyStart', earliest),
-    };
+  number(directive: string, better: (a: number, b: number) => number): number | undefined {
+    const own = number(collect(this.subscribe, directive), better);
+    return own === undefined ? number(collect(this.connect, directive), better) : own;
   }
 
-  decision(channel: string, event: string, subscribed: boolean): string {
-    const p = boolean(this.both(channel, ['messages', event], 'publish'));
-    const b = boolean(collect(this.connect, channel, ['messages', event], 'broadcast'));
+  /** The table of §5.4, for who is subscribed and for who is not. */
+  decisions(): readonly [subscribed: string, not: string] {
     const table: Record<string, [subscribed: string, not: string]> = {
       'true true': ['allow', 'allow'],
       'true false': ['allow', 'NOT_SUBSCRIBED'],
       'true undefined': ['allow', 'NOT_SUBSCRIBED'],
       'undefined true': ['allow', 'allow'],
     };
-    return (table[`${p} ${b}`] ?? ['PUBLISH_PERMISSION_DENIED', 'PUBLISH_PERMISSION_DENIED'])[subscribed ? 0 : 1];
+    const broadcast = boolean(collect(this.connect, 'broadcast'));
+    const denied = 'PUBLISH_PERMISSION_DENIED';
+    return table[`${this.boolean('publish')} ${broadcast}`] ?? [denied, denied];
   }
 
-  message(channel: string, event: string): unknown {
-    const inner: [string, string] = ['messages', event];
-    return {
-      subscribed: this.decision(channel, event, true),
-      notSubscribed: this.decision(channel, event, false),
-      echo: boolean(this.both(channel, inner, 'echo')) ?? false,
-      emitPubSubEvent: boolean(this.both(channel, inner, 'emitPubSubEvent')) ?? false,
-      store: this.number(channel, inner, 'store', longest) ?? 0,
-      scheduleBefore: this.number(channel, inner, 'scheduleBefore', latest),
-      react: this.react(channel, inner),
-    };
-  }
-
-  private react(channel: string, inner: [string, string]): unknown {
-    if (this.both(channel, inner, 'react').some(({ value }) => value === false)) return false;
-    for (const raw of [this.subscribe ?? {}, this.connect]) {
-      const values = collect(raw, channel, inner, 'react').map(({ value }) => value);
+  react(): unknown {
+    if (this.values('react').some(({ value }) => value === false)) return false;
+    for (const entries of [this.subscribe, this.connect]) {
+      const values = collect(entries, 'react').map(({ value }) => value);
       if (values.includes(true)) return true;
       if (values.length > 0) return [...new Set(values.flat())].sort();
     }
     return false;
   }
+}
+
+class NaiveEvaluator {
+  constructor(
+    private readonly connect: Raw,
+    private readonly subscribe: Raw | undefined,
+  ) {}
+
+  private both(channel: string, inner?: [string, string]): Both {
+    return new Both(fitting(this.connect, channel, inner), fitting(this.subscribe ?? {}, channel, inner));
+  }
+
+  channel(channel: string): unknown {
+    const both = this.both(channel);
+    const auto = Object.hasOwn(this.connect, channel) && this.connect[channel]?.autoSubscribe === true;
+    return {
+      canSubscribe: both.boolean('subscribe') ?? auto,
+      getInfo: both.boolean('getInfo') ?? false,
+      omitFromSubCount: both.boolean('omitFromSubCount') ?? false,
+      umdUpdate: both.boolean('umdUpdate') ?? false,
+      historyStart: both.number('historyStart', earliest),
+    };
+  }
+
+  message(channel: string, event: string): unknown {
+    const both = this.both(channel, ['messages', event]);
+    const [subscribed, notSubscribed] = both.decisions();
+    return {
+      subscribed,
+      notSubscribed,
+      echo: both.boolean('echo') ?? false,
+      emitPubSubEvent: both.boolean('emitPubSubEvent') ?? false,
+      store: both.number('store', longest) ?? 0,
+      scheduleBefore: both.number('scheduleBefore', latest),
+      react: both.react(),
+    };
+  }
 
   storage(channel: string, key: string): unknown {
-    const inner: [string, string] = ['storage', key];
+    const both = this.both(channel, ['storage', key]);
     return {
-      observe: boolean(this.both(channel, inner, 'observe')) ?? false,
-      get: boolean(this.both(channel, inner, 'get')) ?? false,
-      set: boolean(this.both(channel, inner, 'set')) ?? false,
-      emitPubSubEvent: boolean(this.both(channel, inner, 'emitPubSubEvent')) ?? false,
-      store: this.number(channel, inner, 'store', longest) ?? -1,
-      scheduleBefore: this.number(channel, inner, 'scheduleBefore', latest),
+      observe: both.boolean('observe') ?? false,
+      get: both.boolean('get') ?? false,
+      set: both.boolean('set') ?? false,
+      emitPubSubEvent: both.boolean('emitPubSubEvent') ?? false,
+      store: both.number('store', longest) ?? -1,
+      scheduleBefore: both.number('scheduleBefore', latest),
     };
   }
 }

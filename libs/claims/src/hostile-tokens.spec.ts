@@ -57,8 +57,9 @@ async function reasonFor(token: string, settings: TokenSettings = SETTINGS): Pro
     return 'accepted';
   } catch (error) {
     if (!(error instanceof TokenError)) throw error;
-    expect(error.message.length).toBeLessThan(400);
-    if (token.length > 40) expect(error.message).not.toContain(token.slice(-40));
+    const isTold = token.length > 40 && error.message.includes(token.slice(-40));
+    // jest's own comparison is slow; it only has to explain what is wrong.
+    if (error.message.length >= 400 || isTold) expect(error.message).toBe('short, and without the token');
     return error.reason;
   }
 }
@@ -337,12 +338,13 @@ describe('a hostile token', () => {
     expect(HOSTILE.length).toBeGreaterThanOrEqual(500);
   });
 
-  it.each(HOSTILE.filter(([, reason]) => reason !== 'algorithm'))(
-    'is refused by an ES256 slot too: %s',
-    async (_, __, token) => {
-      expect(await reasonFor(token, ecSettings)).not.toBe('accepted');
-    },
-  );
+  it('is refused by an ES256 slot too', async () => {
+    const accepted: string[] = [];
+    for (const [name, reason, token] of HOSTILE) {
+      if (reason !== 'algorithm' && (await reasonFor(token, ecSettings)) === 'accepted') accepted.push(name);
+    }
+    expect(accepted).toEqual([]);
+  });
 
   it.each([
     ['empty', ''],
@@ -367,7 +369,8 @@ describe('a hostile token', () => {
   it('never crashes, whatever JSON its header and payload hold', async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 5 }), fc.json({ maxDepth: 8 }), async (head, body) => {
-        expect(await reasonFor(signTexts(head, body))).not.toBe('accepted');
+        const reason = await reasonFor(signTexts(head, body));
+        if (reason === 'accepted') expect(reason).not.toBe('accepted');
         await reasonFor(payload(body));
       }),
       { numRuns: 1_000 },
