@@ -1,4 +1,4 @@
-import { openDatabase, type Database } from '@hearth/store';
+import { listMessages, openDatabase, type Database } from '@hearth/store';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { GatewayLease } from '../../apps/gateway/src/gateway-lease';
@@ -48,4 +48,16 @@ it('a gateway whose connections to Postgres were lost without a word renews its 
   expect(await expiry()).toBe(lost);
   proxy.find();
   await eventually(async () => expect(await expiry()).toBeGreaterThan(lost), IN_TIME_MS).finally(() => lease.release());
+});
+
+it('a gateway renews its lease while everything else of its process waits for a table', async () => {
+  const lease = await GatewayLease.claim(database, 'n', logger);
+  await sql.query('begin; lock table message_log');
+  const claimed = await expiry();
+  const waiting = Array.from({ length: 20 }, () => listMessages(database.db, { channel: 'c', sinceMs: 0 }));
+  await eventually(async () => expect(await expiry()).toBeGreaterThan(claimed), IN_TIME_MS).finally(async () => {
+    await sql.query('commit');
+    await Promise.all(waiting);
+    await lease.release();
+  });
 });

@@ -12,6 +12,7 @@ import {
   openDatabase,
   releasePartition,
   releaseSequencer,
+  reportCaughtUp,
   renewSequencerLease,
   SessionLock,
   type Database,
@@ -106,6 +107,25 @@ describe('partitions', () => {
       lanes: 'a:5 b:9',
       ...deliver,
     });
+  });
+
+  it('do not wait for one another while they are told to be caught up, which may deadlock', async () => {
+    for (const partition of [0, 1]) await claim('n1', partition);
+    const told = [0, 1].map((partition) => ({ partition, fencingToken: 1, timeMs: 1 }));
+    await database.db
+      .transaction()
+      .execute(async (tx) => {
+        await sql`select 1 from partition_state where partition = 1 for update`.execute(tx);
+        const telling = reportCaughtUp(database.db, told);
+        await eventually(async () => {
+          const { rows } = await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock'
+          and datname = current_database()`.execute(database.db);
+          expect(rows).toHaveLength(1);
+        });
+        await sql`select 1 from partition_state where partition = 0 for update nowait`.execute(tx);
+        return { telling };
+      })
+      .then(({ telling }) => telling);
   });
 
   it('are given to no node without a living lease', async () => {

@@ -26,7 +26,7 @@ export class GatewayLease {
   private readonly renewals: Repeated;
 
   private constructor(
-    private readonly database: Pick<Database, 'db'>,
+    private readonly database: Pick<Database, 'leases'>,
     private readonly processId: string,
     private readonly logger: Logger,
     private current: number,
@@ -39,10 +39,10 @@ export class GatewayLease {
   }
 
   /** Waits for as long as Postgres cannot be reached. */
-  static async claim(database: Pick<Database, 'db'>, processId: string, logger: Logger): Promise<GatewayLease> {
+  static async claim(database: Pick<Database, 'leases'>, processId: string, logger: Logger): Promise<GatewayLease> {
     for (;;) {
       try {
-        const gatewayId = await claimGatewayId(database.db, processId, LEASE_MS);
+        const gatewayId = await claimGatewayId(database.leases, processId, LEASE_MS);
         logger.info({ gatewayId }, 'gateway number claimed');
         return new GatewayLease(database, processId, logger, gatewayId);
       } catch (error) {
@@ -64,16 +64,17 @@ export class GatewayLease {
   async release(): Promise<void> {
     void this.renewals.stop();
     try {
-      await releaseGatewayLease(this.database.db, this.current, this.processId);
+      await releaseGatewayLease(this.database.leases, this.current, this.processId);
     } catch (error) {
       this.logger.warn({ err: error }, 'the gateway number could not be given back; its lease runs out by itself');
     }
   }
 
   private async renew(): Promise<void> {
-    if (await within(ANSWER_MS, renewGatewayLease(this.database.db, this.current, this.processId, LEASE_MS))) return;
+    if (await within(ANSWER_MS, renewGatewayLease(this.database.leases, this.current, this.processId, LEASE_MS)))
+      return;
     const lost = this.current;
-    this.current = await within(ANSWER_MS, claimGatewayId(this.database.db, this.processId, LEASE_MS));
+    this.current = await within(ANSWER_MS, claimGatewayId(this.database.leases, this.processId, LEASE_MS));
     this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
     this.lostListener();
   }

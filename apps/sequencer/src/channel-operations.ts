@@ -12,6 +12,7 @@ import {
 import type { BackendEvent, IngestOperation, OperationKind, OperationOf, Placed } from '@hearth/wire';
 import {
   Database,
+  type Db,
   type Holder,
   isRefusedForData,
   loadConnections,
@@ -159,16 +160,25 @@ export class ChannelOperations {
   private async loadFor(operations: readonly IngestOperation[]): Promise<void> {
     const { db } = this.database;
     const { state } = this;
+    const loadMissing = async <Key, Row>(
+      keys: readonly Key[],
+      read: (db: Db, keys: readonly Key[]) => Promise<readonly Row[]>,
+      table: { learn(keys: readonly Key[], rows: readonly Row[]): void },
+    ): Promise<() => void> => {
+      const rows = keys.length === 0 ? [] : await read(db, keys);
+      return () => table.learn(keys, rows);
+    };
     const { presence, counts, subscriptions, storage, reactions, schedules } = missingFor(operations, state);
-    await Promise.all([
-      presence.length > 0 && loadPresence(db, presence).then((rows) => state.presence.learn(presence, rows)),
-      counts.length > 0 && loadCounts(db, counts).then((rows) => state.counts.learn(counts, rows)),
-      subscriptions.length > 0 &&
-        loadSubscriptions(db, subscriptions).then((rows) => state.subscriptions.learn(subscriptions, rows)),
-      storage.length > 0 && loadStorage(db, storage).then((rows) => state.storage.learn(storage, rows)),
-      reactions.length > 0 && loadReactions(db, reactions).then((rows) => state.reactions.learn(reactions, rows)),
-      schedules.length > 0 && loadSchedules(db, schedules).then((rows) => state.schedules.learn(schedules, rows)),
+    const loaded = await Promise.all([
+      loadMissing(presence, loadPresence, state.presence),
+      loadMissing(counts, loadCounts, state.counts),
+      loadMissing(subscriptions, loadSubscriptions, state.subscriptions),
+      loadMissing(storage, loadStorage, state.storage),
+      loadMissing(reactions, loadReactions, state.reactions),
+      loadMissing(schedules, loadSchedules, state.schedules),
     ]);
+    // When one fails, the answers of the others come when they like, and what they say may be of the past by then.
+    for (const learn of loaded) learn();
   }
 
   /**

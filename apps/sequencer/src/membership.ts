@@ -48,13 +48,13 @@ export class Membership {
     if (this.known.length < 2) return false;
     const { database, config, logger } = this.host;
     try {
-      const now = await runningSequencers(database.db);
+      const now = await runningSequencers(database.leases);
       const free = now.filter(({ processId, isLockFree }) => isLockFree && processId !== config.processId);
       const dead = free.filter(({ session }) => this.suspects.has(session ?? ''));
       this.suspects = new Set(free.map(({ session }) => session ?? ''));
       if (this.lock.isTakenSince(OTHERS_ARE_BACK_MS)) {
         for (const { processId, session } of dead) {
-          if (!(await endLeaseOfSession(database.db, processId, session ?? ''))) continue;
+          if (!(await endLeaseOfSession(database.leases, processId, session ?? ''))) continue;
           logger.info({ sequencer: processId }, 'the session of a sequencer has ended: its partitions are free');
           return true;
         }
@@ -79,6 +79,6 @@ export class Membership {
       this.hasTold = true;
       logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
     }
-    this.known = await renewSequencerLease(database.db, config.processId, LEASE_MS, session);
+    this.known = await renewSequencerLease(database.leases, config.processId, LEASE_MS, session);
   }
 }

@@ -8,19 +8,25 @@ import type { Tables } from './tables';
 export interface DatabaseOptions {
   /** Shown in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** Most connections; 10 by default. */
+  /** Most connections but for leases; 10 by default. */
   readonly max?: number;
   /** Told what went wrong on a connection nobody was waiting for, one line without secrets. */
   readonly log?: (line: string) => void;
 }
 
-/** A pool of connections: owns their lifecycle, `db` runs the queries. Made by `openDatabase`. */
+/** Connections: owns their lifecycle. Made by `openDatabase`. */
 export class Database {
   readonly db: Db;
+  /**
+   * For the leases of this process, on connections that nothing else waits for: were all others waiting for a table, it
+   * would be taken for dead.
+   */
+  readonly leases: Db;
   private closing: Promise<void> | undefined;
 
-  constructor(private readonly pool: Pool) {
-    this.db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new Sessions(pool) }) });
+  constructor(private readonly pools: { readonly db: Pool; readonly leases: Pool }) {
+    this.db = queriesOn(pools.db);
+    this.leases = queriesOn(pools.leases);
   }
 
   /**
@@ -42,8 +48,12 @@ export class Database {
 
   /** Ends all connections, after those in use are done. */
   close(): Promise<void> {
-    return (this.closing ??= this.pool.end());
+    return (this.closing ??= Promise.all([this.pools.db.end(), this.pools.leases.end()]).then(() => undefined));
   }
+}
+
+function queriesOn(pool: Pool): Db {
+  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new Sessions(pool) }) });
 }
 
 const LIMITS = {
@@ -58,8 +68,15 @@ const LIMITS = {
  */
 const ANSWER_TIMEOUT_MS = 20_000;
 
+/** One is enough, but for those whose connection was lost without a word, which takes a while to be noticed. */
+const MOST_FOR_LEASES = 4;
+
 /** Opens nothing yet: the first query connects, so a server that is down fails queries, not this call. */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
+  return new Database({ db: openPool(url, options), leases: openPool(url, { ...options, max: MOST_FOR_LEASES }) });
+}
+
+function openPool(url: string, options: DatabaseOptions): Pool {
   const pool = new Pool({
     connectionString: url,
     application_name: options.applicationName,
@@ -71,7 +88,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     verify: (client, done) => void prepareSession(client, LIMITS).then(() => done(), done),
   });
   surviveLostConnections(pool, options.log ?? (() => undefined));
-  return new Database(pool);
+  return pool;
 }
 
 /**

@@ -239,18 +239,24 @@ export async function releasePartition(db: Db, partition: number, fencingToken: 
     .execute();
 }
 
+const caughtUp = prepared(
+  'caught_up',
+  `update partition_state set caught_up_ms = greatest(caught_up_ms, $3::int8)
+    where partition = $1::int4 and epoch = $2::int8 and owner is not null`,
+);
+
 /**
  * Tells that everything in the given partitions older than `timeMs` (the stream's clock, Unix ms) has been processed:
  * for an idle partition a little before now, for a busy one the time of the last message processed. Until all
  * partitions are past the end of a dedup row, expiry keeps it. Partitions that were taken over are left alone.
+ *
+ * One statement each: who has one row and waits for another deadlocks with `ADVANCE`, which has several.
  */
 export async function reportCaughtUp(
   db: Db,
   entries: readonly { readonly partition: number; readonly fencingToken: number; readonly timeMs: number }[],
 ): Promise<void> {
-  await sql`
-    update partition_state as p set caught_up_ms = greatest(p.caught_up_ms, e.time_ms)
-      from unnest(${entries.map((e) => e.partition)}::int[], ${entries.map((e) => e.fencingToken)}::int8[],
-                  ${entries.map((e) => Math.floor(e.timeMs))}::int8[]) as e (partition, epoch, time_ms)
-     where p.partition = e.partition and p.epoch = e.epoch and p.owner is not null`.execute(db);
+  for (const { partition, fencingToken, timeMs } of entries) {
+    await caughtUp(db, [partition, fencingToken, Math.floor(timeMs)]);
+  }
 }
