@@ -29,7 +29,8 @@ export interface Binding {
 /** @internal */
 export function matches(event: string | RegExp, name: string | undefined): boolean {
   if (name === undefined) return false;
-  if (typeof event === 'string') return event === name;
+  // The official client takes anything: what is neither is nobody's event, and must not keep others from theirs.
+  if (typeof event === 'string' || !(event as RegExp | undefined)?.test) return event === name;
   // One with the flag `g` or `y` remembers where it stopped.
   event.lastIndex = 0;
   return event.test(name);

@@ -87,15 +87,16 @@ export class Channel {
     return handled(this.waiters.wait().finally(release));
   };
 
-  publish = (event: string, data?: unknown, { schedule, timezone }: PublishOptions = {}): Promise<Published> =>
-    this.send({ event, data, scheduleExpression: schedule, scheduleExpressionTimezone: timezone });
+  publish = (event: string, data?: unknown, options?: PublishOptions): Promise<Published> =>
+    this.send({ event, data, scheduleExpression: options?.schedule, scheduleExpressionTimezone: options?.timezone });
 
   react = (messageId: string, reaction: string, action: 'add' | 'remove' = 'add'): Promise<void> => {
     const data: ReactionData = { messageId, reaction, action };
     return handled(this.send({ event: 'hotsock.messageReaction', data }).then(() => undefined));
   };
 
-  history = (options: HistoryOptions = {}): AsyncIterable<never> => {
+  history = (given?: HistoryOptions): AsyncIterable<never> => {
+    const options = given ?? {};
     checkHistoryOptions(options);
     const source = {
       hold: () => this.keep(),

@@ -78,7 +78,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   /** The channel of this name: always the same object. */
   channel = <N extends Name<S> & string>(
     name: N,
-    options: Pick<BindOptions, 'subscribeTokenFn'> = {},
+    options?: Pick<BindOptions, 'subscribeTokenFn'>,
   ): HearthChannel<Of<S, N>> => {
     let channel = this.cached.get(name);
     if (channel === undefined) {
@@ -86,7 +86,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
       channel = new Channel(this, name);
       this.cached.set(name, channel);
     }
-    if (options.subscribeTokenFn !== undefined) channel.subscribeTokenFn ??= options.subscribeTokenFn;
+    channel.subscribeTokenFn ??= options?.subscribeTokenFn;
     return channel as unknown as HearthChannel<Of<S, N>>;
   };
 

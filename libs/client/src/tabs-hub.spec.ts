@@ -18,7 +18,10 @@ beforeEach(rememberingBrowser);
 /** A hub of the tab `L`, which has subscribed `c`, and what it says. */
 function start() {
   const asked: unknown[] = [];
-  const said: { readonly to: string; readonly frame: { readonly id?: string; readonly data?: unknown } }[] = [];
+  const said: {
+    readonly to: string;
+    readonly frame: { readonly id?: string; readonly event?: string; readonly data?: unknown };
+  }[] = [];
   const socket = { send: (text: string) => asked.push(JSON.parse(text)), close: () => undefined } as unknown as Socket;
   const say = ({ to = [], text }: ToTabs): void => {
     if (text !== undefined) said.push(...to.map((tab) => ({ to: tab, frame: JSON.parse(text) as object })));
@@ -46,7 +49,8 @@ function start() {
   server({ event: 'hotsock.connected', data: {} });
   come('L', true);
   subscribed({ token: 'T' });
-  return { asked, hub, socket, server, message, come, subscribed, publish, begin, given };
+  const events = (tab: string) => said.filter(({ to }) => to === tab).map(({ frame }) => frame.event);
+  return { asked, hub, socket, events, server, message, come, subscribed, publish, begin, given };
 }
 
 const joined = (resume: object) => [undefined, { resume }, {}];
@@ -111,12 +115,13 @@ describe('what another tab published without echo', () => {
   });
 
   it('and is echoed behind that moves those on who have had it, and is shown to nobody twice', () => {
-    const { server, come, publish, given } = start();
+    const { events, server, come, publish, given } = start();
     come('A', true);
     publish('5');
     come('C', { token: 'T', copy: '5' });
     server({ id: '5', event: 'e', channel: 'c', data: null });
     expect(given('C').slice(2)).toEqual([{}, '5']);
+    expect([events('A').at(-1), events('C').at(-1), events('L').at(-1)]).toEqual([undefined, undefined, 'e']);
     expect(given('L').filter((id) => id === '5')).toHaveLength(1);
   });
 

@@ -173,3 +173,44 @@ describe('stores for Svelte (§8)', () => {
     off();
   });
 });
+
+it.each([undefined, null, 5, NaN, {}])('hears nothing for what is no event, and everybody else does: %p', (event) => {
+  const client = createTestClient();
+  const heard: unknown[] = [];
+  const binding = client.bind(event as never, () => heard.push('nothing'));
+  client.bind('chat', ({ data }) => heard.push(data), { channel: 'c' });
+  client.server.emit('c', 'chat', 'hi');
+  binding.unbind();
+  client.unbind('other');
+  expect(heard).toEqual(['hi']);
+});
+
+it('takes null for options that are not given', async () => {
+  const client = createTestClient();
+  const channel = client.channel('c', null as never);
+  const published = channel.publish('chat', 'hi', null as never);
+  channel.hold();
+  client.server.accept();
+  expect(await published).toMatchObject({ id: expect.any(String) });
+  for await (const message of channel.history(null as never)) throw new Error(`not stored: ${message.id}`);
+});
+
+it('a list of history begins anew where messages were missed, so that it has no hole', async () => {
+  const client = createTestClient();
+  for (const data of [1, 2]) client.server.emit('c', 'chat', data);
+  let shown: unknown[] = [];
+  const off = stores
+    .history(client.channel('c'))
+    .subscribe(({ messages }) => (shown = messages.map(({ data }) => data)));
+  await new Promise(setImmediate);
+  client.server.emit('c', 'chat', 3);
+  expect(shown).toEqual([1, 2, 3]);
+  client.server.drop();
+  client.server.emit('c', 'chat', 4);
+  client.server.accept();
+  client.server.gap('c');
+  client.server.emit('c', 'chat', 5);
+  await new Promise(setImmediate);
+  expect(shown).toEqual([1, 2, 3, 4, 5]);
+  off();
+});
