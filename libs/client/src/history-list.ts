@@ -26,25 +26,23 @@ export class HistoryList {
   private readonly changed = new Listeners<void>(() => undefined);
   private readonly release: Off;
   private readonly ids = new Set<string>();
+  /** What came while the newest ones are loaded. */
+  private early: AnyMessage[] | undefined;
+  private loading: Promise<void>;
 
   constructor(
     private readonly channel: AnyChannel,
     private readonly limit: number,
     private readonly forget: (list: HistoryList) => void,
   ) {
-    const early: AnyMessage[] = [];
-    let take = (message: AnyMessage): void => void early.push(message);
-    this.release = both(
+    this.release = [
       channel.hold(),
-      channel.on('*', (message: AnyMessage) => take(message)),
-    );
-    this.loaded = this.older(undefined).then(
-      () => {
-        take = (message) => this.append([message]);
-        this.append(early);
-      },
-      () => this.set({ ...this.state, status: 'failed' }),
-    );
+      channel.on('*', (message: AnyMessage) =>
+        this.early === undefined ? this.append(message) : this.early.push(message),
+      ),
+      channel.onGap(() => void (this.loading = this.load())),
+    ].reduce(both);
+    this.loaded = this.loading = this.load();
     void this.loaded.then(() => this.whenUnused());
   }
 
@@ -58,27 +56,52 @@ export class HistoryList {
 
   get = (): HistoryState => this.state;
 
-  /** Gets what came before the first message. */
-  loadOlder = (): Promise<void> => this.older(this.state.messages[0]?.id);
-
-  private async older(before: string | undefined): Promise<void> {
-    const older: AnyMessage[] = [];
-    for await (const message of this.channel.history({ reverse: true, limit: this.limit, before })) {
-      if (this.isNew(message)) older.unshift(message);
+  /** The newest ones, in place of what there is: after a gap that would have a hole. */
+  private async load(): Promise<void> {
+    const early: AnyMessage[] = (this.early = []);
+    let newest: readonly AnyMessage[] | undefined;
+    try {
+      newest = await this.read(undefined);
+    } catch {
+      // What there is stays.
     }
-    this.set({ messages: [...older, ...this.state.messages], status: 'ready' });
+    if (this.early !== early) return this.loading;
+    this.early = undefined;
+    if (newest !== undefined) this.ids.clear();
+    const before = newest === undefined ? this.state.messages : this.news(newest);
+    const messages = [...before, ...this.news(early)];
+    this.set({ messages, status: newest === undefined ? 'failed' : 'ready' });
   }
 
-  private append(messages: readonly AnyMessage[]): void {
-    const news = messages.filter((message) => this.isNew(message));
+  /** Gets what came before the first message. */
+  loadOlder = async (): Promise<void> => {
+    const [first] = this.state.messages;
+    const older = await this.read(first?.id);
+    // It began anew meanwhile.
+    if (this.state.messages[0] !== first) return;
+    this.set({ messages: [...this.news(older), ...this.state.messages], status: 'ready' });
+  };
+
+  private async read(before: string | undefined): Promise<readonly AnyMessage[]> {
+    const messages: AnyMessage[] = [];
+    for await (const message of this.channel.history({ reverse: true, limit: this.limit, before }))
+      messages.unshift(message);
+    return messages;
+  }
+
+  private append(message: AnyMessage): void {
+    const news = this.news([message]);
     if (news.length > 0) this.set({ messages: [...this.state.messages, ...news], status: 'ready' });
   }
 
-  private isNew({ id }: AnyMessage): boolean {
-    if (id === undefined) return true;
-    if (this.ids.has(id)) return false;
-    this.ids.add(id);
-    return true;
+  /** Those that were not there before. */
+  private news(messages: readonly AnyMessage[]): readonly AnyMessage[] {
+    return messages.filter(({ id }) => {
+      if (id === undefined) return true;
+      const isNew = !this.ids.has(id);
+      this.ids.add(id);
+      return isNew;
+    });
   }
 
   private set(state: HistoryState): void {
