@@ -63,6 +63,8 @@ export default tseslint.config(
         }),
       ],
     },
+    // Imports of types are left out, and may be: they are gone when the program runs, so nothing can be half loaded. What remains
+    // of them are pairs such as a part and the interface that it asks of its host.
     rules: { 'import-x/no-cycle': ['error', { ignoreExternal: true }] },
   },
   ...layers,

@@ -2,16 +2,12 @@
  * CPU time and memory of a server and of everything it started. Hearth's embedded Postgres and NATS are processes of
  * their own, and what they burn belongs to the price of a message.
  */
-import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
 
 interface ProcessInfo {
   readonly pid: number;
   readonly parent: number;
-  /** User and system time, on Linux with that of its ended children, so that a finished worker is not lost. */
+  /** User and system time, with that of its ended children, so that a finished worker is not lost. */
   readonly cpuSeconds: number;
   readonly rssKiB: number;
   readonly command: string;
@@ -30,7 +26,7 @@ export interface TreeSample {
 /** Clock ticks per second in `/proc`: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 
-async function readLinuxProcess(pid: number): Promise<ProcessInfo | undefined> {
+async function readProcess(pid: number): Promise<ProcessInfo | undefined> {
   try {
     const [stat, status, command] = await Promise.all([
       readFile(`/proc/${pid}/stat`, 'latin1'),
@@ -52,32 +48,10 @@ async function readLinuxProcess(pid: number): Promise<ProcessInfo | undefined> {
   }
 }
 
-async function listLinux(): Promise<ProcessInfo[]> {
+async function listProcesses(): Promise<ProcessInfo[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const all = await Promise.all(pids.map(readLinuxProcess));
+  const all = await Promise.all(pids.map(readProcess));
   return all.flatMap((info) => info ?? []);
-}
-
-/** Seconds of a `ps` time: `[[dd-]hh:]mm:ss[.cc]`. */
-export function parsePsTime(text: string): number {
-  const [days, clock] = text.includes('-') ? text.split('-') : ['0', text];
-  const seconds = (clock ?? '').split(':').reduce((total, part) => total * 60 + Number(part), 0);
-  return Number(days) * 86_400 + seconds;
-}
-
-async function listWithPs(): Promise<ProcessInfo[]> {
-  const { stdout } = await run('ps', ['-axo', 'pid=,ppid=,time=,rss=,command=']);
-  return stdout.split('\n').flatMap((line) => {
-    const [, pid, parent, time, rss, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    if (!pid || !parent || !time || !rss) return [];
-    return {
-      pid: Number(pid),
-      parent: Number(parent),
-      cpuSeconds: parsePsTime(time),
-      rssKiB: Number(rss),
-      command: command ?? '',
-    };
-  });
 }
 
 /**
@@ -110,7 +84,7 @@ export class ProcessTree {
   }
 
   private async members(): Promise<ProcessInfo[]> {
-    const all = process.platform === 'linux' ? await listLinux() : await listWithPs();
+    const all = await listProcesses();
     const members = new Set(
       all.filter(({ pid, command }) => pid === this.root || command.includes(this.dataDir)).map(({ pid }) => pid),
     );

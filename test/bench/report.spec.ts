@@ -1,6 +1,5 @@
 import { checkFloors } from '../../bench/floors';
 import { PeerName } from '../../bench/peers/peer';
-import { parsePsTime } from '../../bench/process-stats';
 import { Run } from '../../bench/scenarios/run-scenario';
 import { ScenarioName } from '../../bench/scenarios/scenario';
 import { spread } from '../../bench/statistics';
@@ -44,13 +43,5 @@ describe('the floors', () => {
 
   it('leave out what was not measured or has failed', () => {
     expect(checkFloors(new Summary([run('publish', 'hearth', { accepted: 9000 }, ['missing: 1'])]))).toEqual([]);
-  });
-});
-
-describe('the processor time of ps', () => {
-  it('is read in each of its forms', () => {
-    expect(parsePsTime('0:01.50')).toBe(1.5);
-    expect(parsePsTime('01:02:03')).toBe(3723);
-    expect(parsePsTime('2-00:00:01')).toBe(172_801);
   });
 });

@@ -49,6 +49,14 @@ export class Manager {
     return this.call('POST', path, body);
   }
 
+  /** Revokes what the body says, of which every gateway has heard when this resolves. */
+  async revoke(body: object): Promise<Frame> {
+    const { status, json } = await this.post('/revocations', body);
+    expect([200, 201]).toContain(status);
+    expect(json.complete).toBe(true);
+    return json;
+  }
+
   /** Everything that a list has, read a page at a time. */
   async pages(path: string, member: string, limit: number): Promise<Frame[]> {
     const all: Frame[] = [];
