@@ -2,7 +2,7 @@ import { StreamConnection } from '@hearth/stream';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTo, createServer, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -152,4 +152,28 @@ it('a server that refuses the credentials it took before ends the process, which
   } finally {
     await Promise.all([nats.stop(), database.drop()]);
   }
+});
+
+it('is made anew when something comes that cannot be read, which is said', async () => {
+  const nats = await startNats();
+  let toClient: Socket | undefined;
+  const road = createServer((client) => {
+    const toServer = connectTo(nats.port, '127.0.0.1');
+    sockets.push(client, toServer);
+    for (const socket of [client, toServer]) socket.on('error', () => undefined);
+    client.pipe(toServer).pipe(client);
+    toClient = client;
+  }).listen(0, '127.0.0.1');
+  await once(road, 'listening');
+  const connection = await open(`nats://127.0.0.1:${(road.address() as AddressInfo).port}`);
+  const reconnected = new Promise<void>((resolve) => connection.onReconnect(resolve));
+  const heard = new Promise<string>((resolve) => connection.listen('a', (message) => resolve(message.string())));
+  toClient?.write('?');
+  await reconnected;
+  expect(warnings).toEqual([expect.stringContaining('What NATS sent cannot be read: '), 'NATS disconnected']);
+  connection.tell('a', 'ö');
+  expect(await heard).toBe('ö');
+  await connection.close();
+  road.close();
+  await nats.stop();
 });

@@ -1,9 +1,10 @@
 import { every, knownInstallationNow, Repeated } from '@hearth/timing';
 import { encodeLanePlace, type LanePlace, SENT_AT_HEADER } from '@hearth/wire';
-import { createInbox, headers, Msg, MsgHdrs } from 'nats';
+import { createInbox, Msg } from 'nats';
 import { randomBytes } from 'node:crypto';
 import { StreamConnection, StreamFullError, StreamUnavailableError } from './connection';
 import { Fate, Lane } from './lane';
+import { headerLine, publishByHand } from './nats-by-hand';
 
 export interface PublishOptions {
   /** The server drops a second publish with the same id within the stream's window, so a repeat is safe. */
@@ -32,7 +33,8 @@ interface Pending {
   readonly messages: readonly OutgoingMessage[];
   readonly options: PublishOptions;
   readonly bytes: number;
-  readonly headers: MsgHdrs | undefined;
+  /** Without when it is sent. */
+  readonly headers: string;
   readonly lane: Lane<string> | undefined;
   /** In its lane. */
   readonly number: number;
@@ -168,10 +170,10 @@ export class AckedPublisher {
   }
 
   private send(pending: Pending): void {
-    const { messages, headers, token } = pending;
+    const { messages, token } = pending;
     pending.sentAt = performance.now();
-    const nowMs = knownInstallationNow();
-    if (pending.options.isTimed === true && nowMs !== undefined) headers?.set(SENT_AT_HEADER, String(nowMs));
+    const nowMs = pending.options.isTimed === true ? knownInstallationNow() : undefined;
+    const headers = pending.headers + (nowMs === undefined ? '' : headerLine(SENT_AT_HEADER, String(nowMs)));
     // What cannot be sent now is sent, in order, after the reconnect.
     if (!this.connection.isConnected) return;
     const isEachConfirmed = this.connection.isClustered;
@@ -181,8 +183,8 @@ export class AckedPublisher {
     const reply = last === 0 ? `${this.inbox}.${token}` : `${this.inbox}.${token}.${pending.attempts}`;
     try {
       messages.forEach(({ subject, payload }, index) => {
-        const options = index < last && !isEachConfirmed ? { headers } : { headers, reply };
-        this.connection.nats.publish(subject, payload, options);
+        const isConfirmed = index === last || isEachConfirmed;
+        publishByHand(this.connection.nats, { subject, payload, headers, reply: isConfirmed ? reply : undefined });
       });
     } catch (error) {
       this.fail(pending, new StreamUnavailableError('NATS refused the message', { cause: error }));
@@ -265,13 +267,12 @@ export class AckedPublisher {
   }
 }
 
-function messageHeaders(options: PublishOptions, place: LanePlace | undefined): MsgHdrs | undefined {
+function messageHeaders(options: PublishOptions, place: LanePlace | undefined): string {
   const id = place === undefined ? options.messageId : encodeLanePlace(place);
-  if (id === undefined && options.headers === undefined && options.isTimed !== true) return undefined;
-  const all = headers();
-  if (id !== undefined) all.append('Nats-Msg-Id', id);
-  for (const [name, value] of Object.entries(options.headers ?? {})) all.append(name, value);
-  return all;
+  let lines = id === undefined ? '' : headerLine('Nats-Msg-Id', id);
+  if (options.headers === undefined) return lines;
+  for (const [name, value] of Object.entries(options.headers)) lines += headerLine(name, value);
+  return lines;
 }
 
 /** The sequence that a confirmation names: `{"stream":"S", "seq":12, "duplicate": true}`. */

@@ -12,6 +12,7 @@ import {
 } from 'nats';
 import { firstConnection } from './first-connection';
 import { LightRequests } from './light-requests';
+import { connectByHand } from './nats-by-hand';
 import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
 import { StreamUpkeep } from './stream-upkeep';
 
@@ -73,6 +74,7 @@ export class StreamConnection {
     /** As they are shown. */
     private readonly servers: readonly string[],
   ) {
+    this.connectByHand();
     this.requests = new LightRequests(nats);
     void this.watchStatus();
     void this.watchEnd();
@@ -212,6 +214,10 @@ export class StreamConnection {
     await this.nats.close();
   }
 
+  private connectByHand(): void {
+    connectByHand(this.nats, ({ message }) => this.log.warn(`What NATS sent cannot be read: ${message}`));
+  }
+
   /** The client library gives up by itself when a server refuses the credentials that it took before. */
   private async watchEnd(): Promise<void> {
     const error = await this.nats.closed();
@@ -229,6 +235,7 @@ export class StreamConnection {
         const refusal = refusalOf(this.nats, this.servers);
         // Nobody waits for this either. What was accepted is safe for as long as nothing works on an older server.
         if (refusal !== undefined) throw new Error(refusal);
+        this.connectByHand();
         this.connected = true;
         this.log.info('NATS reconnected');
         void this.upkeep?.look();

@@ -2,6 +2,7 @@ import { every, Repeated } from '@hearth/timing';
 import { SENT_AT_HEADER, sentAtMs } from '@hearth/wire';
 import { AckPolicy, ConsumerConfig, createInbox, DeliverPolicy, Msg, nanos, Subscription } from 'nats';
 import { StreamConnection } from './connection';
+import { headerIn, headersOf, statusIn } from './nats-by-hand';
 
 /** A message as a stream holds it. */
 export interface StreamMessage {
@@ -176,23 +177,24 @@ export class PullConsumer {
 
   private onMessage(message: Msg): void {
     this.lastSignAt = performance.now();
-    const status = message.headers?.code ?? 0;
-    if (status === 0 && message.reply !== undefined) return this.onData(message, message.reply);
-    if (status === 100) return;
+    const headers = headersOf(message);
+    const status = statusIn(headers);
+    if (status === undefined) return this.onData(message, headers);
+    if (status.code === 100) return;
     // A status of an earlier pull request says nothing about the present one.
     if (!message.subject.endsWith(`.${this.pulls}`)) return;
     // 404 and 408: the request ran out. 409: it reached its size ("Batch Completed" since 2.10), or the consumer is gone. 503:
     // it is gone since before the request.
-    const description = message.headers?.description ?? '';
-    const hasRunOut = [404, 408].includes(status) || /max ?bytes|exceeded|batch completed/i.test(description);
-    if (!hasRunOut) return this.fail(`consumer is gone (${status} ${description})`);
+    const { code, description } = status;
+    const hasRunOut = [404, 408].includes(code) || /max ?bytes|exceeded|batch completed/i.test(description);
+    if (!hasRunOut) return this.fail(`consumer is gone (${code} ${description})`);
     this.outstanding = 0;
     if (this.queue.length === 0) this.pull();
   }
 
-  private onData(message: Msg, reply: string): void {
-    if (this.failure !== undefined) return;
-    const place = parseAckSubject(reply);
+  private onData(message: Msg, headers: string): void {
+    if (this.failure !== undefined || message.reply === undefined) return;
+    const place = parseAckSubject(message.reply);
     if (place.consumerSequence !== this.consumerSequence + 1) return this.fail('a message was skipped');
     // A server of a cluster that is restarted may find the stream shorter than it was, and begin there again; and every
     // server begins at the end that it knows, where it is asked to begin behind it.
@@ -206,8 +208,8 @@ export class PullConsumer {
       timeNs: place.timeNs,
       timeMs: Math.floor(Number(place.timeNs.slice(0, -3)) / 1_000),
       subject: message.subject,
-      messageId: message.headers?.get('Nats-Msg-Id'),
-      sentMs: sentAtMs(message.headers?.get(SENT_AT_HEADER)),
+      messageId: headerIn(headers, 'Nats-Msg-Id'),
+      sentMs: sentAtMs(headerIn(headers, SENT_AT_HEADER)),
       payload: message.data,
       pending: place.pending,
     });
