@@ -72,12 +72,16 @@ export class FanOut {
     );
   }
 
+  /** Whether the deliver stream may hold what this worker does not know: it is to be asked before a batch is sent. */
+  get mayRecall(): boolean {
+    return performance.now() < this.recallUntilMs;
+  }
+
   /**
    * The first of a batch, in its order, whose place the deliver stream knows as another message's. To be asked before anything
    * of the batch is committed: it has to have another place.
    */
   async firstReused(batch: readonly Sequenced[]): Promise<Position | undefined> {
-    if (performance.now() >= this.recallUntilMs) return undefined;
     // What was parked says its channel when it is fired.
     await this.recall(batch.flatMap((one) => channelNamedBy(one) ?? []));
     return batch.find(({ position, acceptedMs }) => this.places.isReused(position, acceptedMs))?.position;
@@ -88,9 +92,13 @@ export class FanOut {
     return this.last;
   }
 
+  /** Learns what the deliver stream holds of the channels of a batch that is about to be sent. */
+  recallFor(messages: readonly Deliverable[]): Promise<void> {
+    return this.recall(messages.map(channelOf));
+  }
+
   /** Sends the messages in their order. */
-  async send(messages: readonly Deliverable[]): Promise<FannedOut> {
-    if (performance.now() < this.recallUntilMs) await this.recall(messages.map(channelOf));
+  send(messages: readonly Deliverable[]): FannedOut {
     const outgoing: OutgoingMessage[] = [];
     const fanned: Deliverable[] = [];
     for (const message of messages) {

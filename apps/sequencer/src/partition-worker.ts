@@ -12,20 +12,20 @@ import {
 } from '@hearth/stream';
 import { warnSeldom, InvariantBroken } from '@hearth/runtime';
 import { FencedError, loadDueSchedules, PartitionState, releasePartition } from '@hearth/store';
-import { ingestStream, streamSequenceOf, type BackendEvent } from '@hearth/wire';
+import { ingestStream, streamSequenceOf } from '@hearth/wire';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventsOfMessage } from './backend-events';
 import { ChannelEnds } from './channel-ends';
-import { Answer, ChannelOperations, Dropped, hasRef } from './channel-operations';
+import { ChannelOperations, Dropped, hasRef } from './channel-operations';
 import { commitDurable, NOTHING_DROPPED } from './commit-durable';
 import { DeliverLoss } from './deliver-loss';
-import { EventOutbox } from './event-outbox';
-import { channelOf, Deliverable, FanOut } from './fan-out';
+import { EventOutbox, OfferedEvent } from './event-outbox';
+import { channelOf, FanOut, FannedOut } from './fan-out';
 import { isDurable } from './group-commit';
 import { assertNoHole, releaseSurely } from './partition-claim';
 import type { PartitionHost } from './partition-host';
 import { sequencingOf } from './partition-sequencing';
 import { placedOf } from './placed';
+import { NOTHING_REACHED, passedOn, Processed } from './processed';
 import { Lanes } from './lanes';
 import { Checkpoint, Reached, SavedPosition } from './saved-position';
 import { ScheduleTimer } from './schedule-timer';
@@ -40,16 +40,6 @@ const UNDELIVERED_BATCHES = 32;
 /** Longest that a partition that is given back waits for what is on its way. */
 const STOP_MS = 3_000;
 const RETRY_MS = 250;
-const NOTHING_REACHED: Reached = { answers: [] };
-
-/** What a batch became. */
-interface Processed {
-  readonly deliverables: readonly Deliverable[];
-  readonly events: readonly BackendEvent[];
-  readonly reached: Reached;
-  readonly dropped: Dropped;
-  readonly promptAnswers: readonly Answer[];
-}
 
 /**
  * Owns one partition: reads its ingest stream in order, gives ids, drops duplicates, appends, fans out.
@@ -87,7 +77,7 @@ export class PartitionWorker {
   private readonly hideLag: () => void;
   /** Batches that the deliver stream is not known to hold. */
   private undelivered = 0;
-  private deliveries: Promise<unknown> = Promise.resolve();
+  private deliveries: Promise<void> = Promise.resolve();
   private confirmations: Promise<void> = Promise.resolve();
 
   constructor(
@@ -218,21 +208,23 @@ export class PartitionWorker {
     if (last === undefined) return;
     const before = { position: this.position, markMs: this.sequencing.markMs };
     const sequenced = this.sequencing.sequence(messages);
-    const reused = await this.untilDone(() => fanOut.firstReused(sequenced));
+    // A message that comes alone costs most by its turns, so nothing is waited for that need not be.
+    const reused = fanOut.mayRecall ? await this.untilDone(() => fanOut.firstReused(sequenced)) : undefined;
     if (reused !== undefined) return this.processAnew(messages, streamSequenceOf(reused.sequence), before, fanOut);
-    this.position = { ...this.position, sequence: last.sequence, timeNs: last.timeNs };
+    const { epoch, streamCreated } = this.position;
+    this.position = { epoch, sequence: last.sequence, timeNs: last.timeNs, streamCreated };
     const checkpoint = this.checkpoint();
     const { deliverables, events, reached, dropped, promptAnswers } = sequenced.some(isOperation)
       ? await this.processOperations(sequenced)
-      : await this.processMessages(sequenced as SequencedMessage[]);
-    const { confirmed, fanned } = await this.untilDone(() => fanOut.send(deliverables));
-    for (const one of fanned) this.ends.add(channelOf(one), one);
-    void confirmed.then(
-      () => this.tails.add(fanned),
-      () => undefined,
-    );
+      : passedOn(
+          sequenced as SequencedMessage[],
+          sequenced.some(isDurable) ? await this.commit(sequenced) : NOTHING_DROPPED,
+        );
+    if (fanOut.mayRecall) await this.untilDone(() => fanOut.recallFor(deliverables));
+    const fannedOut = fanOut.send(deliverables);
+    for (const one of fannedOut.fanned) this.ends.add(channelOf(one), one);
     this.acknowledge(sequenced, dropped);
-    this.advanceWhen(confirmed, checkpoint, { ...reached, events: this.outbox.publish(events) });
+    this.advanceWhen(fannedOut, checkpoint, reached, this.outbox.publish(events));
     // Behind the events that they may wait for.
     for (const answer of promptAnswers) this.saved.answer(answer);
     if (this.undelivered >= UNDELIVERED_BATCHES) await this.deliveries;
@@ -273,13 +265,6 @@ export class PartitionWorker {
     const changes = lanes.takeChanges();
     this.lanes.follow(changes);
     return { position: this.position, markMs, lanes: changes };
-  }
-
-  private async processMessages(messages: readonly SequencedMessage[]): Promise<Processed> {
-    const dropped = await this.commit(messages);
-    const deliverables = dropped.size === 0 ? messages : messages.filter((message) => !dropped.has(message));
-    const events = deliverables.flatMap(eventsOfMessage);
-    return { deliverables, events, reached: NOTHING_REACHED, dropped, promptAnswers: [] };
   }
 
   /** A batch with more in it than messages. */
@@ -326,18 +311,33 @@ export class PartitionWorker {
   }
 
   /** Moves the safe position on once this batch and all before it are where they belong. */
-  private advanceWhen(delivered: Promise<number | undefined>, checkpoint: Checkpoint, reached: Reached): void {
-    const { events = [] } = reached;
+  private advanceWhen(
+    fannedOut: FannedOut,
+    checkpoint: Checkpoint,
+    reached: Reached,
+    events: readonly OfferedEvent[],
+  ): void {
     this.undelivered++;
-    this.deliveries = Promise.allSettled([this.deliveries, delivered]).finally(() => this.undelivered--);
+    this.deliveries = Promise.allSettled([this.deliveries, fannedOut.confirmed]).then(() => void this.undelivered--);
     // Only closing the publisher ends a wait; nothing behind what was not confirmed is safe, and the next owner goes on there.
-    this.confirmations = Promise.all([this.confirmations, delivered]).then(async ([, deliverPlace]) => {
-      for (const { publication } of events) await publication.released;
-      this.saved.advance(checkpoint, { ...reached, deliverPlace });
-    });
+    this.confirmations = this.advanced(fannedOut, this.confirmations, checkpoint, reached, events);
     this.confirmations.catch((error: unknown) => {
       if (error instanceof InvariantBroken) this.giveUp(error);
     });
+  }
+
+  private async advanced(
+    { confirmed, fanned }: FannedOut,
+    before: Promise<void>,
+    checkpoint: Checkpoint,
+    { answers, changes }: Reached,
+    events: readonly OfferedEvent[],
+  ): Promise<void> {
+    const deliverPlace = await confirmed;
+    this.tails.add(fanned);
+    await before;
+    for (const { publication } of events) await publication.released;
+    this.saved.advance(checkpoint, { answers, changes, events, deliverPlace });
   }
 
   /** Ends without saving anything: another worker has the partition, or may have it. */
