@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { PEERS } from './peers/all-peers';
+import { PEERS, USUAL_PEERS } from './peers/all-peers';
 import { Peer } from './peers/peer';
 import { SCENARIOS } from './scenarios/all-scenarios';
 import { Scenario } from './scenarios/scenario';
@@ -19,6 +19,7 @@ export const USAGE = `npm run bench -- [options]
 
   --only a,b      scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')}
   --peers a,b     servers: ${PEERS.map(({ name }) => name).join(', ')}
+                  (${USUAL_PEERS.map(({ name }) => name).join(', ')})
   --reps n        runs of each (3)
   --quick         a small run of everything, to see that it works
   --assert        fail when a floor is missed
@@ -55,7 +56,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   if (!Number.isInteger(repetitions) || repetitions < 1) throw new Error('--reps needs a whole number above 0');
   return {
     scenarios: values.only === undefined ? SCENARIOS : pick(SCENARIOS, values.only),
-    peers: values.peers === undefined ? PEERS : pick(PEERS, values.peers),
+    peers: values.peers === undefined ? USUAL_PEERS : pick(PEERS, values.peers),
     repetitions,
     quick: values.quick,
     assert: values.assert,

@@ -48,4 +48,24 @@ const socketIo: Peer = {
   readyUrl: home,
 };
 
-export const PEERS: readonly Peer[] = [hearth, plainWs, socketIo];
+/** What storing costs by itself (`by-hand.ts`); to be asked for, in `many-channels` and `fan-out`. */
+const byHand = (name: 'stored-by-hand' | 'read-back-by-hand', READ_BACK: string): Peer => ({
+  ...plainWs,
+  name,
+  title: name === 'stored-by-hand' ? 'stored, by hand' : 'read back, by hand',
+  script: join(__dirname, 'by-hand.js'),
+  environment: (setting) => ({
+    PORT: String(setting.port),
+    NATS_PORT: String(setting.adminPort),
+    DATA_DIR: setting.dataDir,
+    READ_BACK,
+  }),
+});
+
+/** Those that run unless others are asked for. */
+export const USUAL_PEERS: readonly Peer[] = [hearth, plainWs, socketIo];
+export const PEERS: readonly Peer[] = [
+  ...USUAL_PEERS,
+  byHand('stored-by-hand', ''),
+  byHand('read-back-by-hand', 'yes'),
+];

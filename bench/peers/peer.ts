@@ -10,7 +10,7 @@ import { freePort } from '@hearth/embedded';
 import { DialectName, Target } from '../generator/job';
 import { ProcessTree } from '../process-stats';
 
-export type PeerName = 'hearth' | 'plain-ws' | 'socket-io';
+export type PeerName = 'hearth' | 'plain-ws' | 'socket-io' | 'stored-by-hand' | 'read-back-by-hand';
 
 /** What a server is told about its run. */
 export interface Setting {
