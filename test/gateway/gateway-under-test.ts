@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { type HearthConfig, loadConfig } from '@hearth/config';
 import {
   AdminServer,
+  AddressLimits,
   createHttpApp,
+  LimitAnswers,
   createLogger,
   Metrics,
   ServiceModule,
@@ -71,7 +73,9 @@ export class GatewayUnderTest {
     const metrics = new Metrics();
     const admin = new AdminServer({ host: '127.0.0.1', port: 0, metrics: () => metrics.text(), info: () => ({}) });
     const never = new AbortController().signal;
-    const context = { config, logger, metrics, admin, interrupted: never, timeUp: never };
+    const limitAnswers = new LimitAnswers(metrics, logger);
+    const addresses = new AddressLimits(config, limitAnswers);
+    const context = { config, logger, metrics, admin, limitAnswers, addresses, interrupted: never, timeUp: never };
     const app = await createHttpApp(
       {
         module: GatewayProcess,
@@ -84,6 +88,8 @@ export class GatewayUnderTest {
       },
       config,
       logger,
+      undefined,
+      addresses,
     );
     await attachGateway(app);
     await app.listen(0, '127.0.0.1');

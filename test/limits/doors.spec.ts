@@ -193,6 +193,22 @@ it('handshakes of an address have a rate: upgrades, sessions of Socket.IO and th
   }
 });
 
+it('requests of an address have a rate, but those of a Socket.IO session that is a connection do not count', async () => {
+  const gateway = await testbed.anotherGateway({
+    limitAddressRequests: { perSecond: 0.01, burst: 5 },
+    limitAddressExempt: NOBODY,
+  });
+  const url = `${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1));
+  const session = `${url}&sid=${sid}`;
+  await fetch(session, { method: 'POST', body: `40${JSON.stringify({ token: connectToken() })}` });
+  expect(await (await fetch(session)).text()).toContain('hotsock.connected');
+  for (let n = 0; n < 20; n++) await fetch(session, { method: 'POST', body: '42["hotsock.ping",{}]' });
+  expect(gateway.metrics.limited.of('addressRequests').of('delayed').value).toBe(0);
+  await expect(Promise.all(Array.from({ length: 5 }, () => fetch(gateway.httpUrl)))).rejects.toThrow();
+  expect(gateway.metrics.limited.of('addressRequests').of('closed').value).toBeGreaterThan(0);
+});
+
 it('wrong credentials of an address have a rate; past it no token is looked at', async () => {
   const gateway = await testbed.anotherGateway({
     limitAddressRefusals: { perSecond: 0.01, burst: 2 },

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACCESS_KEY, sendRequest, signed } from '../aws/signed-request';
-import { KEY_2, post, startAll, startPublishApi } from '../publish-api/publish-api';
+import { KEY_2, post, rawExchange, startAll, startPublishApi } from '../publish-api/publish-api';
 import type { AppProcess } from '../support/process';
 
 /** What keys may publish (limits §2, §3): two processes that keep one rate, and one by itself. */
@@ -17,7 +17,9 @@ beforeAll(async () => {
       HEARTH_LIMIT_AWS_KEY_MESSAGES: '0.1,1',
       HEARTH_LIMIT_API_KEY_REQUESTS: '0.1,2',
       HEARTH_LIMIT_ADDRESS_REFUSALS: '0.1,3',
-      HEARTH_LIMIT_ADDRESS_EXEMPT: '192.0.2.0/24',
+      HEARTH_LIMIT_ADDRESS_REQUESTS: '0.1,20',
+      // The admin port is asked from this machine.
+      HEARTH_LIMIT_ADDRESS_EXEMPT: '192.0.2.0/24,127.0.0.0/8',
       HEARTH_TRUSTED_PROXIES: '127.0.0.0/8',
       HEARTH_AWS_ACCESS_KEYS: `${ACCESS_KEY.id}:${ACCESS_KEY.secret}`,
     }),
@@ -149,4 +151,34 @@ it('wrong keys of an address are not looked at past their rate, at either door',
   const signedRight = await invoke(ACCESS_KEY);
   expect([signedRight.status, signedRight.headers['x-amzn-errortype']]).toEqual([429, 'TooManyRequestsException']);
   expect((await post(single.url, MESSAGE, { authorization: 'Bearer wrong', ...at('203.0.113.8') })).status).toBe(401);
+});
+
+describe('requests of an address', () => {
+  const delayed = async (): Promise<number> => {
+    const text = await (await fetch(`http://127.0.0.1:${single.app.adminPort}/metrics`)).text();
+    return Number(/^hearth_limited_total\{limit="addressRequests",answer="delayed"\} (\d+)/m.exec(text)?.[1] ?? 0);
+  };
+
+  it('with a good key do not count', async () => {
+    const before = await delayed();
+    for (let n = 0; n < 40; n++) {
+      // In a chunk, so that it is no plain request.
+      const body = new Blob([JSON.stringify(MESSAGE)]).stream();
+      const answer = await fetch(single.url, {
+        ...{ method: 'POST', body, duplex: 'half', headers: { ...key2, ...at('203.0.113.50') } },
+      });
+      expect([202, 429]).toContain(answer.status);
+    }
+    expect(await delayed()).toBe(before);
+  });
+
+  it('with a wrong one have a rate, also plain ones that do not wait for their answers', async () => {
+    const headers = ['Host: x', 'X-Forwarded-For: 203.0.113.51', 'Authorization: Bearer wrong', 'Content-Length: 2'];
+    const request = `POST /publish HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n{}`;
+    const answers = await rawExchange(Number(new URL(single.url).port), request.repeat(100), () => false);
+    const count = answers.split('HTTP/1.1 4').length - 1;
+    // Then its connection is ended, because the next would wait for too long, and what was not sent of answers with it.
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThan(20 + 16 + 2);
+  });
 });

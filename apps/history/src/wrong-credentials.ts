@@ -23,11 +23,15 @@ export function limitWrongCredentials(
     }
   });
   server.addHook('onResponse', (request, reply, done) => {
-    const isRefused = reply.statusCode === 401 && (request.raw.url ?? '').startsWith(pathPrefix);
-    if (isRefused) {
+    const { method, url = '' } = request.raw;
+    if (url.startsWith(pathPrefix) && method === 'POST') {
       const address = addressOf(request.raw);
-      addresses.refused(address);
-      audit.refused('client-http', address, 'UNAUTHORIZED');
+      // What is refused for another reason may not have been looked at.
+      if (reply.statusCode < 300) addresses.accepted(address);
+      else if (reply.statusCode === 401) {
+        addresses.refused(address);
+        audit.refused('client-http', address, 'UNAUTHORIZED');
+      }
     }
     done();
   });

@@ -48,7 +48,13 @@ export class AwsSignatures {
         return true;
       });
     const { accessKeyId, checkBody } = guarded(() => this.check(request, service, mustSign));
-    return { accessKeyId, checkBody: (body) => guarded(() => checkBody(body), `aws:${accessKeyId}`) };
+    return {
+      accessKeyId,
+      checkBody: (body) => {
+        guarded(() => checkBody(body), `aws:${accessKeyId}`);
+        this.addresses.accepted(address);
+      },
+    };
   }
 
   private check(request: IncomingMessage, service: string, mustSign: readonly string[]): SignedHead {

@@ -76,11 +76,13 @@ export class Callers {
   /** Does not look at the credentials of an address that has shown too many wrong ones (limits §2). */
   private guarded(request: Sender, check: () => Caller): Caller {
     const address = this.addressOf(request);
-    return this.addresses.guard(address, check, (error) => {
+    const caller = this.addresses.guard(address, check, (error) => {
       const isRefusal = error instanceof ProtocolError && error.code === 'UNAUTHORIZED';
       if (isRefusal) this.audit.refused('server-http', address, error.code);
       return isRefusal;
     });
+    this.addresses.accepted(address);
+    return caller;
   }
 
   private keyOf({ headers }: Sender): Caller | undefined {

@@ -1,7 +1,7 @@
 import { BlockList } from 'node:net';
 import { parseRate, type RateLimit } from '@hearth/limits';
 import { z } from 'zod';
-import { readBy, variable } from './variable';
+import { readBy, SINGLE_SERVICES, variable } from './variable';
 import { blockList, choice, integer, isCidr, type Kind } from './variable-kinds';
 
 /** A rate (limits §1). */
@@ -171,7 +171,17 @@ export const LIMIT_VARIABLES = {
       'Other calls of an API key or the admin token, for each process.',
     ),
   }),
-  ...readBy(['publish-api', 'gateway', 'history', 'webhooks'], {
+  ...readBy(SINGLE_SERVICES, {
+    limitAddressSockets: capOf(
+      'HEARTH_LIMIT_ADDRESS_SOCKETS',
+      '20000',
+      'TCP connections of one address to a process, whatever they are for; more are closed at once. Those of trusted proxies are not counted.',
+    ),
+    limitAddressRequests: rateOf(
+      'HEARTH_LIMIT_ADDRESS_REQUESTS',
+      '50,1000',
+      'HTTP requests of one address to a process that show no good credential; more wait for their turn, 10 s at most.',
+    ),
     limitAddressRefusals: rateOf(
       'HEARTH_LIMIT_ADDRESS_REFUSALS',
       '20,500',

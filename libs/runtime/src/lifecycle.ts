@@ -7,6 +7,8 @@ import {
   outputsOf,
   type ServiceName,
 } from '@hearth/config';
+import { AddressLimits } from './limits/address-limits';
+import { LimitAnswers } from './limits/limit-answers';
 import { createLogger, setLogLevel, type Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { watchSecrets, type SecretsWatch } from './reloadable';
@@ -101,6 +103,8 @@ function forOperators(error: unknown): unknown {
 /** One process from its start to its end. */
 class Life {
   private readonly metrics = new Metrics();
+  private readonly limitAnswers: LimitAnswers;
+  private readonly addresses: AddressLimits;
   private readonly admin: AdminServer;
   private readonly secrets: SecretsWatch;
   private readonly interrupted = new AbortController();
@@ -116,7 +120,10 @@ class Life {
     private readonly logger: Logger,
     private readonly host: ProcessHost,
   ) {
+    this.limitAnswers = new LimitAnswers(this.metrics, logger);
+    this.addresses = new AddressLimits(config, this.limitAnswers);
     this.admin = new AdminServer({
+      addresses: this.addresses,
       host: config.adminHost,
       port: config.adminPort,
       metrics: () => this.metrics.text(),
@@ -135,9 +142,12 @@ class Life {
     });
     try {
       await this.admin.start();
-      const { config, logger, metrics, admin } = this;
+      const { config, logger, metrics, admin, limitAnswers, addresses } = this;
       const signals = { interrupted: this.interrupted.signal, timeUp: this.timeUp.signal };
-      this.starting = this.definition.start({ config, logger, metrics, admin, ...signals });
+      this.starting = this.definition.start({
+        ...{ config, logger, metrics, admin, limitAnswers, addresses },
+        ...signals,
+      });
       const { port, failed } = await this.starting;
       this.port = port;
       started = true;

@@ -21,6 +21,9 @@ export interface ServiceContext {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly admin: AdminServer;
+  readonly limitAnswers: LimitAnswers;
+  /** One for all ports of the process. */
+  readonly addresses: AddressLimits;
   /** Aborted when the process is told to end; a start that waits for something may reject with its reason. */
   readonly interrupted: AbortSignal;
   /** Aborted when a drain has taken its time: nobody waits for clients or servers any more, everything closes. */
@@ -32,7 +35,6 @@ export interface ServiceContext {
 @Module({})
 export class ServiceModule {
   static of(context: ServiceContext): DynamicModule {
-    const limitAnswers = new LimitAnswers(context.metrics, context.logger);
     const providers = [
       { provide: CONFIG, useValue: context.config },
       { provide: LOGGER, useValue: context.logger },
@@ -42,8 +44,8 @@ export class ServiceModule {
       { provide: AdminServer, useValue: context.admin },
       { provide: ReloadableSettings, useValue: context.config.reloadable },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.reloadable) },
-      { provide: LimitAnswers, useValue: limitAnswers },
-      { provide: AddressLimits, useValue: new AddressLimits(context.config, limitAnswers) },
+      { provide: LimitAnswers, useValue: context.limitAnswers },
+      { provide: AddressLimits, useValue: context.addresses },
       { provide: Tracing, useValue: new Tracing(context.config.reloadable, context.logger) },
     ];
     return { module: ServiceModule, providers, exports: providers.map(({ provide }) => provide) };

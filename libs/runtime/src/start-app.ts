@@ -26,8 +26,8 @@ export function startHttpApp(
   attach?: (app: NestFastifyApplication) => Promise<void>,
 ): ServiceDefinition['start'] {
   return async (context) => {
-    const { config, logger, timeUp } = context;
-    const app = await createHttpApp(rootOf(context, modules), config, logger, timeUp);
+    const { config, logger, timeUp, addresses } = context;
+    const app = await createHttpApp(rootOf(context, modules), config, logger, timeUp, addresses);
     try {
       await attach?.(app);
       await listen(app, config);

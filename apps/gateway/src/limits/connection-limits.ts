@@ -88,6 +88,11 @@ export class Limits {
     this.addresses.takeHandshake(sourceIp);
   }
 
+  /** A request of somebody who has shown a good token. */
+  knows(sourceIp: string): void {
+    this.addresses.accepted(sourceIp);
+  }
+
   /** Somebody has shown a token that is not taken. */
   refusedToken(sourceIp: string): void {
     this.addresses.refused(sourceIp);

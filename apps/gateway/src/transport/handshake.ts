@@ -95,6 +95,11 @@ export class Handshake {
     this.limits.takeSession(this.originOf(request).sourceIp);
   }
 
+  /** A request belongs to a connection, whose token was good. */
+  knows(request: IncomingMessage): void {
+    this.limits.knows(this.originOf(request).sourceIp);
+  }
+
   private checkOrigin({ origin }: IncomingHttpHeaders): void {
     // Only browsers send one, and only for browsers does it mean anything.
     if (origin === undefined || this.mayConnect(origin)) return;

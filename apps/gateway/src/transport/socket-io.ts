@@ -209,7 +209,9 @@ export class SocketIoTransport {
     try {
       const problem = headProblem(request);
       if (problem !== undefined) throw problem;
-      if (isOpening(request)) this.handshake.openSession(request);
+      const session: Session | undefined = this.sessions[sidOf(request)];
+      if (sidOf(request) === '') this.handshake.openSession(request);
+      else if (session !== undefined && !this.bounds.has(session)) this.handshake.knows(request);
       return true;
     } catch (error) {
       const refusal = protocolErrorOf(error);
@@ -227,12 +229,15 @@ export class SocketIoTransport {
    * @param timeUp aborted when nobody is waited for any more
    */
   async close(timeUp: AbortSignal): Promise<void> {
-    const { clients } = this.io.engine as unknown as { readonly clients: Readonly<Record<string, Session>> };
-    const leaving = Object.values(clients).filter(({ readyState }) => readyState === 'closing');
+    const leaving = Object.values(this.sessions).filter(({ readyState }) => readyState === 'closing');
     const gone = leaving.map((session) => new Promise<void>((resolve) => session.once('close', resolve)));
     const late = delay(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     await untilAborted(timeUp, Promise.race([Promise.all(gone), late]));
     this.io.engine.close();
+  }
+
+  private get sessions(): Readonly<Record<string, Session>> {
+    return (this.io.engine as unknown as { readonly clients: Readonly<Record<string, Session>> }).clients;
   }
 
   /** Sessions that are not, or no more, a connection. */
@@ -278,9 +283,9 @@ function answer(response: ServerResponse, refusal: ProtocolError): void {
   response.end(JSON.stringify(handshakeRefusal(refusal)));
 }
 
-/** Whether a request opens a session, and is not part of one; an empty `sid` is none. */
-function isOpening({ url = '' }: IncomingMessage): boolean {
-  return !/[?&]sid=[^&]/.test(url);
+/** The session that a request is part of; `''` when it opens one, which an empty `sid` does as well. */
+function sidOf({ url = '' }: IncomingMessage): string {
+  return /[?&]sid=([^&]+)/.exec(url)?.[1] ?? '';
 }
 
 /** As the package `cors` wants it. */

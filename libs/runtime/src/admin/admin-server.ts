@@ -12,7 +12,9 @@ import { bearerToken, isSecret } from '../http/api-keys';
 import { headProblem, MAX_HEADERS } from '../http/host-header';
 import { listenError } from '../http/listen-error';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
-import { limitPipelining } from '../http/pipelining';
+import { limitPeers } from '../http/peers';
+import { sourceIpReader } from '../http/client-origin';
+import type { AddressLimits } from '../limits/address-limits';
 import { targetHost, UpgradableRequest } from '../http/upgradable-request';
 import { redactText } from '../log/redaction';
 import { within } from '@hearth/timing';
@@ -49,6 +51,8 @@ export interface AdminServerOptions {
   readonly names?: readonly string[];
   /** What guarded routes want; `undefined`: nobody may use them. */
   readonly token?: () => string | undefined;
+  /** What one address may cost; absent: whatever it likes. */
+  readonly addresses?: AddressLimits;
 }
 
 /**
@@ -89,7 +93,7 @@ export class AdminServer {
       (request, response) => void this.answer(request, response),
     );
     this.#server.maxHeadersCount = MAX_HEADERS;
-    limitPipelining(this.#server);
+    limitPeers(this.#server, options.addresses, peerOf);
     this.#server.on('checkExpectation', (_request, response: ServerResponse) => {
       response.writeHead(417, { 'content-type': TEXT, connection: 'close' });
       response.end('Expect: 100-continue is all that may be expected\n');
@@ -205,6 +209,9 @@ export class AdminServer {
     return { status: status === 'ready' ? 200 : 503, body: { status, checks: Object.fromEntries(results) } };
   }
 }
+
+/** It is not asked through proxies. */
+export const peerOf = sourceIpReader({ trustedProxies: [] });
 
 const TEXT = 'text/plain; charset=utf-8';
 const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';

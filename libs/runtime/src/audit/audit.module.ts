@@ -2,17 +2,14 @@ import { EventPublisher } from '@hearth/stream';
 import { untilAborted } from '@hearth/timing';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { ReloadableSettings } from '@hearth/config';
-import { AdminServer } from '../admin/admin-server';
+import { AdminServer, peerOf } from '../admin/admin-server';
 import { eventPublisher } from '../event-publisher.provider';
-import { sourceIpReader } from '../http/client-origin';
 import { AddressLimits } from '../limits/address-limits';
 import { LimitAnswers } from '../limits/limit-answers';
 import type { Logger } from '../log/logger';
 import { LOGGER, TIME_UP } from '../service-module';
 import { Audit } from './audit';
 
-/** The admin port is not asked through proxies. */
-const peerOf = sourceIpReader({ trustedProxies: [] });
 /** What is told in the end gets so long to arrive, however late it is. */
 const LAST_MS = 500;
 
@@ -42,7 +39,10 @@ export class AuditModule implements OnApplicationShutdown {
     admin.guardedBy((request, isRight) => {
       const address = peerOf(request);
       addresses.checkRefusals(address);
-      if (isRight()) return true;
+      if (isRight()) {
+        addresses.accepted(address);
+        return true;
+      }
       addresses.refused(address);
       audit.refused('admin', address, 'UNAUTHORIZED');
       return false;

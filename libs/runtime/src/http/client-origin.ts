@@ -2,7 +2,7 @@ import { all as addresses } from '@fastify/proxy-addr';
 import ipaddr from 'ipaddr.js';
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { blockList, type HearthConfig } from '@hearth/config';
 import type { Sender } from './plain-posts';
 
@@ -45,7 +45,7 @@ function userAgentOf({ 'user-agent': header }: IncomingHttpHeaders): string | un
  * words that are no address.
  */
 export function sourceIpReader({ trustedProxies }: Pick<HearthConfig, 'trustedProxies'>) {
-  if (trustedProxies.length === 0) return ({ socket }: Sender): string => unmapped(socket.remoteAddress ?? '');
+  if (trustedProxies.length === 0) return ({ socket }: Sender): string => peerAddress(socket);
   const trusted = blockList(trustedProxies);
   const isTrusted = (hop: string | undefined): boolean => {
     const address = addressOf(hop);
@@ -56,6 +56,11 @@ export function sourceIpReader({ trustedProxies }: Pick<HearthConfig, 'trustedPr
     const hops = addresses(request as IncomingMessage, isTrusted).map(addressOf);
     return hops.findLast((address) => address !== '') ?? '';
   };
+}
+
+/** Of whoever is at the other end of a TCP connection, client or proxy. */
+export function peerAddress({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
+  return unmapped(remoteAddress);
 }
 
 /** Without the port that some proxies add (`192.0.2.1:4711`, `[2001:db8::1]:4711`); `''` for what is no address. */

@@ -63,6 +63,7 @@ const config: HttpConfig = {
   maxConnections: 0,
   tlsCertFile: undefined,
   tlsKeyFile: undefined,
+  trustedProxies: [],
 };
 
 const QUIET = createLogger({ level: 'INFO', service: 'test' }, { write: () => {} });

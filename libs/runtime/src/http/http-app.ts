@@ -9,12 +9,14 @@ import type { Socket } from 'node:net';
 import type { HearthConfig } from '@hearth/config';
 import { headProblem, MAX_HEADERS } from './host-header';
 import { addDeadline } from './http-deadline';
+import { sourceIpReader } from './client-origin';
+import type { AddressLimits } from '../limits/address-limits';
 import { readBody } from './http-body';
 import { sendError, type ErrorReply } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
 import { OpenSockets } from './open-sockets';
-import { limitPipelining } from './pipelining';
+import { limitPeers } from './peers';
 import { PlainPosts } from './plain-posts';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
@@ -23,7 +25,13 @@ import { UpgradableRequest } from './upgradable-request';
 
 export type HttpConfig = Pick<
   HearthConfig,
-  'maxHeaderBytes' | 'maxBodyBytes' | 'httpTimeoutMs' | 'maxConnections' | 'tlsCertFile' | 'tlsKeyFile'
+  | 'maxHeaderBytes'
+  | 'maxBodyBytes'
+  | 'httpTimeoutMs'
+  | 'maxConnections'
+  | 'tlsCertFile'
+  | 'tlsKeyFile'
+  | 'trustedProxies'
 >;
 
 /** Load balancers keep idle connections for 60 s and must be the side that closes, or a request is lost in between. */
@@ -44,18 +52,20 @@ const MAX_PARAMETER_CHARACTERS = 16_384;
  * the router, has the shape of publish-api §9; duplicate slashes count as one. WebSocket upgrades are for whoever listens on `app.getHttpServer()`.
  *
  * @param timeUp cuts off who still keeps it from closing
+ * @param addresses what one address may cost; absent: whatever it likes
  */
 export async function createHttpApp(
   module: Type | DynamicModule,
   config: HttpConfig,
   logger: Logger,
   timeUp?: AbortSignal,
+  addresses?: AddressLimits,
 ): Promise<NestFastifyApplication> {
   const instance: FastifyInstance = fastify(optionsOf(config, logger));
   takeRawBodies(instance, config.maxBodyBytes);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
-  limitPipelining(instance.server);
+  limitPeers(instance.server, addresses, sourceIpReader(config));
   const sockets = new OpenSockets(instance.server);
   drainSockets(instance, sockets, timeUp);
   instance.decorate('plainPosts', new PlainPosts(instance, sockets, config.maxHeaderBytes));

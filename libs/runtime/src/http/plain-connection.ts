@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { UNREAD_MS } from './peers';
 import type { PlainPost, PlainPosts } from './plain-posts';
 import { PlainReply } from './plain-reply';
 
@@ -38,6 +39,8 @@ export class PlainConnection {
   /** The client does not take its answers. */
   private isBlocked = false;
   private hasEnded = false;
+  /** Its client has shown no credential, or a wrong one: from then on it is for Node's server, where such requests are paced. */
+  private isRefused = false;
 
   constructor(
     private readonly posts: PlainPosts,
@@ -65,6 +68,7 @@ export class PlainConnection {
   leave(): void {
     const { socket } = this;
     socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose).off('drain', this.onDrain);
+    socket.setTimeout(0, this.onUnread);
     this.posts.forget(this);
   }
 
@@ -95,7 +99,7 @@ export class PlainConnection {
     let [from, waiting]: [number, Waiting | undefined] = [0, undefined];
     this.isReading = true;
     while (from < bytes.length && waiting === undefined) {
-      const post = this.due.length < MOST_DUE ? this.posts.read(from === 0 ? bytes : bytes.subarray(from)) : 'no room';
+      const post = this.due.length < MOST_DUE ? this.next(from === 0 ? bytes : bytes.subarray(from)) : 'no room';
       if (typeof post === 'object') {
         from += post.bytes;
         this.begin(post);
@@ -105,6 +109,10 @@ export class PlainConnection {
     this.rest = waiting === undefined ? undefined : bytes.subarray(from);
     this.waiting = waiting === 'unfinished' ? this.waitForRest(from === 0) : waiting;
     this.look();
+  }
+
+  private next(bytes: Buffer): ReturnType<PlainPosts['read']> {
+    return this.isRefused ? undefined : this.posts.read(bytes);
   }
 
   /** Whether it is to be read, and by whom. */
@@ -146,6 +154,7 @@ export class PlainConnection {
     let text = '';
     for (let first = due[0]; first?.sent === true; first = due[0]) {
       due.shift();
+      if (first.isRefusal) this.isRefused = true;
       text += first.text(posts.keepAliveSeconds(due.length === 0));
     }
     if (text === '') return;
@@ -160,14 +169,17 @@ export class PlainConnection {
       if (!this.isAnswering) socket.resume().end();
     } else if (isTaken) this.goOn();
     else if (!this.isBlocked) {
-      // A client that reads no answers must not have more of them.
+      // A client that reads no answers must not have more of them, and not for ever.
       this.isBlocked = true;
-      socket.pause().once('drain', this.onDrain);
+      socket.pause().once('drain', this.onDrain).setTimeout(UNREAD_MS, this.onUnread);
     }
   };
 
+  private readonly onUnread = (): void => void this.socket.destroy();
+
   private readonly onDrain = (): void => {
     this.isBlocked = false;
+    this.socket.setTimeout(0, this.onUnread);
     this.goOn();
   };
 

@@ -17,6 +17,11 @@ export class PlainReply implements Reply {
   /** @param onSent called once */
   constructor(private readonly onSent: () => void) {}
 
+  /** Of a request without a good credential, or of one that is not looked at, because too many had none. */
+  get isRefusal(): boolean {
+    return this.status === 401 || this.status === 429;
+  }
+
   code(status: number): this {
     this.status = status;
     return this;

@@ -1,13 +1,23 @@
-import { isIP } from 'node:net';
+import { type BlockList, isIP, type Socket } from 'node:net';
 import { addressKey, KeyedBuckets } from '@hearth/limits';
 import { limitReached, rateLimited } from '@hearth/protocol';
-import type { HearthConfig } from '@hearth/config';
+import { blockList, type HearthConfig } from '@hearth/config';
+import { peerAddress } from '../http/client-origin';
 import { LimitAnswers } from './limit-answers';
 
 export type AddressSettings = Pick<
   HearthConfig,
-  'limitAddressConnections' | 'limitAddressHandshakes' | 'limitAddressRefusals' | 'limitAddressExempt'
+  | 'limitAddressSockets'
+  | 'limitAddressConnections'
+  | 'limitAddressHandshakes'
+  | 'limitAddressRefusals'
+  | 'limitAddressRequests'
+  | 'limitAddressExempt'
+  | 'trustedProxies'
 >;
+
+/** No request waits longer for its turn: a client would have given it up. */
+const LONGEST_WAIT_MS = 10_000;
 
 /**
  * What one address may cost this process (limits §2): an IPv4 address, or an IPv6 /64. Addresses are those of `sourceIp`,
@@ -16,7 +26,10 @@ export type AddressSettings = Pick<
 export class AddressLimits {
   private readonly handshakes: KeyedBuckets;
   private readonly refusals: KeyedBuckets;
-  private readonly connections = new Map<string, number>();
+  private readonly requests: KeyedBuckets;
+  private readonly sockets = new Counts();
+  private readonly connections = new Counts();
+  private readonly proxies: BlockList;
   /** The address that was asked for last. */
   private asked = { address: '', isExempt: false };
 
@@ -26,6 +39,26 @@ export class AddressLimits {
   ) {
     this.handshakes = new KeyedBuckets(settings.limitAddressHandshakes);
     this.refusals = new KeyedBuckets(settings.limitAddressRefusals);
+    this.requests = new KeyedBuckets(settings.limitAddressRequests);
+    this.proxies = blockList(settings.trustedProxies);
+  }
+
+  /**
+   * Somebody has opened a TCP connection; nothing has come on it. A trusted proxy may have as many as it likes.
+   *
+   * @returns whether it may stay; it is counted until it closes then
+   */
+  takeSocket(socket: Socket): boolean {
+    const most = this.settings.limitAddressSockets;
+    const address = peerAddress(socket);
+    if (most === Infinity || this.isExempt(address) || isIn(this.proxies, address)) return true;
+    const key = addressKey(address);
+    if (!this.sockets.add(key, most)) {
+      this.answers.count({ limit: 'addressSockets', answer: 'closed', key, sourceIp: address });
+      return false;
+    }
+    socket.once('close', () => this.sockets.remove(key));
+    return true;
   }
 
   /**
@@ -43,6 +76,31 @@ export class AddressLimits {
   /** Somebody has shown a wrong credential. */
   refused(address: string): void {
     if (!this.isExempt(address)) this.refusals.charge(addressKey(address), 1, performance.now());
+  }
+
+  /**
+   * A request begins, and whether it has a credential is not known yet.
+   *
+   * @returns how long it has to wait, ms; Infinity when its connection is to be ended, because too many wait
+   */
+  takeRequest(address: string): number {
+    if (this.isExempt(address)) return 0;
+    const [key, nowMs] = [addressKey(address), performance.now()];
+    const waitMs = this.requests.waitMs(key, 1, nowMs);
+    const isTooLong = waitMs > LONGEST_WAIT_MS;
+    if (waitMs > 0) {
+      const answer = isTooLong ? 'closed' : 'delayed';
+      this.answers.count({ limit: 'addressRequests', answer, key, sourceIp: address });
+    }
+    // Those that wait are owed, so that each has a turn of its own.
+    if (!isTooLong) this.requests.charge(key, 1, nowMs);
+    return isTooLong ? Infinity : waitMs;
+  }
+
+  /** A request has shown a good credential, and does not count. */
+  accepted(address: string): void {
+    if (this.requests.size > 0 && !this.isExempt(address))
+      this.requests.charge(addressKey(address), -1, performance.now());
   }
 
   /**
@@ -80,21 +138,15 @@ export class AddressLimits {
     const most = this.settings.limitAddressConnections;
     if (most === Infinity || this.isExempt(address)) return;
     const key = addressKey(address);
-    const count = this.connections.get(key) ?? 0;
-    if (count >= most) {
-      this.answers.count({ limit: 'addressConnections', answer: 'refused', key, sourceIp: address });
-      throw limitReached('addressConnections', most, 'connections of an address', 429);
-    }
-    this.connections.set(key, count + 1);
+    if (this.connections.add(key, most)) return;
+    this.answers.count({ limit: 'addressConnections', answer: 'refused', key, sourceIp: address });
+    throw limitReached('addressConnections', most, 'connections of an address', 429);
   }
 
   /** A connection has ended, or was not made after all. */
   leave(address: string): void {
     if (this.settings.limitAddressConnections === Infinity || this.isExempt(address)) return;
-    const key = addressKey(address);
-    const count = this.connections.get(key) ?? 0;
-    if (count > 1) this.connections.set(key, count - 1);
-    else this.connections.delete(key);
+    this.connections.remove(addressKey(address));
   }
 
   private refuse(limit: string, address: string, waitMs: number): void {
@@ -106,10 +158,31 @@ export class AddressLimits {
   /** A connection asks several times on its way in, at a price of 5 µs each. */
   private isExempt(address: string): boolean {
     if (address !== this.asked.address) {
-      const family = isIP(address);
-      const isExempt = family !== 0 && this.settings.limitAddressExempt.check(address, family === 6 ? 'ipv6' : 'ipv4');
-      this.asked = { address, isExempt };
+      this.asked = { address, isExempt: isIn(this.settings.limitAddressExempt, address) };
     }
     return this.asked.isExempt;
+  }
+}
+
+function isIn(ranges: BlockList, address: string): boolean {
+  const family = isIP(address);
+  return family !== 0 && ranges.check(address, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** How many there are of each key. */
+class Counts {
+  private readonly counts = new Map<string, number>();
+
+  /** @returns whether there were fewer than `most`; otherwise it is not counted */
+  add(key: string, most: number): boolean {
+    const count = this.counts.get(key) ?? 0;
+    if (count < most) this.counts.set(key, count + 1);
+    return count < most;
+  }
+
+  remove(key: string): void {
+    const count = this.counts.get(key) ?? 0;
+    if (count > 1) this.counts.set(key, count - 1);
+    else this.counts.delete(key);
   }
 }
