@@ -48,10 +48,12 @@ function silent(port: number, said: string): Promise<void> {
   });
 }
 
-function unreadRequests(port: number, request: string): Promise<void> {
+/** So many requests in one piece, whose answers are read or not. */
+function requests(port: number, request: string, count: number, areRead: boolean): Promise<void> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(request.repeat(Math.floor(65_536 / request.length))));
-    socket.pause();
+    const socket = connect(port, '127.0.0.1', () => socket.write(request.repeat(count)));
+    if (areRead) socket.resume();
+    else socket.pause();
     socket.on('error', () => resolve());
     socket.on('close', () => resolve());
     setTimeout(() => socket.destroy(), 900);
@@ -102,12 +104,22 @@ export function withoutToken(pace: Pace): readonly Scenario[] {
         ['port', 'public', '/openapi.json'],
         ['adminPort', 'admin', '/metrics'],
       ] as const
-    ).map(([port, name, path]) => ({
-      ...nobody,
-      name: `64 KiB of requests in one piece at the ${name} port, of which no answer is read`,
-      strike: (target: Target) =>
-        pace(() => unreadRequests(target[port], `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)),
-    })),
+    ).flatMap(([port, name, path]) => {
+      const request = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+      const fillingOnePiece = Math.floor(65_536 / request(path).length);
+      return [
+        {
+          ...nobody,
+          name: `64 KiB of requests in one piece at the ${name} port, of which no answer is read`,
+          strike: (target: Target) => pace(() => requests(target[port], request(path), fillingOnePiece, false)),
+        },
+        {
+          ...nobody,
+          name: `250 small requests in one piece at the ${name} port`,
+          strike: (target: Target) => pace(() => requests(target[port], request('/x'), 250, true)),
+        },
+      ];
+    }),
     ...(['port', 'adminPort'] as const).map((port) => ({
       ...nobody,
       name: `silence, and half a head, at the ${port === 'port' ? 'public' : 'admin'} port`,
