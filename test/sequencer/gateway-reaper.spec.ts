@@ -53,3 +53,18 @@ it('the end of what a dead gateway left is told once although NATS is lost while
   await eventually(() => expect(told()).toEqual([3, 8, 5, 6]));
   expect(troubles).toEqual([]);
 });
+
+it('a gateway that renews its lease lives, whatever the clock of Postgres says of its end', async () => {
+  await testbed.sql.query(
+    `insert into gateway_lease select id, 'n', now() - interval '1 minute' from unnest($1::int4[]) as id`,
+    [[DEAD, LIVING]],
+  );
+  const renew = `update gateway_lease set expires_at = expires_at + interval '1 millisecond' where gateway_id = ${LIVING}`;
+  const leased = 'select gateway_id as id from gateway_lease order by 1';
+  await eventually(async () => {
+    await testbed.sql.query(renew);
+    const { rows } = await testbed.sql.query<{ id: number }>(leased);
+    expect(rows.map(({ id }) => id)).not.toContain(DEAD);
+  });
+  expect((await testbed.sql.query(leased)).rows).toEqual([{ id: LIVING }]);
+});

@@ -1,11 +1,12 @@
 import {
   claimGatewayId,
   deadGateways,
-  endExpiredLeases,
-  readClock,
+  endLeases,
   leftConnections,
   leftCounts,
   openDatabase,
+  renewGatewayLease,
+  standingLeases,
 } from '@hearth/store';
 import { sql } from 'kysely';
 import { createDatabase } from '../support/database';
@@ -15,7 +16,6 @@ it('a gateway is dead when its lease has been ended, and what it left is found b
   const database = openDatabase(server.url, { applicationName: 'test' });
   const { db } = database;
   try {
-    const clockMs = await readClock(db);
     const [living, late, dead] = [
       await claimGatewayId(db, 'living', 60_000),
       await claimGatewayId(db, 'late', 0),
@@ -27,8 +27,16 @@ it('a gateway is dead when its lease has been ended, and what it left is found b
       await sql`insert into subscription_count values (${`s${partition}`}, ${gateway}, ${partition}, 1)`.execute(db);
     }
     expect(await deadGateways(db, [0, 1, 2, 3])).toEqual([]);
-    // However much later the statement runs, one that was valid when the clock was read is not ended.
-    expect(await endExpiredLeases(db, clockMs)).toEqual([dead]);
+    const leases = await standingLeases(db);
+    expect(leases.map(({ gatewayId }) => gatewayId).sort()).toEqual([living, late, dead].sort());
+    // However much later the statement runs, one that was renewed since is not ended.
+    await renewGatewayLease(db, late, 'late', 0);
+    expect(
+      await endLeases(
+        db,
+        leases.filter(({ gatewayId }) => gatewayId !== living),
+      ),
+    ).toEqual([dead]);
     expect(await deadGateways(db, [0, 1, 2])).toEqual([{ partition: 2, gatewayId: dead }]);
     expect(await deadGateways(db, [0, 1])).toEqual([]);
     expect((await deadGateways(db, [0, 1, 2, 3])).map(({ partition }) => partition).sort()).toEqual([2, 3]);

@@ -141,6 +141,20 @@ describe('no event is lost and none overtakes another of its channel', () => {
     expectNoneOvertaken();
   });
 
+  it('when the clock of Postgres is set ahead: who renews its lease keeps sending, and nobody else begins', async () => {
+    const first = await testbed.start(receiver.url);
+    const second = await testbed.start(receiver.url);
+    const load = new Load();
+    for (let n = 0; n < 30; n++) {
+      await testbed.sql.query("update webhook_target set lease_until = now() - interval '1 minute'");
+      await untilAccepted(20);
+    }
+    expect(await metricOf(second, 'delivered_total')).toBe(0);
+    await load.stop();
+    await load.expectDelivered();
+    expect(first.lines.join()).not.toContain('another process sends webhooks');
+  });
+
   it('when a process is paused until another has taken over, and wakes up', async () => {
     failSome();
     const first = await testbed.start(receiver.url);

@@ -4,13 +4,15 @@ import {
   Database,
   DeadGateway,
   deadGateways,
-  endExpiredLeases,
+  endLeases,
   hasSubscriptions,
   leftConnections,
   leftCounts,
   leftOpenConnections,
   leftSubscriptions,
   readClock,
+  type StandingLease,
+  standingLeases,
 } from '@hearth/store';
 import { IngestPublisher } from '@hearth/stream';
 import { every, installationNow, Repeated } from '@hearth/timing';
@@ -36,7 +38,8 @@ const ENDS_AT_ONCE = 10_000;
  *
  * A gateway is dead when its lease has been ended, which only happens here; one that was merely slow notices by that,
  * and takes another number. While Postgres is away no gateway can renew its lease, so nobody is declared dead before
- * Postgres has been answering for longer than a running gateway needs.
+ * Postgres has been answering for longer than a running gateway needs. The clock of Postgres alone is no evidence: it may be
+ * set, or be another machine's after a fail-over. Nobody is dead who has renewed his lease before our eyes within that time.
  */
 @Injectable()
 export class GatewayReaper {
@@ -44,6 +47,8 @@ export class GatewayReaper {
   /** Since when Postgres has answered whenever it was asked. */
   private answeringSinceMs: number | undefined;
   private answeredMs = 0;
+  /** By gateway: the end of its lease, and since when that has been seen to stand (`performance.now()`). */
+  private leases = new Map<number, { readonly until: string; readonly sinceMs: number }>();
 
   constructor(
     private readonly database: Database,
@@ -74,12 +79,26 @@ export class GatewayReaper {
     const { owned: partitions } = this.ownership;
     // Asked in every round, also by who owns nothing: only who asks sees that Postgres is away.
     const clockMs = await readClock(db);
+    const dead = this.dead(await standingLeases(db), clockMs, performance.now());
     if (this.answeredFor(performance.now()) > GRACE_MS) {
-      const ended = await endExpiredLeases(db, clockMs - GRACE_MS);
+      const ended = await endLeases(db, dead);
       if (ended.length > 0) this.logger.warn({ gateways: ended }, 'gateways have died: removing what they left');
     }
     const found = partitions.length === 0 ? [] : await deadGateways(db, partitions);
     await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
+  }
+
+  /** Whose lease has not been renewed for too long, by the clock of Postgres and before our eyes. */
+  private dead(leases: readonly StandingLease[], clockMs: number, nowMs: number): readonly StandingLease[] {
+    const before = this.leases;
+    this.leases = new Map(
+      leases.map(({ gatewayId, until }) => {
+        const seen = before.get(gatewayId);
+        return [gatewayId, seen?.until === until ? seen : { until, sinceMs: nowMs }];
+      }),
+    );
+    const standsLong = (id: number): boolean => nowMs - (this.leases.get(id)?.sinceMs ?? nowMs) > GRACE_MS;
+    return leases.filter(({ gatewayId, untilMs }) => untilMs < clockMs - GRACE_MS && standsLong(gatewayId));
   }
 
   /** Notes an answer of Postgres; for how long there have been answers, ms. */

@@ -1,4 +1,4 @@
-import { claimTarget, ensureTarget, TargetLostError } from '@hearth/store';
+import { claimTarget, ensureTarget, leaseOfTarget, TargetLostError } from '@hearth/store';
 import { ensureEventStream, extentOf } from '@hearth/stream';
 import { every, Repeated } from '@hearth/timing';
 import { Injectable } from '@nestjs/common';
@@ -20,6 +20,8 @@ export class TargetOwnership {
   private readonly urls: ReadonlyMap<string, string>;
   private readonly known = new Set<string>();
   private readonly workers = new Map<string, TargetWorker>();
+  /** By target: the end of another process's lease, and since when that has been seen to stand (`performance.now()`). */
+  private readonly leases = new Map<string, { readonly until: string; readonly sinceMs: number }>();
   private ticks: Repeated | undefined;
 
   constructor(private readonly host: TargetHost) {
@@ -75,6 +77,7 @@ export class TargetOwnership {
   private async claim(target: string, url: string): Promise<void> {
     const { database, config, logger } = this.host;
     if (!this.known.has(target)) await this.makeKnown(target);
+    if (!(await this.isFree(target))) return;
     const claimedAt = performance.now();
     const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
     if (claimed === undefined) return;
@@ -83,6 +86,19 @@ export class TargetOwnership {
     const { claim, position } = claimed;
     const worker = new TargetWorker(this.host, url, claim, position, claimedAt, onLost);
     this.workers.set(target, worker);
+  }
+
+  /**
+   * Whether nobody has the target, or whoever has it has not renewed its lease before our eyes for as long as that lasts. The clock of
+   * Postgres is no evidence: it may be set, or be another machine's after a fail-over.
+   */
+  private async isFree(target: string): Promise<boolean> {
+    const until = await leaseOfTarget(this.host.database.db, target);
+    if (until === undefined) return true;
+    const seen = this.leases.get(target);
+    if (seen?.until === until) return performance.now() - seen.sinceMs > LEASE_MS;
+    this.leases.set(target, { until, sinceMs: performance.now() });
+    return false;
   }
 
   /** A new target gets what is published from now on. */

@@ -11,7 +11,7 @@ const ATTEMPTS = 10;
 /**
  * Takes a random 24-bit id that no gateway has, for `ttlMs` from now by the database's clock. Random, so that a
  * connection id from before a restart does not name the gateway that came after. The id of a dead gateway is free once
- * `endExpiredLeases` has ended its lease.
+ * `endLeases` has ended its lease.
  */
 export async function claimGatewayId(db: Db, processId: string, ttlMs: number): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -55,18 +55,42 @@ export async function releaseGatewayLease(db: Db, gatewayId: number, processId: 
   await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', processId).execute();
 }
 
+/** A lease as it stands. */
+export interface StandingLease {
+  readonly gatewayId: number;
+  /** Its end by the database's clock; another one after each renewal. */
+  readonly until: string;
+  readonly untilMs: number;
+}
+
+const standing = prepared<StandingLease>(
+  'standing_leases',
+  `select gateway_id as "gatewayId", expires_at::text as until, extract(epoch from expires_at)::float8 * 1000 as "untilMs"
+     from gateway_lease`,
+);
+
+/** All leases that nobody has ended. */
+export function standingLeases(db: Db): Promise<StandingLease[]> {
+  return standing(db, []);
+}
+
+const end = prepared<{ gatewayId: number }>(
+  'end_leases',
+  `delete from gateway_lease as l using unnest($1::int4[], $2::text[]) as dead (gateway_id, until)
+    where l.gateway_id = dead.gateway_id and l.expires_at = dead.until::timestamptz
+   returning l.gateway_id as "gatewayId"`,
+);
+
 /**
- * Ends the leases that expired before `beforeMs`: from this moment their gateways are dead, whatever they do.
+ * Ends leases unless they were renewed since they were read: from this moment their gateways are dead, whatever they do.
  *
- * @param beforeMs by `readClock`, read before and not by this statement: a server that was paused when it was sent may
- *   run it later, and would take the time of its pause for theirs
  * @returns the ids of the dead
  */
-export async function endExpiredLeases(db: Db, beforeMs: number): Promise<number[]> {
-  const ended = await db
-    .deleteFrom('gateway_lease')
-    .where('expires_at', '<', new Date(beforeMs))
-    .returning('gateway_id as gatewayId')
-    .execute();
+export async function endLeases(
+  db: Db,
+  leases: readonly Pick<StandingLease, 'gatewayId' | 'until'>[],
+): Promise<number[]> {
+  if (leases.length === 0) return [];
+  const ended = await end(db, [leases.map(({ gatewayId }) => gatewayId), leases.map(({ until }) => until)]);
   return ended.map(({ gatewayId }) => gatewayId);
 }

@@ -68,6 +68,17 @@ export async function claimTarget(
   };
 }
 
+/** The end of the lease of whoever has a target, another one after each renewal; `undefined` where nobody has it. */
+export async function leaseOfTarget(db: Db, target: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('webhook_target')
+    .select(sql<string>`lease_until::text`.as('until'))
+    .where('target', '=', target)
+    .where('owner', 'is not', null)
+    .executeTakeFirst();
+  return row?.until;
+}
+
 /**
  * Keeps a target for `ttlMs` from now, also when the lease has ended, as long as nobody else took it.
  *
