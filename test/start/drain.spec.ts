@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
+import { Testbed } from '../support/installation';
 import { startNats, type TestNats } from '../support/nats';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import { TcpProxy } from '../support/tcp-proxy';
@@ -114,5 +115,24 @@ it('nobody waits for a Postgres that is away', async () => {
     );
   } finally {
     await road.stop();
+  }
+});
+
+it('nobody waits for a NATS that is away, or stumbles over what could not be told', async () => {
+  const testbed = await Testbed.start({ HEARTH_EVENTS_ENABLED: 'true', HEARTH_DRAIN_SECONDS: '30' });
+  try {
+    const client = await testbed.connect({ channels: { c: { subscribe: true } } });
+    await client.subscribe('c');
+    await testbed.nats.kill();
+    expect(await Promise.all(testbed.apps.map(async (app) => [app.name, (await app.stop()).code]))).toEqual(
+      testbed.apps.map(({ name }) => [name, 0]),
+    );
+    const owned = 'select from partition_state where owner is not null';
+    const ofTestbed = new Client(testbed.database.url);
+    await ofTestbed.connect();
+    expect((await ofTestbed.query(owned)).rowCount).toBe(0);
+    await ofTestbed.end();
+  } finally {
+    await testbed.stop();
   }
 });

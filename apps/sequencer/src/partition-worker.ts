@@ -121,9 +121,9 @@ export class PartitionWorker {
     this.outbox.hurry();
     // What does not end for want of NATS is done again by the next owner, and whatever this one still does is fenced.
     await Promise.race([this.stopped.then(() => this.confirmations), delay(STOP_MS)]).catch(() => undefined);
-    this.tails.leave();
-    await this.host.endNotes.leave(this.ends);
     try {
+      this.tails.leave();
+      await this.host.endNotes.leave(this.ends);
       await this.saved.write([]);
     } finally {
       this.outbox.leave();

@@ -163,7 +163,7 @@ export class StreamConnection {
 
   /** Says something to whoever listens to the subject, if anybody does; nothing is confirmed. */
   tell(subject: string, text?: string): void {
-    this.nats.publish(subject, text);
+    if (!this.nats.isClosed()) this.nats.publish(subject, text);
   }
 
   /**

@@ -120,14 +120,12 @@ export class SubscriptionReports {
   }
 
   private async tellAll(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
-    try {
-      while (waiting.changes.length > 0) {
-        waiting.telling = this.tellSome(gatewayId, partition, waiting);
-        await waiting.telling;
-      }
-    } catch {
-      // The publisher is closing: whoever removes what a dead gateway left removes this too.
-      waiting.changes = [];
+    while (waiting.changes.length > 0) {
+      waiting.telling = this.tellSome(gatewayId, partition, waiting).catch(() => {
+        // The publisher is closing: whoever removes what a dead gateway left removes this too. Others wait for it as well.
+        waiting.changes = [];
+      });
+      await waiting.telling;
     }
     waiting.telling = undefined;
   }
