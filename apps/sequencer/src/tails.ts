@@ -17,6 +17,7 @@ import type { SavedPosition } from './saved-position';
 export class Tails {
   private changed = new Map<string, Position>();
   private next = 1;
+  private isAllWanted = false;
   private hasEnded = false;
   private unsureBeforeMs: number | undefined;
   private readonly beacons: Repeated;
@@ -35,9 +36,13 @@ export class Tails {
     this.unsureBeforeMs = saved.unsureBeforeMs;
     // Gateways shall know where the partition ended before anything new comes.
     this.tell();
-    this.beacons = every(BEACON_EVERY_MS, () => this.tell());
+    this.beacons = every(BEACON_EVERY_MS, () => {
+      this.tell();
+      if (this.isAllWanted) void this.tellAll();
+    });
     this.stopListening = stream.listen(ASK_TAILS_SUBJECT, (message) => {
-      if (message.string() === ALL_TAILS) void this.tellAll();
+      // Every gateway asks for it, and hears what another one asked for.
+      if (message.string() === ALL_TAILS) this.isAllWanted = true;
       else this.tell();
     });
   }
@@ -67,6 +72,7 @@ export class Tails {
 
   /** What the deliver stream has lost, no beacon says any more, and a gateway may not have got either. */
   private async tellAll(): Promise<void> {
+    this.isAllWanted = false;
     const ends = [...this.ends()];
     await this.delivered();
     if (this.hasEnded) return;

@@ -79,7 +79,7 @@ export const deliveredChannel = (subject: string): string => decodeToken(subject
 /** What a partition's owner tells all gateways of the ends of its channels. */
 export const TAIL_SUBJECTS = 'hearth.tails.*';
 export const tailSubject = (partition: number): string => `hearth.tails.${partition}`;
-/** Asks all owners to say that now: `ALL_TAILS` of all channels, anything else of those that had records lately. */
+/** Asks all owners to say that: `ALL_TAILS` soon, of all channels; anything else now, of those that had records lately. */
 export const ASK_TAILS_SUBJECT = 'hearth.ask-tails';
 export const ALL_TAILS = 'all';
 
