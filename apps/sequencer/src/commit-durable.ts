@@ -27,6 +27,8 @@ export async function commitDurable(
     if (!isRefusedForData(error)) throw error;
     const [only, ...others] = durable;
     if (only !== undefined && others.length === 0) {
+      // Should the position be what is refused, no message must be left out for that.
+      await saved.write([]);
       // The door lets nothing through that Postgres refuses; should it happen, one message must not stop a partition.
       host.metrics.refusedByDatabase.of('message_log').inc();
       host.logger.error({ err: error, id: only.id }, 'a message was refused by Postgres');
