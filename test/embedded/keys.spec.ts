@@ -113,8 +113,9 @@ describe('the keys in force', () => {
   it('are those that the first start shows, and that its commands use', async () => {
     const env = { HEARTH_DATA_DIR: dataDir, HEARTH_HTTP_API_KEY_1: 'own' };
     const prepared = await withInstallationKeys(env, loadOrCreateKeys);
-    const outputs = outputsOf(loadConfig(prepared.env, 'hearth'));
-    const welcome = await welcomeText(outputs, prepared.generated, true);
+    const config = loadConfig(prepared.env, 'hearth');
+    const [outputs, settings] = [outputsOf(config), config.reloadable.current];
+    const welcome = await welcomeText(outputs, prepared.generated, settings, true);
     const keys = await loadOrCreateKeys(dataDir);
 
     expect(welcome).toContain(`API key 2: ${keys.httpApiKey2}`);
@@ -123,7 +124,7 @@ describe('the keys in force', () => {
     expect(welcome).not.toContain('API key 1:');
 
     // What is no terminal may be a log that is kept.
-    const logged = await welcomeText(outputs, prepared.generated, false);
+    const logged = await welcomeText(outputs, prepared.generated, settings, false);
     for (const secret of [keys.httpApiKey2, keys.awsAccessKeys?.split(':')[1]]) {
       expect(welcome).toContain(secret);
       expect(logged).not.toContain(secret);

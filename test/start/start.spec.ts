@@ -44,6 +44,14 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
     expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });
   });
 
+  it('prints a token that has all that its installation wants of one', async () => {
+    const hearth = await installation.start({
+      ...{ HEARTH_TOKEN_AUDIENCE: 'here', HEARTH_TOKEN_ISSUER: 'us' },
+      ...{ HEARTH_REQUIRE_KID: 'true', HEARTH_SIGNING_KEY_1_ID: 'first' },
+    });
+    await (await connectAsPrinted(hearth)).next('hotsock.subscribed');
+  });
+
   it('prints all that an AWS SDK needs to publish', async () => {
     const hearth = await installation.start();
     const [, arn = ''] = /invoke (arn:aws:lambda:\S+)/.exec(hearth.stderr) ?? [];

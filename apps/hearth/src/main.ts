@@ -41,7 +41,7 @@ async function start(context: ServiceContext): Promise<RunningService> {
     await keepAddress(config.dataDir, { ...outputs, adminPort: config.adminPort }).catch((error: unknown) =>
       logger.warn({ err: error }, 'the address could not be written down for the hearth command'),
     );
-    process.stderr.write(await welcomeText(outputs, generated, process.stderr.isTTY));
+    process.stderr.write(await welcomeText(outputs, generated, config.reloadable.current, process.stderr.isTTY));
     // Whatever cannot be closed must not leave the servers running: they would outlive us.
     return { ...services, drain: () => services.drain().finally(() => servers.stop()), failed: servers.lost };
   } catch (error) {

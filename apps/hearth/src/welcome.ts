@@ -1,4 +1,4 @@
-import { type GeneratedKeys, type Outputs, projectRoot } from '@hearth/config';
+import { type GeneratedKeys, type Outputs, projectRoot, type ReloadableValues } from '@hearth/config';
 import { SignJWT } from 'jose';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -29,14 +29,16 @@ const CLAIMS = {
  * What a newcomer does next, ready to click and to paste. API keys are read from their file by the printed command; they
  * are shown once, by the start that made them, and on a terminal only.
  *
+ * @param settings what tokens must have
  * @param isTerminal whether what is printed is gone with the window
  */
 export async function welcomeText(
   outputs: Outputs,
   generated: GeneratedKeys | undefined,
+  settings: ReloadableValues,
   isTerminal: boolean,
 ): Promise<string> {
-  const token = await newToken(generated, isTerminal ? TOKEN_LIFETIME : LOGGED_TOKEN_LIFETIME);
+  const token = await newToken(generated, settings, isTerminal ? TOKEN_LIFETIME : LOGGED_TOKEN_LIFETIME);
   const steps = [
     ...consoleStep(outputs, token),
     ...step('1. Connect and subscribe (keep it open):', `npx wscat -c "${outputs.webSocketUrl}?token=${token}"`),
@@ -108,10 +110,16 @@ function newKeys({ httpApiKey1, httpApiKey2, awsAccessKeys }: GeneratedKeys): st
   ];
 }
 
-async function newToken(generated: GeneratedKeys | undefined, lifetime: string): Promise<string> {
+async function newToken(
+  generated: GeneratedKeys | undefined,
+  { signingKeys, tokenAudience, tokenIssuer }: ReloadableValues,
+  lifetime: string,
+): Promise<string> {
   if (generated?.signingKey === undefined) return 'YOUR_TOKEN';
-  return new SignJWT(CLAIMS)
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+  // The generated key takes the first slot, which may have been given an id.
+  const kid = signingKeys.find(({ slot }) => slot === 1)?.id;
+  return new SignJWT({ ...CLAIMS, aud: tokenAudience, iss: tokenIssuer })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT', ...(kid === undefined ? {} : { kid }) })
     .setIssuedAt()
     .setExpirationTime(lifetime)
     .sign(generated.signingKey.secret);
