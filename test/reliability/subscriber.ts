@@ -238,6 +238,8 @@ export class Subscriber {
   private onMissed({ channel, data }: Frame): void {
     this.toldHoles++;
     this.current.get(channel)?.holes.push({ after: data.after ?? '', before: data.before ?? undefined });
+    // What it missed may be who came and went, and only a new subscription tells it who is there (resume §6).
+    if (this.members.has(channel)) this.socket?.terminate();
   }
 
   private onMessage(frame: Frame): void {
