@@ -123,6 +123,7 @@ export class Channel {
   /** A frame of it has come. */
   receive(frame: Frame): void {
     const { event = '', data } = frame;
+    if (event.startsWith('hotsock.member')) this.presence.take(data?.members ?? []);
     switch (event) {
       case 'hotsock.subscribed':
         this.failure = undefined;
@@ -135,11 +136,6 @@ export class Channel {
         break;
       case 'hotsock.unsubscribed':
         this.lost();
-        break;
-      case 'hotsock.memberAdded':
-      case 'hotsock.memberUpdated':
-      case 'hotsock.memberRemoved':
-        this.presence.take(data?.members ?? []);
         break;
       case 'hotsock.channelStorageUpdated':
         this.entries.take(frame.key ?? '', frame.data);

@@ -216,19 +216,15 @@ export class Connection {
   }
 
   private takeIn(frame: Frame): void {
-    const { channel = '', data, error } = frame;
-    switch (frame.event ?? '') {
+    const { channel = '', data, error, event = '' } = frame;
+    if (event.startsWith('hotsock.member')) this.of(channel).members = data?.members ?? [];
+    switch (event) {
       case 'hotsock.connected':
         return this.connected(frame, data ?? {});
       case 'hotsock.subscribed':
         return this.subscribed(channel, frame, data ?? {});
       case 'hotsock.unsubscribed':
         return this.reset(channel, 'unsubscribeConfirmed');
-      case 'hotsock.memberAdded':
-      case 'hotsock.memberUpdated':
-      case 'hotsock.memberRemoved':
-        this.of(channel).members = data?.members ?? [];
-        return;
       case 'hotsock.ping':
         return attempt(() => this.sendMessage(PONG), this.host.failed);
       case 'hotsock.error':

@@ -1,4 +1,5 @@
 import { attempt, record } from './listeners';
+import { inTime } from './token';
 import type { Store } from './types';
 
 /** Where a client goes on in a channel (resume.md); never looked into. */
@@ -32,7 +33,10 @@ export class PointStore {
     try {
       const text = this.store.get(this.key(uid, name));
       if (typeof text === 'string' || !text) return parse(text);
-      return text.then(parse).then(undefined, (error: unknown) => void this.onError(error));
+      // A database of the browser may never answer: nothing is subscribed before it does.
+      return inTime(text)
+        .then(parse)
+        .then(undefined, (error: unknown) => void this.onError(error));
     } catch (error) {
       this.onError(error);
       return undefined;

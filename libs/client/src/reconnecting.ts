@@ -129,7 +129,7 @@ export abstract class ReconnectingClient {
   /** @throws InvalidArgumentError, TypeError */
   on = <E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Off => {
     const listeners = this.listeners[event] as Listeners<ClientEvents[E]> | undefined;
-    if (!listeners?.add) throw new InvalidArgumentError(`no event of a client: ${event}`);
+    if (!listeners?.add) throw new InvalidArgumentError(`no event ${event}`);
     return listeners.add(listener);
   };
 

@@ -12,7 +12,7 @@ export interface TokenClaims {
 }
 
 const JWT = /^[\w=-]+\.([\w=-]+)\.[\w.+/=-]*$/;
-/** So long one call of a token function, or of the HTTP API, may take. */
+/** So long one call of a token function, of the HTTP API or of a store may take. */
 const ANSWER_MS = 15_000;
 const RETRY_STEP_MS = 500;
 

@@ -1,4 +1,4 @@
-import { resumeParameter, type Point } from './points';
+import { type Point, PointStore, resumeParameter } from './points';
 import { difference } from './presence';
 import { Seen } from './seen';
 import { claimsOf } from './token';
@@ -52,4 +52,14 @@ describe('the resume of a connect URL', () => {
 
 it.each([[''], ['hey'], ['a.b.c'], [7], ['x.bm90IGpzb24.y']])('%j is no token', (token) => {
   expect(() => claimsOf(token)).toThrow();
+});
+
+it('a store that never answers is told of, and keeps nobody waiting', async () => {
+  jest.useFakeTimers();
+  const errors: unknown[] = [];
+  const store = { get: () => new Promise<never>(() => undefined), set: () => undefined };
+  const loaded = new PointStore(store, 'ws://x', (error) => errors.push(error)).load('u1', 'c');
+  await jest.advanceTimersByTimeAsync(15_000);
+  expect([await loaded, errors]).toEqual([undefined, [new Error('no answer in time')]]);
+  jest.useRealTimers();
 });
