@@ -62,11 +62,6 @@ const OPERATIONS: readonly [limit: string, frame: (n: number) => object | string
       ({ error }) => error?.code === 'INVALID_UMD_TOKEN',
     ],
     [
-      'storage',
-      () => ({ event: 'hotsock.channelStorageGet', channel: 'c', key: 'k' }),
-      ({ event }) => event === 'hotsock.channelStorageData',
-    ],
-    [
       'reaction',
       () => ({
         event: 'hotsock.messageReaction',
