@@ -14,7 +14,7 @@ import { testDatabase } from './test-database';
 const database = testDatabase();
 
 beforeAll(async () => {
-  await ensurePartitions(database.db, 4);
+  await ensurePartitions(database.db, 5);
   await renewSequencerLease(database.db, 'a', 60_000);
 });
 
@@ -52,6 +52,13 @@ describe('the ends of channels (resume §3)', () => {
     expect(await notedEnd(database.db, 1, 'old')).toBeUndefined();
     expect(await notedEnd(database.db, 1, 'silent')).toBeUndefined();
     expect(await notedEnd(database.db, 1, 'both')).toEqual({ note: note(20, 1), end: end('both', 300) });
+  });
+
+  it('stay where they were noted when an earlier place comes again', async () => {
+    const claim = await claimed(4);
+    await noteChannelEnds(database.db, claim, [end('again', 200)], note(30));
+    await noteChannelEnds(database.db, claim, [end('again', 100)], note(40));
+    expect(await notedEnd(database.db, 4, 'again')).toEqual({ note: note(40), end: end('again', 200) });
   });
 
   it('are not written by a worker that lost the partition', async () => {

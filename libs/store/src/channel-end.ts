@@ -32,7 +32,8 @@ export interface NotedEnd {
 const ROWS_AT_ONCE = 5_000;
 
 /**
- * Notes the ends of channels, and then how far that goes.
+ * Notes the ends of channels, and then how far that goes. A channel stays where it was noted when an earlier place of it comes again,
+ * as in the deliver stream of a cluster.
  *
  * @param claim of the partition; nothing is written when it belongs to another worker by now
  * @returns whether it was written
@@ -61,8 +62,11 @@ export async function noteChannelEnds(
                       ${some.map(({ seq }) => seq)}::int8[], ${some.map(({ id }) => id)}::text[])
             as noted (channel, stream_epoch, seq, id)
         on conflict (channel) do update
-          set partition = excluded.partition, series = excluded.series, stream_epoch = excluded.stream_epoch,
-              seq = excluded.seq, id = excluded.id, noted_at = now()`.execute(tx);
+          set partition = excluded.partition, series = excluded.series, noted_at = now(),
+              (stream_epoch, seq, id) = (
+                select later.* from (values (channel_end.stream_epoch, channel_end.seq, channel_end.id),
+                                            (excluded.stream_epoch, excluded.seq, excluded.id)) as later (epoch, seq, id)
+                 order by epoch desc, seq desc limit 1)`.execute(tx);
     }
     const { series, deliverCreated: deliver_created, deliverSeq: deliver_seq } = note;
     const noted = { series, deliver_created, deliver_seq };
