@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually';
 import { PARTITIONS, Testbed } from './testbed';
 
@@ -96,6 +97,26 @@ it('a sequencer that cannot give back what another is to have keeps its lease, a
   await testbed.sql.query('rollback');
   await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
   expect(first.lines.filter((line) => line.includes('another sequencer owns'))).toEqual([]);
+});
+
+it('sequencers that renew their leases keep their partitions when the clock of Postgres is set ahead', async () => {
+  await testbed.sql.query(`
+    create schema fake;
+    create table fake.ahead (seconds) as select 0;
+    create function fake.now() returns timestamptz language sql stable
+      return pg_catalog.now() + (select seconds from fake.ahead) * interval '1 second';
+    do $$ begin execute format('alter database %I set search_path = fake, pg_catalog, public', current_database()); end $$`);
+  const nodes = [await testbed.addSequencer(), await testbed.addSequencer()];
+  await eventually(async () => expect(await shares()).toEqual([PARTITIONS / 2, PARTITIONS / 2]));
+  const claims = async () =>
+    (await testbed.sql.query('select partition, owner, epoch from partition_state order by 1')).rows;
+  const before = await claims();
+  for (let n = 0; n < 8; n++) {
+    await testbed.sql.query('update fake.ahead set seconds = seconds + 40');
+    await delay(700);
+  }
+  expect(await claims()).toEqual(before);
+  expect(nodes.flatMap(({ lines }) => lines).filter((line) => line.includes('another sequencer owns'))).toEqual([]);
 });
 
 it('a sequencer whose connection breaks holds a lock in another session, and says so', async () => {

@@ -1,4 +1,10 @@
-import { endLeaseOfSession, runningSequencers, renewSequencerLease, SessionLock } from '@hearth/store';
+import {
+  endLeaseOfSession,
+  renewSequencerLease,
+  type SequencerLease,
+  sequencerLeases,
+  SessionLock,
+} from '@hearth/store';
 import { required } from '@hearth/config';
 import { warnSeldom } from '@hearth/runtime';
 import type { PartitionHost } from './partition-host';
@@ -12,7 +18,8 @@ const OTHERS_ARE_BACK_MS = 2_000;
  * Which sequencers run. Each has a lease, and a lock that Postgres frees when the process ends (`SessionLock`), so that the
  * partitions of a killed one need not wait for the end of its lease. A lock that is free in two looks is taken for a
  * death: a process whose connection broke has another one by then. Should that be wrong, the partitions change hands for
- * nothing; who writes is decided by the fencing token of the claim, as ever.
+ * nothing; who writes is decided by the fencing token of the claim, as ever. Nor does a clock of Postgres that is set end a lease:
+ * who was seen to renew his within its time runs.
  */
 export class Membership {
   private readonly lock: SessionLock;
@@ -20,6 +27,8 @@ export class Membership {
   private renewing: Promise<void> | undefined;
   /** Sessions of others whose lock was free at the last look. */
   private suspects: ReadonlySet<string> = new Set();
+  /** By process: the end of its lease, and when that was seen first (`performance.now()`). */
+  private seen = new Map<string, { readonly until: string; readonly atMs: number }>();
   private hasTold = false;
 
   /** @param onLost called when this process's lock is free, and is to be had again by `renew` */
@@ -48,7 +57,7 @@ export class Membership {
     if (this.known.length < 2) return false;
     const { database, config, logger } = this.host;
     try {
-      const now = await runningSequencers(database.leases);
+      const now = this.alive(await sequencerLeases(database.leases));
       const free = now.filter(({ processId, isLockFree }) => isLockFree && processId !== config.processId);
       const dead = free.filter(({ session }) => this.suspects.has(session ?? ''));
       this.suspects = new Set(free.map(({ session }) => session ?? ''));
@@ -79,6 +88,21 @@ export class Membership {
       this.hasTold = true;
       logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
     }
-    this.known = await renewSequencerLease(database.leases, config.processId, LEASE_MS, session);
+    await renewSequencerLease(database.leases, config.processId, LEASE_MS, session);
+    this.known = this.alive(await sequencerLeases(database.leases)).map(({ processId }) => processId);
+  }
+
+  /** Those that run. An expired lease whose renewal this process has not seen is that of one that died earlier. */
+  private alive(leases: readonly SequencerLease[]): SequencerLease[] {
+    const nowMs = performance.now();
+    const before = this.seen;
+    this.seen = new Map(
+      leases.map(({ processId, until, runs }) => {
+        const last = before.get(processId);
+        if (last?.until === until) return [processId, last];
+        return [processId, { until, atMs: runs || last !== undefined ? nowMs : -Infinity }];
+      }),
+    );
+    return leases.filter(({ processId, runs }) => runs || nowMs - (this.seen.get(processId)?.atMs ?? 0) < LEASE_MS);
   }
 }

@@ -4,36 +4,26 @@ import { prepared } from './prepared';
 import { sessionLockKey } from './session-lock';
 
 /**
- * Makes or renews the lease of a sequencer for `ttlMs` from now, by the database's clock. Returns the ids of all
- * with an unexpired lease, sorted, this one included: what the partitions are shared among.
+ * Makes or renews the lease of a sequencer for `ttlMs` from now, by the database's clock.
  *
  * @param session that holds a `SessionLock`: with it ends the lease; without one it ends by time alone
  */
-export async function renewSequencerLease(
-  db: Db,
-  processId: string,
-  ttlMs: number,
-  session?: string,
-): Promise<string[]> {
+export async function renewSequencerLease(db: Db, processId: string, ttlMs: number, session?: string): Promise<void> {
   const lease = { node_id: processId, expires_at: fromNow(ttlMs), session: session ?? null };
-  const running = await db
-    .with('own', (query) =>
-      query
-        .insertInto('sequencer_lease')
-        .values(lease)
-        .onConflict((conflict) => conflict.column('node_id').doUpdateSet(lease))
-        .returning('node_id'),
-    )
-    .selectFrom('own')
-    .select('node_id')
-    .union((query) => query.selectFrom('sequencer_lease').select('node_id').where('expires_at', '>', now))
+  await db
+    .insertInto('sequencer_lease')
+    .values(lease)
+    .onConflict((conflict) => conflict.column('node_id').doUpdateSet(lease))
     .execute();
-  return running.map(({ node_id }) => node_id).sort();
 }
 
-/** A sequencer whose lease runs. */
-export interface RunningSequencer {
+/** The lease of a sequencer that nobody has ended. */
+export interface SequencerLease {
   readonly processId: string;
+  /** Its end by the database's clock; another one after each renewal. */
+  readonly until: string;
+  /** By the database's clock, which may be set. */
+  readonly runs: boolean;
   /** That holds its lock, as it said when it renewed its lease. */
   readonly session: string | null;
   /** No session holds that lock. */
@@ -47,14 +37,15 @@ export interface RunningSequencer {
 const IS_LOCK_FREE = `case when session is null or pg_postmaster_start_time() > now() - interval '2 s' then false
    else pg_try_advisory_xact_lock_shared(${sessionLockKey('session')}) end`;
 
-const look = prepared<RunningSequencer>(
-  'running_sequencers',
-  `select node_id as "processId", session, ${IS_LOCK_FREE} as "isLockFree"
-     from sequencer_lease where expires_at > now() order by node_id`,
+const look = prepared<SequencerLease>(
+  'sequencer_leases',
+  `select node_id as "processId", expires_at::text as until, expires_at > now() as runs, session,
+          ${IS_LOCK_FREE} as "isLockFree"
+     from sequencer_lease order by node_id`,
 );
 
-/** All sequencers with an unexpired lease, by id. */
-export function runningSequencers(db: Db): Promise<RunningSequencer[]> {
+/** All leases of sequencers, by id. */
+export function sequencerLeases(db: Db): Promise<SequencerLease[]> {
   return look(db, []);
 }
 
