@@ -205,7 +205,8 @@ it('requests of an address have a rate, but those of a Socket.IO session that is
   expect(await (await fetch(session)).text()).toContain('hotsock.connected');
   for (let n = 0; n < 20; n++) await fetch(session, { method: 'POST', body: '42["hotsock.ping",{}]' });
   expect(gateway.metrics.limited.of('addressRequests').of('delayed').value).toBe(0);
-  await expect(Promise.all(Array.from({ length: 5 }, () => fetch(gateway.httpUrl)))).rejects.toThrow();
+  const others = ['constructor', '__proto__', 'toString', 'x', 'y'].map((none) => fetch(`${url}&sid=${none}`));
+  await expect(Promise.all(others)).rejects.toThrow();
   expect(gateway.metrics.limited.of('addressRequests').of('closed').value).toBeGreaterThan(0);
 });
 

@@ -209,8 +209,9 @@ export class SocketIoTransport {
     try {
       const problem = headProblem(request);
       if (problem !== undefined) throw problem;
-      const session: Session | undefined = this.sessions[sidOf(request)];
-      if (sidOf(request) === '') this.handshake.openSession(request);
+      const sid = sidOf(request);
+      const session = Object.hasOwn(this.sessions, sid) ? this.sessions[sid] : undefined;
+      if (sid === '') this.handshake.openSession(request);
       else if (session !== undefined && !this.bounds.has(session)) this.handshake.knows(request);
       return true;
     } catch (error) {
