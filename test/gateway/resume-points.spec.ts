@@ -530,6 +530,19 @@ describe('a gateway that has not heard of what another one has shown', () => {
     await lossy?.stop();
   });
 
+  it('the connection ends when what was missed cannot be read for long', async () => {
+    const first = await Resumer.subscribe(late, 'unread');
+    await publish('unread', 0, 1, 2);
+    await eventually(() => expect(first.data).toEqual([0, 1, 2]));
+    lossy.lose(({ reply }) => reply.startsWith('$JS.ACK.'));
+    const client = await late.connect(CLAIMS);
+    const point = { ...first.point, after: first.messages[0]?.id as string };
+    client.send({ event: 'hotsock.subscribe', channel: 'unread', data: { resume: point } });
+    expect(await client.closed).toEqual({ code: 1013, reason: 'Try again later' });
+    lossy.lose(() => false);
+    await first.client.close();
+  });
+
   /** Somebody has seen 0 to 3 elsewhere; here, where the channel is open, 1 to 3 are lost. */
   async function beAhead(channel: string): Promise<Point> {
     const [first, watcher] = await Promise.all(

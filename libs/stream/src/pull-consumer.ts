@@ -69,6 +69,8 @@ export class PullConsumer {
   private pulls = 0;
   private consumerSequence = 0;
   private lastSignAt = performance.now();
+  /** What the server had sent by the last look, and what had come. */
+  private lastLook = { sent: 0, taken: 0 };
 
   private constructor(
     private readonly connection: StreamConnection,
@@ -131,11 +133,18 @@ export class PullConsumer {
     return taken;
   }
 
-  /** Closes it when the stream has nothing more for it, and all that was sent has been taken. */
+  /**
+   * Closes it when the stream has nothing more for it, and all that was sent has been taken. For who reads to an end: nobody knows
+   * when NATS is back, and then it has to be opened again anyway.
+   */
   async closeIfDone(): Promise<void> {
+    if (!this.connection.isConnected) return this.fail('NATS is away');
     const manager = await this.connection.manager();
     const { num_pending, delivered } = await manager.consumers.info(this.stream, this.consumer);
-    // The answer may have come another way than messages that are still under way.
+    // The answer may have come another way than messages that are still under way, but those do not take until the next look.
+    const { sent, taken } = this.lastLook;
+    if (sent > this.consumerSequence && taken === this.consumerSequence) return this.fail('a message was lost');
+    this.lastLook = { sent: delivered.consumer_seq, taken: this.consumerSequence };
     const hasAll = delivered.consumer_seq === this.consumerSequence && this.queue.length === 0;
     if (num_pending === 0 && hasAll) this.close();
   }

@@ -22,7 +22,7 @@ import { WorkTurns } from '../limits/work-turns';
 import { ChannelPast } from '../resume/channel-past';
 import type { Missed } from '../resume/resume';
 import type { Resumed } from '../resume/resumption';
-import { waitThroughOutage } from './outage-wait';
+import { throughOutage } from './outage-wait';
 import type { Joiner } from './joiner';
 
 type SubscribeFrame = Extract<ClientFrame, { kind: 'subscribe' }>;
@@ -91,12 +91,8 @@ export class Joining {
         this.join(joiner, this.allow(channel, joiner, claims), request),
       );
     };
-    const hold = (error: unknown): Promise<void> => waitThroughOutage(joiner, error, attempt);
-    try {
-      return attempt()?.catch(hold);
-    } catch (error) {
-      return hold(error);
-    }
+    // One replay at a time, so that no client has more of them waiting.
+    return throughOutage(joiner, attempt)?.then(() => joiner.replayed);
   }
 
   /** Opens many channels at the same time, so that they take no longer than one; answers in the order of the claim. */
@@ -112,12 +108,17 @@ export class Joining {
     };
     await this.turns.each(channels, OPENED_AT_ONCE, async (some) => {
       if (joiner.hasEnded) return;
-      const openings = some.map(open);
-      await Promise.allSettled(openings);
-      for (const [index, opening] of openings.entries()) {
-        const channel = some[index] ?? '';
+      const openings = new Map(some.map((channel) => [channel, open(channel)]));
+      // Those that fail before it is their turn.
+      for (const opening of openings.values()) opening.catch(() => undefined);
+      for (const channel of some) {
+        const attempt = (): Promise<void> => {
+          const opening = openings.get(channel) ?? open(channel);
+          openings.delete(channel);
+          return enter(opening);
+        };
         try {
-          await enter(opening).catch((error) => waitThroughOutage(joiner, error, () => enter(open(channel))));
+          await throughOutage(joiner, attempt);
         } catch (error) {
           joiner.refuse(error, channel, undefined);
         }
@@ -160,8 +161,7 @@ export class Joining {
   private join(joiner: Joiner, allowed: AllowedSubscription, request: JoinRequest): Promise<void> | undefined {
     const entrance = this.open(joiner, allowed, request);
     if (!(entrance instanceof Promise)) return this.enter(joiner, entrance, request);
-    // One replay at a time, so that no client has more of them waiting.
-    return entrance.then((open) => this.enter(joiner, open, request)).then(() => joiner.replayed);
+    return entrance.then((open) => this.enter(joiner, open, request));
   }
 
   /**
@@ -198,7 +198,8 @@ export class Joining {
       if (resumable !== undefined && hasPast(request))
         resumed = await this.past.resumed(channel, allowed, resumable.point);
       if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
-      if (token !== undefined && !(await this.tokens.consume(token, request.tokenUse))) {
+      // An ended connection would use it up in vain: its client comes back with it.
+      if (token !== undefined && !joiner.hasEnded && !(await this.tokens.consume(token, request.tokenUse))) {
         throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token: this single-use token has been used');
       }
     } catch (error) {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { OutageError } from '@hearth/protocol';
+import { within } from '@hearth/timing';
 
 /** Who asked. */
 export interface Asker {
@@ -9,33 +10,36 @@ export interface Asker {
 }
 
 /** So long an outage may keep a client waiting. */
-const WAIT_MS = 15_000;
+export const OUTAGE_WAIT_MS = 15_000;
 const RETRY_MS = 250;
+/** Whoever was delayed between two attempts, and not by the outage, still has the next one. */
+const ATTEMPT_MS = 1_000;
 
 /**
- * Tries a request until no outage stands in its way any more. No client library asks again by itself, so one that was
- * refused would look at a dead page; when an outage takes too long, its connection ends, and that it knows how to mend.
+ * Does what was asked for, again until no outage stands in its way any more. No client library asks again by itself, so one that
+ * was refused would look at a dead page; when it takes too long, because attempts fail or because one does not end, its connection
+ * ends, and that it knows how to mend. What is still under way then has to end by itself, and finds that who asked has gone.
  *
- * @param failure what the first attempt failed with
- * @param attempt every further one
+ * @returns `undefined` when it was done in this moment
  * @throws whatever stood in the way and is no outage
  */
-export async function waitThroughOutage(
-  asker: Asker,
-  failure: unknown,
-  attempt: () => Promise<void> | undefined,
-): Promise<void> {
-  const giveUpAt = performance.now() + WAIT_MS;
-  for (let last = failure; ;) {
-    if (!(last instanceof OutageError)) throw last;
+export function throughOutage(asker: Asker, attempt: () => Promise<void> | undefined): Promise<void> | undefined {
+  const first = attempt();
+  return first && repeat(asker, first, attempt);
+}
+
+async function repeat(asker: Asker, first: Promise<void>, attempt: () => Promise<void> | undefined): Promise<void> {
+  const giveUpAt = performance.now() + OUTAGE_WAIT_MS;
+  for (let current: Promise<void> | undefined = first; ;) {
+    try {
+      return await within(Math.max(giveUpAt - performance.now(), ATTEMPT_MS), current);
+    } catch (error) {
+      if (!(error instanceof OutageError)) throw error;
+    }
+    if (asker.hasEnded) return;
     if (performance.now() >= giveUpAt) return asker.close(1013, 'Try again later');
-    // Whoever was delayed here, and not by the outage, still has this attempt.
     await delay(RETRY_MS);
     if (asker.hasEnded) return;
-    try {
-      return await attempt();
-    } catch (error) {
-      last = error;
-    }
+    current = (async () => attempt())();
   }
 }

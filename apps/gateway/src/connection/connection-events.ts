@@ -7,7 +7,7 @@ import { IngestPublisher } from '@hearth/stream';
 import { installationNow } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { ulid } from 'ulid';
-import { type Asker, waitThroughOutage } from '../commands/outage-wait';
+import { type Asker, throughOutage } from '../commands/outage-wait';
 import { Barriers } from '../attendance/barriers';
 
 /** What events tell about a connection (pubsub-events §3.1). */
@@ -60,13 +60,10 @@ export class ConnectionEvents {
    */
   announce(connection: DescribedConnection & Asker): Promise<void> | undefined {
     if (!this.reloadable.current.eventsEnabled) return undefined;
-    const attempt = (): Promise<void> => this.connected(connection);
-    return attempt()
-      .catch((error: unknown) => waitThroughOutage(connection, error, attempt))
-      .catch((error: unknown) => {
-        this.logger.error({ connectionId: connection.id, err: error }, 'a connection could not be told of');
-        connection.close(1011, 'Internal error');
-      });
+    return throughOutage(connection, () => this.connected(connection))?.catch((error: unknown) => {
+      this.logger.error({ connectionId: connection.id, err: error }, 'a connection could not be told of');
+      connection.close(1011, 'Internal error');
+    });
   }
 
   private connected(connection: DescribedConnection): Promise<void> {
