@@ -231,6 +231,28 @@ describe('a hole', () => {
     expect(await holed(undefined, [missed, message('c', '2')])).toEqual(['1', gap('missed', '2'), '2']);
   });
 
+  it('in the middle of a connection has members and storage come anew, and is told once', async () => {
+    const server = await start();
+    const made = client(server.url);
+    const gaps: unknown[] = [];
+    const channel = made.channel('presence.c');
+    channel.onGap(({ reason }) => gaps.push(reason));
+    channel.presence.subscribe(() => undefined);
+    channel.storage.subscribe(() => undefined);
+    const peer = await server.peer(1);
+    await peer.frame('hotsock.subscribe');
+    const member = (uid: string) => ({ uid, umd: null });
+    peer.subscribed('presence.c', { resume: { token: 't1' }, members: [member('a'), member('b')] });
+    await eventually(() => expect(channel.presence.members).toHaveLength(2));
+    peer.send({ event: 'hotsock.messagesMissed', channel: 'presence.c', data: { after: null, before: null } });
+    await peer.frame('hotsock.unsubscribe');
+    expect((await peer.frame('hotsock.subscribe', 1)).data).toEqual({ resume: { token: 't1' }, storage: true });
+    peer.send({ event: 'hotsock.unsubscribed', channel: 'presence.c', data: {} });
+    peer.subscribed('presence.c', { resume: { complete: false, token: 't2' }, members: [member('b')] });
+    await eventually(() => expect(channel.presence.members).toEqual([member('b')]));
+    expect(gaps).toEqual(['missed']);
+  });
+
   it('is told of every channel when the server closes for it, and not once more', async () => {
     const server = await start();
     const gaps: Gap[] = [];

@@ -27,6 +27,9 @@ import type {
   Untyped,
 } from './types';
 
+/** So long after a hole the channel is asked for again. */
+const REFRESH_MS = 1_000;
+
 /** What the application calls a channel: a facade, made anew each time, as the official client does. */
 export interface ChannelFacade {
   bind: (event: string | RegExp, messageFn: MessageFn) => Binding;
@@ -201,8 +204,11 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     const { event, channel = '', data, meta } = frame;
     if (connection !== this.activeConnection) return;
     if (event === 'hotsock.subscribed') this.tracks.subscribed(channel, meta?.channelAlias || undefined, data ?? {});
-    else if (event === 'hotsock.messagesMissed') this.tracks.missed(channel, data ?? {});
-    else if (event === 'hotsock.connected') this.connected();
+    else if (event === 'hotsock.messagesMissed') {
+      this.tracks.missed(channel, data ?? {});
+      // What happened to members and stored values is among it: they come anew with a subscription, behind what is there again.
+      this.later(() => connection.resubscribe(channel), REFRESH_MS);
+    } else if (event === 'hotsock.connected') this.connected();
     if (frame.ref !== undefined) this.outbox.answered(frame);
     if (!this.tracks.take(frame)) return;
     // What has none says how far a tab is.

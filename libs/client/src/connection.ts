@@ -146,7 +146,7 @@ export class Connection {
     const channel = this.find(name);
     if (!this.isOpen || channel?.state !== 'subscribeConfirmed' || channel.autoSubscribed) return;
     this.unsubscribe(channel.name, channel);
-    this.subscribe(name);
+    this.subscribe(this.channelRealToAlias[name] ?? name);
   }
 
   private async open(): Promise<void> {

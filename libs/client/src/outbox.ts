@@ -77,7 +77,7 @@ export class Outbox {
     return new Promise((resolve, reject) => {
       // What cannot be JSON throws here, and so rejects.
       if (new TextEncoder().encode(JSON.stringify(frame.data)).length > MAX_DATA_BYTES) {
-        return reject(new refusal('data is larger than 32 KiB', { code: 'DATA_TOO_LARGE' }));
+        return reject(new refusal('data exceeds 32 KiB', { code: 'DATA_TOO_LARGE' }));
       }
       if (this.entries.filter(({ sentOn }) => sentOn === undefined).length >= MAX_WAITING) {
         return reject(new refusal('too many messages wait', { code: 'QUEUE_FULL', retryable: true }));
@@ -198,9 +198,7 @@ export class Outbox {
         } catch (error) {
           // It may have been accepted, where nobody said that it was not.
           const { code } = error as HearthError;
-          entry.reject(
-            code === 'NOT_CONNECTED' ? new PublishUncertainError(undefined, { cause: error }) : (error as HearthError),
-          );
+          entry.reject(code === 'NOT_CONNECTED' ? new PublishUncertainError() : (error as HearthError));
         }
         this.remove(entry);
       }

@@ -95,6 +95,8 @@ export class SharedChannel {
   members: FrameData['members'];
   readonly storage = new Map<string, string>();
   synced: string | undefined;
+  /** Something is missing: who asks again is not given what is known of members and storage. */
+  isStale = false;
   /** The last messages; the point that the first one follows. */
   private readonly kept: Kept[] = [];
   private begins: Point | undefined;
@@ -152,6 +154,7 @@ export class SharedChannel {
   /** A subscription begins, at a point where the server knew that; what it sends for it comes behind. */
   begin(point: Point | undefined): void {
     this.kept.length = 0;
+    this.isStale = false;
     this.begins = point;
   }
 

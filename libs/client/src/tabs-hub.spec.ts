@@ -170,6 +170,25 @@ describe('what another tab published without echo', () => {
   });
 });
 
+it('has members come anew from the server after a hole, not what it knew, once for all tabs', () => {
+  const { asked, server, come, subscribed, hub, given } = start();
+  come('A', true);
+  const count = asked.length;
+  server({ event: 'hotsock.messagesMissed', channel: 'c', data: { after: null, before: null } });
+  for (const tab of ['A', 'L']) {
+    hub.take({ from: tab, text: JSON.stringify({ event: 'hotsock.unsubscribe', channel: 'c' }) });
+    hub.take({
+      from: tab,
+      text: JSON.stringify({ event: 'hotsock.subscribe', channel: 'c', data: { resume: { token: 'T' } } }),
+    });
+  }
+  expect(asked.slice(count)).toMatchObject([{ event: 'hotsock.unsubscribe' }, { event: 'hotsock.subscribe' }]);
+  server({ event: 'hotsock.unsubscribed', channel: 'c', data: {} });
+  subscribed({ complete: false, token: 'U' });
+  for (const tab of ['A', 'L'])
+    expect(given(tab)).toContainEqual(expect.objectContaining({ resume: expect.objectContaining({ token: 'U' }) }));
+});
+
 it('a frame that is no JSON is told to all tabs, and harms nobody', () => {
   const { socket, hub } = start();
   const said: unknown[] = [];

@@ -143,11 +143,12 @@ export class Hub {
     const channel = known ?? new SharedChannel(frame.channel, this.memory);
     if (known === undefined) this.channels.set(frame.channel, channel);
     const { resume } = frame.data ?? {};
+    const isKnown = typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume);
+    const isOlder = !isKnown && channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '');
     if (channel.asker !== undefined) channel.waiting.push([from, frame]);
     else if (channel.subscribed === undefined) this.ask(channel, from, frame);
-    else if (typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume)) {
-      this.join(channel, from, resume);
-    } else if (channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '')) {
+    else if (isKnown && !channel.isStale) this.join(channel, from, resume);
+    else if (isOlder || channel.isStale) {
       this.leave(channel);
       const { last } = channel;
       for (const tab of channel.tabs) if (last !== undefined && !channel.ahead.has(tab)) channel.ahead.set(tab, last);
@@ -258,6 +259,7 @@ export class Hub {
     const channel = this.find(name);
     if (this.isLeaving(name, event === 'hotsock.unsubscribed') || channel === undefined) return;
     if (event === 'hotsock.unsubscribed') this.channels.delete(channel.name);
+    else if (event === 'hotsock.messagesMissed') channel.isStale = true;
     else if (event === 'hotsock.channelStorageUpdated') channel.storage.set(key, text);
     else if (event === 'hotsock.channelStorageSynced') channel.synced = text;
     else if (event?.startsWith('hotsock.member') === true) channel.members = data?.members;

@@ -100,16 +100,12 @@ export class Tracks {
 
   missed(name: string, { after = null, before = null }: FrameData): void {
     this.gap(name, 'missed', after, before);
-    this.of(name).isToldOf = false;
+    this.of(name).isToldOf = true;
   }
 
   /** Messages of any channel may be missing. */
   allMissed(): void {
-    for (const [name, track] of this.tracks) {
-      if (!track.isOld) continue;
-      this.gap(name, 'missed', track.point.after ?? null, null);
-      track.isToldOf = true;
-    }
+    for (const [name, { isOld, point }] of this.tracks) if (isOld) this.missed(name, point);
   }
 
   /** It is not wanted any more: where it goes on is forgotten, what was given is not. */
