@@ -121,6 +121,17 @@ describe('the deliver stream', () => {
     expect(received).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
     subscription.close();
   });
+
+  it('forwards nothing for who gave up before the subscription was active', async () => {
+    const received: string[] = [];
+    const subscriber = new DeliverSubscriber(connection);
+    const [given, kept] = ['given up', 'kept'].map((name) => subscriber.subscribe('soon', () => received.push(name)));
+    given?.close();
+    await Promise.all([given?.active, kept?.active]);
+    await deliver('soon', 1, 1);
+    await eventually(() => expect(received).toEqual(['kept']));
+    kept?.close();
+  });
 });
 
 describe('a reader whose stream is deleted', () => {

@@ -19,18 +19,26 @@ export interface DeliverSubscription {
   close(): void;
 }
 
+/** The server must agree with what was asked for in one turn of the event loop. */
+interface Turn {
+  readonly interests: Interest[];
+  readonly active: Promise<void>;
+}
+
 /**
  * Live messages of channels, straight from core NATS: ordered, at most once. Whoever listens checks the chain of
  * positions and reads what is missing from the deliver stream.
  */
 export class DeliverSubscriber {
-  private flushing: Promise<void> | undefined;
+  private turn: Turn | undefined;
 
   constructor(private readonly connection: StreamConnection) {}
 
   subscribe(channel: string, onRecord: (record: DeliverRecord) => void): DeliverSubscription {
-    const close = this.connection.listen(deliverSubject(channel), ({ data }) => onRecord(decodeDeliverRecord(data)));
-    return { active: this.flush(), close };
+    const turn = (this.turn ??= this.begin());
+    const interest = new Interest(this.connection, channel, onRecord, turn.active);
+    turn.interests.push(interest);
+    return interest;
   }
 
   /** Listens to the owners of all partitions; ends it. */
@@ -41,14 +49,47 @@ export class DeliverSubscriber {
     });
   }
 
-  /** Subscriptions made in one turn of the event loop share one round trip, and the time that it may take. */
-  private flush(): Promise<void> {
-    this.flushing ??= new Promise<void>((resolve, reject) => {
+  /**
+   * What is asked for in one turn of the event loop leaves in one write at its end, and shares one round trip and the time that
+   * it may take: by itself each would be a write, and a wake-up of the server, after the frame of each client.
+   */
+  private begin(): Turn {
+    const interests: Interest[] = [];
+    const active = new Promise<void>((resolve, reject) => {
       setImmediate(() => {
-        this.flushing = undefined;
-        within(ACTIVE_WITHIN_MS, this.connection.nats.flush()).then(resolve, reject);
+        this.turn = undefined;
+        try {
+          for (const interest of interests) interest.open();
+          within(ACTIVE_WITHIN_MS, this.connection.nats.flush()).then(resolve, reject);
+        } catch (error) {
+          // The connection is closed for good.
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
       });
     });
-    return this.flushing;
+    return { interests, active };
+  }
+}
+
+class Interest implements DeliverSubscription {
+  private isClosed = false;
+  private end: (() => void) | undefined;
+
+  constructor(
+    private readonly connection: StreamConnection,
+    private readonly channel: string,
+    private readonly onRecord: (record: DeliverRecord) => void,
+    readonly active: Promise<void>,
+  ) {}
+
+  open(): void {
+    if (this.isClosed) return;
+    const { onRecord } = this;
+    this.end = this.connection.listen(deliverSubject(this.channel), ({ data }) => onRecord(decodeDeliverRecord(data)));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.end?.();
   }
 }
