@@ -112,6 +112,20 @@ describe('who may connect (websocket-protocol §1.1)', () => {
     await once(socket.resume(), 'close');
   });
 
+  it.each(['Sec-WebSocket-Extensions: permessage-deflate', 'TE: trailers'])(
+    'answers in the same words, whoever reads the handshake (%s)',
+    async (header) => {
+      const { head } = await rawHandshake(connectToken(), header);
+      expect(head.split('\r\n')).toEqual([
+        'HTTP/1.1 101 Switching Protocols',
+        'Upgrade: websocket',
+        'Connection: Upgrade',
+        // Of the key in RFC 6455 §1.3.
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+      ]);
+    },
+  );
+
   it('does not echo an offered subprotocol or extension', async () => {
     const socket = new WebSocket(`${testbed.gateway.wsUrl}?token=${connectToken()}`, ['x'], {
       perMessageDeflate: true,

@@ -174,7 +174,8 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
  */
 export async function attachGateway(app: NestFastifyApplication): Promise<void> {
   const [config, timeUp] = [app.get<HearthConfig>(CONFIG), app.get<AbortSignal>(TIME_UP)];
-  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), config, app.get(Handshake), timeUp));
+  const { plainPosts } = app.getHttpAdapter().getInstance();
+  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), plainPosts, config, app.get(Handshake), timeUp));
   app.connectMicroservice({ strategy: app.get(GatewayRpcStrategy) });
   await app.startAllMicroservices();
 }

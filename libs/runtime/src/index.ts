@@ -12,6 +12,7 @@ export { headProblem } from './http/host-header';
 export { UnfinishedBodies } from './http/unfinished-bodies';
 export { readBody } from './http/http-body';
 export type { Sender } from './http/plain-posts';
+export type { UpgradeRequest } from './http/plain-upgrade';
 export { JSON_TYPE, type Reply } from './http/plain-reply';
 export { sendError } from './http/http-errors';
 export { InvariantBroken } from './invariants';

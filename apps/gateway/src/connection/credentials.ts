@@ -11,25 +11,27 @@ const UNBIASED = Math.floor(256 / ALPHABET.length) * ALPHABET.length;
 const pool = Buffer.alloc(POOL_BYTES);
 let used = POOL_BYTES;
 
-function randomBytes(count: number): Buffer {
+/** @returns the place of so many fresh bytes in the pool */
+function takeRandom(count: number): number {
   if (used + count > POOL_BYTES) {
     randomFillSync(pool);
     used = 0;
   }
   used += count;
-  return pool.subarray(used - count, used);
+  return used - count;
 }
 
 /** A new connection id of this gateway (websocket-protocol §2). */
 export function newConnectionId(gatewayId: number): string {
-  return encodeConnectionId(gatewayId, randomBytes(CONNECTION_ID_RANDOM_BYTES));
+  const at = takeRandom(CONNECTION_ID_RANDOM_BYTES);
+  return encodeConnectionId(gatewayId, pool.subarray(at, at + CONNECTION_ID_RANDOM_BYTES));
 }
 
 /** 20 characters `[A-Za-z0-9]`, each equally likely. */
 export function newConnectionSecret(): string {
   let secret = '';
   while (secret.length < SECRET_CHARACTERS) {
-    const byte = randomBytes(1)[0] ?? UNBIASED;
+    const byte = pool[takeRandom(1)] ?? UNBIASED;
     if (byte < UNBIASED) secret += ALPHABET.charAt(byte % ALPHABET.length);
   }
   return secret;

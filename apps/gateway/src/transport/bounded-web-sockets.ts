@@ -11,14 +11,7 @@ import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
  */
 export class BoundedWebSocketServer extends WebSocketServer {
   constructor(options: ServerOptions) {
-    // The type package does not know `closeTimeout` yet. The limit on pieces is ours, below.
-    const settings = {
-      closeTimeout: CLOSE_TIMEOUT_MS,
-      autoPong: false,
-      maxFragments: NO_LIMIT,
-      maxBufferedChunks: NO_LIMIT,
-    };
-    super({ ...options, ...settings });
+    super({ ...options, ...SETTINGS });
   }
 
   override handleUpgrade(
@@ -37,6 +30,13 @@ export class BoundedWebSocketServer extends WebSocketServer {
 /** A client that does not answer our close is cut off after this time. It also bounds how long a slow one is kept. */
 export const CLOSE_TIMEOUT_MS = 3_000;
 const NO_LIMIT = 2 ** 31 - 1;
+/** The type package does not know `closeTimeout` yet. The limit on pieces is ours, below. */
+const SETTINGS = {
+  closeTimeout: CLOSE_TIMEOUT_MS,
+  autoPong: false,
+  maxFragments: NO_LIMIT,
+  maxBufferedChunks: NO_LIMIT,
+};
 /** What a piece of a message counts beside its bytes. */
 const FRAGMENT_BYTES = 16;
 /** So many pieces are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
@@ -54,6 +54,32 @@ const READ_LATER_MS = 50;
 /** States of the parser: it waits for a frame; for whoever made it wait. */
 const GET_INFO = 0;
 const DEFER_EVENT = 6;
+
+/** What the type package does not know of a WebSocket that a server makes. */
+type ServerSide<T> = new (
+  address: null,
+  protocols: undefined,
+  options: object,
+) => T & { setSocket(socket: Duplex, head: Buffer, options: object): void };
+
+/**
+ * Begins a WebSocket on the socket of a handshake that was checked; to answer it is the caller's business, who can do so in one
+ * write with what comes next. What `ws` does for that by itself is a write of its own, and a look at what cannot be there.
+ *
+ * @param head what has come behind the handshake
+ */
+export function openWebSocket<T extends WebSocket>(
+  kind: new (address: null) => T,
+  socket: Duplex,
+  head: Buffer,
+  maxPayload: number,
+): T {
+  const options = { ...SETTINGS, maxPayload };
+  const webSocket = new (kind as unknown as ServerSide<T>)(null, undefined, options);
+  webSocket.setSocket(socket, head, options);
+  bound(webSocket);
+  return webSocket;
+}
 
 /** Who wants to know what else arrives than messages. */
 export interface Watched {

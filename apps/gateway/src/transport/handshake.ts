@@ -1,9 +1,9 @@
 import { checkConnectBinding, TokenError } from '@hearth/claims';
 import { connectResume, ProtocolError, protocolErrorOf } from '@hearth/protocol';
 import { HearthConfig, originMatcher } from '@hearth/config';
-import { Audit, CONFIG, Logger, LOGGER, Metrics, originReader } from '@hearth/runtime';
+import { Audit, CONFIG, Logger, LOGGER, Metrics, originReader, type Sender } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Opening } from '../connection/connection';
 import { ConnectionRegistry } from '../connection/connection-registry';
 import { tokenDigest } from '../connection/credentials';
@@ -56,7 +56,7 @@ export class Handshake {
    * @param resume as the client sent it, of whatever type (resume §1)
    * @throws ProtocolError whose `status` and `code` say why not
    */
-  async admit(request: IncomingMessage, token: unknown, resume: unknown): Promise<Admission> {
+  async admit(request: Sender, token: unknown, resume: unknown): Promise<Admission> {
     const origin = this.originOf(request);
     const taken: (() => void)[] = [];
     const giveBack = (): void => {
@@ -91,12 +91,12 @@ export class Handshake {
    *
    * @throws ProtocolError with status 429
    */
-  openSession(request: IncomingMessage): void {
+  openSession(request: Sender): void {
     this.limits.takeSession(this.originOf(request).sourceIp);
   }
 
   /** A request belongs to a connection, whose token was good. */
-  knows(request: IncomingMessage): void {
+  knows(request: Sender): void {
     this.limits.knows(this.originOf(request).sourceIp);
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocketAdapter } from '@nestjs/common';
+import type { FastifyInstance } from 'fastify';
 import type { HearthConfig } from '@hearth/config';
 import { ClientSocket } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
@@ -9,6 +10,8 @@ import { SocketIoTransport } from './socket-io';
 import { WebSocketTransport } from './websocket';
 
 type ConnectCallback = (socket: ClientSocket, opening: Opening) => void;
+
+const NOTHING = Buffer.alloc(0);
 
 /** Both transports on the application's one HTTP server. */
 interface RealtimeServer {
@@ -26,6 +29,7 @@ export type RealtimeConfig = Pick<HearthConfig, 'wsPaths' | 'wsMaxMessageBytes' 
 export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientSocket, object> {
   constructor(
     private readonly http: HttpServer,
+    private readonly plain: Pick<FastifyInstance['plainPosts'], 'takeUpgrades'>,
     private readonly config: RealtimeConfig,
     private readonly handshake: Handshake,
     /** Aborted when clients have had their time to leave. */
@@ -59,6 +63,7 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
         this.http.off('upgrade', upgrade);
       },
     };
+    this.plain.takeUpgrades(config.wsPaths, (request) => void native.upgrade(request, request.socket, NOTHING));
     socketIo.attach(this.http);
     this.http.on('upgrade', upgrade);
     return server;

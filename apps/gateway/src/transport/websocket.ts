@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import type { IncomingMessage } from 'node:http';
+import { hash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
-import { headProblem } from '@hearth/runtime';
+import { headProblem, type UpgradeRequest } from '@hearth/runtime';
 import { RawData, WebSocket } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
-import { BoundedWebSocketServer, type Watched } from './bounded-web-sockets';
+import { openWebSocket, type Watched } from './bounded-web-sockets';
 import { descriptorOf, writeNow } from './direct-write';
 import { FrameBatch, webSocketFrame, writeWithout } from '../frames/frame-batch';
 import { Handshake } from './handshake';
@@ -16,6 +16,7 @@ import { handshakeRefusal } from './handshake-refusal';
 const MISSED_PINGS = 2;
 /** An empty ping (RFC 6455 §5.5.2). */
 const PING = Buffer.from([0x89, 0]);
+const NOTHING = Buffer.alloc(0);
 
 /**
  * `ws` does the handshake, parses what clients send and does the closing. What we send goes past it, as ready-made
@@ -49,9 +50,11 @@ class NativeClient implements ClientSocket {
   private unansweredPings = 0;
   private readonly descriptor: number | undefined;
 
+  /** @param greeting the answer to the handshake, which leaves in one write with the first frame */
   constructor(
     private readonly webSocket: NativeWebSocket,
     private readonly socket: Duplex,
+    private greeting: Buffer | undefined,
   ) {
     this.descriptor = descriptorOf(socket);
     webSocket.client = this;
@@ -106,6 +109,7 @@ class NativeClient implements ClientSocket {
   }
 
   close(code: number, reason: string): void {
+    this.greet();
     this.webSocket.close(code, reason);
   }
 
@@ -136,9 +140,16 @@ class NativeClient implements ClientSocket {
     this.receiver?.pinged(pings);
   }
 
+  /** Answers the handshake, if no frame has done so. */
+  greet(): void {
+    if (this.greeting !== undefined && this.isOpen) this.put(NOTHING);
+  }
+
   /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
-  private put(bytes: Buffer): void {
-    const { socket, descriptor } = this;
+  private put(frames: Buffer): void {
+    const { socket, descriptor, greeting } = this;
+    const bytes = greeting === undefined ? frames : Buffer.concat([greeting, frames]);
+    this.greeting = undefined;
     const taken = descriptor === undefined || socket.writableLength > 0 ? 0 : writeNow(descriptor, bytes);
     if (taken < bytes.length) socket.write(taken === 0 ? bytes : bytes.subarray(taken));
   }
@@ -166,26 +177,22 @@ export interface WebSocketOptions {
 
 /** The native transport: upgrades on the configured paths (websocket-protocol §1). */
 export class WebSocketTransport {
-  private readonly server: BoundedWebSocketServer;
   private readonly paths: ReadonlySet<string>;
 
   constructor(
-    options: WebSocketOptions,
+    private readonly options: WebSocketOptions,
     private readonly handshake: Handshake,
     private readonly connected: (socket: ClientSocket, opening: Opening) => void,
   ) {
     this.paths = new Set(options.paths);
-    this.server = new BoundedWebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: options.maxMessageBytes,
-      WebSocket: NativeWebSocket,
-    });
   }
 
-  /** Takes an upgrade request of the HTTP server. */
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  /**
+   * Takes an upgrade request.
+   *
+   * @param head what has come behind it
+   */
+  async upgrade(request: UpgradeRequest, socket: Duplex, head: Buffer): Promise<void> {
     // The client may leave while its token is looked at.
     socket.on('error', ignore);
     const [path = '', query = ''] = splitTarget(request.url ?? '');
@@ -197,13 +204,18 @@ export class WebSocketTransport {
         .admit(request, asked.get('token'), asked.get('resume'))
         .catch((error: unknown) => {
           if (asked.get('closeReason') !== '1') throw error;
-          this.accept(request, socket, head, (webSocket) => explain(webSocket, protocolErrorOf(error)));
+          const webSocket = this.accept(socket, head);
+          if (webSocket === undefined) return;
+          socket.write(greetingTo(request));
+          explain(webSocket, protocolErrorOf(error));
         });
       if (admission === undefined) return;
       try {
-        this.accept(request, socket, head, (webSocket) =>
-          this.connected(new NativeClient(webSocket, socket), admission.opening),
-        );
+        const webSocket = this.accept(socket, head);
+        if (webSocket === undefined) return;
+        const client = new NativeClient(webSocket, socket, greetingTo(request));
+        this.connected(client, admission.opening);
+        client.greet();
       } finally {
         admission.release();
       }
@@ -212,20 +224,22 @@ export class WebSocketTransport {
     }
   }
 
-  private accept(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    opened: (webSocket: NativeWebSocket) => void,
-  ): void {
+  /** @returns undefined when the client has gone */
+  private accept(socket: Duplex, head: Buffer): NativeWebSocket | undefined {
+    if (!socket.readable || !socket.writable) return void socket.destroy();
     socket.removeListener('error', ignore);
-    // The answer to the handshake and the first frames leave in one packet.
-    socket.cork();
-    process.nextTick(() => socket.uncork());
-    // None is taken, so it does not matter what is offered; ws would refuse an offer that is not well-formed.
-    delete request.headers['sec-websocket-protocol'];
-    this.server.handleUpgrade(request, socket, head, (webSocket) => opened(webSocket as NativeWebSocket));
+    return openWebSocket(NativeWebSocket, socket, head, this.options.maxMessageBytes);
   }
+}
+
+/** RFC 6455 §1.3. */
+const HANDSHAKE_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+/** Of what a client offers, nothing is taken. */
+function greetingTo({ headers }: UpgradeRequest): Buffer {
+  const accept = hash('sha1', `${headers['sec-websocket-key']}${HANDSHAKE_GUID}`, 'base64');
+  const head = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
+  return Buffer.from(head, 'latin1');
 }
 
 function splitTarget(target: string): string[] {
@@ -234,7 +248,7 @@ function splitTarget(target: string): string[] {
 }
 
 /** What `ws` would refuse is refused before the token is looked at: a single-use token must not be lost to it. */
-function checkUpgrade(request: IncomingMessage): void {
+function checkUpgrade(request: UpgradeRequest): void {
   const problem = headProblem(request);
   if (problem !== undefined) throw problem;
   const { method, headers } = request;

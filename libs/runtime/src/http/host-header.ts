@@ -21,7 +21,11 @@ export const MAX_HEADERS = 1_000;
  *
  * @returns undefined when nothing is
  */
-export function headProblem({ headers, rawHeaders, httpVersion }: IncomingMessage): ProtocolError | undefined {
+export function headProblem({
+  headers,
+  rawHeaders,
+  httpVersion,
+}: Pick<IncomingMessage, 'headers' | 'rawHeaders' | 'httpVersion'>): ProtocolError | undefined {
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     return new ProtocolError('PAYLOAD_TOO_LARGE', `There may be ${MAX_HEADERS} headers`, { status: 431 });
   }

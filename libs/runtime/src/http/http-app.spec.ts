@@ -10,6 +10,7 @@ import { EventEmitter, once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { createHttpApp, rawBody, type HttpConfig } from './http-app';
 import { createLogger } from '../log/logger';
+import type { UpgradeRequest } from './plain-upgrade';
 
 class Nobody implements CanActivate {
   canActivate(): boolean {
@@ -18,6 +19,7 @@ class Nobody implements CanActivate {
 }
 
 let release: () => void = () => {};
+let takeUpgrade: (request: UpgradeRequest) => void = () => {};
 
 @Controller()
 class TestController {
@@ -82,6 +84,7 @@ beforeAll(async () => {
   });
   server.plainPosts.take('/plain', 100, (_sender, body, reply) => reply.code(202).send({ bytes: body.length }));
   server.plainPosts.take('/large', 100, (_sender, _body, reply) => reply.send('x'.repeat(2_097_152)));
+  server.plainPosts.takeUpgrades(['/live'], (request) => takeUpgrade(request));
   await app.listen(0, '127.0.0.1');
   ({ port } = app.getHttpServer().address() as AddressInfo);
 });
@@ -490,6 +493,27 @@ describe('an upgrade', () => {
   it.each(['//channels//a', 'http://x/channels/a', '/%63hannels/a'])('is not needed: GET %s', async (target) => {
     const raw = await sendBytes(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
     expect(raw).toMatch(/^HTTP\/1.1 200 OK[^]*\{"name":"a"\}$/);
+  });
+
+  it('that is plain comes first to who takes those, by itself, and what comes next waits for its reader', async () => {
+    const ofNode = jest.fn((_request: unknown, socket: Socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    app.getHttpServer().on('upgrade', ofNode);
+    const lines = `Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`;
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET /live?a=b HTTP/1.1\r\n${lines}\r\n`);
+    const { url, headers, socket: taken } = await new Promise<UpgradeRequest>((resolve) => (takeUpgrade = resolve));
+    expect([url, headers.host, ofNode.mock.calls]).toEqual(['/live?a=b', 'x', []]);
+    socket.end('what comes next');
+    await delay(20);
+    const [read] = (await once(taken, 'data')) as [Buffer];
+    expect(read.toString()).toBe('what comes next');
+    taken.destroy();
+    for (const other of [
+      `GET /live HTTP/1.1\r\n${lines}TE: trailers\r\n\r\n`,
+      `GET /live HTTP/1.1\r\n${lines}\r\nmore`,
+    ])
+      expect(await sendBytes(other)).toMatch(/^HTTP.1.1 400 Bad Request/);
+    expect(ofNode).toHaveBeenCalledTimes(2);
   });
 
   it('to WebSocket goes to its listener, any other offer is ignored', async () => {

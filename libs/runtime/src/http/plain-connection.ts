@@ -72,6 +72,15 @@ export class PlainConnection {
     this.posts.forget(this);
   }
 
+  /** As Node does it: what comes next waits for whoever reads it then. */
+  private upgrade(begin: () => void): void {
+    const { socket } = this;
+    this.leave();
+    (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+    begin();
+    socket.off('error', noop);
+  }
+
   /** Only when no answer is due. */
   leaveToNode(): void {
     const { socket, rest = NOTHING, isNew } = this;
@@ -96,6 +105,8 @@ export class PlainConnection {
   /** Begins what has come. */
   private readOn(): void {
     const bytes = this.rest ?? NOTHING;
+    const begin = this.isNew ? this.posts.readUpgrade(bytes, this.socket) : undefined;
+    if (begin !== undefined) return this.upgrade(begin);
     let [from, waiting]: [number, Waiting | undefined] = [0, undefined];
     this.isReading = true;
     while (from < bytes.length && waiting === undefined) {

@@ -13,7 +13,7 @@ export interface PlainHead {
  * A header line: a token, a colon, and text without control characters (RFC 9110 §5.5). Only one part of it may take the
  * blanks before the text: with two, a line of blanks that ends wrongly would be tried in as many ways as it has pairs of them.
  */
-const LINE = /([!#$%&'*+.^_`|~\w-]+):[ \t]*((?:[!-~\x80-\xff][\t -~\x80-\xff]*)?)\r\n/y;
+export const LINE = /([!#$%&'*+.^_`|~\w-]+):[ \t]*((?:[!-~\x80-\xff][\t -~\x80-\xff]*)?)\r\n/y;
 
 /** Seven digits are more than any body that is read here. */
 const LENGTH = /^\d{1,7}$/;
@@ -69,7 +69,8 @@ export function plainHead(lines: string): PlainHead | undefined {
   return { headers, bodyBytes: Number(length) };
 }
 
-function withoutBlanksBehind(value: string): string {
+/** Of a header's value. */
+export function withoutBlanksBehind(value: string): string {
   let end = value.length;
   while (value[end - 1] === ' ' || value[end - 1] === '\t') end--;
   return end === value.length ? value : value.slice(0, end);

@@ -6,6 +6,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { OpenSockets } from './open-sockets';
 import { PlainConnection } from './plain-connection';
 import { plainHead } from './plain-head';
+import { plainUpgrade, type UpgradeRequest } from './plain-upgrade';
 import type { Reply } from './plain-reply';
 import { SLOW_CHECK_MS } from './request-times';
 
@@ -14,6 +15,9 @@ export type Sender = Pick<IncomingMessage, 'headers' | 'socket'>;
 
 /** Answers with `reply`, now or later, whatever happens. */
 export type PlainRoute = (sender: Sender, body: Buffer, reply: Reply) => void;
+
+/** Takes a WebSocket handshake, and its connection with it. */
+export type UpgradeRoute = (request: UpgradeRequest) => void;
 
 /** A plain request. */
 export interface PlainPost {
@@ -38,14 +42,16 @@ declare module 'fastify' {
 /**
  * Reads by hand what nearly every publisher sends, past Node's HTTP server and Fastify: `POST`s to a path that is known
  * here, one after the other or several at once, on a connection that is kept alive, with nothing unusual in their heads. Node's
- * parser, streams and answer take three times the CPU of accepting a small message (docs/performance.md).
+ * parser, streams and answer take three times the CPU of accepting a small message (docs/performance.md). And WebSocket
+ * handshakes that come first on their connection.
  *
  * The first thing on a connection that is anything else goes to Node's server as it came, and the connection with it, for
- * good: chunks, uploads, WebSockets, faults, whatever a proxy might read in another way. So HTTP stays Node's business, and
+ * good: chunks, uploads, faults, whatever a proxy might read in another way. So HTTP stays Node's business, and
  * what is read here is answered in the same words.
  */
 export class PlainPosts {
   private readonly routes: { readonly start: string; readonly maxBytes: number; readonly answer: PlainRoute }[] = [];
+  private upgrades: { readonly paths: ReadonlySet<string>; readonly take: UpgradeRoute } | undefined;
   private readonly connections = new Set<PlainConnection>();
   private readonly server: Server;
   private handOverToNode: (socket: Socket) => void = () => undefined;
@@ -64,6 +70,16 @@ export class PlainPosts {
   /** Answers plain requests to a path; they stay in a route of Fastify's all the same, for all others. */
   take(path: string, maxBytes: number, answer: PlainRoute): void {
     this.routes.push({ start: `POST ${path} HTTP/1.1\r\n`, maxBytes, answer });
+    this.listen();
+  }
+
+  /** Takes plain WebSocket handshakes of these paths; all others are still for who listens to `upgrade` of Node's server. */
+  takeUpgrades(paths: readonly string[], take: UpgradeRoute): void {
+    this.upgrades = { paths: new Set(paths), take };
+    this.listen();
+  }
+
+  private listen(): void {
     // The first one is Node's own, from its constructor.
     const [node] = this.server.listeners('connection') as ((socket: Socket) => void)[];
     // Under TLS a connection brings something else.
@@ -97,6 +113,21 @@ export class PlainPosts {
       return { answer, headers: head.headers, body: bytes.subarray(end + 4, total), bytes: total };
     }
     return undefined;
+  }
+
+  /**
+   * @param bytes all that came on a connection
+   * @returns begins the WebSocket that they ask for; undefined when they are anything else
+   */
+  readUpgrade(bytes: Buffer, socket: Socket): (() => void) | undefined {
+    const { upgrades } = this;
+    // `G`, and the head is all there is.
+    if (upgrades === undefined || bytes[0] !== 0x47 || bytes.length > this.maxHeaderBytes) return undefined;
+    const end = bytes.indexOf('\r\n\r\n');
+    if (end < 0 || end + 4 < bytes.length) return undefined;
+    const head = plainUpgrade(bytes.toString('latin1', 0, end + 2), upgrades.paths);
+    if (head === undefined) return undefined;
+    return () => upgrades.take({ method: 'GET', httpVersion: '1.1', rawHeaders: [], socket, ...head });
   }
 
   private mayBegin(bytes: Buffer): boolean {
