@@ -1,6 +1,7 @@
 import { firstIdOf } from '@hearth/protocol';
 import { askGateway } from '@hearth/stream';
 import { DELIVER_STREAM, decodeDeliverRecord, gatewayIdOf } from '@hearth/wire';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ulid } from 'ulid';
 import { eventually } from '../support/eventually';
@@ -271,6 +272,31 @@ it('begins anew where places come again, because a power cut took what nobody re
   await subscribe(back, 'reused');
   await sequencer.publish('reused', 'new 3');
   await eventually(() => expect(numbers(back)).toEqual(['new 3']));
+});
+
+it('sends who resumes over a loss all that comes since, although the stream made anew got it out of order', async () => {
+  const { sequencer, gateway } = testbed;
+  const channel = 'late-news';
+  const [witness, client] = [await gateway.connect(EVERYTHING), await gateway.connect(EVERYTHING)];
+  await subscribe(witness, channel);
+  const { data } = await subscribe(client, channel, { resume: true });
+  const [one, two, three, four] = [1, 2, 3, 4].map((n) => sequencer.next(channel, n));
+  await sequencer.send(one!);
+  await eventually(() => expect(numbers(client)).toEqual([1]));
+  await client.close();
+  await sequencer.send(two!);
+  await eventually(() => expect(numbers(witness)).toEqual([1, 2]));
+  await (await gateway.stream.manager()).streams.purge(DELIVER_STREAM);
+  const back = await gateway.connect(EVERYTHING);
+  const resumed = await subscribe(back, channel, { resume: { after: one!.id, token: data.resume.token } });
+  expect(resumed.data.resume.complete).toBe(false);
+  await sequencer.send(four!);
+  // Longer than a page takes to be read.
+  await delay(500);
+  await sequencer.send(three!);
+  await sequencer.publish(channel, 5);
+  await eventually(() => expect(numbers(back)).toContain(5));
+  expect(numbers(back)).toEqual([3, 4, 5]);
 });
 
 describe('the first messages of a channel that the stream had nothing of', () => {

@@ -73,6 +73,8 @@ export class PagedReplay {
   private early: StoredDeliverRecord[] = [];
   /** Of the channel's last message when the subscription began. */
   private readonly startedAt: Position | undefined;
+  /** No message that stands behind it had come when the subscription began. */
+  private readonly newsBehind: Position | undefined;
   private readonly startAt: StartAt;
 
   /** Call it in the moment in which the subscription begins. */
@@ -85,9 +87,11 @@ export class PagedReplay {
     after: string | undefined,
   ) {
     const { channel } = reader;
+    const end = channel.intake.end();
     this.startedAt = channel.intake.last;
+    this.newsBehind = end.position;
     this.at = plan.startAt === undefined ? channel.intake.last : plan.through;
-    this.startAt = plan.startAt ?? { sequence: channel.intake.end().streamSequence + 1 };
+    this.startAt = plan.startAt ?? { sequence: end.streamSequence + 1 };
     this.lastId = after;
     const { from } = plan;
     const heardId = channel.intake.lastId ?? firstIdOf(installationNow());
@@ -160,7 +164,9 @@ export class PagedReplay {
     for (const stored of waiting) {
       const { position, previous } = stored.record;
       const isRepeat = this.at !== undefined && comparePositions(position, this.at) <= 0;
-      const isLinked = this.at === undefined || previous === undefined || comparePositions(previous, this.at) <= 0;
+      // What is missing of the past has been told of; what is news may still be on its way to the stream.
+      const known = this.at ?? this.newsBehind;
+      const isLinked = known === undefined || previous === undefined || comparePositions(previous, known) <= 0;
       if (!isRepeat && !isLinked) break;
       index++;
       if (isRepeat) continue;
