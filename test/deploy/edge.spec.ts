@@ -222,6 +222,15 @@ describeWithNginx('the edge in front of two publish-apis', () => {
     expect(edge.output()).not.toContain('SECRET');
   });
 
+  it.each(['/publish', '/connection/listMessages', '/console'])(
+    'takes no service out for requests that got no answer: %s',
+    async (path) => {
+      for (const service of services) service.hangUp();
+      for (let n = 0; n < 6; n++) await ask(edge.port, path, { method: 'POST', body: '{}' });
+      expect(posts()).toHaveLength(6);
+    },
+  );
+
   it('never cancels a schedule twice', async () => {
     for (const service of services) service.hangUp();
     expect((await ask(edge.port, '/schedules/01J9', { method: 'DELETE' })).status).toBe(502);

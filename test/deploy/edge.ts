@@ -61,14 +61,25 @@ export async function startEdge(service: ComposeService, targets: EdgeTargets): 
   const folder = await mkdtemp(join(tmpdir(), 'hearth-test-edge-'));
   // Started by root, its workers are somebody else.
   await chmod(folder, 0o755);
+  const addresses = new Map([
+    ['EDGE_PUBLISH_API', targets.publishApi],
+    ['EDGE_GATEWAY', targets.gateway],
+    ['EDGE_HISTORY', targets.history],
+  ]);
+  // Of one name nginx makes as many servers as it has addresses.
+  const text = readFileSync(template, 'utf8').replace(
+    /server \$\{(EDGE_\w+)\}(.*;)/g,
+    (whole, name: string, parameters: string) =>
+      addresses
+        .get(name)
+        ?.map((address) => `server ${address}${parameters}`)
+        .join(' ') ?? whole,
+  );
   const environment = {
     ...service.environment,
     EDGE_LISTEN: `127.0.0.1:${port}`,
-    EDGE_PUBLISH_API: targets.publishApi.join('; server '),
-    EDGE_GATEWAY: targets.gateway.join('; server '),
-    EDGE_HISTORY: targets.history.join('; server '),
   };
-  await writeFile(join(folder, 'nginx.conf'), fillIn(readFileSync(template, 'utf8'), environment));
+  await writeFile(join(folder, 'nginx.conf'), fillIn(text, environment));
   const program = await startProgram({
     program: findNginx() ?? 'nginx',
     args: (service.command ?? []).slice(1).map((word) => (word === '/tmp/' ? `${folder}/` : word)),

@@ -180,7 +180,7 @@ export const LIMIT_VARIABLES = {
     limitAddressRequests: rateOf(
       'HEARTH_LIMIT_ADDRESS_REQUESTS',
       '50,1000',
-      'HTTP requests of one address to a process that show no good credential; more wait for their turn, 10 s at most.',
+      'HTTP requests of one address to a process that show no good credential; more wait for their turn, 10 s at most, or get `429`.',
     ),
     limitAddressRefusals: rateOf(
       'HEARTH_LIMIT_ADDRESS_REFUSALS',

@@ -186,11 +186,35 @@ describe('requests without a credential', () => {
     expect(answers()).toBeLessThan(8);
   });
 
-  it('end their connection when they would wait for too long', async () => {
+  it('are refused when they would wait for too long', async () => {
     const { open, limited } = await listen({ limitAddressRequests: { perSecond: 0.01, burst: 1 } });
     const socket = open();
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
     socket.write(GET + GET);
     await closed(socket);
-    expect(limited('addressRequests', 'closed')).toBe(1);
+    const [head = '', body = ''] = text.slice(text.lastIndexOf('HTTP/1.1')).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 429 /);
+    expect(head).toMatch(/\r\nretry-after: (99|100)\r\n/i);
+    expect(head).toMatch(/\r\nconnection: close\r\n/i);
+    expect(JSON.parse(body)).toEqual({
+      error: {
+        code: 'RATE_LIMITED',
+        message: expect.any(String),
+        limit: 'addressRequests',
+        retryAfterMs: expect.any(Number),
+      },
+    });
+    expect(limited('addressRequests', 'refused')).toBe(1);
+  });
+
+  it('are not read behind one that is refused', async () => {
+    const { open, limited } = await listen({ limitAddressRequests: { perSecond: 0.01, burst: 1 } });
+    const socket = open();
+    const answers = answersOn(socket);
+    socket.write(GET.repeat(100));
+    await closed(socket);
+    expect(answers()).toBeLessThan(2);
+    expect(limited('addressRequests', 'refused')).toBe(1);
   });
 });

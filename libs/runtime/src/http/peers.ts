@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { errorBody, type ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import type { AddressLimits } from '../limits/address-limits';
+import { JSON_TYPE } from './plain-reply';
 
 /** Requests of a connection that are in work at once: browsers have one, and those who do not wait for answers lose no time. */
 const MOST_IN_WORK = 16;
@@ -19,6 +21,8 @@ interface Line {
   waitingFrom: number;
   /** The one that was begun last has to wait, because its address has asked for too much. */
   isDelayed: boolean;
+  /** One was refused, and its answer is the last. */
+  isOver: boolean;
 }
 
 /**
@@ -51,7 +55,7 @@ export function limitPeers(
  * their answers would be kept. A connection on which too many wait is ended; what came behind them is not read any more
  * (`UpgradableRequest`).
  *
- * @param waitMs how long a request has to wait beside that; Infinity ends its connection
+ * @param waitMs how long a request has to wait beside that; what it throws is the last answer of its connection
  * @returns whether requests of a connection have no answer yet
  */
 function limitRequests(server: Server, waitMs: (request: IncomingMessage) => number): (socket: Socket) => boolean {
@@ -67,7 +71,7 @@ function limitRequests(server: Server, waitMs: (request: IncomingMessage) => num
     if (socket.writable) line.waiting.shift()?.();
   };
   const lineOf = (socket: Socket): Line => {
-    const line = lines.get(socket) ?? { inWork: 0, waiting: [], waitingFrom: 0, isDelayed: false };
+    const line = lines.get(socket) ?? { inWork: 0, waiting: [], waitingFrom: 0, isDelayed: false, isOver: false };
     lines.set(socket, line);
     return line;
   };
@@ -75,8 +79,14 @@ function limitRequests(server: Server, waitMs: (request: IncomingMessage) => num
     const { socket } = request;
     const line = lineOf(socket);
     const begin = (): void => {
-      const ms = waitMs(request);
-      if (ms === Infinity) return void socket.destroy();
+      if (line.isOver) return;
+      let ms: number;
+      try {
+        ms = waitMs(request);
+      } catch (error) {
+        line.isOver = true;
+        return refuse(answer, protocolErrorOf(error));
+      }
       line.inWork++;
       line.isDelayed = ms > 0;
       answer.once('close', answered);
@@ -85,8 +95,9 @@ function limitRequests(server: Server, waitMs: (request: IncomingMessage) => num
         if (!socket.destroyed) emit(event, request, answer);
       }, ms).unref();
     };
+    // To read what will not be answered, or not soon, costs nearly as much as to answer it.
+    if (line.isOver) return void socket.destroy();
     if (line.inWork < MOST_IN_WORK) return begin();
-    // To read what will not be answered soon costs nearly as much as to answer it.
     if (line.isDelayed) return void socket.destroy();
     if (line.waiting.length === 0) line.waitingFrom = socket.bytesRead;
     const waitingBytes = socket.bytesRead - line.waitingFrom;
@@ -104,6 +115,17 @@ function limitRequests(server: Server, waitMs: (request: IncomingMessage) => num
     return emit(event, ...about);
   };
   return (socket) => (lines.get(socket)?.inWork ?? 0) > 0;
+}
+
+/** Answered and not just ended: a proxy would take the service for broken, and keep everybody else from it as well. */
+function refuse(answer: ServerResponse, refusal: ProtocolError): void {
+  const seconds = retryAfter(refusal);
+  answer.statusCode = refusal.status;
+  if (seconds !== undefined) answer.setHeader('Retry-After', seconds);
+  answer
+    .setHeader('Content-Type', JSON_TYPE)
+    .setHeader('Connection', 'close')
+    .end(JSON.stringify(errorBody(refusal)));
 }
 
 /** Node looks whether anything moves on a connection, in either direction, and has this decide when nothing does. */

@@ -81,20 +81,18 @@ export class AddressLimits {
   /**
    * A request begins, and whether it has a credential is not known yet.
    *
-   * @returns how long it has to wait, ms; Infinity when its connection is to be ended, because too many wait
+   * @returns how long it has to wait, ms
+   * @throws ProtocolError `RATE_LIMITED` when that would be too long
    */
   takeRequest(address: string): number {
     if (this.isExempt(address)) return 0;
     const [key, nowMs] = [addressKey(address), performance.now()];
     const waitMs = this.requests.waitMs(key, 1, nowMs);
-    const isTooLong = waitMs > LONGEST_WAIT_MS;
-    if (waitMs > 0) {
-      const answer = isTooLong ? 'closed' : 'delayed';
-      this.answers.count({ limit: 'addressRequests', answer, key, sourceIp: address });
-    }
+    if (waitMs > LONGEST_WAIT_MS) this.refuse('addressRequests', address, waitMs);
+    if (waitMs > 0) this.answers.count({ limit: 'addressRequests', answer: 'delayed', key, sourceIp: address });
     // Those that wait are owed, so that each has a turn of its own.
-    if (!isTooLong) this.requests.charge(key, 1, nowMs);
-    return isTooLong ? Infinity : waitMs;
+    this.requests.charge(key, 1, nowMs);
+    return waitMs;
   }
 
   /** A request has shown a good credential, and does not count. */
