@@ -45,9 +45,6 @@ export function afterClose(code: number, before: Tries, random: () => number, op
   if (code === 4429) return plan(Math.min(60_000, 5_000 * 2 ** before.n + random() * 10_000), before.n + 1);
   // What both sides understand differently will not be better in a second.
   const n = [1002, 1003, 1007, 1009].includes(code) ? Math.max(3, before.n) : before.n;
-  return plan(formula(n, random, options), n + 1);
-}
-
-function formula(n: number, random: () => number, { baseMs = BASE_MS, maxMs = MAX_MS }: BackoffOptions): number {
-  return random() * Math.min(maxMs, baseMs * 2 ** n);
+  const { baseMs = BASE_MS, maxMs = MAX_MS } = options;
+  return plan(random() * Math.min(maxMs, baseMs * 2 ** n), n + 1);
 }

@@ -33,7 +33,7 @@ export function checkOptions(address: unknown, given: ClientOptions): readonly [
     ...backoff,
   });
   if (seconds !== undefined && !(typeof seconds === 'number' && seconds >= 5 && seconds <= 600)) {
-    throw new InvalidArgumentError('heartbeatIntervalSeconds must be a finite number between 5 and 600');
+    throw new InvalidArgumentError('heartbeatIntervalSeconds must be from 5 to 600');
   }
   return [webSocketUrl, options];
 }

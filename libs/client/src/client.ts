@@ -192,7 +192,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   openSocket(url: string): Socket {
     const Maker = this.options.WebSocket ?? (globalThis as { WebSocket?: new (url: string) => Socket }).WebSocket;
     if (Maker === undefined) throw new NotConnectedError('no WebSocket here');
-    this.logger.debug(`[hearth] connecting to "${this.webSocketUrl}"`);
+    this.logger.debug(`[hearth] connecting to ${this.webSocketUrl}`);
     const open = (): Socket => new Maker(url);
     const { share, tracks } = this;
     const name = JSON.stringify([VERSION, this.webSocketUrl, tracks.uid, this.options.recover]);
@@ -236,7 +236,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     for (const channel of this.cached.values()) channel.lost();
     this.outbox.cut(connection);
     if (code === 1013 && reason === 'Messages missed') this.tracks.allMissed();
-    this.tryAgain(code, reason);
+    this.tryAgain(code, reason || undefined);
   }
 
   /** @internal */
@@ -299,7 +299,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   }
 
   /** @internal */
-  post(frame: object, refusal: Refusal): Promise<Partial<Published>> {
+  post(frame: object, refusal: Refusal): Promise<Omit<Published, 'ref'>> {
     return postMessage(this.httpTarget(), frame, refusal);
   }
 

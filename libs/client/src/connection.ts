@@ -321,7 +321,7 @@ export class Connection {
       channel.state = 'subscribeFailed';
       channel.isRefused = true;
       this.host.logger.error('[hearth]', error);
-      this.host.subscribeFailed(name, new SubscribeError('no subscribe token', { code: 'TOKEN', cause: error }));
+      this.host.subscribeFailed(name, new SubscribeError('no token', { code: 'TOKEN', cause: error }));
     }
   }
 
@@ -366,7 +366,7 @@ export class Connection {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.stopTimers();
-    this.settleOpen.reject(new Error('connection closed'));
+    this.settleOpen.reject(new Error('closed'));
     this.forget();
     this.emit('@@disconnect', event);
     this.host.closed(this, code, reason);

@@ -24,7 +24,7 @@ const RETRY_MS = 500;
 
 /** @throws InvalidArgumentError when the options contradict each other */
 export function checkHistoryOptions({ reverse, live, limit }: HistoryOptions): void {
-  if (reverse === true && live === true) throw new InvalidArgumentError('history cannot be reverse and live');
+  if (reverse === true && live === true) throw new InvalidArgumentError('reverse cannot be live');
   if (limit !== undefined && !(limit >= 0)) throw new InvalidArgumentError('limit must be a number');
 }
 
@@ -112,7 +112,7 @@ class LiveBuffer {
 
   constructor(source: HistorySource, signal: AbortSignal | undefined) {
     this.ended = handled(new Promise((_, reject) => (this.end_ = reject)));
-    const abort = (): void => this.fail(signal?.reason ?? new HistoryError('aborted', { code: 'ABORTED' }));
+    const abort = (): void => this.fail(signal?.reason);
     signal?.addEventListener('abort', abort);
     this.offs = [
       source.onMessage((message) => this.add(message)),
@@ -138,7 +138,7 @@ class LiveBuffer {
   }
 
   unlessEnded<T>(what: Promise<T>): Promise<T> {
-    return Promise.race([what, this.ended]);
+    return Promise.race([this.ended, what]);
   }
 
   throwIfEnded(): void {

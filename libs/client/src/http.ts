@@ -2,7 +2,7 @@ import { HistoryError } from './errors';
 import type { ClientRequest, Frame, HttpAnswer } from './frames';
 import type { Refusal } from './outbox';
 import { inTime } from './token';
-import type { ClientOptions, Published } from './types';
+import type { ClientOptions, Published, Response } from './types';
 
 /** Where the client HTTP API is, and who asks (client-http-api §1). */
 export interface HttpTarget {
@@ -30,7 +30,11 @@ export async function historyPage(
 }
 
 /** Publishes, reacts or stores. @throws HearthError of the kind `refusal` */
-export async function postMessage(target: HttpTarget, frame: object, refusal: Refusal): Promise<Partial<Published>> {
+export async function postMessage(
+  target: HttpTarget,
+  frame: object,
+  refusal: Refusal,
+): Promise<Omit<Published, 'ref'>> {
   const isWrite = (frame as ClientRequest).event === SET;
   const operation = isWrite ? 'channelStorageSet' : 'publishMessage';
   const request: ClientRequest = { ...frame, eagerIdGeneration: true };
@@ -43,21 +47,35 @@ async function post(
   operation: string,
   body: object,
   refusal: Refusal,
-  signal?: AbortSignal,
+  caller?: AbortSignal,
 ): Promise<HttpAnswer> {
   const query = String(new URLSearchParams({ connectionId, connectionSecret }));
+  const own = new AbortController();
+  caller?.addEventListener('abort', () => own.abort(), own);
   let response;
   let json;
   try {
     const url = `${base.replace(/\/$/, '')}/connection/${operation}?${query}`;
-    response = await inTime(fetch(url, { method: 'POST', body: JSON.stringify(body), signal }));
-    json = (await inTime(response.json())) as HttpAnswer;
+    response = await inTime(fetch(url, { method: 'POST', body: JSON.stringify(body), signal: own.signal }));
+    json = (await bodyOf(response)) as HttpAnswer;
   } catch (cause) {
-    throw new refusal('unreachable', { code: 'NOT_CONNECTED', retryable: true, cause });
+    throw new refusal('no answer', { code: 'NOT_CONNECTED', retryable: true, cause });
+  } finally {
+    // One that was given up takes no part of the link, and is not accepted behind later ones.
+    own.abort();
   }
-  const { ok, status } = response;
-  if (ok) return json;
+  if (response.ok) return json;
+  const { status } = response;
   const { code = 'ERROR', message = code } = json.error ?? {};
   // The secret of a connection that has ended is no use; the next one's is.
   throw new refusal(message, { code, retryable: status >= 500 || status === 429 || status === 401 });
+}
+
+/** A page may be long and the link slow: what has its time is each silence. */
+async function bodyOf(response: Response): Promise<unknown> {
+  const reader = response.body?.getReader();
+  if (!reader) return inTime(response.json());
+  const chunks = [];
+  for (let chunk; (chunk = (await inTime(reader.read())).value);) chunks.push(chunk);
+  return JSON.parse(await new Blob(chunks).text()) as unknown;
 }

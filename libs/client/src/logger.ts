@@ -1,6 +1,8 @@
 import type { Logger } from './types';
 
-const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+const WRITTEN = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+const LEVELS = [...WRITTEN, 'silent'] as const;
+type Written = (typeof WRITTEN)[number];
 type Level = (typeof LEVELS)[number];
 
 /** Writes to the console what is important enough. */
@@ -8,20 +10,15 @@ export function consoleLogger(
   initial: string,
 ): Logger & { trace(...what: unknown[]): void; setLevel(level: string): void } {
   let least = LEVELS.indexOf(initial as Level);
-  const log =
-    (level: Exclude<Level, 'silent'>) =>
-    (...what: unknown[]): void => {
-      if (LEVELS.indexOf(level) >= least) console[level](...what);
+  const logs = WRITTEN.map((level, index) => {
+    const log = (...what: unknown[]): void => {
+      if (index >= least) console[level](...what);
     };
-  return {
-    trace: log('trace'),
-    debug: log('debug'),
-    info: log('info'),
-    warn: log('warn'),
-    error: log('error'),
-    setLevel: (level) => {
-      const index = LEVELS.indexOf(level as Level);
-      if (index >= 0) least = index;
-    },
+    return [level, log] as const;
+  });
+  const setLevel = (level: string): void => {
+    const index = LEVELS.indexOf(level as Level);
+    if (index >= 0) least = index;
   };
+  return { ...(Object.fromEntries(logs) as Record<Written, (...what: unknown[]) => void>), setLevel };
 }

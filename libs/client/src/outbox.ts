@@ -34,7 +34,7 @@ export interface OutboxHost {
   /** Who publishes to a channel: what its refs belong to. */
   uid(channel: string): string | null;
   /** Publishes over HTTP. @throws HearthError */
-  post(frame: object, refusal: Refusal): Promise<Partial<Published>>;
+  post(frame: object, refusal: Refusal): Promise<Omit<Published, 'ref'>>;
   later(call: () => void, ms: number): Off;
 }
 
@@ -177,10 +177,7 @@ export class Outbox {
       return this.later(() => this.judgeSilence(entry), 1_000);
     }
     this.usesHttp = true;
-    for (const one of [...this.entries]) {
-      if (one.sentOn === undefined) continue;
-      this.fail(one, new PublishUncertainError());
-    }
+    for (const one of [...this.entries]) if (one.sentOn !== undefined) this.fail(one, new PublishUncertainError());
     this.flush();
   }
 
@@ -193,8 +190,7 @@ export class Outbox {
         const { ref } = entry;
         entry.sentBy = null;
         try {
-          const { id = null, ...more } = await this.host.post(entry.frame, entry.refusal);
-          entry.resolve({ ref, id, ...more });
+          entry.resolve({ ref, ...(await this.host.post(entry.frame, entry.refusal)) });
         } catch (error) {
           // It may have been accepted, where nobody said that it was not.
           const { code } = error as HearthError;

@@ -245,7 +245,7 @@ export abstract class ReconnectingClient {
     this.connectedAtMs = undefined;
     const { delayMs, tries, isFinal } = afterClose(code, this.tries, Math.random, this.options.backoff);
     this.tries = tries;
-    if (isFinal) return this.fail(new UnauthorizedError(reason || undefined, { code: reason || undefined }));
+    if (isFinal) return this.fail(new UnauthorizedError(reason, { code: reason }));
     this.setState(this.wasConnected ? 'reconnecting' : 'connecting');
     if (this.isHidden) return;
     this.attemptIn(this.isOffline ? OFFLINE_WAIT_MS : delayMs);
@@ -300,14 +300,20 @@ export abstract class ReconnectingClient {
 
   private awake(): void {
     this.isOffline = this.isHidden = false;
-    if (this.state === 'connected') this.probe(PROBE_MS);
-    else if (this.isWaiting) this.attemptIn(Math.random() * AWAKE_MS);
+    this.look(PROBE_MS, Math.random() * AWAKE_MS);
   }
 
   private offline(): void {
     this.isOffline = true;
-    if (this.state === 'connected') this.probe(OFFLINE_PROBE_MS);
-    else if (this.isWaiting) this.attemptIn(OFFLINE_WAIT_MS);
+    this.look(OFFLINE_PROBE_MS, OFFLINE_WAIT_MS);
+  }
+
+  /** The network is another one: looks whether a connection is there, and when to try where there is none. */
+  private look(probeMs: number, attemptMs: number): void {
+    this.probe(probeMs);
+    // It wants a connection, and no attempt is under way.
+    const isWanted = this.state === 'connecting' || this.state === 'reconnecting';
+    if (isWanted && this.activeConnection.isDone) this.attemptIn(attemptMs);
   }
 
   /** A page that is put away holds no connection: what it would be sent could only wait, and be lost. */
@@ -317,11 +323,6 @@ export abstract class ReconnectingClient {
     this.isHidden = true;
     this.stopTimer?.();
     this.activeConnection.drop(1000, '');
-  }
-
-  /** It wants a connection, and no attempt is under way. */
-  private get isWaiting(): boolean {
-    return (this.state === 'connecting' || this.state === 'reconnecting') && this.activeConnection.isDone;
   }
 
   /** @internal Calls back later. @returns takes that back */

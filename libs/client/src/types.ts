@@ -150,9 +150,11 @@ export interface ClientOptions extends CompatOptions {
 }
 
 /** The part of a fetch's `Response` that is used; without the DOM's types at hand. */
-interface Response {
+export interface Response {
   readonly ok: boolean;
   readonly status: number;
+  /** Absent: `json` has as long as a silence may be. */
+  readonly body?: { getReader(): { read(): Promise<{ value?: Uint8Array }> } } | null;
   json(): Promise<unknown>;
 }
 
