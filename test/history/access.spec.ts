@@ -9,7 +9,13 @@ let testbed: Testbed;
 let client: Client;
 
 beforeAll(async () => {
-  testbed = await Testbed.start({ HEARTH_LOG_LEVEL: 'DEBUG', HEARTH_HTTP_TIMEOUT_MS: '1500' });
+  testbed = await Testbed.start({
+    HEARTH_LOG_LEVEL: 'DEBUG',
+    HEARTH_HTTP_TIMEOUT_MS: '1500',
+    HEARTH_LIMIT_ADDRESS_REQUESTS: '0.01,3',
+    HEARTH_LIMIT_ADDRESS_EXEMPT: '127.0.0.0/8',
+    HEARTH_TRUSTED_PROXIES: '127.0.0.0/8',
+  });
   client = await testbed.connect({ channels: { '*': { historyStart: 0 } } });
 });
 afterAll(() => testbed?.stop());
@@ -40,6 +46,20 @@ function expectUnauthorized({ status, json, headers }: Answer): void {
 }
 
 describe('credentials', () => {
+  it('that are good do not count as a request of their address, whatever is said of the rest', async () => {
+    const query = `connectionId=${client.id}&connectionSecret=${client.secret}`;
+    const ask = async (query: string, body: object) => {
+      const headers = { 'x-forwarded-for': '203.0.113.7' };
+      return (
+        await fetch(`${client.url}listReactions?${query}`, { method: 'POST', body: JSON.stringify(body), headers })
+      ).status;
+    };
+    const unknown = { channel: 'c', messageId: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
+    for (let n = 0; n < 8; n++) expect(await ask(query, unknown)).toBe(403);
+    for (let n = 0; n < 3; n++) expect(await ask(`${query}x`, unknown)).toBe(401);
+    expect(await ask(query, unknown)).toBe(429);
+  });
+
   it('may have their = raw or encoded in either case', async () => {
     expect(client.id).toMatch(/=$/);
     for (const id of [

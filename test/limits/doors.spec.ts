@@ -211,6 +211,28 @@ it('requests of an address have a rate, but those of a Socket.IO session that is
   expect(gateway.metrics.limited.of('addressRequests').of('refused').value).toBeGreaterThan(0);
 });
 
+it('requests of a handshake over long-polling do not count, others of a session that shows no token do', async () => {
+  const gateway = await testbed.anotherGateway({
+    limitAddressRequests: { perSecond: 0.01, burst: 1 },
+    limitAddressExempt: NOBODY,
+  });
+  const url = `${gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
+  const open = async () => `${url}&sid=${JSON.parse((await (await fetch(url)).text()).slice(1)).sid}`;
+  for (let n = 0; n < 5; n++) {
+    const session = await open();
+    await fetch(session, { method: 'POST', body: `40${JSON.stringify({ token: connectToken() })}` });
+    expect(await (await fetch(session)).text()).toContain('hotsock.connected');
+  }
+  await gateway.connect();
+  const session = await open();
+  const statuses = [];
+  for (let n = 0; n < 5; n++) statuses.push((await fetch(session, { method: 'POST', body: '3' })).status);
+  expect(statuses).toEqual([200, 200, 200, 200, 429]);
+  // A WebSocket is no request, and so gives none back.
+  await WsClient.open(session.replace('http', 'ws').replace('polling', 'websocket'));
+  expect((await fetch(url)).status).toBe(429);
+});
+
 it('wrong credentials of an address have a rate; past it no token is looked at', async () => {
   const gateway = await testbed.anotherGateway({
     limitAddressRefusals: { perSecond: 0.01, burst: 2 },

@@ -1,6 +1,6 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
+import { type ErrorCode, historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
 import { HearthConfig } from '@hearth/config';
 import { AddressLimits, Audit, CONFIG, Metrics, rawBody, originReader, Span, traced, Tracing } from '@hearth/runtime';
 import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
@@ -63,7 +63,7 @@ export class ConnectionController implements OnModuleInit {
   ): Promise<string> {
     const question = parseListMessages(rawBody(request));
     const span = this.tracing.begin('history.listMessages', randomUUID());
-    const messages = await traced(span, this.visiblePage(credentials, question, span));
+    const messages = await traced(span, this.visiblePage(request, credentials, question, span));
     const empty = question.expandReactions ? '{}' : null;
     return `{"messages":[${messages.map((message) => historyMessage(message, message.reactions ?? empty)).join(',')}]}`;
   }
@@ -75,7 +75,10 @@ export class ConnectionController implements OnModuleInit {
     @Req() request: FastifyRequest,
   ): Promise<string> {
     const { channel: name, messageId } = parseListReactions(rawBody(request));
-    const { channel, sinceMs } = await this.askGateway(credentials, { operation: 'listReactions', channel: name });
+    const { channel, sinceMs } = await this.askGateway(request, credentials, {
+      operation: 'listReactions',
+      channel: name,
+    });
     const reactions = await this.visibleReactions(channel, messageId, sinceMs);
     return `{"reactions":[${reactions.map(reactionEntry).join(',')}]}`;
   }
@@ -101,8 +104,13 @@ export class ConnectionController implements OnModuleInit {
     const origin = this.originOf(request.raw);
     const accepted =
       reaction === undefined
-        ? await this.askGateway(credentials, { operation: 'publishMessage', ...message, ...origin })
-        : await this.askGateway(credentials, { operation: 'react', channel: message.channel, ...reaction, ...origin });
+        ? await this.askGateway(request, credentials, { operation: 'publishMessage', ...message, ...origin })
+        : await this.askGateway(request, credentials, {
+            operation: 'react',
+            channel: message.channel,
+            ...reaction,
+            ...origin,
+          });
     const { channel, id, scheduleArn } = { id: null, scheduleArn: undefined, ...accepted };
     this.metrics.accepted.of('client').inc();
     return JSON.stringify({ id, event: message.event, channel, scheduleArn });
@@ -110,12 +118,16 @@ export class ConnectionController implements OnModuleInit {
 
   /** The page as far as the connection may see it. */
   private async visiblePage(
+    request: FastifyRequest,
     credentials: ConnectionCredentials,
     { channel: name, expandReactions, ...page }: ListMessagesRequest,
     span: Span | undefined,
   ): Promise<StoredMessage[]> {
     const question = { operation: 'listMessages', channel: name } as const;
-    const { channel, sinceMs } = await traced(span?.child('history.gateway'), this.askGateway(credentials, question));
+    const { channel, sinceMs } = await traced(
+      span?.child('history.gateway'),
+      this.askGateway(request, credentials, question),
+    );
     const reactions = expandReactions ? 'items' : 'count';
     const messages = listMessages(this.database.db, { channel, sinceMs, ...page, reactions });
     return traced(span?.child('history.read'), messages);
@@ -128,7 +140,7 @@ export class ConnectionController implements OnModuleInit {
     @Req() request: FastifyRequest,
   ): Promise<string> {
     const question = parseGetChannelInfo(rawBody(request));
-    const { channel } = await this.askGateway(credentials, { operation: 'getChannelInfo', ...question });
+    const { channel } = await this.askGateway(request, credentials, { operation: 'getChannelInfo', ...question });
     const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, channel);
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"channel":${JSON.stringify(channel)},"subscriptionsCount":${subscriptionsCount}${members}}`;
@@ -138,14 +150,30 @@ export class ConnectionController implements OnModuleInit {
   @HttpCode(200)
   async umdUpdate(@Credentials() credentials: ConnectionCredentials, @Req() request: FastifyRequest): Promise<object> {
     const update = parseUmdUpdate(rawBody(request));
-    await this.askGateway(credentials, { operation: 'umdUpdate', ...update });
+    await this.askGateway(request, credentials, { operation: 'umdUpdate', ...update });
     return {};
   }
 
-  private askGateway<R extends GatewayRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
-    return askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
+  /** What the gateway says of a request, 401 apart, says that its secret was good: it does not count (limits §2). */
+  private async askGateway<R extends GatewayRequest>(
+    { raw }: FastifyRequest,
+    credentials: ConnectionCredentials,
+    question: R,
+  ): Promise<AnswerTo<R>> {
+    const isGood = (): void => this.addresses.accepted(this.originOf(raw).sourceIp, raw);
+    try {
+      const answer = await askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
+      isGood();
+      return answer;
+    } catch (error) {
+      if (error instanceof ProtocolError && !NO_VERDICTS.has(error.code)) isGood();
+      throw error;
+    }
   }
 }
+
+/** Errors that do not say that a secret was good. */
+const NO_VERDICTS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'PAYLOAD_TOO_LARGE', 'SERVICE_UNAVAILABLE']);
 
 /** `umd` is left out where there is none (client-http-api §5). */
 function reactionEntry({ reaction, uidJson, umdJson }: ListedReaction): string {

@@ -25,10 +25,8 @@ export function limitWrongCredentials(
   server.addHook('onResponse', (request, reply, done) => {
     const { method, url = '' } = request.raw;
     if (url.startsWith(pathPrefix) && method === 'POST') {
-      const address = addressOf(request.raw);
-      // What is refused for another reason may not have been looked at.
-      if (reply.statusCode < 300) addresses.accepted(address);
-      else if (reply.statusCode === 401) {
+      if (reply.statusCode === 401) {
+        const address = addressOf(request.raw);
         addresses.refused(address);
         audit.refused('client-http', address, 'UNAUTHORIZED');
       }

@@ -52,7 +52,7 @@ export class AwsSignatures {
       accessKeyId,
       checkBody: (body) => {
         guarded(() => checkBody(body), `aws:${accessKeyId}`);
-        this.addresses.accepted(address);
+        this.addresses.accepted(address, request);
       },
     };
   }

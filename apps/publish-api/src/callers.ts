@@ -81,7 +81,7 @@ export class Callers {
       if (isRefusal) this.audit.refused('server-http', address, error.code);
       return isRefusal;
     });
-    this.addresses.accepted(address);
+    this.addresses.accepted(address, request);
     return caller;
   }
 

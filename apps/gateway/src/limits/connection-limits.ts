@@ -88,9 +88,9 @@ export class Limits {
     this.addresses.takeHandshake(sourceIp);
   }
 
-  /** A request of somebody who has shown a good token. */
-  knows(sourceIp: string): void {
-    this.addresses.accepted(sourceIp);
+  /** A request of somebody who has shown a good token, or whose handshake counts by itself. */
+  knows(sourceIp: string, request: object): void {
+    this.addresses.accepted(sourceIp, request);
   }
 
   /** Somebody has shown a token that is not taken. */

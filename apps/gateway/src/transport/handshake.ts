@@ -95,9 +95,9 @@ export class Handshake {
     this.limits.takeSession(this.originOf(request).sourceIp);
   }
 
-  /** A request belongs to a connection, whose token was good. */
+  /** A request belongs to a connection, whose token was good, or to a handshake, which counts by itself. */
   knows(request: Sender): void {
-    this.limits.knows(this.originOf(request).sourceIp);
+    this.limits.knows(this.originOf(request).sourceIp, request);
   }
 
   private checkOrigin({ origin }: IncomingHttpHeaders): void {

@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
  * what is on its way to that takes a round trip, so this is many a second.
  */
 const SURPLUS_SESSIONS = 256;
+/** Beside the one that opens its session a client that polls sends its CONNECT, and asks for the answer, perhaps twice. */
+const HANDSHAKE_REQUESTS = 3;
 /** Engine.IO always pings; this is as good as never. Clients add interval and timeout up to what one timer can hold. */
 const NEVER_MS = 2 ** 30 - 1;
 
@@ -159,6 +161,8 @@ export class SocketIoTransport {
   private readonly io: Server;
   /** Lifts the bounds of sessions that have not shown their token. */
   private readonly bounds = new WeakMap<Session, () => void>();
+  /** Requests of those sessions, without the one that opened each. */
+  private readonly early = new WeakMap<Session, number>();
 
   constructor(
     options: SocketIoOptions,
@@ -212,7 +216,7 @@ export class SocketIoTransport {
       const sid = sidOf(request);
       const session = Object.hasOwn(this.sessions, sid) ? this.sessions[sid] : undefined;
       if (sid === '') this.handshake.openSession(request);
-      else if (session !== undefined && !this.bounds.has(session)) this.handshake.knows(request);
+      if (sid === '' || (session !== undefined && this.isExpected(session))) this.handshake.knows(request);
       return true;
     } catch (error) {
       const refusal = protocolErrorOf(error);
@@ -221,6 +225,14 @@ export class SocketIoTransport {
       else refuse(request.socket, refusal);
       return false;
     }
+  }
+
+  /** A request is one of a connection, or one that its handshake needs. */
+  private isExpected(session: Session): boolean {
+    if (!this.bounds.has(session)) return true;
+    const count = (this.early.get(session) ?? 0) + 1;
+    this.early.set(session, count);
+    return count <= HANDSHAKE_REQUESTS;
   }
 
   /**

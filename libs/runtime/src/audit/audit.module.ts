@@ -40,7 +40,7 @@ export class AuditModule implements OnApplicationShutdown {
       const address = peerOf(request);
       addresses.checkRefusals(address);
       if (isRight()) {
-        addresses.accepted(address);
+        addresses.accepted(address, request);
         return true;
       }
       addresses.refused(address);

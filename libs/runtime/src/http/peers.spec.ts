@@ -164,8 +164,8 @@ describe('requests without a credential', () => {
   });
 
   it('do not count when it comes out that they had a good one', async () => {
-    const server = await listen({ limitAddressRequests: { perSecond: 0.001, burst: 2 } }, (_, reply) => {
-      server.addresses.accepted('127.0.0.1');
+    const server = await listen({ limitAddressRequests: { perSecond: 0.001, burst: 2 } }, (request, reply) => {
+      server.addresses.accepted('127.0.0.1', request);
       reply.end('x');
     });
     const socket = server.open();
@@ -173,6 +173,19 @@ describe('requests without a credential', () => {
       socket.write(GET);
       await once(socket, 'data');
     }
+  });
+
+  it('are given back by none that did not count, or was given back before', async () => {
+    const server = await listen({ limitAddressRequests: { perSecond: 0.001, burst: 2 } }, (request, reply) => {
+      server.addresses.accepted('127.0.0.1', {});
+      if (request.url === '/good') for (let n = 0; n < 3; n++) server.addresses.accepted('127.0.0.1', request);
+      reply.end('x');
+    });
+    const socket = server.open();
+    const answers = answersOn(socket);
+    for (const path of ['/', '/good', '/', '/']) socket.write(GET.replace('/', path));
+    await closed(socket);
+    expect(answers()).toBe(3);
   });
 
   it('end their connection when more than 16 of it would wait', async () => {

@@ -38,7 +38,7 @@ export function limitPeers(
   addressOf: (request: IncomingMessage) => string,
   unreadMs = UNREAD_MS,
 ): void {
-  const waitMs = (request: IncomingMessage): number => addresses?.takeRequest(addressOf(request)) ?? 0;
+  const waitMs = (request: IncomingMessage): number => addresses?.takeRequest(addressOf(request), request) ?? 0;
   const isAnswering = limitRequests(server, waitMs);
   endUnread(server, unreadMs, isAnswering);
   const emit = server.emit.bind(server) as (event: string, ...about: unknown[]) => boolean;

@@ -27,6 +27,8 @@ export class AddressLimits {
   private readonly handshakes: KeyedBuckets;
   private readonly refusals: KeyedBuckets;
   private readonly requests: KeyedBuckets;
+  /** Requests that took one, and may give it back. */
+  private readonly counted = new WeakSet<object>();
   private readonly sockets = new Counts();
   private readonly connections = new Counts();
   private readonly proxies: BlockList;
@@ -84,7 +86,7 @@ export class AddressLimits {
    * @returns how long it has to wait, ms
    * @throws ProtocolError `RATE_LIMITED` when that would be too long
    */
-  takeRequest(address: string): number {
+  takeRequest(address: string, request: object): number {
     if (this.isExempt(address)) return 0;
     const [key, nowMs] = [addressKey(address), performance.now()];
     const waitMs = this.requests.waitMs(key, 1, nowMs);
@@ -92,13 +94,13 @@ export class AddressLimits {
     if (waitMs > 0) this.answers.count({ limit: 'addressRequests', answer: 'delayed', key, sourceIp: address });
     // Those that wait are owed, so that each has a turn of its own.
     this.requests.charge(key, 1, nowMs);
+    this.counted.add(request);
     return waitMs;
   }
 
-  /** A request has shown a good credential, and does not count. */
-  accepted(address: string): void {
-    if (this.requests.size > 0 && !this.isExempt(address))
-      this.requests.charge(addressKey(address), -1, performance.now());
+  /** A request has shown a good credential, or is counted in another way: if it did count, it does not any more. */
+  accepted(address: string, request: object): void {
+    if (this.counted.delete(request)) this.requests.charge(addressKey(address), -1, performance.now());
   }
 
   /**
