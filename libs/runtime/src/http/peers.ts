@@ -9,7 +9,7 @@ const MOST_IN_WORK = 16;
 /** What may wait behind those, together. */
 const MOST_WAITING = 250;
 const MOST_WAITING_BYTES = 1_048_576;
-/** A client that takes nothing of its answers for so long is gone: TCP itself would wait for it as long as it acknowledges. */
+/** A client that makes no room for more of its answers for so long is gone (docs/limits.md): TCP itself would wait for it as long as it acknowledges. */
 export const UNREAD_MS = 30_000;
 
 /** The requests of a connection that have no answer yet. */

@@ -19,7 +19,8 @@ export class PlainReply implements Reply {
 
   /** Of a request without a good credential, or of one that is not looked at, because too many had none. */
   get isRefusal(): boolean {
-    return this.status === 401 || this.status === 429;
+    // A good key over its own rate is known all the same.
+    return this.status === 401 || (this.status === 429 && this.body.includes('"limit":"address'));
   }
 
   code(status: number): this {
