@@ -5,6 +5,8 @@ const MAX_KEPT = 500;
 
 /** Of so many channels the last copy is remembered. */
 const MAX_CHANNELS = 1_000;
+/** What is settled is stored in this time: it is all of it, each time. */
+const WRITE_MS = 250;
 
 export interface Point {
   readonly after?: string;
@@ -45,29 +47,70 @@ interface WebStorage {
  */
 export class CopyMemory {
   readonly isThere: boolean;
-  private ids: Record<string, string | undefined> = {};
-  private storage: WebStorage | undefined;
+  /** The one that was used last is at the end. */
+  private ids = new Map<string, string>();
+  private readonly storage: WebStorage | undefined;
+  /** Channels of which something is on its way, and those that are stored as such. */
+  private readonly open = new Set<string>();
+  private stored: ReadonlySet<string> = new Set();
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly key: string) {
+    let text: string | null | undefined;
     try {
       // Reading it may throw.
-      this.storage = (globalThis as unknown as { localStorage?: WebStorage }).localStorage;
-      this.ids = JSON.parse(this.storage?.getItem(key) ?? '{}') as Record<string, string | undefined>;
+      this.storage = (globalThis as unknown as { localStorage?: WebStorage | null }).localStorage ?? undefined;
+      text = this.storage?.getItem(key);
     } catch {
       this.storage = undefined;
     }
     this.isThere = this.storage !== undefined;
+    try {
+      this.ids = new Map(JSON.parse(text ?? '[]') as [string, string][]);
+    } catch {
+      // Somebody else wrote it: that is nothing.
+    }
   }
 
   last(channel: string): string | undefined {
-    return Object.hasOwn(this.ids, channel) ? this.ids[channel] : undefined;
+    return this.ids.get(channel);
   }
 
-  note(channel: string, id: string | undefined): void {
+  /** Something is on its way: what becomes of it nobody will know, should this tab end now. */
+  begin(channel: string, ref: string): void {
+    this.set(channel, ref);
+    this.open.add(channel);
+    if (!this.stored.has(channel)) this.write();
+  }
+
+  /** Nothing is on its way any more. */
+  settle(channel: string, id: string | undefined): void {
     if (this.last(channel) === id) return;
-    this.ids = Object.fromEntries(Object.entries({ ...this.ids, [channel]: id }).slice(-MAX_CHANNELS));
+    this.set(channel, id);
+    this.open.delete(channel);
+    // As long as the other thing is stored a gap is told that is none, and none is left untold.
+    if (this.stored.has(channel)) this.timer ??= setTimeout(() => this.write(), WRITE_MS);
+    else this.write();
+  }
+
+  /** Stores what waits for it. */
+  flush(): void {
+    if (this.timer !== undefined) this.write();
+  }
+
+  private set(channel: string, id: string | undefined): void {
+    this.ids.delete(channel);
+    if (id !== undefined) this.ids.set(channel, id);
+    const [first = ''] = this.ids.keys();
+    if (this.ids.size > MAX_CHANNELS) this.ids.delete(first);
+  }
+
+  private write(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
     try {
-      this.storage?.setItem(this.key, JSON.stringify(this.ids));
+      this.storage?.setItem(this.key, JSON.stringify([...this.ids]));
+      this.stored = new Set(this.open);
     } catch {
       // It is full: the next one remembers what was there before.
     }
@@ -156,6 +199,11 @@ export class SharedChannel {
     this.kept.length = 0;
     this.isStale = false;
     this.begins = point;
+  }
+
+  /** Whether a point that is not known is one to wait for, or to go back to: one without an id has no place among them. */
+  hasPlace({ after }: Point): boolean {
+    return after !== undefined && this.subscribed?.data?.resume !== undefined;
   }
 
   /** What came after a point; `undefined` when that is not known. */

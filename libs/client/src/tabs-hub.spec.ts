@@ -189,6 +189,58 @@ it('has members come anew from the server after a hole, not what it knew, once f
     expect(given(tab)).toContainEqual(expect.objectContaining({ resume: expect.objectContaining({ token: 'U' }) }));
 });
 
+it.each([
+  ['9', [{}]],
+  ['8', [{}, '9']],
+])('who cannot go on from its point is told which copies it has had (%s)', (copy, rest) => {
+  const { server, message, come, subscribed, publish, given } = start();
+  message('2');
+  for (const id of ['8', '9']) publish(id);
+  come('A', { after: '1', token: '0', copy });
+  server({ event: 'hotsock.unsubscribed', channel: 'c', data: {} });
+  subscribed({ complete: false, token: 'U', after: '3' });
+  expect(given('A').slice(1)).toEqual([{ resume: { complete: false, token: 'U', after: '3', copy } }, ...rest]);
+});
+
+describe('what is remembered of copies', () => {
+  const stored = () =>
+    (globalThis as unknown as { localStorage: { setItem(key: string, value: string): void } }).localStorage;
+
+  it.each(['null', '1', '{', '{"c":"5"}', '[1]'])('is nothing where %s is stored', (text) => {
+    stored().setItem('x', text);
+    const memory = new CopyMemory('x');
+    expect([memory.isThere, memory.last('c'), memory.last('constructor')]).toEqual([true, undefined, undefined]);
+  });
+
+  it('is stored at once when something begins, and once for what is settled', () => {
+    jest.useFakeTimers();
+    const set = jest.spyOn(stored(), 'setItem');
+    const memory = new CopyMemory('x');
+    for (const id of ['1', '2', '3']) {
+      memory.begin('c', `ref-${id}`);
+      memory.settle('c', id);
+    }
+    expect(set).toHaveBeenCalledTimes(1);
+    expect(new CopyMemory('x').last('c')).toBe('ref-1');
+    memory.flush();
+    expect([set.mock.calls.length, new CopyMemory('x').last('c')]).toEqual([2, '3']);
+    // Another tab's: when this is known nothing else says that there was one.
+    memory.settle('c', '4');
+    expect(new CopyMemory('x').last('c')).toBe('4');
+    expect(jest.getTimerCount()).toBe(0);
+    jest.useRealTimers();
+  });
+
+  it('is forgotten of the channel that was not spoken in for longest', () => {
+    const memory = new CopyMemory('x');
+    for (let n = 0; n < 1_000; n++) memory.settle(`c${n}`, '1');
+    memory.settle('c0', '2');
+    memory.settle('new', '1');
+    const next = new CopyMemory('x');
+    expect([next.last('c0'), next.last('c1'), next.last('new')]).toEqual(['2', undefined, '1']);
+  });
+});
+
 it('a frame that is no JSON is told to all tabs, and harms nobody', () => {
   const { socket, hub } = start();
   const said: unknown[] = [];

@@ -77,6 +77,7 @@ export class Hub {
     const unanswered = to === undefined ? [...this.refs.values()] : [];
     this.refs.clear();
     for (const { frame } of unanswered) this.noteLast(frame);
+    this.memory.flush();
     this.say({ to, code, reason });
   }
 
@@ -127,7 +128,7 @@ export class Hub {
     this.refs.set(ref, { from, frame });
     const channel = this.find(frame.channel ?? '');
     const isSure = channel === undefined || channel.echoed.has(frame.event) || !isMessage(frame);
-    if (from === this.leader && !isSure) this.memory.note(channel.name, ref);
+    if (from === this.leader && !isSure) this.memory.begin(channel.name, ref);
   }
 
   private noteLast({ channel: name = '' }: Frame): void {
@@ -135,7 +136,7 @@ export class Hub {
     const isOpen = [...this.refs.values()].some(
       ({ from, frame }) => from === this.leader && frame.channel === name && isMessage(frame),
     );
-    if (channel !== undefined && !isOpen) this.memory.note(channel.name, channel.lastCopied);
+    if (channel !== undefined && !isOpen) this.memory.settle(channel.name, channel.lastCopied);
   }
 
   private subscribe(from: string, frame: Subscribe): void {
@@ -143,7 +144,7 @@ export class Hub {
     const channel = known ?? new SharedChannel(frame.channel, this.memory);
     if (known === undefined) this.channels.set(frame.channel, channel);
     const { resume } = frame.data ?? {};
-    const isKnown = typeof resume !== 'object' || channel.since(resume) !== undefined || !isBehind(channel, resume);
+    const isKnown = typeof resume !== 'object' || channel.since(resume) !== undefined || !channel.hasPlace(resume);
     const isOlder = !isKnown && channel.synced !== undefined && (resume.after ?? '') < (channel.last ?? '');
     if (channel.asker !== undefined) channel.waiting.push([from, frame]);
     else if (channel.subscribed === undefined) this.ask(channel, from, frame);
@@ -317,11 +318,15 @@ export class Hub {
     point: Point | boolean | undefined,
     data: Frame['data'],
   ): object {
-    const copies = typeof point === 'object' ? channel.copiesSince(point) : undefined;
+    const from = typeof point === 'object' ? point : undefined;
+    const copies = from && channel.copiesSince(from);
     channel.owe(asker, copies ?? []);
-    if (data?.resume === undefined || copies !== undefined) return data ?? {};
-    const lost = typeof point === 'object' && { complete: false, after: point.after };
-    return { ...data, resume: { ...data.resume, copy: channel.lastCopied, ...lost } };
+    const resume = data?.resume;
+    if (resume === undefined || (copies !== undefined && resume.complete !== false)) return data ?? {};
+    // Whoever cannot go on from its point forgets it: what it has had of copies is said again.
+    if (copies !== undefined) return { ...data, resume: { ...resume, copy: from?.copy } };
+    const lost = from && { complete: false, after: from.after };
+    return { ...data, resume: { ...resume, copy: channel.lastCopied, ...lost } };
   }
 
   /** An error that answers no `ref`: of whoever spoke last of the channel. */
@@ -383,11 +388,6 @@ function isMessage({ event }: Frame): boolean {
 
 function isAuto(frame: Frame | undefined): boolean {
   return frame?.data?.autoSubscribed === true;
-}
-
-/** Whether a point that is not known is one to wait for, or to go back to: one without an id has no place among them. */
-function isBehind({ subscribed }: SharedChannel, { after }: Point): boolean {
-  return after !== undefined && subscribed?.data?.resume !== undefined;
 }
 
 /** What a tab's URL asks for of an auto-subscribed channel; `undefined` when it does not resume. */
