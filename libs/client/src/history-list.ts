@@ -1,3 +1,4 @@
+import type { HearthError } from './errors';
 import { both } from './presence';
 import { Listeners } from './listeners';
 import type { HearthChannel, Message, Off, Untyped } from './types';
@@ -14,6 +15,8 @@ export interface HistoryState<M = AnyMessage> {
 const DEFAULT_LIMIT = 50;
 /** A list that nobody looks at is kept so long: who comes back at once finds it. */
 const LINGER_MS = 500;
+/** What could not be loaded is asked for again after this time. */
+const AGAIN_MS = 5_000;
 const LOADING: HistoryState<never> = Object.freeze({ messages: Object.freeze([]), status: 'loading' as const });
 
 /**
@@ -28,7 +31,9 @@ export class HistoryList {
   private readonly ids = new Set<string>();
   /** What came while the newest ones are loaded. */
   private early: AnyMessage[] | undefined;
-  private loading: Promise<void>;
+  /** A hole has come meanwhile. */
+  private isDue = false;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly channel: AnyChannel,
@@ -40,9 +45,14 @@ export class HistoryList {
       channel.on('*', (message: AnyMessage) =>
         this.early === undefined ? this.append(message) : this.early.push(message),
       ),
-      channel.onGap(() => void (this.loading = this.load())),
+      channel.onGap(() => void this.load()),
+      // What could not be loaded may be had now: until then there is a hole.
+      channel.on('hotsock.subscribed', () => {
+        if (this.state.status === 'failed' && this.early === undefined) void this.load();
+      }),
+      () => clearTimeout(this.timer),
     ].reduce(both);
-    this.loaded = this.loading = this.load();
+    this.loaded = this.load();
     void this.loaded.then(() => this.whenUnused());
   }
 
@@ -56,21 +66,25 @@ export class HistoryList {
 
   get = (): HistoryState => this.state;
 
-  /** The newest ones, in place of what there is: after a gap that would have a hole. */
+  /** The newest ones, in place of what there is: after a gap that would have a hole. One at a time, and what comes is kept. */
   private async load(): Promise<void> {
+    clearTimeout(this.timer);
+    this.isDue = true;
+    if (this.early !== undefined) return;
     const early: AnyMessage[] = (this.early = []);
-    let newest: readonly AnyMessage[] | undefined;
-    try {
-      newest = await this.read(undefined);
-    } catch {
-      // What there is stays.
+    let failure: unknown;
+    while (this.isDue) {
+      this.isDue = false;
+      failure = undefined;
+      // Where it fails, what there is stays.
+      const newest = await this.read(undefined).catch((error: unknown) => void (failure = error));
+      if (newest) this.ids.clear();
+      const messages = [...(newest ? this.news(newest) : this.state.messages), ...this.news(early)];
+      this.set({ messages, status: newest ? 'ready' : 'failed' });
     }
-    if (this.early !== early) return this.loading;
     this.early = undefined;
-    if (newest !== undefined) this.ids.clear();
-    const before = newest === undefined ? this.state.messages : this.news(newest);
-    const messages = [...before, ...this.news(early)];
-    this.set({ messages, status: newest === undefined ? 'failed' : 'ready' });
+    if ((failure as Partial<HearthError> | undefined)?.retryable === true)
+      this.timer = setTimeout(() => void this.load(), AGAIN_MS);
   }
 
   /** Gets what came before the first message. */
@@ -79,7 +93,8 @@ export class HistoryList {
     const older = await this.read(first?.id);
     // It began anew meanwhile.
     if (this.state.messages[0] !== first) return;
-    this.set({ messages: [...this.news(older), ...this.state.messages], status: 'ready' });
+    const status = first === undefined ? 'ready' : this.state.status;
+    this.set({ messages: [...this.news(older), ...this.state.messages], status });
   };
 
   private async read(before: string | undefined): Promise<readonly AnyMessage[]> {
@@ -91,7 +106,7 @@ export class HistoryList {
 
   private append(message: AnyMessage): void {
     const news = this.news([message]);
-    if (news.length > 0) this.set({ messages: [...this.state.messages, ...news], status: 'ready' });
+    if (news.length > 0) this.set({ ...this.state, messages: [...this.state.messages, ...news] });
   }
 
   /** Those that were not there before. */

@@ -1,4 +1,4 @@
-import { ClosedError, HearthClient, PublishError, StorageError, type Gap } from './index';
+import { ClosedError, HearthClient, HistoryError, PublishError, StorageError, type Gap } from './index';
 import * as stores from './svelte';
 import { createTestClient } from './test';
 
@@ -212,5 +212,72 @@ it('a list of history begins anew where messages were missed, so that it has no 
   client.server.emit('c', 'chat', 5);
   await new Promise(setImmediate);
   expect(shown).toEqual([1, 2, 3, 4, 5]);
+  off();
+});
+
+/** A list of history of `c` that is looked at, and its pages. */
+function shownList() {
+  const client = createTestClient();
+  const pages = jest.spyOn(client, 'list');
+  const states: { status: string; messages: readonly unknown[] }[] = [];
+  const off = stores
+    .history(client.channel('c'))
+    .subscribe(({ status, messages }) => states.push({ status, messages: messages.map(({ data }) => data) }));
+  return { client, pages, off, shown: () => states.at(-1) };
+}
+const page = (...data: number[]) =>
+  data.reverse().map((one) => ({ id: `01TEST${one}`, event: 'e', data: one })) as never[];
+
+it('a list of history that could not be loaded after a hole says so until it could', async () => {
+  const { client, pages, off, shown } = shownList();
+  await new Promise(setImmediate);
+  client.server.emit('c', 'e', 1);
+  pages.mockRejectedValueOnce(new HistoryError('no'));
+  client.server.gap('c');
+  await new Promise(setImmediate);
+  client.server.emit('c', 'e', 3);
+  expect(shown()).toEqual({ status: 'failed', messages: [1, 3] });
+  client.server.drop();
+  client.server.emit('c', 'e', 4);
+  client.server.accept();
+  await new Promise(setImmediate);
+  expect(shown()).toEqual({ status: 'ready', messages: [1, 3, 4] });
+  off();
+});
+
+it('a list of history that could not be loaded for now is loaded later', async () => {
+  jest.useFakeTimers();
+  const { client, pages, off, shown } = shownList();
+  await jest.advanceTimersByTimeAsync(1);
+  for (let n = 0; n < 5; n++) pages.mockRejectedValueOnce(new HistoryError('no', { retryable: true }));
+  client.server.gap('c');
+  await jest.advanceTimersByTimeAsync(6_000);
+  client.server.emit('c', 'e', 1);
+  expect(shown()).toEqual({ status: 'failed', messages: [1] });
+  await jest.advanceTimersByTimeAsync(5_000);
+  expect(shown()).toEqual({ status: 'ready', messages: [1] });
+  off();
+  jest.useRealTimers();
+});
+
+it('a list of history is loaded once more for all holes that come while it is, and loses nothing that comes', async () => {
+  const { client, pages, off, shown } = shownList();
+  await new Promise(setImmediate);
+  let answer: (page: readonly never[]) => void = () => undefined;
+  pages.mockClear();
+  pages.mockImplementationOnce(() => new Promise((resolve) => (answer = resolve)));
+  client.server.gap('c');
+  await new Promise(setImmediate);
+  client.server.emit('c', 'e', 7, { id: '01TEST7' });
+  for (let n = 0; n < 3; n++) client.server.gap('c');
+  pages
+    .mockResolvedValueOnce([])
+    .mockResolvedValueOnce(page(1, 2, 3))
+    .mockResolvedValueOnce([]);
+  await new Promise(setImmediate);
+  expect(pages).toHaveBeenCalledTimes(1);
+  answer(page(1, 2));
+  await new Promise(setImmediate);
+  expect([pages.mock.calls.length, shown()]).toEqual([4, { status: 'ready', messages: [1, 2, 3, 7] }]);
   off();
 });
