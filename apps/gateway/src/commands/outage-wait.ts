@@ -24,7 +24,12 @@ const ATTEMPT_MS = 1_000;
  * @throws whatever stood in the way and is no outage
  */
 export function throughOutage(asker: Asker, attempt: () => Promise<void> | undefined): Promise<void> | undefined {
-  const first = attempt();
+  let first: Promise<void> | undefined;
+  try {
+    first = attempt();
+  } catch (error) {
+    first = Promise.reject(error as Error);
+  }
   return first && repeat(asker, first, attempt);
 }
 
