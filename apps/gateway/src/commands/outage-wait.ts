@@ -28,7 +28,8 @@ export function throughOutage(asker: Asker, attempt: () => Promise<void> | undef
   try {
     first = attempt();
   } catch (error) {
-    first = Promise.reject(error as Error);
+    const reason = error as Error;
+    first = Promise.reject(reason);
   }
   return first && repeat(asker, first, attempt);
 }
