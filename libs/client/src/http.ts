@@ -75,7 +75,7 @@ async function post(
 async function bodyOf(response: Response): Promise<unknown> {
   const reader = response.body?.getReader();
   if (!reader) return inTime(response.json());
-  const chunks = [];
+  const chunks: Uint8Array[] = [];
   for (let chunk; (chunk = (await inTime(reader.read())).value);) chunks.push(chunk);
   return JSON.parse(await new Blob(chunks).text()) as unknown;
 }
