@@ -143,7 +143,7 @@ it('every rate is kept at twice of it: so much passes, and no more', async () =>
   ];
   const shares = await Promise.all(rows.map(async ([name, ask]) => [name, await ask()] as const));
   // Who stands still for a while asks for less than there is; that is the machine's fault, and not the limit's.
-  expect(shares.filter(([, one]) => one < 0.5 || one > 1.1)).toEqual([]);
+  expect(shares.filter(([, one]) => one < 0.5 || one > 1.25)).toEqual([]);
 });
 
 it('strikes at twice their rate close a connection, and at half of it do not', async () => {

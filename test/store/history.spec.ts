@@ -130,8 +130,11 @@ describe('history', () => {
         expect(ids(await page({ reverse: true, before: cursor }))).toEqual(inOrder.slice(0, index).reverse());
       }
       expect(ids(await page({ maxBytes: 350 }))).toEqual(inOrder.slice(0, 3));
-      expect(ids(await page({ sinceMs: 2_000 }))).toEqual(inOrder.slice(1));
+      // What its id says is from before counts as that, and what was delivered before it as well.
+      expect(ids(await page({ sinceMs: 500 }))).toEqual(inOrder);
+      expect(ids(await page({ sinceMs: 501 }))).toEqual(inOrder.filter((one) => one !== id(500)));
       expect(ids(await page({ sinceMs: 2_001 }))).toEqual(inOrder.slice(2));
+      expect(ids(await page({ sinceMs: 4_001 }))).toEqual(inOrder.slice(4));
     });
 
     it('is read in parts that know where they end, up to where another source begins', async () => {

@@ -72,6 +72,6 @@ export class InvalidArgumentError extends kind('InvalidArgumentError') {}
 /** Messages were missed that a history iterator cannot give. */
 export class GapError extends kind('GapError', true) {
   constructor(readonly gap: Gap) {
-    super(`messages of ${gap.channel} were missed`);
+    super(`${gap.channel}: Messages missed`);
   }
 }

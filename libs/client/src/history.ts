@@ -24,7 +24,7 @@ const RETRY_MS = 500;
 
 /** @throws InvalidArgumentError when the options contradict each other */
 export function checkHistoryOptions({ reverse, live, limit }: HistoryOptions): void {
-  if (reverse === true && live === true) throw new InvalidArgumentError('reverse cannot be live');
+  if (reverse === true && live === true) throw new InvalidArgumentError('reverse and live');
   if (limit !== undefined && !(limit >= 0)) throw new InvalidArgumentError('limit must be a number');
 }
 

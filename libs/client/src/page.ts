@@ -21,10 +21,14 @@ export function listenToPage({ awake, offline, hidden }: PageListener): Off {
     if (document?.visibilityState === 'visible') awake();
   };
   const listening = new AbortController();
-  const listen = (target: Target | undefined, listeners: Record<string, () => void>): void => {
-    for (const [event, listener] of Object.entries(listeners)) target?.addEventListener?.(event, listener, listening);
+  const listen = (target: Target | undefined, listener: () => void, ...events: string[]): void => {
+    for (const event of events) target?.addEventListener?.(event, listener, listening);
   };
-  listen(scope, { online: awake, offline, pageshow: awake, pagehide: hidden });
-  listen(document, { freeze: hidden, resume: awake, visibilitychange: visible });
+  listen(scope, awake, 'online', 'pageshow');
+  listen(scope, offline, 'offline');
+  listen(scope, hidden, 'pagehide');
+  listen(document, hidden, 'freeze');
+  listen(document, awake, 'resume');
+  listen(document, visible, 'visibilitychange');
   return () => listening.abort();
 }

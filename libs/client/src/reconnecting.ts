@@ -217,7 +217,8 @@ export abstract class ReconnectingClient {
   openFailed(connection: Connection, cause: unknown): void {
     if (connection !== this.activeConnection) return;
     // What a browser says of it has the token in it.
-    const error = cause instanceof HearthError ? cause : new InvalidArgumentError(`cannot open ${this.webSocketUrl}`);
+    const error =
+      cause instanceof HearthError ? cause : new InvalidArgumentError(`no WebSocket at ${this.webSocketUrl}`);
     this.failed(error);
     this.fail(error);
   }

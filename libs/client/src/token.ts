@@ -67,7 +67,7 @@ export function isUnauthorized(error: unknown): error is UnauthorizedError {
 export async function inTime<T>(what: T | Promise<T>, ...over: Promise<never>[]): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), ANSWER_MS);
+    timer = setTimeout(() => reject(new Error('no answer')), ANSWER_MS);
   });
   try {
     return await Promise.race([what, late, ...over]);
