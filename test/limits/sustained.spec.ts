@@ -98,7 +98,8 @@ const asking = (name: string, ask: (n: number) => Promise<number>, passing: numb
 ];
 
 async function bytes(): Promise<number> {
-  const size = 1_000;
+  // What comes in one read passes together and is paid for afterwards: 64 KiB are to be little beside what passes in all.
+  const size = 30_000;
   const client = await open({ bytes: [RATE * size, RATE * size] }, 'sustained-bytes');
   const text = '{"event":"hotsock.ping"}'.padEnd(size - 16);
   const seconds = await askTwiceAsOften(() => client.ws.socket.send(text));
@@ -143,7 +144,7 @@ it('every rate is kept at twice of it: so much passes, and no more', async () =>
   ];
   const shares = await Promise.all(rows.map(async ([name, ask]) => [name, await ask()] as const));
   // Who stands still for a while asks for less than there is; that is the machine's fault, and not the limit's.
-  expect(shares.filter(([, one]) => one < 0.5 || one > 1.25)).toEqual([]);
+  expect(shares.filter(([, one]) => one < 0.5 || one > 1.1)).toEqual([]);
 });
 
 it('strikes at twice their rate close a connection, and at half of it do not', async () => {
