@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export abstract class Actor {
   /** Rounds so far. */
   rounds = 0;
+  /** What ended it before its time. */
+  failure: Error | undefined;
   private isStopping = false;
   private running: Promise<void> = Promise.resolve();
 
@@ -16,7 +18,7 @@ export abstract class Actor {
   start(): void {
     this.running = this.run();
     // Whoever waits for the end is told; until then a failure must not end the process.
-    this.running.catch(() => undefined);
+    this.running.catch((error: Error) => (this.failure = error));
   }
 
   /** Ends after the round at hand. @throws whatever went wrong in a round */

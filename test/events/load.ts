@@ -56,7 +56,9 @@ export class Load {
     const goals = this.actors.map((actor) => actor.rounds + rounds);
     const events = this.backend.events.length + rounds;
     await eventually(() => {
-      const late = this.actors.filter((actor, index) => actor.rounds < (goals[index] ?? 0)).map(({ name }) => name);
+      const late = this.actors
+        .filter((actor, index) => actor.rounds < (goals[index] ?? 0))
+        .map(({ name, failure }) => (failure === undefined ? name : `${name} (${failure.message})`));
       if (this.backend.events.length < events) late.push('the backend');
       if (late.length > 0) throw new Error(`do not get on: ${late.join(', ')}`);
     });
