@@ -3,6 +3,7 @@ import { Client as Postgres } from 'pg';
 import { eventually } from '../support/eventually';
 import { Answer, Client, connectToken, post, Testbed } from '../support/installation';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
+import { TcpProxy } from '../support/tcp-proxy';
 
 /** Who is let in, what browsers are told, and what happens when something is away (client-http-api §1, §9.1, §9.2). */
 let testbed: Testbed;
@@ -204,8 +205,33 @@ describe('when something is away', () => {
     expect(hanging.headers.get('access-control-allow-origin')).toBe('*');
     resumeProcess(gateway.pid);
     await eventually(async () => expect((await lost.call('listMessages', body)).status).toBe(200));
-    await gateway.kill('SIGKILL');
+    await gateway.stop();
     await eventually(async () => expectUnauthorized(await lost.call('listMessages', body)));
+  });
+
+  it('answers 503 while NATS does not find the gateway, and works again afterwards', async () => {
+    const nats = await TcpProxy.start(testbed.nats.port);
+    try {
+      const gateway = await testbed.add('gateway', { HEARTH_NATS_URL: `nats://127.0.0.1:${nats.port}` });
+      const lost = await testbed.connect({ channels: { c: { historyStart: 0 } } }, gateway);
+      const read = async () => (await lost.call('listMessages', body)).status;
+      expect(await read()).toBe(200);
+      nats.halt();
+      nats.cut();
+      for (const operation of ['listMessages', 'publishMessage', 'channelStorageSet']) {
+        const { status, json } = await lost.call(operation, { ...body, event: 'e', key: 'k', data: 1 });
+        expect([operation, status, json.error.message]).toEqual([
+          operation,
+          503,
+          'try again: the gateway did not answer',
+        ]);
+      }
+      nats.goOn();
+      await eventually(async () => expect(await read()).toBe(200));
+      await gateway.stop();
+    } finally {
+      await nats.stop();
+    }
   });
 
   it('answers 503 while Postgres is away, and works again afterwards', async () => {

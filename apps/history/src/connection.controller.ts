@@ -162,7 +162,7 @@ export class ConnectionController implements OnModuleInit {
   ): Promise<AnswerTo<R>> {
     const isGood = (): void => this.addresses.accepted(this.originOf(raw).sourceIp, raw);
     try {
-      const answer = await askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
+      const answer = await askGateway(this.stream, this.database, credentials, question, this.config.httpTimeoutMs);
       isGood();
       return answer;
     } catch (error) {

@@ -56,6 +56,6 @@ export class StorageController {
   }
 
   private ask<R extends StorageRequest>(credentials: ConnectionCredentials, question: R): Promise<AnswerTo<R>> {
-    return askGateway(this.stream, credentials, question, this.config.httpTimeoutMs);
+    return askGateway(this.stream, this.database, credentials, question, this.config.httpTimeoutMs);
   }
 }

@@ -74,9 +74,9 @@ export interface GatewayCall {
 /**
  * Asks a gateway.
  *
- * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway (its connections are gone);
- *   `PAYLOAD_TOO_LARGE`
- * @throws StreamUnavailableError when NATS or the gateway does not answer in `timeoutMs`
+ * @returns its answer; `undefined` when nobody listens under this number: it is gone, or not connected to NATS
+ * @throws ProtocolError the gateway's refusal; `PAYLOAD_TOO_LARGE`
+ * @throws StreamUnavailableError when NATS is away, or the gateway does not answer in `timeoutMs`
  */
 export async function callGateway<R extends GatewayRequest>(
   connection: StreamConnection,
@@ -84,7 +84,9 @@ export async function callGateway<R extends GatewayRequest>(
   credentials: ConnectionCredentials,
   request: R,
   timeoutMs: number,
-): Promise<AnswerTo<R>> {
+): Promise<AnswerTo<R> | undefined> {
+  // What is sent while NATS is away would be carried out whenever it is back, long after its sender was told that it failed.
+  if (!connection.isConnected) throw new StreamUnavailableError('NATS is not connected');
   const call = Buffer.from(JSON.stringify({ credentials, request } satisfies GatewayCall), 'utf8');
   if (call.length > connection.maxPayload) {
     const message = `data: the request is ${call.length} bytes on its way, and NATS takes at most ${connection.maxPayload}`;
@@ -95,9 +97,7 @@ export async function callGateway<R extends GatewayRequest>(
     const message = await connection.nats.request(gatewaySubject(gatewayId), call, { timeout: timeoutMs });
     reply = message.json<GatewayReply>();
   } catch (error) {
-    if (error instanceof NatsError && error.code === String(NatsErrorCode.NoResponders)) {
-      throw new ProtocolError('UNAUTHORIZED', 'connectionId: no such connection', { cause: error });
-    }
+    if (error instanceof NatsError && error.code === String(NatsErrorCode.NoResponders)) return undefined;
     throw new StreamUnavailableError('the gateway did not answer', { cause: error });
   }
   if ('error' in reply) {
