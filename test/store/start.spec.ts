@@ -66,6 +66,8 @@ describe('a service that is started while Postgres is away', () => {
     let start: Promise<AppProcess> | undefined;
     try {
       await db.transaction().execute(async (lock) => {
+        // For as long as the gateway takes to come to it.
+        await sql`set local idle_in_transaction_session_timeout = 0`.execute(lock);
         await sql`lock table installation_key in access exclusive mode`.execute(lock);
         start = startApp('gateway', environment());
         await eventually(async () => expect((await cutOff()).rows).toEqual([{ done: true }]));
