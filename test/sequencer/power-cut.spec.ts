@@ -1,10 +1,13 @@
 import { deliverExtent, PullConsumer } from '@hearth/stream';
 import {
+  ASK_TAILS_SUBJECT,
   decodeDeliverRecord,
+  decodeTailBeacon,
   DELIVER_STREAM,
   ingestStream,
   partitionOf,
   type Position,
+  type TailBeacon,
   tailSubject,
 } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
@@ -154,10 +157,11 @@ describe('after a power cut that took the tail of the deliver stream', () => {
   });
 
   it.each([
-    ['nothing follows', 0],
-    ['those who knew of it have ended', 1],
-    ['so has who took over from them, before the gateway heard of it', 2],
-  ])('subscribers who did not get what was lost are not left in silence, although %s', async (_, ending) => {
+    ['nothing follows', 0, 0],
+    ['nothing follows, and nobody hears the gateway ask for the first time', 0, 1],
+    ['those who knew of it have ended', 1, 0],
+    ['so has who took over from them, before the gateway heard of it', 2, 0],
+  ])('subscribers who did not get what was lost are not left in silence, although %s', async (_, ending, unheard) => {
     const sequencer = await testbed.addSequencer();
     const lossy = await LossyNats.start(testbed.nats.port);
     const servers = { natsUrl: lossy.url, databaseUrl: testbed.database.url };
@@ -181,6 +185,8 @@ describe('after a power cut that took the tail of the deliver stream', () => {
       await eventually(async () => expect((await testbed.sql.query(mark, [PARTITION])).rowCount).toBe(1));
       beacons = 0;
       await eventually(() => expect(beacons).toBeGreaterThan(0));
+      let questions = 0;
+      lossy.loseToServer(({ subject }) => subject === ASK_TAILS_SUBJECT && ++questions <= unheard);
       if (ending > 0) await sequencer.kill('SIGKILL');
       await cutPower();
       if (ending > 1) {
@@ -199,6 +205,36 @@ describe('after a power cut that took the tail of the deliver stream', () => {
     } finally {
       await gateway.stop();
       await lossy.stop();
+    }
+  });
+
+  it('subscribers who got what was lost stay, although a later owner of the partition does not know of that', async () => {
+    const sequencer = await testbed.addSequencer();
+    const servers = { natsUrl: testbed.nats.url, databaseUrl: testbed.database.url };
+    const gateway = await GatewayUnderTest.start(servers, { partitions: PARTITIONS });
+    try {
+      const client = await gateway.connect({ channels: { '*': { subscribe: true } } });
+      await subscribe(client, CHANNEL);
+      const cutPower = await keepStreams(testbed.nats);
+      const before = await deliverLife();
+      await publish('a1', 'lost');
+      for (const data of ['a1', 'lost']) await client.next((frame) => frame.data === data);
+      const beacons: TailBeacon[] = [];
+      testbed.connection.listen(tailSubject(PARTITION), (message) => beacons.push(decodeTailBeacon(message.string())));
+      await eventually(() => expect(beacons.length).toBeGreaterThan(2));
+      await cutPower();
+      await eventually(async () => expect(await deliverLife()).not.toBe(before));
+      const lifeMs = Date.parse(await deliverLife());
+      await eventually(() => expect(beacons.find(({ all }) => all?.lifeMs === lifeMs)).toBeDefined());
+      await sequencer.kill('SIGKILL');
+      await testbed.addSequencer();
+      await eventually(() => expect(beacons.at(-1)?.unsureBeforeMs).toBe(lifeMs));
+      await publish('b1');
+      expect(await Promise.race([client.next((frame) => frame.data === 'b1'), client.closed])).toMatchObject({
+        data: 'b1',
+      });
+    } finally {
+      await gateway.stop();
     }
   });
 });

@@ -26,7 +26,7 @@ export class Tails {
   constructor(
     private readonly stream: Pick<StreamConnection, 'listen' | 'tell'>,
     private readonly claim: { readonly partition: number; readonly fencingToken: number },
-    private readonly saved: Pick<SavedPosition, 'safe' | 'unsureBeforeMs'>,
+    private readonly saved: Pick<SavedPosition, 'safe' | 'unsureBeforeMs' | 'deliverMark'>,
     /** Resolves when the deliver stream holds what was sent until now. */
     private readonly delivered: () => Promise<unknown>,
     /** Where the channels end that are known, with what was sent until now. */
@@ -73,11 +73,14 @@ export class Tails {
   /** What the deliver stream has lost, no beacon says any more, and a gateway may not have got either. */
   private async tellAll(): Promise<void> {
     this.isAllWanted = false;
+    const created = this.saved.deliverMark?.created;
     const ends = [...this.ends()];
     await this.delivered();
     if (this.hasEnded) return;
     for (const [channel, position] of ends) this.note(channel, position);
-    this.tell();
+    const lifeMs = created === undefined ? undefined : Date.parse(created);
+    // Of what was lost before a life that it is unsure of, this owner knows only some.
+    this.tell(false, lifeMs === this.unsureBeforeMs ? undefined : lifeMs);
   }
 
   /** What stands further back may be confirmed later, when the stream changed its leader. */
@@ -86,12 +89,14 @@ export class Tails {
     if (known === undefined || comparePositions(known, position) < 0) this.changed.set(channel, position);
   }
 
-  private tell(isLast = false): void {
+  /** @param allInMs these are all tails, as of this life of the deliver stream, ms since 1970 */
+  private tell(isLast = false, allInMs?: number): void {
     const { partition, fencingToken } = this.claim;
     const { unsureBeforeMs } = this;
     const { epoch, sequence } = this.saved.safe;
     const end = { epoch, sequence: lastEventSequence(sequence) };
-    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, { isLast, end, unsureBeforeMs });
+    const all = { isLast, end, unsureBeforeMs, allInMs };
+    const beacons = encodeTailBeacons(fencingToken, this.next, this.changed, all);
     this.changed = new Map();
     this.next += beacons.length;
     for (const beacon of beacons) this.stream.tell(tailSubject(partition), beacon);

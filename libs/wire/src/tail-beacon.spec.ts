@@ -17,6 +17,13 @@ it('says what is of all channels once: where they end, and since when nobody kno
   expect(unsure).toEqual([1_700_000_000_000, ...Array.from({ length: decoded.length - 1 }, () => undefined)]);
 });
 
+it('says behind the last of all tails that these were all, and from which beacon on', () => {
+  const tails = Array.from({ length: 20_000 }, (_, n) => [`channel ${n}`, { epoch: 2, sequence: n }] as const);
+  const decoded = encodeTailBeacons(3, 7, tails, { allInMs: 1_700_000_000_000 }).map(decodeTailBeacon);
+  expect(decoded.at(-1)?.all).toEqual({ from: 7, lifeMs: 1_700_000_000_000 });
+  expect(decoded.slice(0, -1).flatMap(({ all }) => all ?? [])).toEqual([]);
+});
+
 it('keeps every tail, in as many beacons as it takes, each of which fits into a message', () => {
   const tails = Array.from({ length: 20_000 }, (_, n) => [`canal-é"${n}`, { epoch: 2, sequence: n }] as const);
   const beacons = encodeTailBeacons(3, 7, tails, { isLast: true });

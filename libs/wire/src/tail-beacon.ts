@@ -20,6 +20,16 @@ export interface TailBeacon {
    * channels they were of. `unsureBefore` on the wire; absent where nothing is lost, or the owner knows what.
    */
   readonly unsureBeforeMs?: number;
+  /** Ends an answer to `ALL_TAILS`; absent otherwise, and where an owner does not say it yet. */
+  readonly all?: AllTails;
+}
+
+/** The beacons from one on, up to the one with this, have said where all channels end that the owner has sent to. */
+export interface AllTails {
+  /** `n` of the first. */
+  readonly from: number;
+  /** The life of the deliver stream that the owner knew by then: when that was created, ms since 1970. */
+  readonly lifeMs: number;
 }
 
 type Tail = readonly [channel: string, epoch: number, sequence: number];
@@ -29,8 +39,8 @@ export const BEACON_EVERY_MS = 2_000;
 /** Of one beacon, which must fit into one message. */
 const MAX_BYTES = 256 * 1_024;
 
-/** What an owner says besides of all its channels. */
-type SaidOfAll = Partial<Pick<TailBeacon, 'isLast' | 'end' | 'unsureBeforeMs'>>;
+/** What an owner says besides of all its channels; `allInMs`: these are all of them, as of this life of the deliver stream. */
+type SaidOfAll = Partial<Pick<TailBeacon, 'isLast' | 'end' | 'unsureBeforeMs'>> & { readonly allInMs?: number };
 
 /**
  * The next beacons of an owner, as JSON: one, or more if there are many tails.
@@ -41,16 +51,17 @@ export function encodeTailBeacons(
   fencingToken: number,
   n: number,
   tails: Iterable<readonly [string, Position]>,
-  { isLast = false, end, unsureBeforeMs }: SaidOfAll = {},
+  { isLast = false, end, unsureBeforeMs, allInMs }: SaidOfAll = {},
 ): string[] {
   const all = { end: end && [end.epoch, end.sequence], unsureBefore: unsureBeforeMs };
   const ofAll = JSON.stringify(all).slice(1, -1);
   const beacons: string[] = [];
   let parts: string[] = [];
   let bytes = 0;
-  const flush = (last = false): void => {
+  const behind = `${allInMs === undefined ? '' : `,"all":[${n},${allInMs}]`}${isLast ? ',"last":true' : ''}`;
+  const flush = (after = ''): void => {
     const head = `{"epoch":${fencingToken},"n":${n + beacons.length}${beacons.length > 0 || ofAll === '' ? '' : `,${ofAll}`}`;
-    beacons.push(`${head},"tails":[${parts.join(',')}]${last ? ',"last":true' : ''}}`);
+    beacons.push(`${head},"tails":[${parts.join(',')}]${after}}`);
     [parts, bytes] = [[], 0];
   };
   for (const [channel, { epoch, sequence }] of tails) {
@@ -61,7 +72,7 @@ export function encodeTailBeacons(
     parts.push(part);
     bytes += partBytes;
   }
-  flush(isLast);
+  flush(behind);
   return beacons;
 }
 
@@ -73,6 +84,7 @@ export function decodeTailBeacon(text: string): TailBeacon {
     last,
     end,
     unsureBefore,
+    all,
   } = JSON.parse(text) as {
     readonly epoch: number;
     readonly n: number;
@@ -80,6 +92,7 @@ export function decodeTailBeacon(text: string): TailBeacon {
     readonly last?: boolean;
     readonly end?: readonly [epoch: number, sequence: number];
     readonly unsureBefore?: number;
+    readonly all?: readonly [from: number, lifeMs: number];
   };
   const places = tails.map(([channel, epoch, sequence]) => [channel, { epoch, sequence }] as const);
   return {
@@ -89,5 +102,6 @@ export function decodeTailBeacon(text: string): TailBeacon {
     isLast: last === true,
     end: end && { epoch: end[0], sequence: end[1] },
     unsureBeforeMs: unsureBefore,
+    all: all && { from: all[0], lifeMs: all[1] },
   };
 }

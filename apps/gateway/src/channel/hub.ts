@@ -24,6 +24,7 @@ import { every, Repeated } from '@hearth/timing';
 import { Inject, Injectable } from '@nestjs/common';
 import { ConnectionRegistry } from '../connection/connection-registry';
 import { Channel, ChannelHost } from './channel';
+import { StreamLives } from './stream-lives';
 import { TailWatch } from './tail-watch';
 
 /** A channel that nobody uses keeps its interest for a moment: whoever reloads a page is back at once. */
@@ -47,8 +48,7 @@ export class Hub implements ChannelHost {
   private readonly channels = new Map<string, Channel>();
   private readonly checkpoints: Repeated;
   private readonly tailWatch = new TailWatch(performance.now());
-  /** By partition: before this life of the deliver stream nobody knows what it has lost, ms since 1970. */
-  private readonly unsureBeforeMs = new Map<number, number>();
+  private readonly lives: StreamLives;
   /** By partition: up to where its owners have said that everything was sent. */
   private readonly ends = new Map<number, Position>();
   private readonly stopListening: readonly (() => void)[];
@@ -72,6 +72,7 @@ export class Hub implements ChannelHost {
   ) {
     this.deliver = new DeliverSubscriber(stream);
     this.maxBacklogBytes = config.wsMaxBacklogBytes;
+    this.lives = new StreamLives(config.partitions);
     this.checkpoints = every(CHECKPOINT_MS, () => this.noteStreamEnd());
     this.stopListening = [
       this.deliver.listenToTails((partition, beacon) => this.onBeacon(partition, beacon)),
@@ -155,9 +156,10 @@ export class Hub implements ChannelHost {
     if (this.tailWatch.hear(partition, beacon, performance.now())) this.catchUpSoon();
     for (const [name, position] of beacon.tails) this.channels.get(name)?.intake.expect(position);
     this.noteEnd(partition, beacon);
-    const { unsureBeforeMs } = beacon;
-    if (unsureBeforeMs === undefined || this.unsureBeforeMs.get(partition) === unsureBeforeMs) return;
-    this.unsureBeforeMs.set(partition, unsureBeforeMs);
+    const { all } = beacon;
+    const isWhole = all !== undefined && this.tailWatch.hasHeardFrom(partition, all.from);
+    const unsureBeforeMs = this.lives.hear(partition, beacon, isWhole);
+    if (unsureBeforeMs === undefined) return;
     for (const channel of this.channels.values()) {
       const { isOpen, openedInMs } = channel.intake;
       const isFromBefore = isOpen && openedInMs < unsureBeforeMs;
@@ -199,9 +201,8 @@ export class Hub implements ChannelHost {
       const { created, last: end } = await deliverExtent(this.stream);
       if (this.breaks !== breaks) return;
       const createdMs = Date.parse(created);
-      // Of what an earlier life had, and has lost, only the owners know.
-      if (this.streamCreatedMs !== 0 && createdMs !== this.streamCreatedMs)
-        this.stream.tell(ASK_TAILS_SUBJECT, ALL_TAILS);
+      // Whoever did not hear it, or whose answer was lost, is asked again.
+      if (this.lives.note(createdMs, this.tailWatch.owners())) this.stream.tell(ASK_TAILS_SUBJECT, ALL_TAILS);
       // One that was created anew counts from 1 again.
       this.earlierStreamEnd = createdMs === this.streamCreatedMs ? Math.min(this.streamEnd, end) : 0;
       this.streamCreatedMs = createdMs;

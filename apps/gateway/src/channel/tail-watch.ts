@@ -7,8 +7,10 @@ import { BEACON_EVERY_MS, type TailBeacon } from '@hearth/wire';
 const SILENCE_MS = 2.25 * BEACON_EVERY_MS;
 
 /** The beacon of a partition that came last. */
-interface Heard extends Omit<TailBeacon, 'tails'> {
+interface Heard extends Pick<TailBeacon, 'fencingToken' | 'n' | 'isLast'> {
   readonly atMs: number;
+  /** From this one on every beacon of this owner has come. */
+  readonly from: number;
 }
 
 /**
@@ -30,9 +32,20 @@ export class TailWatch {
   hear(partition: number, beacon: Omit<TailBeacon, 'tails'>, nowMs: number): boolean {
     const before = this.heard.get(partition);
     const { fencingToken, n, isLast } = beacon;
-    this.heard.set(partition, { fencingToken, n, isLast, atMs: nowMs });
+    const isNext = before?.fencingToken === fencingToken && before.n + 1 === n;
+    this.heard.set(partition, { fencingToken, n, isLast, atMs: nowMs, from: isNext ? before.from : n });
     if (before === undefined) return nowMs - this.sinceMs > SILENCE_MS;
-    return before.isLast ? n !== 1 : before.fencingToken !== fencingToken || before.n + 1 !== n;
+    return before.isLast ? n !== 1 : !isNext;
+  }
+
+  /** Whether every beacon of its present owner has come from this one on. */
+  hasHeardFrom(partition: number, n: number): boolean {
+    return (this.heard.get(partition)?.from ?? Infinity) <= n;
+  }
+
+  /** The owners that are heard, by their fencing tokens. */
+  *owners(): Iterable<readonly [partition: number, fencingToken: number]> {
+    for (const [partition, { fencingToken }] of this.heard) yield [partition, fencingToken];
   }
 
   /** Whether all owners that were heard before are still heard. */
