@@ -83,4 +83,20 @@ describe('what one publisher sends to one stream', () => {
       }),
     );
   });
+
+  it('is settled after an outage however many there are', () => {
+    const sent = 20_000;
+    const numbers = Array.from({ length: sent }, (_, index) => index + 1);
+    const settled = (happens: (lane: Lane<number>, n: number) => void, order = numbers): number => {
+      let count = 0;
+      const lane = new Lane<number>(() => count++);
+      for (const n of numbers) lane.enter(n);
+      for (const n of order) happens(lane, n);
+      return count;
+    };
+    expect(settled((lane, n) => lane.stored(n, n, true))).toBe(sent);
+    expect(settled((lane, n) => lane.stored(n, n, true), [...numbers].reverse())).toBe(sent);
+    expect(settled((lane, n) => (n % 2 === 0 ? lane.stored(n, n, n % 4 === 0) : lane.failed(n, false)))).toBe(sent / 2);
+    expect(settled((lane, n) => lane.failed(n, n % 2 === 0))).toBe(0);
+  });
 });
