@@ -333,11 +333,12 @@ export class PartitionWorker {
     { answers, changes }: Reached,
     events: readonly OfferedEvent[],
   ): Promise<void> {
-    const deliverPlace = await confirmed;
+    const sequence = await confirmed;
+    const delivered = sequence === undefined ? undefined : { created: this.saved.deliverLife, sequence };
     this.tails.add(fanned);
     await before;
     for (const { publication } of events) await publication.released;
-    this.saved.advance(checkpoint, { answers, changes, events, deliverPlace });
+    this.saved.advance(checkpoint, { answers, changes, events, delivered });
   }
 
   /** Ends without saving anything: another worker has the partition, or may have it. */

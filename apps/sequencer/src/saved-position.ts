@@ -26,8 +26,8 @@ export interface Reached {
   readonly changes?: UnsavedChanges;
   readonly answers: readonly Answer[];
   readonly events?: readonly OfferedEvent[];
-  /** A place of the deliver stream that holds a record from before the checkpoint. */
-  readonly deliverPlace?: number;
+  /** A place of the deliver stream that holds a record from before the checkpoint, and the life of the stream that it is of. */
+  readonly delivered?: { readonly created: string | undefined; readonly sequence: number };
 }
 
 /** A place of the deliver stream that had a record from up to a position; place 0: it had none yet in this life. */
@@ -49,7 +49,6 @@ export class SavedPosition {
   /** How far each publisher had come by then. */
   private readonly lanes: Lanes;
   private written: IngestPosition;
-  /** When the deliver stream was created that records go to; `undefined` while that has to be looked at. */
   private deliverCreated: string | undefined;
   private mark: SafeMark | undefined;
   private unsureMs: number | undefined;
@@ -91,6 +90,11 @@ export class SavedPosition {
   /** Up to which everything has been fanned out and confirmed. */
   get safe(): IngestPosition {
     return this.current.position;
+  }
+
+  /** When the deliver stream was created that records go to; `undefined` while that has to be looked at. */
+  get deliverLife(): string | undefined {
+    return this.deliverCreated;
   }
 
   /** Where the deliver stream is known to have had a record. */
@@ -137,7 +141,7 @@ export class SavedPosition {
   }
 
   /** Moves the safe position on, and saves it soon if somebody waits for what has been reached or may want to read it. */
-  advance(checkpoint: Checkpoint, { changes, answers, events = [], deliverPlace }: Reached): void {
+  advance(checkpoint: Checkpoint, { changes, answers, events = [], delivered }: Reached): void {
     const { position: before, markMs } = this.current;
     const { position: next } = checkpoint;
     if (next.epoch < before.epoch || (next.epoch === before.epoch && next.sequence < before.sequence)) {
@@ -147,9 +151,9 @@ export class SavedPosition {
     if (checkpoint.markMs < markMs) throw new InvariantBroken('mark-rises', `${checkpoint.markMs} after ${markMs}`);
     this.current = checkpoint;
     this.lanes.follow(checkpoint.lanes);
-    const { deliverCreated: created } = this;
-    if (created !== undefined && deliverPlace !== undefined)
-      this.mark = { created, sequence: deliverPlace, through: checkpoint.position };
+    // What was confirmed before the stream was made anew says nothing of the one that there is.
+    if (delivered?.created !== undefined && delivered.created === this.deliverCreated)
+      this.mark = { created: delivered.created, sequence: delivered.sequence, through: checkpoint.position };
     if (changes !== undefined) {
       if (this.unsaved === undefined) this.unsaved = changes;
       else this.unsaved.add(changes);
