@@ -8,7 +8,7 @@ import {
   type PublishResult,
 } from '@hearth/server-sdk';
 import { freePort } from '../support/free-port';
-import { answer, hang, LocalServer, reset, stall } from './local-server';
+import { answer, hang, LocalServer, reset, stall, type Step } from './local-server';
 
 const message = { channel: 'c', event: 'e' };
 const accepted = { channel: 'c', event: 'e' };
@@ -157,6 +157,17 @@ it('does not take the answer of something else for one of the API', async () => 
   server.does(answer(200, '<html>'));
   const asked = new ServerApi({ httpApiUrl: server.url, httpApiKey: 'k' }).channel('c');
   await expect(asked).rejects.toMatchObject({ name: 'ApiError', code: 'HTTP_200' });
+});
+
+it.each<[string, Step[], object]>([
+  ['that got no answer', [reset, answer(404)], { code: 'NETWORK_ERROR' }],
+  ['that failed', [answer(503), answer(429), answer(404)], { code: 'HTTP_503' }],
+  ['that was not done', [answer(429), answer(404)], { code: 'HTTP_404' }],
+  ['that was not there', [answer(404)], { code: 'HTTP_404' }],
+])('does not take the success of a deletion %s for a refusal of its repetition', async (_, steps, refusal) => {
+  server.does(...steps);
+  const api = new ServerApi({ httpApiUrl: server.url, httpApiKey: 'k' });
+  await expect(api.cancelSchedule('s')).rejects.toMatchObject({ name: 'ApiError', ...refusal });
 });
 
 it('fails where nobody listens', async () => {

@@ -65,7 +65,8 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of them or none, those of one channel in their order.
+   * Publishes those of one channel in their order. One at fault is none published; after an outage some may be, as the message of
+   * a single publish may.
    *
    * @throws ProtocolError as `publish`, with the `index` of the request at fault
    */

@@ -72,7 +72,8 @@ export class Publisher<S extends Shapes<S> = AnyShapes> {
   }
 
   /**
-   * Publishes all of 1 to 100 messages or none, those of a channel in their order. By HTTP, whatever `transport` is.
+   * Publishes 1 to 100 messages, those of a channel in their order. By HTTP, whatever `transport` is. When one is refused none is
+   * published; in an outage some may be, and those are published again by a repetition unless they have a `deduplicationId`.
    *
    * @throws PublishError with the `index` of the message that was refused; otherwise as `publishMessage`
    */

@@ -13,17 +13,23 @@ export class Requests {
   /**
    * @param timeoutMs of one attempt
    * @param make asked for each attempt: a signature holds the time it was made
-   * @returns the last answer, whatever it says, or why none came
+   * @returns the last answer, whatever it says, or why none came. Where a repeated `DELETE` finds nothing, what became of the first
+   *   that may have deleted it
    */
   async send(
     { timeoutMs, maxRetries }: { readonly timeoutMs: number; readonly maxRetries: number },
     make: () => Promise<HttpRequest>,
   ): Promise<Answer | NoAnswer> {
+    let uncertain: Answer | NoAnswer | undefined;
     for (let retry = 0; ; retry++) {
-      const outcome = await this.slots.run(async () => attempt(await make(), timeoutMs));
+      const { outcome, method } = await this.slots.run(async () => {
+        const request = await make();
+        return { outcome: await attempt(request, timeoutMs), method: request.method };
+      });
+      if (outcome.statusCode === undefined || outcome.statusCode >= 500) uncertain ??= outcome;
       const waitMs = retry < maxRetries ? waitBeforeRetry(outcome, retry) : undefined;
-      if (waitMs === undefined) return outcome;
-      await delay(waitMs);
+      if (waitMs !== undefined) await delay(waitMs);
+      else return method === 'DELETE' && outcome.statusCode === 404 ? (uncertain ?? outcome) : outcome;
     }
   }
 }

@@ -50,7 +50,7 @@ export interface ChannelSummary {
   membersCount?: number;
 }
 
-/** Whether every gateway with an unexpired lease took part; none is waited for longer than a second. */
+/** Whether every gateway that may live took part; none is waited for longer than a second. */
 interface Complete {
   complete: boolean;
 }
