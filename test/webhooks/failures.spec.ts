@@ -217,6 +217,14 @@ describe('a dead letter', () => {
       await testbed.sql.query('commit');
       const waiting = 'select from webhook_waiting';
       await eventually(async () => expect((await testbed.sql.query(waiting)).rowCount).toBe(1));
+      proxy.lose();
+      proxy.cut();
+      // An operator is told so, and not what the service said.
+      await eventually(async () => {
+        const { status, body } = await admin(process, '/webhooks/dead-letters');
+        expect([status, body]).toEqual([503, 'the database does not answer at the moment, try again\n']);
+      });
+      proxy.find();
       proxy.cut();
       await eventually(() => expect(receiver.numbers('c')).toEqual([0]));
     } finally {

@@ -144,7 +144,8 @@ export async function admin(
 ): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }> {
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
   const response = await fetch(`http://127.0.0.1:${process.adminPort}${path}`, { method, headers });
-  return { status: response.status, body: await response.json() };
+  const isJson = response.headers.get('content-type') === 'application/json';
+  return { status: response.status, body: isJson ? await response.json() : await response.text() };
 }
 
 export const range = (count: number, from = 0): number[] => Array.from({ length: count }, (_, n) => from + n);

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ProtocolError, retryAfter } from '@hearth/protocol';
+import { OutageError, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { bearerToken, isSecret } from '../http/api-keys';
 import { headProblem, MAX_HEADERS } from '../http/host-header';
 import { listenError } from '../http/listen-error';
@@ -179,10 +179,11 @@ export class AdminServer {
       if (typeof body === 'string') send(status, PROMETHEUS, body, allow);
       else send(status, 'application/json', `${JSON.stringify(body, null, 2)}\n`, allow);
     } catch (error) {
-      if (error instanceof ProtocolError) {
-        const seconds = retryAfter(error);
+      if (error instanceof ProtocolError || error instanceof OutageError) {
+        const told = protocolErrorOf(error);
+        const seconds = retryAfter(told);
         if (seconds !== undefined) response.setHeader('retry-after', seconds);
-        return send(error.status, TEXT, `${error.message}\n`);
+        return send(told.status, TEXT, `${told.message}\n`);
       }
       response.writeHead(500, { 'content-type': TEXT }).end(redactText(`${(error as Error).message}\n`));
     }
