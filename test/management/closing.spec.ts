@@ -142,6 +142,34 @@ describe('POST /disconnect', () => {
       expect(await handshake(n % 2 === 0 ? 1 : 0, tokens[n]!)).toEqual(REFUSED);
   });
 
+  it('is about those who were there, however soon they come back with other tokens', async () => {
+    const [paused, count] = [testbed.gateways[1]!, 20];
+    const comeBack = async (n: number): Promise<void> => {
+      for (let time = 0; !isOver; time++) {
+        const claims = { uid: `m10-${n}`, jti: `m10-${n}-${time}`, channels: { m10: { autoSubscribe: true } } };
+        await (
+          await WsClient.open(urlOf(0), tokenFor(claims))
+        ).closed;
+      }
+    };
+    let isOver = false;
+    const coming = Promise.all(Array.from({ length: count }, (_, n) => comeBack(n)));
+    try {
+      await eventually(async () => expect((await testbed.channel('m10')).subscriptionsCount).toBe(count));
+      // Which is waited for, so that they have the time.
+      await pauseProcess(paused.pid);
+      const { status, json } = await manager.post('/disconnect', { channel: 'm10', refuseFor: 600 });
+      expect([status, json.disconnected, json.complete]).toEqual([200, count, false]);
+    } finally {
+      isOver = true;
+      resumeProcess(paused.pid);
+      await eventually(async () =>
+        expect((await manager.post('/disconnect', { channel: 'm10' })).json.complete).toBe(true),
+      );
+      await coming;
+    }
+  });
+
   it('tells a client of Socket.IO, which sees no close code, by a frame', async () => {
     const socket = io(testbed.gateways[0]!.httpUrl, {
       transports: ['websocket'],

@@ -1,5 +1,5 @@
 import { ProtocolError } from '@hearth/protocol';
-import { Database, runningGateways } from '@hearth/store';
+import { Database, liveGateways } from '@hearth/store';
 import { gatewayIdOf } from '@hearth/wire';
 import {
   AnswerTo,
@@ -14,7 +14,7 @@ import {
  * Asks the gateway that owns a connection.
  *
  * @throws ProtocolError the gateway's refusal; `UNAUTHORIZED` when there is no such gateway
- * @throws StreamUnavailableError when it does not answer, or NATS does not find it although its lease runs: NATS was away
+ * @throws StreamUnavailableError when it does not answer, or NATS does not find it although nobody has ended it: NATS was away
  *   and the gateway is not back yet, or it died a moment ago
  */
 export async function askGateway<R extends GatewayRequest>(
@@ -28,7 +28,7 @@ export async function askGateway<R extends GatewayRequest>(
   if (gatewayId === undefined) throw noConnection();
   const answer = await callGateway(stream, gatewayId, credentials, question, timeoutMs);
   if (answer !== undefined) return answer;
-  const isLive = (await runningGateways(db)).includes(gatewayId);
+  const isLive = (await liveGateways(db)).includes(gatewayId);
   throw isLive ? new StreamUnavailableError('the gateway did not answer') : noConnection();
 }
 

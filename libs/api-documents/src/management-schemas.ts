@@ -8,7 +8,7 @@ const next = z
   .string()
   .nullable()
   .meta({ description: 'What after is for the next page; null when this is the last.' });
-const complete = z.boolean().meta({ description: 'Every gateway with an unexpired lease took part.' });
+const complete = z.boolean().meta({ description: 'Every gateway that may live took part.' });
 
 const connectionMembers = {
   id: z.string(),

@@ -40,16 +40,6 @@ export async function renewGatewayLease(db: Db, gatewayId: number, processId: st
   return numUpdatedRows > 0n;
 }
 
-const running = prepared<{ gatewayId: number }>(
-  'running_gateways',
-  'select gateway_id as "gatewayId" from gateway_lease where expires_at > now()',
-);
-
-/** The ids of the gateways whose lease runs. */
-export async function runningGateways(db: Db): Promise<number[]> {
-  return (await running(db, [])).map(({ gatewayId }) => gatewayId);
-}
-
 /** Gives the id back; does nothing when another node has it by now. */
 export async function releaseGatewayLease(db: Db, gatewayId: number, processId: string): Promise<void> {
   await db.deleteFrom('gateway_lease').where('gateway_id', '=', gatewayId).where('node_id', '=', processId).execute();
@@ -72,6 +62,14 @@ const standing = prepared<StandingLease>(
 /** All leases that nobody has ended. */
 export function standingLeases(db: Db): Promise<StandingLease[]> {
   return standing(db, []);
+}
+
+/**
+ * The ids of the gateways that nobody has ended. One whose lease has expired may live: it renews it as soon as it can, and was
+ * perhaps only kept from Postgres, or stopped for a moment.
+ */
+export async function liveGateways(db: Db): Promise<number[]> {
+  return (await standingLeases(db)).map(({ gatewayId }) => gatewayId);
 }
 
 const end = prepared<{ gatewayId: number }>(

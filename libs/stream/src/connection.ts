@@ -161,6 +161,11 @@ export class StreamConnection {
     };
   }
 
+  /** Answers a request, if somebody waits for it and NATS is not closed: whoever asked has a deadline. */
+  answer({ reply }: Msg, text: string): void {
+    if (reply !== undefined) this.tell(reply, text);
+  }
+
   /** Says something to whoever listens to the subject, if anybody does; nothing is confirmed. */
   tell(subject: string, text?: string): void {
     if (!this.nats.isClosed()) this.nats.publish(subject, text);

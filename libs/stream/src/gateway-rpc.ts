@@ -119,6 +119,6 @@ export function answerCalls(
   answer: (call: string) => Promise<GatewayReply>,
 ): () => void {
   return connection.listen(gatewaySubject(gatewayId), (message) => {
-    void answer(message.string()).then((reply) => message.respond(JSON.stringify(reply)));
+    void answer(message.string()).then((reply) => connection.answer(message, JSON.stringify(reply)));
   });
 }

@@ -228,7 +228,7 @@ export function answerManagement(
     } catch (error) {
       failed(error);
     }
-    message.respond(JSON.stringify(reply));
+    connection.answer(message, JSON.stringify(reply));
   };
   const stops = [MANAGEMENT_SUBJECT, managementSubject(gatewayId)].map((subject) =>
     connection.listen(subject, (message) => void answer(message)),

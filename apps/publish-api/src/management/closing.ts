@@ -10,7 +10,7 @@ import { tell } from './tell';
 export interface ClosingOutcome {
   readonly disconnected: number;
   readonly unsubscribed: number;
-  /** Every gateway with an unexpired lease has done it, and refuses what is to be refused. */
+  /** Every gateway that may live has done it, and refuses what is to be refused. */
   readonly complete: boolean;
   readonly refusedUntil: string | null;
 }
@@ -37,31 +37,26 @@ export class Closing {
   }
 
   /**
-   * Closes until there is nobody left to close: whoever was quick enough to come back before its token was refused
-   * everywhere goes with the next round. Gateways keep the refusals of those whom they close; one that did not answer in
-   * time finds the order in Postgres.
+   * Closes those who are there, then has their tokens refused everywhere, which sends those away again who were quick enough
+   * to come back with one before. Who comes back with a token of its own is let in. Gateways keep the refusals of those
+   * whom they close; one that did not answer in time finds the order in Postgres.
    */
   private async closeAndRefuseTokens(rollCall: RollCall, order: Denial, refuseForMs: number): Promise<ClosingOutcome> {
     const farewell = { ...order.farewell, except: [] };
-    let [disconnected, refusedUntilMs] = [0, undefined as number | undefined];
-    for (;;) {
-      const closed = await tell(rollCall, [order]);
-      disconnected += closed.disconnected;
-      refusedUntilMs = Math.max(refusedUntilMs ?? 0, closed.refusedUntilMs ?? 0) || undefined;
-      const tokens = [...closed.tokens];
-      for (let from = 0; from < tokens.length; from += TOLD_AT_ONCE) {
-        const refused = tokens.slice(from, from + TOLD_AT_ONCE).map((digest): Denial => {
-          return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, sinceMs: order.sinceMs, farewell };
-        });
-        await tell(rollCall, refused);
-      }
-      if (tokens.length > 0) continue;
-      if (!rollCall.complete) {
-        const stored = await putDenials(this.database.db, [{ ...order, endsInMs: refuseForMs }]);
-        refusedUntilMs ??= stored[0]?.endsMs ?? undefined;
-      }
-      return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
+    const closed = await tell(rollCall, [order]);
+    let { disconnected, refusedUntilMs } = closed;
+    const tokens = [...closed.tokens];
+    for (let from = 0; from < tokens.length; from += TOLD_AT_ONCE) {
+      const refused = tokens.slice(from, from + TOLD_AT_ONCE).map((digest): Denial => {
+        return { kind: 'refusedToken', names: [digest], endsInMs: refuseForMs, sinceMs: order.sinceMs, farewell };
+      });
+      disconnected += (await tell(rollCall, refused)).disconnected;
     }
+    if (!rollCall.complete) {
+      const stored = await putDenials(this.database.db, [{ ...order, endsInMs: refuseForMs }]);
+      refusedUntilMs ??= stored[0]?.endsMs ?? undefined;
+    }
+    return outcomeOf({ ...closed, disconnected }, rollCall, refusedUntilMs);
   }
 }
 

@@ -1,5 +1,5 @@
 import { ProtocolError } from '@hearth/protocol';
-import { Database, runningGateways } from '@hearth/store';
+import { Database, liveGateways } from '@hearth/store';
 import {
   AnswerOf,
   Ask,
@@ -40,12 +40,12 @@ export class Gateways {
     if (gatewayId === undefined) throw noConnection();
     const answer = await askGateway(this.stream, gatewayId, operation, ask);
     if (answer !== undefined) return answer;
-    const isLive = (await runningGateways(this.database.db)).includes(gatewayId);
+    const isLive = (await liveGateways(this.database.db)).includes(gatewayId);
     throw isLive ? new StreamUnavailableError('the gateway did not answer') : noConnection();
   }
 }
 
-/** Whether all gateways with an unexpired lease take part in a request. One that was silent once is not waited for again. */
+/** Whether all gateways that may live take part in a request. One that was silent once is not waited for again. */
 export class RollCall {
   private readonly silent = new Set<number>();
 
@@ -66,7 +66,7 @@ export class RollCall {
     operation: Operation,
     ask: Ask<Operation>,
   ): Promise<readonly AnswerOf<Operation>[]> {
-    const expected = (await runningGateways(this.database.db)).filter((id) => !this.silent.has(id));
+    const expected = (await liveGateways(this.database.db)).filter((id) => !this.silent.has(id));
     const { answers, silent } = await askGateways(this.stream, expected, operation, ask);
     for (const id of silent) this.silent.add(id);
     return answers;

@@ -37,7 +37,7 @@ export interface RevocationOutcome {
   readonly revocation: Revocation;
   readonly isNew: boolean;
   readonly disconnected: number;
-  /** Every gateway with an unexpired lease has done it. */
+  /** Every gateway that may live has done it. */
   readonly complete: boolean;
 }
 
