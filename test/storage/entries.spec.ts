@@ -1,3 +1,4 @@
+import { Client as PgClient } from 'pg';
 import { io } from 'socket.io-client';
 import { connectToken, subscribeToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
@@ -132,6 +133,25 @@ describe('an entry', () => {
     expect(await ws.next('hotsock.channelStorageUpdated')).toMatchObject({ meta: { uid: 'u1', umd: 'mine' } });
     ws.send({ event: 'hotsock.unsubscribe', channel });
     expect(await get(ws, channel, 'k')).toMatchObject({ error: { code: 'STORAGE_PERMISSION_DENIED' } });
+  });
+
+  it('goes by them also when its client leaves before it is known whether there is room for it', async () => {
+    const channel = newChannel();
+    const [observer, writer] = [await client(allowing(channel, { k: ALL })), await client({})];
+    await subscribe(observer, channel);
+    const token = subscribeToken({ uid: 'u1', ...allowing(channel, { k: ALL }) });
+    writer.send({ event: 'hotsock.subscribe', channel, data: { token } });
+    await writer.next('hotsock.subscribed');
+    const sql = new PgClient(testbed.database.url);
+    await sql.connect();
+    try {
+      await sql.query('begin; lock table channel_storage');
+      set(writer, channel, 'k', 'the last');
+      await writer.close();
+    } finally {
+      await sql.end();
+    }
+    expect(await observer.next('hotsock.channelStorageUpdated')).toMatchObject({ data: 'the last' });
   });
 });
 

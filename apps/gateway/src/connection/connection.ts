@@ -90,6 +90,8 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   private hasReceived = false;
   /** Its client has gone, but not without having asked for something before. */
   private hasGone = false;
+  /** What it was asked for last is not done yet, and shall be. */
+  private isWorking = false;
 
   private readonly turns: FrameTurns;
   private counted: Throttle | undefined;
@@ -247,7 +249,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   /** The socket has closed. What its client sent before is done all the same, whatever it has to wait for. */
   closed(): void {
-    if (this.turns.isWaiting) this.hasGone = true;
+    if (this.turns.isWaiting || this.isWorking) this.hasGone = true;
     else this.end();
   }
 
@@ -344,7 +346,11 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     cost: Cost,
   ): Promise<void> | undefined {
     if (cost.includes('presence')) this.worked(PRESENCE_MS);
-    return this.host.requests.perform(this, request, answerId);
+    const unfinished = this.host.requests.perform(this, request, answerId);
+    // Whoever has gone needs no subscription, for which a token may be used up with which it comes back.
+    if (unfinished === undefined || mustBeDone(request)) return unfinished;
+    this.isWorking = true;
+    return unfinished.finally(() => (this.isWorking = false));
   }
 
   private async performInTurn(
