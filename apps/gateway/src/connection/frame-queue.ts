@@ -17,18 +17,24 @@ export interface WaitingFrame {
 const LONG_FRAMES = 64;
 /** Where reading cannot be stopped (long-polling), this ends a client that keeps sending. */
 const TOO_LONG_CHARACTERS = 4 * 1_048_576;
+/** What a frame takes beside its text, however short that is. */
+const FRAME_CHARACTERS = 128;
+/** So many places of frames that were taken are cut off together: each time moves all that wait. */
+const CUT_OFF_AT_ONCE = 1_024;
 
 /** Frames of one connection that arrived while an earlier one was still being processed. */
 export class FrameQueue {
-  private readonly frames: WaitingFrame[] = [];
+  private readonly frames: (WaitingFrame | undefined)[] = [];
+  /** Frames from here on have not been taken. */
+  private head = 0;
   private characters = 0;
 
   get isEmpty(): boolean {
-    return this.frames.length === 0;
+    return this.head === this.frames.length;
   }
 
   get isLong(): boolean {
-    return this.frames.length >= LONG_FRAMES;
+    return this.frames.length - this.head >= LONG_FRAMES;
   }
 
   get isTooLong(): boolean {
@@ -37,12 +43,19 @@ export class FrameQueue {
 
   push(frame: WaitingFrame): void {
     this.frames.push(frame);
-    this.characters += frame.characters;
+    this.characters += FRAME_CHARACTERS + frame.characters;
   }
 
   shift(): WaitingFrame | undefined {
-    const frame = this.frames.shift();
-    this.characters -= frame?.characters ?? 0;
+    const frame = this.frames[this.head];
+    if (frame === undefined) return undefined;
+    this.characters -= FRAME_CHARACTERS + frame.characters;
+    // Its text shall not wait with its place.
+    this.frames[this.head] = undefined;
+    if (++this.head === this.frames.length || this.head >= CUT_OFF_AT_ONCE) {
+      this.frames.splice(0, this.head);
+      this.head = 0;
+    }
     return frame;
   }
 }
