@@ -108,6 +108,35 @@ it('takes a message whole that came in many pieces, and in segments of one byte'
   await client.close();
 });
 
+it.each([
+  ['a handshake was refused', () => '/v1?closeReason=1', 'INVALID_CONNECT_TOKEN'],
+  ['a connection has ended', () => `/v1?token=${connectToken()}`, 'Going away'],
+])('what comes when %s is read slowly, until it is cut off', async (_, path, reason) => {
+  const gateway = await testbed.anotherGateway({
+    connectionMaxSeconds: 1,
+    limitConnectionFrames: 'unlimited',
+    limitConnectionBytes: 'unlimited',
+  });
+  /** A client that was told to go; its own close is missing. */
+  const leaving = async (): Promise<Socket> => {
+    const socket = await handshake(path(), gateway.httpUrl);
+    let told = '';
+    socket.on('data', (chunk: Buffer) => (told += chunk.toString('latin1')));
+    if (reason === 'Going away') await eventually(() => expect(told).toContain(reason));
+    return socket;
+  };
+  const [silent, busy] = [await leaving(), await leaving()];
+  const gone: string[] = [];
+  const ends = [silent, busy].map((socket, n) =>
+    once(socket, 'close').then(() => gone.push(['silent', 'busy'][n] ?? '')),
+  );
+  const frames = Array.from({ length: 5_000 }, () => frame(0x81, Buffer.from('{}')));
+  busy.write(Buffer.concat([...frames, frame(0x88, Buffer.of(0x03, 0xe8))]));
+  await Promise.all(ends);
+  // Who came later has waited as long: its own close was not reached.
+  expect(gone).toEqual(['silent', 'busy']);
+});
+
 describe('a Socket.IO session that has not shown its token', () => {
   const url = () => `${testbed.gateway.httpUrl}/socket.io/?EIO=4&transport=polling`;
 
@@ -211,8 +240,8 @@ function frame(opcode: number, payload: Buffer): Buffer {
 }
 
 /** A socket on which the WebSocket handshake is done. */
-async function handshake(path: string): Promise<Socket> {
-  const { hostname, port } = new URL(testbed.gateway.httpUrl);
+async function handshake(path: string, url = testbed.gateway.httpUrl): Promise<Socket> {
+  const { hostname, port } = new URL(url);
   const socket = connectTcp(Number(port), hostname);
   const headers = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
   headers.push('Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==');

@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 /**
  * The WebSocket server of both transports, in which a peer that does not read, or never ends what it sends, costs no more
  * than what it may (limits §6): one pong waits for it, and of an unfinished message its bytes and 16 more for each piece.
- * Of many pings that come at once the newest is answered, and who has not shown a token is read slowly.
+ * Of many pings that come at once the newest is answered, and who has not shown a token, or was told to go, is read slowly.
  */
 export class BoundedWebSocketServer extends WebSocketServer {
   constructor(options: ServerOptions) {
@@ -48,8 +48,11 @@ const PING = 0x89;
 const LONGEST_PING = 0xfd;
 /** First two bytes of a frame, and its mask. */
 const HEAD_BYTES = 6;
-/** Frames of whoever nobody watches, because it has not shown its token, which takes three. What is too much is read later. */
-const UNWATCHED = { perSecond: 500, burst: 500 };
+/**
+ * Frames of whoever nobody counts, because it has not shown its token, which takes three, or because it was told to go, of which
+ * it only has to take note. What is too much is read later.
+ */
+const UNCOUNTED = { perSecond: 500, burst: 500 };
 const READ_LATER_MS = 50;
 /** States of the parser: it waits for a frame; for whoever made it wait. */
 const GET_INFO = 0;
@@ -105,7 +108,7 @@ interface Receiver {
   _fragments: Buffer[];
   /** What has been read, and not been looked at. */
   _buffers: Buffer[];
-  /** Of a peer that nobody watches. */
+  /** Of a peer that nobody counts. */
   frames?: TokenBucket;
   getInfo(done: (error?: Error) => void): void;
   startLoop(done: (error?: Error) => void): void;
@@ -117,7 +120,12 @@ interface Receiver {
 }
 
 /** Somebody who may not have shown a token yet. */
-type Unproven = Watched & Pick<WebSocket, 'terminate'>;
+type Unproven = Watched & Pick<WebSocket, 'terminate' | 'readyState'>;
+
+/** Who has shown a token, and was not told to go: what it sends is counted by somebody. */
+function isProven({ onPinged, readyState }: Unproven): boolean {
+  return onPinged !== undefined && readyState === WebSocket.OPEN;
+}
 
 /** All together may have so much of unfinished messages here: hundreds of tokens at once. */
 const UNPROVEN_BYTES = 33_554_432;
@@ -157,14 +165,14 @@ function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: (e
   inheritedOf(this)._write.call(this, chunk, encoding, done);
   const { watched } = this;
   const held = this._messageLength + this._bufferedBytes;
-  if (held > 0 && watched.onPinged === undefined && !this.destroyed) unproven.set(watched, held);
+  if (held > 0 && !isProven(watched) && !this.destroyed) unproven.set(watched, held);
   else unproven.end(watched);
 }
 
 /** `ws` waits with what it has read as it does while it inflates a message. */
 function beginFrame(this: Receiver, done: (error?: Error) => void): void {
   if (this._bufferedBytes >= 2) {
-    if (this.watched.onPinged === undefined && !mayBegin(this)) return readLater(this, done);
+    if (!isProven(this.watched) && !mayBegin(this)) return readLater(this, done);
     skipPings(this);
   }
   inheritedOf(this).getInfo.call(this, done);
@@ -172,9 +180,9 @@ function beginFrame(this: Receiver, done: (error?: Error) => void): void {
 
 function mayBegin(receiver: Receiver): boolean {
   const nowMs = performance.now();
-  const frames = (receiver.frames ??= new TokenBucket(UNWATCHED, nowMs));
-  if (frames.waitMs(UNWATCHED, 1, nowMs) > 0) return false;
-  frames.take(UNWATCHED, 1, nowMs);
+  const frames = (receiver.frames ??= new TokenBucket(UNCOUNTED, nowMs));
+  if (frames.waitMs(UNCOUNTED, 1, nowMs) > 0) return false;
+  frames.take(UNCOUNTED, 1, nowMs);
   return true;
 }
 
