@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { installationNow, setInstallationClock } from '@hearth/timing';
 import { io } from 'socket.io-client';
 import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
@@ -141,6 +142,25 @@ it('hears what came while its process stood still before it judges who is silent
     resumeProcess(gateway.pid);
     await gateway.stop();
   }
+});
+
+it.each([
+  ['ahead', 600_000],
+  ['back', -600_000],
+])('goes on with its pings, and ends nobody, when the clock of Postgres is set %s', async (_, byMs) => {
+  const gateway = await testbed.anotherGateway({ connectionIdleSeconds: 60, wsPingSeconds: 0.5 });
+  const client = await gateway.connect({ heartbeatTimeout: 60 });
+  const realMs = installationNow() - performance.now();
+  setInstallationClock(realMs + byMs);
+  try {
+    let pings = 0;
+    client.socket.on('ping', () => pings++);
+    await Promise.race([client.closed, eventually(() => expect(pings).toBeGreaterThan(2))]);
+    expect(client.socket.readyState).toBe(1);
+  } finally {
+    setInstallationClock(realMs);
+  }
+  await client.close();
 });
 
 it('pings, and drops a socket that does not answer twice', async () => {

@@ -161,8 +161,8 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
   }
 
   private sweep(): void {
-    this.registry.sweep(installationNow());
     const nowMs = performance.now();
+    this.registry.sweep(nowMs, installationNow());
     this.hub.sweep(nowMs);
     this.resume.rights.sweep(nowMs);
   }

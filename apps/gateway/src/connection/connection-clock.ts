@@ -28,9 +28,12 @@ const TOKEN_EXPIRED: Ending = { code: 4401, reason: 'TOKEN_EXPIRED', error: 'TOK
 
 const wholeSeconds = (ms: number): number => Math.floor(ms / 1_000) * 1_000;
 
-/** What time demands of one connection (websocket-protocol §2). It has no timer: the gateway's sweep asks it. */
+/**
+ * What time demands of one connection (websocket-protocol §2). It has no timer: the gateway's sweep asks it. Its end is an instant
+ * of the installation's clock, which may be set; everything else is a duration, by `performance.now()`.
+ */
 export class ConnectionClock {
-  /** End of the connection; whole seconds, because that is what the client is told. */
+  /** End of the connection, ms since 1970; whole seconds, because that is what the client is told. */
   readonly expiresAtMs: number;
   private readonly oldAtMs: number;
   private readonly tokenEndsAtMs: number;
@@ -39,13 +42,15 @@ export class ConnectionClock {
   private pingDueMs: number;
   private lastDataMs: number;
 
+  /** @param installationMs what `installationNow()` shows */
   constructor(
     private readonly claims: Pick<Claims, 'exp' | 'closeAtExp' | 'heartbeatTimeout' | 'keepAlive'>,
     private readonly times: ConnectionTimes,
     nowMs: number,
+    installationMs: number,
   ) {
     const { exp, closeAtExp = times.closeAtExp } = claims;
-    this.oldAtMs = wholeSeconds(nowMs + times.lifetimeMs);
+    this.oldAtMs = wholeSeconds(installationMs + times.lifetimeMs);
     this.tokenEndsAtMs = closeAtExp ? exp * 1_000 + times.leewayMs : Infinity;
     this.expiresAtMs = Math.min(this.oldAtMs, wholeSeconds(this.tokenEndsAtMs));
     this.heartbeatDueMs = Infinity;
@@ -83,12 +88,13 @@ export class ConnectionClock {
   /**
    * How the connection must end now; `undefined` when it may go on.
    *
+   * @param installationMs what `installationNow()` shows
    * @param hadData whether a data frame went either way since the last call
    */
-  ending(nowMs: number, hadData: boolean): Ending | undefined {
+  ending(nowMs: number, installationMs: number, hadData: boolean): Ending | undefined {
     if (hadData) this.lastDataMs = nowMs;
-    if (nowMs >= this.tokenEndsAtMs) return TOKEN_EXPIRED;
-    if (nowMs >= this.oldAtMs || nowMs - this.lastDataMs >= this.times.idleMs) return GOING_AWAY;
+    if (installationMs >= this.tokenEndsAtMs) return TOKEN_EXPIRED;
+    if (installationMs >= this.oldAtMs || nowMs - this.lastDataMs >= this.times.idleMs) return GOING_AWAY;
     return nowMs >= this.heartbeatDueMs ? NO_HEARTBEAT : undefined;
   }
 }

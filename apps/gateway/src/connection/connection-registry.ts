@@ -23,8 +23,13 @@ export interface OpenConnection extends UmdHolder {
   readonly hasSubscribeTokens: boolean;
   /** Digest of its connect token. */
   readonly tokenDigest: string;
-  /** What time demands; called about twice a second. */
-  sweep(nowMs: number): void;
+  /**
+   * What time demands; called about twice a second.
+   *
+   * @param nowMs by `performance.now()`
+   * @param installationMs by `installationNow()`
+   */
+  sweep(nowMs: number, installationMs: number): void;
   /** @param error what a client is told that sees no close code */
   close(code: number, reason: string, error?: EndCode): void;
   /**
@@ -123,8 +128,8 @@ export class ConnectionRegistry {
   }
 
   /** Called by the gateway's timer. */
-  sweep(nowMs: number): void {
-    for (const connection of this.byId.values()) connection.sweep(nowMs);
+  sweep(nowMs: number, installationMs: number): void {
+    for (const connection of this.byId.values()) connection.sweep(nowMs, installationMs);
   }
 
   /** Closes every connection; new ones may come. */

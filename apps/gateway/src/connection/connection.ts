@@ -111,7 +111,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.grants = new Grants(claims, undefined, this);
     this.subscriptions = new Subscriptions(host.resume.rights, host.attendance);
     this.turns = new FrameTurns(this);
-    this.clock = new ConnectionClock(claims, host.times, installationNow());
+    this.clock = new ConnectionClock(claims, host.times, performance.now(), installationNow());
     this.origin = { trigger: 'client.websocket', sourceIp: opening.sourceIp, userAgent: opening.userAgent };
   }
 
@@ -198,7 +198,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     const mustLook = !this.turns.isBusy || text?.includes('hotsock.heartbeat') === true;
     const request = mustLook ? readFrame(text) : undefined;
     if (request !== undefined && !(request instanceof Error) && request.kind === 'heartbeat')
-      this.clock.beat(installationNow());
+      this.clock.beat(performance.now());
     this.turns.take({ text, request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });
   }
 
@@ -226,7 +226,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   /** It is read again. */
   resumed(): void {
-    this.clock.excuse(installationNow());
+    this.clock.excuse(performance.now());
   }
 
   pinged(count: number): void {
@@ -283,10 +283,10 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   }
 
   /** What time demands; called about twice a second. */
-  sweep(nowMs: number): void {
+  sweep(nowMs: number, installationMs: number): void {
     if (this.turns.isPaused) this.clock.excuse(nowMs);
     if (this.clock.isKeepAliveDue(nowMs)) this.send(KEEP_ALIVE_FRAME);
-    const ending = this.clock.ending(nowMs, this.hasReceived || this.socket.hasWritten);
+    const ending = this.clock.ending(nowMs, installationMs, this.hasReceived || this.socket.hasWritten);
     this.hasReceived = false;
     this.socket.hasWritten = false;
     if (ending !== undefined) this.close(ending.code, ending.reason, ending.error);
