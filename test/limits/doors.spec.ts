@@ -5,6 +5,7 @@ import { connectToken, GatewayUnderTest } from '../gateway/gateway-under-test';
 import { startTestbed, type Testbed } from '../gateway/testbed';
 import { eventually } from '../support/eventually';
 import { rawExchange } from '../publish-api/publish-api';
+import { TcpProxy } from '../support/tcp-proxy';
 import { HandshakeRefused, WsClient } from '../support/ws-client';
 
 /** What users and addresses may do at the doors of gateways (limits §2, §3, §6). */
@@ -56,6 +57,27 @@ describe('connections of a user', () => {
       if (closed === undefined) await asked.close();
       expect(closed).toEqual({ code: 4429, reason: 'LIMIT_REACHED' });
     });
+  });
+
+  it('are not forgotten by a gateway that hears nothing of the others, because it does not reach NATS', async () => {
+    const road = await TcpProxy.start(Number(new URL(testbed.servers.natsUrl).port));
+    const servers = { ...testbed.servers, natsUrl: `nats://127.0.0.1:${road.port}` };
+    const cutOff = await GatewayUnderTest.start(servers, { limitUidConnections: 1 });
+    try {
+      await testbed.gateway.connect({ uid: 'elsewhere' });
+      await eventually(() => refusal(cutOff, connectToken({ uid: 'elsewhere' })));
+      road.lose();
+      road.cut();
+      await eventually(() => expect(cutOff.stream.isConnected).toBe(false));
+      // For longer than somebody is remembered who is not heard.
+      await delay(11_000);
+      await refusal(cutOff, connectToken({ uid: 'elsewhere' }));
+    } finally {
+      road.find();
+      road.cut();
+      await cutOff.stop();
+      await road.stop();
+    }
   });
 
   it('that are refused use no single-use token up', async () => {

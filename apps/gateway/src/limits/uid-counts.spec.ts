@@ -59,4 +59,15 @@ describe('UidCounts', () => {
     third.sweep(10_001);
     expect(third.of('u')).toBe(0);
   });
+
+  it('forgets nobody for what it could not hear', () => {
+    const [one, other] = [new UidCounts('one'), new UidCounts('other')];
+    one.change('u', 1);
+    exchange([one, other]);
+    other.couldNotHear(20_000);
+    other.sweep(30_000);
+    expect(other.of('u')).toBe(1);
+    other.sweep(30_001);
+    expect(other.of('u')).toBe(0);
+  });
 });

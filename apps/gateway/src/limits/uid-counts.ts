@@ -94,6 +94,11 @@ export class UidCounts {
     }
   }
 
+  /** Until now nobody could be heard: who was silent need not be dead. */
+  couldNotHear(nowMs: number): void {
+    for (const other of this.others.values()) other.heardAtMs = nowMs;
+  }
+
   /** Forgets gateways that have died. */
   sweep(nowMs: number): void {
     for (const [from, { heardAtMs }] of this.others) if (nowMs - heardAtMs > FORGOTTEN_MS) this.forget(from);

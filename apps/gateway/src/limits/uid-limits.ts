@@ -68,8 +68,9 @@ export class UidLimits implements OnApplicationShutdown {
 
   private tell(): void {
     const nowMs = performance.now();
+    if (!this.stream.isConnected) return this.counts.couldNotHear(nowMs);
     this.counts.sweep(nowMs);
-    if (!this.stream.isConnected || (!this.counts.hasNews && nowMs - this.toldAtMs < SIGN_MS)) return;
+    if (!this.counts.hasNews && nowMs - this.toldAtMs < SIGN_MS) return;
     this.toldAtMs = nowMs;
     for (const report of this.counts.takeReports()) this.say(report);
   }
