@@ -1,32 +1,20 @@
-import type { Introduction, OperationOf, SubscriptionChange } from '@hearth/wire';
+import type { OperationOf } from '@hearth/wire';
 import { IngestPublisher } from '@hearth/stream';
 import { ReloadableSettings } from '@hearth/config';
 import { Logger, LOGGER, Metrics, reportDroppedEvents } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { Subscription } from '../connection/subscription';
+import { introductionsOf, type ReportedChange, WaitingChanges } from './waiting-changes';
 
-/** Changes in one operation: with the largest details they still fit into a message of NATS. */
-const CHANGES_AT_ONCE = 200;
-/** The same where connections are introduced, with details of their own. */
-const INTRODUCING_AT_ONCE = 80;
 /** Between two operations for one partition: each costs what many subscriptions cost. Who waits for one ends the pause. */
 const PAUSE_MS = 50;
-/** Past it, while NATS is away, only counts are remembered and the events of single subscriptions are lost. */
-const MAX_WAITING = 20_000;
-
-interface NumberedChange extends SubscriptionChange {
-  readonly number: number;
-  /** Whose event comes of it. */
-  readonly of?: Subscription;
-}
 
 /** What one partition is being told. */
 interface Waiting {
-  /** Not sent yet, in their order. */
-  changes: NumberedChange[];
-  /** Of the last change that was reported, and of the last that the stream has. */
-  reported: number;
+  /** Not sent yet. */
+  readonly changes: WaitingChanges;
+  /** Number of the last change that the stream has. */
   told: number;
   /** When the last operation was sent, ms. */
   sentAt: number;
@@ -78,7 +66,7 @@ export class SubscriptionReports {
   }
 
   private async toldUntilNow(all: readonly (readonly [string, Waiting])[]): Promise<void> {
-    const wanted = all.map(([, waiting]) => ({ waiting, number: waiting.reported }));
+    const wanted = all.map(([, waiting]) => ({ waiting, number: waiting.changes.reported }));
     for (const { waiting, number } of wanted) {
       while (waiting.told < number && waiting.telling !== undefined) {
         waiting.hurry();
@@ -107,23 +95,23 @@ export class SubscriptionReports {
     return count;
   }
 
-  private tell(gatewayId: number, partition: number, change: Omit<NumberedChange, 'number'>): void {
+  private tell(gatewayId: number, partition: number, change: ReportedChange): void {
     const key = `${partition} ${gatewayId}`;
     let waiting = this.waiting.get(key);
     if (waiting === undefined) {
-      waiting = { changes: [], reported: 0, told: 0, sentAt: 0, telling: undefined, hurry: () => undefined };
+      waiting = { changes: new WaitingChanges(), told: 0, sentAt: 0, telling: undefined, hurry: () => undefined };
       this.waiting.set(key, waiting);
     }
-    waiting.changes.push({ ...change, number: ++waiting.reported });
-    if (waiting.changes.length > MAX_WAITING) this.forgetDetails(waiting);
+    const lost = waiting.changes.push(change);
+    if (lost > 0) reportDroppedEvents(lost, this.metrics, this.logger);
     if (waiting.telling === undefined) void this.tellAll(gatewayId, partition, waiting);
   }
 
   private async tellAll(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
-    while (waiting.changes.length > 0) {
+    while (!waiting.changes.isEmpty) {
       waiting.telling = this.tellSome(gatewayId, partition, waiting).catch(() => {
         // The publisher is closing: whoever removes what a dead gateway left removes this too. Others wait for it as well.
-        waiting.changes = [];
+        waiting.changes.clear();
       });
       await waiting.telling;
     }
@@ -132,11 +120,7 @@ export class SubscriptionReports {
 
   private async tellSome(gatewayId: number, partition: number, waiting: Waiting): Promise<void> {
     await pause(waiting);
-    const events =
-      this.reloadable.current.eventsEnabled || waiting.changes.some(({ subscription }) => subscription !== undefined);
-    if (!events) waiting.changes = lastOfEachChannel(waiting.changes);
-    const introducing = introductionsOf(waiting.changes.slice(0, CHANGES_AT_ONCE)) !== undefined;
-    const changes = waiting.changes.splice(0, introducing ? INTRODUCING_AT_ONCE : CHANGES_AT_ONCE);
+    const { events, changes } = waiting.changes.take(this.reloadable.current.eventsEnabled);
     // That of its last change: without any it changes nothing, and may look like the report before.
     const number = changes.at(-1)?.number ?? waiting.told;
     waiting.sentAt = performance.now();
@@ -152,22 +136,6 @@ export class SubscriptionReports {
     await this.ingest.send(report, '', { atLast: true });
     waiting.told = number;
   }
-
-  private forgetDetails(waiting: Waiting): void {
-    const events = waiting.changes.filter(({ subscription }) => subscription !== undefined).length;
-    reportDroppedEvents(events, this.metrics, this.logger);
-    waiting.changes = lastOfEachChannel(waiting.changes).map(({ channel, count, number }) => ({
-      channel,
-      count,
-      number,
-    }));
-  }
-}
-
-/** Of those whose changes these are: each once, or `undefined` for none. */
-function introductionsOf(changes: readonly NumberedChange[]): Introduction[] | undefined {
-  const all = new Set(changes.flatMap(({ of }) => of?.introduction ?? []));
-  return all.size === 0 ? undefined : [...all];
 }
 
 /** Until the end of this turn of the event loop at least: what it brings goes together. */
@@ -182,15 +150,4 @@ async function pause(waiting: Waiting): Promise<void> {
 
 function partitionOf(key: string): number {
   return Number(key.slice(0, key.indexOf(' ')));
-}
-
-/** The last count of each channel, in the order in which they were set. */
-function lastOfEachChannel(changes: readonly NumberedChange[]): NumberedChange[] {
-  const last = new Map<string, NumberedChange>();
-  for (const change of changes) {
-    if (change.count === undefined) continue;
-    last.delete(change.channel);
-    last.set(change.channel, change);
-  }
-  return [...last.values()];
 }
