@@ -45,6 +45,18 @@ describe('FairQueue', () => {
     expect(drain(queue)).toEqual(['o', 'f']);
   });
 
+  it('does not go through all keys for each new one, when more of them wait than are remembered', () => {
+    const queue = new FairQueue<number>();
+    const looks = jest.spyOn(Map.prototype, Symbol.iterator);
+    try {
+      for (let n = 0; n < 10_500; n++) queue.push(String(n), n);
+      expect(looks.mock.calls.length).toBeLessThan(100);
+    } finally {
+      looks.mockRestore();
+    }
+    expect(drain(queue)).toHaveLength(10_500);
+  });
+
   it('loses nothing and keeps the order of each key', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.constantFrom('a', 'b', 'c'))), (steps) => {

@@ -21,6 +21,8 @@ export class FairQueue<T> {
   /** The turn of the item that was taken last. */
   private now = 0;
   private count = 0;
+  /** With so many keys it is time to forget some. */
+  private forgetAt = MOST_REMEMBERED;
 
   get size(): number {
     return this.count;
@@ -30,7 +32,7 @@ export class FairQueue<T> {
     this.count++;
     let line = this.lines.get(key);
     if (line === undefined) {
-      if (this.lines.size >= MOST_REMEMBERED) this.forget();
+      if (this.lines.size >= this.forgetAt) this.forget();
       this.lines.set(key, (line = { key, turn: this.now, items: [], head: 0 }));
     }
     line.items.push(item);
@@ -101,8 +103,11 @@ export class FairQueue<T> {
   /** Whoever waits for nothing and is not ahead of the others has had nothing that is worth remembering. */
   private forget(): void {
     for (const [key, { items, turn }] of this.lines) if (items.length === 0 && turn <= this.now) this.lines.delete(key);
-    if (this.lines.size < MOST_REMEMBERED) return;
-    for (const [key, { items }] of this.lines) if (items.length === 0) this.lines.delete(key);
+    if (this.lines.size >= MOST_REMEMBERED) {
+      for (const [key, { items }] of this.lines) if (items.length === 0) this.lines.delete(key);
+    }
+    // Those that wait stay. Where they are many, to look at all of them for each new key would take longer than all the rest.
+    this.forgetAt = Math.max(MOST_REMEMBERED, 2 * this.lines.size);
   }
 }
 
