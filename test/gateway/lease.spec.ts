@@ -1,6 +1,7 @@
 import { listMessages, openDatabase, type Database } from '@hearth/store';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { Denials } from '../../apps/gateway/src/denials/denials';
 import { GatewayLease } from '../../apps/gateway/src/gateway-lease';
 import type { ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
@@ -10,7 +11,8 @@ import { TcpProxy } from '../support/tcp-proxy';
 /** A sequencer that sees Postgres answer gives gateways 10 s to renew what has expired meanwhile. */
 const IN_TIME_MS = 9_000;
 
-const logger = { info: () => undefined, warn: () => undefined } as never;
+const never = new AbortController().signal;
+const logger = { info: () => undefined, warn: () => undefined, error: () => undefined } as never;
 
 let server: ScratchDatabase;
 let proxy: TcpProxy;
@@ -38,7 +40,7 @@ async function expiry(): Promise<number> {
 }
 
 it('a gateway whose connections to Postgres were lost without a word renews its lease in time over a new one', async () => {
-  const lease = await GatewayLease.claim(database, 'n', logger);
+  const lease = await GatewayLease.claim(database, 'n', logger, never);
   const claimed = await expiry();
   await eventually(async () => expect(await expiry()).toBeGreaterThan(claimed));
   proxy.lose();
@@ -51,7 +53,7 @@ it('a gateway whose connections to Postgres were lost without a word renews its 
 });
 
 it('a gateway renews its lease while everything else of its process waits for a table', async () => {
-  const lease = await GatewayLease.claim(database, 'n', logger);
+  const lease = await GatewayLease.claim(database, 'n', logger, never);
   await sql.query('begin; lock table message_log');
   const claimed = await expiry();
   const waiting = Array.from({ length: 20 }, () => listMessages(database.db, { channel: 'c', sinceMs: 0 }));
@@ -60,4 +62,44 @@ it('a gateway renews its lease while everything else of its process waits for a 
     await Promise.all(waiting);
     await lease.release();
   });
+});
+
+it('a number that a renewal has taken while it is given back is given back, too', async () => {
+  const lease = await GatewayLease.claim(database, 'n', logger, never);
+  const replaced = new Promise<void>((resolve) => lease.onReplaced(resolve));
+  try {
+    // It is being taken for dead, and its renewal waits for that.
+    await sql.query('begin; delete from gateway_lease');
+    await eventually(async () => expect((await sql.query('select from pg_locks where not granted')).rowCount).toBe(1));
+  } finally {
+    const released = lease.release();
+    await sql.query('commit');
+    await released;
+  }
+  await replaced;
+  expect(await expiry()).toBe(0);
+});
+
+it.each([
+  ['a gateway number', (signal: AbortSignal, log: never) => GatewayLease.claim(database, 'n', log, signal)],
+  [
+    'what is denied',
+    (signal: AbortSignal, log: never) => Denials.open(database, log, { tokenLeewaySeconds: 0 }, signal),
+  ],
+])('a start that waits for %s ends when it is interrupted', async (_, begin) => {
+  const controller = new AbortController();
+  proxy.lead(1);
+  let starting: Promise<GatewayLease | Denials> | undefined;
+  try {
+    await new Promise<void>((resolve) => {
+      starting = begin(controller.signal, { info: () => undefined, warn: resolve } as never);
+    });
+    controller.abort();
+    await expect(Promise.race([starting, delay(10_000)])).rejects.toBe(controller.signal.reason);
+  } finally {
+    proxy.lead(Number(new URL(server.url).port));
+    const started = await starting?.catch(() => undefined);
+    if (started instanceof GatewayLease) await started.release();
+    await (started as Partial<Denials> | undefined)?.onApplicationShutdown?.();
+  }
 });

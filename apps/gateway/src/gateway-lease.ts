@@ -1,12 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@hearth/runtime';
-import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease } from '@hearth/store';
+import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease, untilReachable } from '@hearth/store';
 import { every, Repeated, within } from '@hearth/timing';
 
 /** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */
 const LEASE_MS = 15_000;
 const RENEW_MS = 3_000;
-const RETRY_MS = 1_000;
 /**
  * What is not answered within this time is tried again on another connection: the one it went out on may be lost without a
  * word, which the pool takes longer to notice than an expired lease is left alone.
@@ -38,18 +36,22 @@ export class GatewayLease {
     );
   }
 
-  /** Waits for as long as Postgres cannot be reached. */
-  static async claim(database: Pick<Database, 'leases'>, processId: string, logger: Logger): Promise<GatewayLease> {
-    for (;;) {
-      try {
-        const gatewayId = await claimGatewayId(database.leases, processId, LEASE_MS);
-        logger.info({ gatewayId }, 'gateway number claimed');
-        return new GatewayLease(database, processId, logger, gatewayId);
-      } catch (error) {
-        logger.warn({ err: error }, 'no gateway number yet, trying again');
-        await delay(RETRY_MS);
-      }
-    }
+  /**
+   * Waits for as long as Postgres cannot be reached.
+   *
+   * @throws the signal's reason when it is aborted
+   */
+  static async claim(
+    database: Pick<Database, 'leases'>,
+    processId: string,
+    logger: Logger,
+    interrupted: AbortSignal,
+  ): Promise<GatewayLease> {
+    const claim = (): Promise<number> => claimGatewayId(database.leases, processId, LEASE_MS);
+    const onWaiting = (reason: string): void => logger.warn(`No gateway number yet, waiting for Postgres: ${reason}`);
+    const gatewayId = await untilReachable(claim, onWaiting, interrupted);
+    logger.info({ gatewayId }, 'gateway number claimed');
+    return new GatewayLease(database, processId, logger, gatewayId);
   }
 
   get gatewayId(): number {
@@ -62,7 +64,8 @@ export class GatewayLease {
   }
 
   async release(): Promise<void> {
-    void this.renewals.stop();
+    // A renewal that finds its number gone takes another one.
+    await this.renewals.stop();
     try {
       await releaseGatewayLease(this.database.leases, this.current, this.processId);
     } catch (error) {

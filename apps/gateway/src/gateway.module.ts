@@ -66,9 +66,9 @@ const RELEASE_MS = 500;
   providers: [
     {
       provide: GatewayLease,
-      useFactory: (database: Database, config: HearthConfig, logger: Logger) =>
-        GatewayLease.claim(database, config.processId, logger),
-      inject: [Database, CONFIG, LOGGER],
+      useFactory: (database: Database, config: HearthConfig, logger: Logger, interrupted: AbortSignal) =>
+        GatewayLease.claim(database, config.processId, logger, interrupted),
+      inject: [Database, CONFIG, LOGGER, INTERRUPTED],
     },
     ClientGateway,
     Handshake,
@@ -83,9 +83,14 @@ const RELEASE_MS = 500;
     {
       provide: Denials,
       // Behind the lease: what is denied from then on, this gateway is told, or counts as one that did not hear it.
-      useFactory: (database: Database, logger: Logger, config: HearthConfig, _lease: GatewayLease) =>
-        Denials.open(database, logger, config),
-      inject: [Database, LOGGER, CONFIG, GatewayLease],
+      useFactory: (
+        database: Database,
+        logger: Logger,
+        config: HearthConfig,
+        interrupted: AbortSignal,
+        _lease: GatewayLease,
+      ) => Denials.open(database, logger, config, interrupted),
+      inject: [Database, LOGGER, CONFIG, INTERRUPTED, GatewayLease],
     },
     Enforcement,
     Limits,

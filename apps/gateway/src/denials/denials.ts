@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { EndCode } from '@hearth/protocol';
 import type { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER, warnSeldom } from '@hearth/runtime';
@@ -10,6 +9,7 @@ import {
   endRevocationWithToken,
   type NewDenial,
   putDenials,
+  untilReachable,
 } from '@hearth/store';
 import { every, installationNow, Repeated, within } from '@hearth/timing';
 import { type Denial, type Farewell, isOrder, REVOKED } from '@hearth/wire';
@@ -19,7 +19,6 @@ import { type DeniableToken, DenialList } from './denial-list';
 /** In force everywhere within a second, also where nobody could be told (management-api §3, §4). */
 const READ_MS = 800;
 const ANSWER_MS = 2_500;
-const RETRY_MS = 1_000;
 /** Denials that have ended are kept for an hour; whoever has not heard of anything for half of it reads all again. */
 const FORGOTTEN_MS = 1_800_000;
 const SWEEP_MS = 60_000;
@@ -74,15 +73,21 @@ export class Denials implements OnApplicationShutdown {
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'tokenLeewaySeconds'>,
   ) {}
 
-  /** Reads everything, however long Postgres is away: nobody is let in before (management-api §4). */
+  /**
+   * Reads everything, however long Postgres is away: nobody is let in before (management-api §4).
+   *
+   * @throws the signal's reason when it is aborted
+   */
   static async open(
     database: Database,
     logger: Logger,
     config: Pick<HearthConfig, 'tokenLeewaySeconds'>,
+    interrupted: AbortSignal,
   ): Promise<Denials> {
     const denials = new Denials(database, logger, config);
+    const onWaiting = (reason: string): void => logger.warn(`Denials not read yet, waiting for Postgres: ${reason}`);
+    await untilReachable(() => denials.readAll(), onWaiting, interrupted);
     const failed = (error: unknown): void => warnSeldom(logger, { err: error }, 'denials cannot be read, trying again');
-    while (!(await denials.readAll().then(() => true, failed))) await delay(RETRY_MS);
     denials.reading = every(READ_MS, () => denials.readNews(), failed);
     return denials;
   }
