@@ -73,6 +73,8 @@ describe('hearth publish and hearth subscribe', () => {
     expect((await hearth(['publish', 'a', 'later', ...at], { env })).stdout).toMatch(
       /^Scheduled later for a: arn:aws:scheduler:\S+\/\w{26}\n$/,
     );
+    const asDocument = await hearth(['publish', 'a', 'later', '--at', 'at(2040-01-31T09:00:00)'], { env });
+    expect(asDocument).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Scheduled later for a: /) });
     const past = await hearth(['publish', 'a', 'later', '--at', '2020-01-31T09:00:00'], { env });
     expect([past.code, past.stderr]).toEqual([1, expect.stringContaining('scheduleExpression')]);
   });

@@ -253,6 +253,29 @@ describe('a hole', () => {
     expect(gaps).toEqual(['missed']);
   });
 
+  it('has an auto-subscribed channel come anew as well, which stays subscribed though nobody binds to it', async () => {
+    const auto = { event: 'hotsock.subscribed', channel: 'presence.c', meta: { uid: 'u1' } };
+    const server = await start((peer) => {
+      peer.connected();
+      peer.send({ ...auto, data: { autoSubscribed: true, members: [{ uid: 'a' }] } });
+    });
+    const made = client(server.url);
+    const { presence } = made.channel('presence.c');
+    const release = presence.subscribe(() => undefined);
+    const peer = await server.peer(1);
+    await eventually(() => expect(presence.members).toHaveLength(1));
+    peer.send({ event: 'hotsock.messagesMissed', channel: 'presence.c', data: { after: null, before: null } });
+    await peer.frame('hotsock.unsubscribe');
+    await peer.frame('hotsock.subscribe');
+    peer.send({ event: 'hotsock.unsubscribed', channel: 'presence.c', data: {} });
+    peer.send({ ...auto, data: { members: [{ uid: 'b' }] } });
+    await eventually(() => expect(presence.members).toEqual([{ uid: 'b', umd: null }]));
+    release();
+    const { channels } = made.activeConnection;
+    made.activeConnection.manageSubscriptions();
+    expect(channels['presence.c']).toMatchObject({ state: 'subscribeConfirmed', autoSubscribed: true });
+  });
+
   it('is told of every channel when the server closes for it, and not once more', async () => {
     const server = await start();
     const gaps: Gap[] = [];

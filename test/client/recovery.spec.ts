@@ -239,6 +239,21 @@ it('publishes what was asked for before it was connected, each once and in order
   await watcher.ws.close();
 });
 
+it('shows the difference of what is stored after a cut, also where nobody had to ask for the channel', async () => {
+  const name = newChannel();
+  const token = connectToken({ uid: 'u1', channels: { [name]: { ...EVERYTHING, autoSubscribe: true } } });
+  const made = client({ connectTokenFn: () => token });
+  const { storage } = made.channel(name);
+  const shown: unknown[] = [];
+  await storage.set('k', 1);
+  storage.subscribe(() => shown.push(storage.get('k')));
+  await eventually(() => expect(storage.synced).toBe(true));
+  const first = made.activeConnection;
+  proxy.cut();
+  await eventually(() => expect([made.activeConnection === first, storage.synced]).toEqual([false, true]));
+  expect(new Set(shown)).toEqual(new Set([1]));
+});
+
 it('reacts, stores, and shows who is there', async () => {
   const name = `presence.${newChannel()}`;
   const [one, two] = [client({}, 'u1'), client({}, 'u2')];

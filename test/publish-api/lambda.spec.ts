@@ -233,8 +233,10 @@ describe('the function', () => {
 
   it('is invoked by POST only, with one slash or several', async () => {
     const request = signed({ host: host(), body: '{"channel":"c","event":"e"}' });
-    const got = await sendRequest(all.app.port, { ...request, method: 'GET' });
-    expect([got.status, got.headers.allow]).toEqual([405, 'POST']);
+    for (const method of ['GET', 'OPTIONS']) {
+      const got = await sendRequest(all.app.port, { ...request, method });
+      expect([got.status, got.headers.allow]).toEqual([405, 'POST']);
+    }
     // Signers take several slashes for one.
     expect((await sendRequest(all.app.port, { ...request, path: `/${request.path}` })).status).toBe(200);
   });

@@ -110,7 +110,7 @@ function messageDocument(channel: string, event: string, data: string | undefine
     eagerIdGeneration: eagerId,
     emitPubSubEvent,
     store,
-    scheduleExpression: at === undefined ? undefined : `at(${at})`,
+    scheduleExpression: at?.replace(/^(?!at\().*/s, 'at($&)'),
     scheduleExpressionTimezone: timezone,
   };
   return jsonWithMember(members, 'data', messageData(data, options.dataFile));

@@ -20,7 +20,9 @@ const CLAIMS = {
       subscribe: true,
       autoSubscribe: true,
       historyStart: 0,
-      messages: { '*': { publish: true, echo: true, store: 86_400 } },
+      getInfo: true,
+      messages: { '*': { publish: true, echo: true, react: true, store: 86_400 } },
+      storage: { '*': { observe: true, get: true, set: true, store: 86_400 } },
     },
   },
 };

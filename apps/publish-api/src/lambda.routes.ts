@@ -64,7 +64,7 @@ export class LambdaRoutes implements OnModuleInit {
       handler: () => undefined,
     });
     server.route({
-      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
       url: OTHER_ACTIONS,
       config,
       onRequest: (request, reply) => this.refuseAction(request, reply),

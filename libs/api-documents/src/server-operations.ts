@@ -259,7 +259,7 @@ export const SERVER_PATHS: Readonly<Record<string, Readonly<Record<string, Opera
       parameters: [pathParameter('id', 'Its id.')],
       responses: {
         '202': answers('RetryRequested', 'It will be sent.'),
-        ...refusals(['UNAUTHORIZED', 'NOT_FOUND', 'UNKNOWN_FIELD']),
+        ...refusals(['UNAUTHORIZED', 'NOT_FOUND', 'UNKNOWN_FIELD', 'PAYLOAD_TOO_LARGE']),
       },
     },
   },

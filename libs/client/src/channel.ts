@@ -2,9 +2,9 @@ import type { Connection } from './connection';
 import { ClosedError, type HearthError, StorageError } from './errors';
 import type { ClientRequest, Frame, ReactionData } from './frames';
 import { checkHistoryOptions, history } from './history';
-import { handled, Listeners, Waiters } from './listeners';
+import { both, handled, Listeners, Waiters } from './listeners';
 import type { Outbox, Refusal } from './outbox';
-import { both, PresenceView } from './presence';
+import { PresenceView } from './presence';
 import { StorageView } from './storage';
 import type { ChannelState, Gap, HistoryOptions, Off, Published, PublishOptions, SubscribeTokenFn } from './types';
 
@@ -127,11 +127,11 @@ export class Channel {
     switch (event) {
       case 'hotsock.subscribed':
         this.failure = undefined;
-        if (this.wantsStorage) this.entries.begin();
         if (data?.members !== undefined) this.presence.take(data.members);
-        // Such a channel cannot be asked for the end of its entries.
-        if (this.wantsStorage && data?.autoSubscribed === true) this.entries.end();
-        if (this.wantsStorage) this.askForStorage();
+        if (this.wantsStorage) {
+          this.entries.begin();
+          this.askForStorage();
+        }
         this.waiters.settle();
         break;
       case 'hotsock.unsubscribed':

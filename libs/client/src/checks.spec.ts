@@ -37,5 +37,6 @@ it('names what cannot be listened to', () => {
   const client = new HotsockClient('ws://x/v1', { connectTokenFn: () => '', lazyConnection: true });
   for (const event of ['nope', 'constructor', '__proto__', undefined]) {
     expect(() => client.on(event as never, () => undefined)).toThrow(`no event ${event}`);
+    expect(() => client.channel('c').presence.on(event as never, () => undefined)).toThrow(`no event ${event}`);
   }
 });

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from './errors';
-import { check } from './listeners';
+import { check, type Listeners } from './listeners';
 import type { ClientOptions } from './types';
 
 /**
@@ -36,4 +36,11 @@ export function checkOptions(address: unknown, given: ClientOptions): readonly [
     throw new InvalidArgumentError('heartbeatIntervalSeconds must be from 5 to 600');
   }
   return [webSocketUrl, options];
+}
+
+/** Who listens to one event. @throws InvalidArgumentError when there is none of this name */
+export function listenersOf<M extends object, E extends keyof M & string>(all: M, event: E): M[E] {
+  const listeners = all[event] as Partial<Listeners<never>> | undefined;
+  if (!listeners?.add) throw new InvalidArgumentError(`no event ${event}`);
+  return all[event];
 }

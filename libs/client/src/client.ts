@@ -191,7 +191,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   /** @internal */
   openSocket(url: string): Socket {
     const Maker = this.options.WebSocket ?? (globalThis as { WebSocket?: new (url: string) => Socket }).WebSocket;
-    if (Maker === undefined) throw new NotConnectedError('no WebSocket here');
+    if (Maker === undefined) throw new NotConnectedError('no WebSocket here: give the option WebSocket');
     this.logger.debug(`[hearth] connecting to ${this.webSocketUrl}`);
     const open = (): Socket => new Maker(url);
     const { share, tracks } = this;
@@ -232,9 +232,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   closed(connection: Connection, code: number, reason: string): void {
     if (connection === this.leaving) this.leave();
     if (connection !== this.activeConnection || this.isStill) return;
-    this.stopProbing();
-    for (const channel of this.cached.values()) channel.lost();
-    this.outbox.cut(connection);
+    this.interrupted(connection);
     if (code === 1013 && reason === 'Messages missed') this.tracks.allMissed();
     this.tryAgain(code, reason || undefined);
   }

@@ -1,5 +1,5 @@
 import { attempt, handled, record } from './listeners';
-import { ConnectionChannel, type SubscriptionState } from './connection-channel';
+import { ConnectionChannel } from './connection-channel';
 import type { ConnectionHost, SubscribeMembers } from './connection-host';
 import { type Frame, type FrameData, HEARTBEAT, OPEN, PASSING, PONG, type SubscribeData } from './frames';
 import { ClosedError, NotConnectedError, SubscribeError } from './errors';
@@ -30,15 +30,15 @@ export class Connection {
   channels!: Record<string, ConnectionChannel>;
   channelAliasToReal!: Record<string, string>;
   channelRealToAlias!: Record<string, string>;
-  /** @internal Of the last frame, or of the opening. */
+  /** @internal Of the last frame, on a clock that nobody sets. */
   heardAtMs = 0;
 
   private expiresAt: string | undefined;
   private initialized: Promise<void> | undefined;
   private readonly whenOpen: Promise<void>;
   private settleOpen!: { resolve: () => void; reject: (error: unknown) => void };
-  private readonly whenConnected: Promise<string>;
-  private setConnectionId!: (id: string) => void;
+  private readonly whenConnected: Promise<void>;
+  private setConnected!: () => void;
   private readonly whenOver: Promise<never>;
   private setOver!: (error: ClosedError) => void;
   private stopTimer: Off | undefined;
@@ -51,7 +51,7 @@ export class Connection {
     this.forget();
     this.whenOpen = handled(new Promise((resolve, reject) => (this.settleOpen = { resolve, reject })));
     this.whenOver = handled(new Promise((_, reject) => (this.setOver = reject)));
-    this.whenConnected = new Promise((resolve) => (this.setConnectionId = resolve));
+    this.whenConnected = new Promise((resolve) => (this.setConnected = resolve));
   }
 
   get client(): unknown {
@@ -144,7 +144,7 @@ export class Connection {
   /** @internal Subscribes again, for what can only be asked for at the beginning. */
   resubscribe(name: string): void {
     const channel = this.find(name);
-    if (!this.isOpen || channel?.state !== 'subscribeConfirmed' || channel.autoSubscribed) return;
+    if (!this.isOpen || channel?.state !== 'subscribeConfirmed') return;
     this.unsubscribe(channel.name, channel);
     this.subscribe(this.channelRealToAlias[name] ?? name);
   }
@@ -178,7 +178,6 @@ export class Connection {
   /** @internal Takes a socket that is opening, or open. */
   attach(ws: Socket): void {
     this.ws = ws;
-    this.heardAtMs = Date.now();
     this.stopTimer = this.host.later(() => this.drop(1006, ''), OPEN_MS);
     ws.onerror = (event: never) => this.emit('@@error', event);
     ws.onopen = (event: never) => this.opened(event);
@@ -191,7 +190,6 @@ export class Connection {
     this.settleOpen.resolve();
     if (!this.isClosed) {
       this.stopTimer?.();
-      this.heardAtMs = Date.now();
       this.stopLoop = this.host.every(this.manageSubscriptions, RECONCILE_MS);
       this.beat();
       this.stopTimer = this.host.later(() => {
@@ -204,7 +202,7 @@ export class Connection {
 
   private received(event: { data: unknown }): void {
     if (this.isClosed) return;
-    this.heardAtMs = Date.now();
+    this.heardAtMs = performance.now();
     this.emit('@@message', event);
     this.host.received(this);
     // What makes no sense is told, and is no reason not to go on.
@@ -224,9 +222,9 @@ export class Connection {
       case 'hotsock.subscribed':
         return this.subscribed(channel, frame, data ?? {});
       case 'hotsock.unsubscribed':
-        return this.reset(channel, 'unsubscribeConfirmed');
+        return this.reset(channel);
       case 'hotsock.ping':
-        return attempt(() => this.sendMessage(PONG), this.host.failed);
+        return this.trySend(PONG);
       case 'hotsock.error':
         if (frame.ref === undefined && error?.code !== undefined) this.refused(channel, error.code, error);
     }
@@ -239,7 +237,7 @@ export class Connection {
     this.connectionSecret = data.connectionSecret;
     this.expiresAt = data.connectionExpiresAt;
     this.connectionId = data.connectionId;
-    this.setConnectionId(data.connectionId ?? '');
+    this.setConnected();
   }
 
   private subscribed(name: string, { meta }: Frame, data: FrameData): void {
@@ -248,7 +246,11 @@ export class Connection {
     channel.umd = meta?.umd || this.umd;
     channel.members = data.members ?? [];
     channel.state = 'subscribeConfirmed';
-    channel.autoSubscribed = data.autoSubscribed === true;
+    if (data.autoSubscribed === true) {
+      // It stays so when it has been asked for again, by whoever wants to know where its entries end.
+      channel.autoSubscribed = true;
+      channel.asksStorage = false;
+    }
     const alias = meta?.channelAlias;
     if (!alias) return;
     this.channelAliasToReal[alias] = name;
@@ -256,12 +258,12 @@ export class Connection {
     delete this.channels[alias];
   }
 
-  private reset(name: string, state: SubscriptionState): void {
+  private reset(name: string): void {
     const channel = this.of(name);
     channel.uid = channel.umd = null;
     channel.members = [];
     // It has been asked for again already.
-    if (channel.state !== 'subscribePending') channel.state = state;
+    if (channel.state !== 'subscribePending') channel.state = 'unsubscribeConfirmed';
   }
 
   private refused(name: string, code: string, { message, retryAfterMs }: NonNullable<Frame['error']>): void {
@@ -311,8 +313,8 @@ export class Connection {
     try {
       let token;
       if (tokenFn !== undefined) {
-        const connectionId = await this.whenConnected;
-        const call = () => tokenFn({ channel: name, connectionId });
+        await this.whenConnected;
+        const call = () => tokenFn({ channel: name, connectionId: this.connectionId ?? '' });
         token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, this.host.logger, this.whenOver);
       }
       this.ask(channel, token, await members);
@@ -345,7 +347,8 @@ export class Connection {
     channel.state = 'unsubscribePending';
   }
 
-  private trySend(text: string): void {
+  /** @internal Whoever waits for an answer does not hear that it cannot be sent. */
+  trySend(text: string): void {
     attempt(() => this.sendMessage(text), this.host.failed);
   }
 

@@ -1,6 +1,5 @@
 import type { HearthError } from './errors';
-import { both } from './presence';
-import { Listeners } from './listeners';
+import { both, Listeners } from './listeners';
 import type { HearthChannel, Message, Off, Untyped } from './types';
 
 type AnyMessage = Message<Untyped>;

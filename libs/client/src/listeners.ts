@@ -28,6 +28,14 @@ export class Listeners<T> {
   }
 }
 
+/** Ends two things. */
+export function both(one: Off, other: Off): Off {
+  return () => {
+    one();
+    other();
+  };
+}
+
 /** Promises of those who wait for the same thing. */
 export class Waiters {
   private waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];

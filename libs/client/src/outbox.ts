@@ -163,7 +163,7 @@ export class Outbox {
     }
     entry.sentOn = connection;
     entry.sentBy = uid;
-    entry.sentAtMs = Date.now();
+    entry.sentAtMs = performance.now();
     if (!this.knowsRefs) this.later(() => this.judgeSilence(entry), SILENT_MS);
     return true;
   }

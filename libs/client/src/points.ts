@@ -36,7 +36,7 @@ export class PointStore {
       // A database of the browser may never answer: nothing is subscribed before it does.
       return inTime(text)
         .then(parse)
-        .then(undefined, (error: unknown) => void this.onError(error));
+        .catch((error: unknown) => void this.onError(error));
     } catch (error) {
       this.onError(error);
       return undefined;

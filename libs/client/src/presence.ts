@@ -1,5 +1,6 @@
+import { listenersOf } from './checks';
 import type { MemberEntry } from './frames';
-import { Listeners } from './listeners';
+import { both, Listeners } from './listeners';
 import type { Member, Off } from './types';
 
 type Change = 'join' | 'leave' | 'update';
@@ -27,27 +28,24 @@ export function difference(
 
 /** Who is in a channel (client-library §7). While the connection is lost it shows who was. */
 export class PresenceView {
-  members: readonly Member[] = Object.freeze([]);
-  synced = false;
-  private isKnown = false;
+  members!: readonly Member[];
+  synced!: boolean;
+  private isKnown!: boolean;
   private readonly changed;
-  private readonly told;
+  private told!: Readonly<Record<Change, Listeners<Member>>>;
 
   constructor(
     private readonly hold: () => Off,
-    onError: (error: unknown) => void,
+    private readonly onError: (error: unknown) => void,
   ) {
     this.changed = new Listeners<void>(onError);
-    this.told = new Listeners<Told>(onError);
+    this.clear();
   }
 
   subscribe = (onChange: () => void): Off => both(this.changed.add(onChange), this.hold());
 
   on = (event: Change, listener: (member: Member) => void): Off =>
-    both(
-      this.told.add(([change, member]) => change === event && listener(member)),
-      this.hold(),
-    );
+    both(listenersOf(this.told, event).add(listener), this.hold());
 
   /** The list as the server has it now. */
   take(entries: readonly MemberEntry[]): void {
@@ -58,7 +56,7 @@ export class PresenceView {
     this.synced = this.isKnown = true;
     if (isNews) this.changed.emit();
     // Who was there before us has not joined.
-    if (wasKnown) for (const change of changes) this.told.emit(change);
+    if (wasKnown) for (const [change, member] of changes) this.told[change].emit(member);
   }
 
   lost(): void {
@@ -69,16 +67,9 @@ export class PresenceView {
 
   clear(): void {
     this.changed.clear();
-    this.told.clear();
+    const told = () => new Listeners<Member>(this.onError);
+    this.told = { join: told(), leave: told(), update: told() };
     this.members = Object.freeze([]);
     this.synced = this.isKnown = false;
   }
-}
-
-/** Ends two things. */
-export function both(one: Off, other: Off): Off {
-  return () => {
-    one();
-    other();
-  };
 }

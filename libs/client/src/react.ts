@@ -10,7 +10,7 @@ import {
 } from 'react';
 import { historyList, knownHistoryList, LOADING, type HistoryState } from './history-list';
 import type { HearthClient, HearthError } from './index';
-import { both } from './presence';
+import { both } from './listeners';
 import type {
   Events,
   HearthChannel,

@@ -6,7 +6,7 @@ import type { SubscribeMembers } from './connection-host';
 import { HearthError, InvalidArgumentError, TokenError, UnauthorizedError } from './errors';
 import type { SubscribeError } from './errors';
 import { type Frame, PING } from './frames';
-import { checkOptions } from './checks';
+import { checkOptions, listenersOf } from './checks';
 import { attempt, Listeners, Waiters } from './listeners';
 import { consoleLogger } from './logger';
 import { listenToPage } from './page';
@@ -128,9 +128,7 @@ export abstract class ReconnectingClient {
 
   /** @throws InvalidArgumentError, TypeError */
   on = <E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Off => {
-    const listeners = this.listeners[event] as Listeners<ClientEvents[E]> | undefined;
-    if (!listeners?.add) throw new InvalidArgumentError(`no event ${event}`);
-    return listeners.add(listener);
+    return (listenersOf(this.listeners, event) as Listeners<ClientEvents[E]>).add(listener);
   };
 
   suspend = (): void => {
@@ -187,14 +185,18 @@ export abstract class ReconnectingClient {
   /** @internal Ends the connection and all attempts, until somebody asks for one. */
   rest(state: State): void {
     this.stopTimer?.();
-    this.stopProbing();
     const connection = this.activeConnection;
-    const hadSocket = connection.ws !== undefined;
     connection.close();
     this.points.flush();
     this.setState(state);
+    this.interrupted(connection);
+  }
+
+  /** @internal What was under way on it has to be said again, and what was shown may be old. */
+  interrupted(connection: Connection): void {
+    this.stopProbing();
     this.outbox.cut(connection);
-    if (hadSocket) for (const channel of this.cached.values()) channel.lost();
+    for (const channel of this.cached.values()) channel.lost();
   }
 
   /** @internal */
@@ -231,7 +233,7 @@ export abstract class ReconnectingClient {
 
   /** @internal */
   connected(): void {
-    this.connectedAtMs = Date.now();
+    this.connectedAtMs = performance.now();
     this.tries = { ...this.tries, unauthorized: 0, forbidden: 0 };
     this.wasConnected = true;
     this.setState('connected');
@@ -242,7 +244,7 @@ export abstract class ReconnectingClient {
 
   /** @internal */
   tryAgain(code: number, reason?: string): void {
-    if (this.connectedAtMs !== undefined && Date.now() - this.connectedAtMs >= STABLE_MS) this.tries = NO_TRIES;
+    if (this.connectedAtMs !== undefined && performance.now() - this.connectedAtMs >= STABLE_MS) this.tries = NO_TRIES;
     this.connectedAtMs = undefined;
     const { delayMs, tries, isFinal } = afterClose(code, this.tries, Math.random, this.options.backoff);
     this.tries = tries;
@@ -275,13 +277,12 @@ export abstract class ReconnectingClient {
     if (this.state !== 'connected' || this.isProbing) return;
     this.isProbing = true;
     const connection = this.activeConnection;
-    attempt(() => connection.sendMessage(PING), this.failed);
+    connection.trySend(PING);
     this.stopProbe?.();
     this.stopProbe = this.later(() => connection.drop(1006, ''), ms);
   }
 
-  /** @internal */
-  stopProbing(): void {
+  private stopProbing(): void {
     this.isProbing = false;
     this.stopProbe?.();
     this.stopProbe = undefined;
@@ -292,11 +293,11 @@ export abstract class ReconnectingClient {
     if (livenessSeconds <= 0 || this.stopProbe !== undefined) return;
     const look = (): void => {
       this.stopProbe = undefined;
-      const leftMs = this.activeConnection.heardAtMs + livenessSeconds * 1_000 - Date.now();
+      const leftMs = this.activeConnection.heardAtMs + livenessSeconds * 1_000 - performance.now();
       if (leftMs > 0) this.stopProbe = this.later(look, leftMs);
       else this.probe(PROBE_MS);
     };
-    this.stopProbe = this.later(look, livenessSeconds * 1_000);
+    look();
   }
 
   private awake(): void {

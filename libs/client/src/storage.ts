@@ -1,5 +1,4 @@
-import { handled, Listeners } from './listeners';
-import { both } from './presence';
+import { both, handled, Listeners } from './listeners';
 import type { Off } from './types';
 
 interface Write {

@@ -1,6 +1,6 @@
 import { historyList, type HistoryState } from './history-list';
 import type { HearthClient, HearthError } from './index';
-import { both } from './presence';
+import { both } from './listeners';
 import type { Events, HearthChannel, Member, Message, Off, State, Stored, Umd } from './types';
 
 /** Stores for Svelte, as its store contract wants them (client-library §8): `$members` in a component, or `subscribe`. */

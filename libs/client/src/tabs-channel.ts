@@ -250,3 +250,13 @@ export class SharedChannel {
     return { to: [this.owedTo], texts: due.map(({ text }) => text) };
   }
 }
+
+/** Whether others hear of it. */
+export function isMessage({ event }: Frame): boolean {
+  return event?.startsWith('hotsock.') === false;
+}
+
+/** Whether it says that nobody had to ask for the channel. */
+export function isAuto(frame: Frame | undefined): boolean {
+  return frame?.data?.autoSubscribed === true;
+}

@@ -50,7 +50,7 @@ function start() {
   come('L', true);
   subscribed({ token: 'T' });
   const events = (tab: string) => said.filter(({ to }) => to === tab).map(({ frame }) => frame.event);
-  return { asked, hub, socket, events, server, message, come, subscribed, publish, begin, given };
+  return { asked, hub, socket, events, server, send, message, come, subscribed, publish, begin, given };
 }
 
 const joined = (resume: object) => [undefined, { resume }, {}];
@@ -187,6 +187,31 @@ it('has members come anew from the server after a hole, not what it knew, once f
   subscribed({ complete: false, token: 'U' });
   for (const tab of ['A', 'L'])
     expect(given(tab)).toContainEqual(expect.objectContaining({ resume: expect.objectContaining({ token: 'U' }) }));
+});
+
+it('keeps what nobody had to ask for when somebody asks where its entries end, also for tabs that come later', () => {
+  const { asked, server, send, hub, given, events } = start();
+  const auto = { event: 'hotsock.subscribed', channel: 'auto', data: { autoSubscribed: true } };
+  server(auto);
+  const sent = asked.length;
+  send('L', { event: 'hotsock.unsubscribe', channel: 'auto' });
+  send('L', { event: 'hotsock.subscribe', channel: 'auto', data: { storage: true } });
+  expect(asked.slice(sent)).toEqual([
+    { event: 'hotsock.unsubscribe', channel: 'auto' },
+    { event: 'hotsock.subscribe', channel: 'auto', data: { storage: true } },
+  ]);
+  server({ event: 'hotsock.unsubscribed', channel: 'auto', data: {} });
+  server({ ...auto, data: { members: [{ uid: 'b', umd: null }] } });
+  expect(given('L').at(-1)).toEqual({ autoSubscribed: true, members: [{ uid: 'b', umd: null }] });
+  hub.take({ from: 'A', url: 'ws://x' });
+  expect(given('A').at(-1)).toMatchObject({ autoSubscribed: true });
+  server({ event: 'hotsock.channelStorageSynced', channel: 'auto', data: {} });
+  send('A', { event: 'hotsock.unsubscribe', channel: 'auto' });
+  send('A', { event: 'hotsock.subscribe', channel: 'auto', data: { storage: true } });
+  expect(events('A').slice(-3)).toEqual(['hotsock.unsubscribed', 'hotsock.subscribed', 'hotsock.channelStorageSynced']);
+  const count = asked.length;
+  for (const tab of ['L', 'A']) send(tab, { event: 'hotsock.unsubscribe', channel: 'auto' });
+  expect(asked).toHaveLength(count);
 });
 
 it.each([

@@ -1,6 +1,6 @@
 import type { Frame } from './frames';
 import type { ToHub, ToTabs } from './tabs';
-import { type CopyMemory, type Point, SharedChannel, type Subscribe } from './tabs-channel';
+import { type CopyMemory, isAuto, isMessage, type Point, SharedChannel, type Subscribe } from './tabs-channel';
 import type { Socket } from './types';
 
 /** A tab that is ahead waits so long for what it has seen already. */
@@ -282,14 +282,17 @@ export class Hub {
     this.goOn(channel);
   }
 
-  private subscribed(frame: Frame): void {
-    const { channel: name = '', data, meta } = frame;
+  private subscribed(answer: Frame): void {
+    const { channel: name = '', meta } = answer;
     const alias = meta?.channelAlias;
     const channel =
       this.channels.get(name) ??
       this.channels.get(alias ?? name) ??
-      (isAuto(frame) ? new SharedChannel(name, this.memory) : undefined);
+      (isAuto(answer) ? new SharedChannel(name, this.memory) : undefined);
     if (this.isLeaving(name, false) || channel === undefined) return;
+    // It stays what it was when it has been asked for again.
+    const data = isAuto(channel.subscribed) ? { ...answer.data, autoSubscribed: true } : answer.data;
+    const frame = { ...answer, data };
     this.channels.delete(channel.name);
     this.channels.set(name, channel);
     channel.rename(name);
@@ -301,6 +304,8 @@ export class Hub {
     channel.members = data?.members;
     channel.storage.clear();
     channel.begin(typeof resume === 'object' && data?.resume?.complete === true ? resume : data?.resume && {});
+    // Nobody has asked it where its entries end: whoever wants to know does.
+    channel.isStale = isAuto(answer);
     channel.tabs.add(asker);
     channel.ahead.delete(asker);
     this.say({ to: [asker], text: JSON.stringify({ ...frame, data: this.copied(channel, asker, resume, data) }) });
@@ -308,7 +313,7 @@ export class Hub {
     if (typeof resume === 'object' && data?.resume?.complete === false) this.dismiss(channel, [asker]);
     this.goOn(channel);
     if (!isAuto(frame)) return;
-    for (const [tab, url] of this.tabs) if (tab !== asker) this.join(channel, tab, pointOf(url, frame));
+    for (const [tab, url] of this.tabs) if (!channel.tabs.has(tab)) this.join(channel, tab, pointOf(url, frame));
   }
 
   /** What the server says of a new subscription, and what is known of copies besides. */
@@ -379,15 +384,6 @@ export class Hub {
     channel.keepCopy(id, copy, sent.from);
     this.say({ to: [...channel.tabs].filter((tab) => tab !== sent.from), text: copy });
   }
-}
-
-/** Whether others hear of it. */
-function isMessage({ event }: Frame): boolean {
-  return event?.startsWith('hotsock.') === false;
-}
-
-function isAuto(frame: Frame | undefined): boolean {
-  return frame?.data?.autoSubscribed === true;
 }
 
 /** What a tab's URL asks for of an auto-subscribed channel; `undefined` when it does not resume. */

@@ -59,10 +59,9 @@ export class Tracks {
   }
 
   /** A subscription has begun. */
-  subscribed(name: string, alias: string | undefined, { resume, autoSubscribed }: FrameData): void {
+  subscribed(name: string, alias: string | undefined, { resume }: FrameData): void {
     if (alias !== undefined) this.named(name, alias);
     const track = this.of(name);
-    track.autoSubscribed = autoSubscribed === true;
     const { isOld, point } = track;
     track.isOld = true;
     const last = point.after ?? null;

@@ -11,7 +11,7 @@ import {
 } from 'vue';
 import { historyList, LOADING, type HistoryState } from './history-list';
 import type { HearthClient, HearthError } from './index';
-import { both } from './presence';
+import { both } from './listeners';
 import type {
   Events,
   HearthChannel,

@@ -26,9 +26,9 @@ interface LoggedError {
   readonly cause?: LoggedError;
 }
 
-/** The message, then what the error and its causes say, each only if nothing before it has said so. */
-function sentenceOf(log: Record<string, unknown>, messageKey: string): string {
-  const parts = [String(log[messageKey])];
+/** The message, or what kind of record it is where it has none, then what the error and its causes say, each only if nothing before it has said so. */
+export function sentenceOf(log: Record<string, unknown>, messageKey: string): string {
+  const parts = [String(log[messageKey] ?? log.type)];
   for (let err = log.err as LoggedError | undefined; err?.message !== undefined; err = err.cause) {
     const told = err.code ?? err.message;
     if (!parts.some((part) => part.includes(told))) parts.push(err.message);
