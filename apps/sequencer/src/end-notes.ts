@@ -1,7 +1,14 @@
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { channelEndNote, type ChannelEndNote, Database, forgetChannelEnds, noteChannelEnds } from '@hearth/store';
-import { deliverExtent, readNewestDelivered, StreamConnection, type StreamExtent } from '@hearth/stream';
+import {
+  deliverExtent,
+  furthestDelivered,
+  mayBeRepeat,
+  readNewestDelivered,
+  StreamConnection,
+  type StreamExtent,
+} from '@hearth/stream';
 import { every, type Repeated, within } from '@hearth/timing';
 import { partitionOf } from '@hearth/wire';
 import { Inject, Injectable } from '@nestjs/common';
@@ -14,6 +21,8 @@ const LONGEST_INTERVAL_MS = 5 * 60_000;
 const LOOK_EVERY_MS = 5_000;
 /** While the ends of channels are learned, so many are written at once. */
 const LEARNED_AT_ONCE = 20_000;
+/** Channels that are looked at each by itself, at a time. */
+const LOOKUPS_AT_ONCE = 16;
 /** A partition that is given back, and that nobody works on meanwhile, does not wait longer for its last note: the next owner learns
  * what it says. */
 const LAST_NOTE_MS = 250;
@@ -135,17 +144,28 @@ export class EndNotes {
       begun.filter(({ note }) => note.deliverSeq < extent.last).map((one) => [one.partition, one]),
     );
     if (behind.size > 0) {
+      const repeats: (() => Promise<void>)[] = [];
       await readNewestDelivered(
         this.stream,
-        (channel, { sequence, record }) => {
+        (channel, newest) => {
           const one = behind.get(partitionOf(channel, this.config.partitions));
-          if (one !== undefined && sequence > one.note.deliverSeq) one.ends.add(channel, record);
+          if (one === undefined || newest.sequence <= one.note.deliverSeq) return;
+          one.ends.add(channel, newest.record);
+          if (!mayBeRepeat(newest)) return;
+          repeats.push(async () =>
+            one.ends.add(
+              channel,
+              (await furthestDelivered(this.stream, channel, newest, this.config.clockToleranceMs)).record,
+            ),
+          );
         },
         async () => {
           for (const { ends, note } of behind.values())
             if (ends.size > LEARNED_AT_ONCE) await this.writeEnds(ends, note);
         },
       );
+      for (let from = 0; from < repeats.length; from += LOOKUPS_AT_ONCE)
+        await Promise.all(repeats.slice(from, from + LOOKUPS_AT_ONCE).map((look) => look()));
     }
     for (const { ends, losses, stored, note } of begun) {
       if (ends.losses !== losses) continue;

@@ -1,7 +1,24 @@
 import { messageHead, messageTail } from '@hearth/protocol';
-import { comparePositions, deliverSubject, encodeDeliverRecord, Position } from '@hearth/wire';
-import { AckedPublisher, deliverStreamEnd, lastDelivered, OutgoingMessage, StreamConnection } from '@hearth/stream';
+import {
+  comparePositions,
+  deliveredChannel,
+  deliverSubject,
+  encodeDeliverRecord,
+  partitionOf,
+  Position,
+} from '@hearth/wire';
+import {
+  AckedPublisher,
+  deliverExtent,
+  type DeliverMark,
+  furthestDelivered,
+  lastDelivered,
+  OutgoingMessage,
+  readDelivered,
+  StreamConnection,
+} from '@hearth/stream';
 import type { OutcomeRecord } from '@hearth/channels';
+import type { HearthConfig } from '@hearth/config';
 import { DeliveredPlaces } from './delivered-places';
 import type { PartitionHost } from './partition-host';
 import { channelNamedBy, type Sequenced, type SequencedMessage } from './sequencing';
@@ -42,18 +59,24 @@ const LOOKUPS_AT_ONCE = 64;
  * gateway notices when it missed one. The client's frame is built here, once, for all subscribers.
  *
  * After a take-over the chain is continued from what the deliver stream holds, and a message that it already holds is
- * not sent again: a worker before us did.
+ * not sent again: a worker before us did. A cluster may have lost one, and hold others behind it.
  */
 export class FanOut {
   /** Last position of each channel, least recently used first. */
   private readonly last = new Map<string, Position>();
+  /** Places, as text, of the records of this partition that the deliver stream held when a message was processed again. */
+  private held: ReadonlySet<string> | undefined;
 
   private constructor(
     private readonly connection: StreamConnection,
+    private readonly partition: number,
     private readonly publisher: AckedPublisher,
     /** Told of what NATS would refuse, which is left out. */
     private readonly onTooLarge: (id: string, bytes: number) => void,
     private readonly places: DeliveredPlaces,
+    private readonly config: Pick<HearthConfig, 'clockToleranceMs' | 'partitions'>,
+    /** The deliver stream holds what is not processed again, and up to this place of it stands nothing else. */
+    private readonly holdsThrough: number,
     /** Until then the deliver stream may hold messages that were sent before this worker began (`performance.now()`). */
     private recallUntilMs: number,
   ) {}
@@ -61,14 +84,19 @@ export class FanOut {
   static async open(
     { stream, publisher, config, logger }: Pick<PartitionHost, 'stream' | 'publisher' | 'config' | 'logger'>,
     partition: number,
+    mark: DeliverMark | undefined,
   ): Promise<FanOut> {
-    const isEmpty = (await deliverStreamEnd(stream)) === 0;
+    const { created, last } = await deliverExtent(stream);
+    const holdsThrough = mark?.created === created ? mark.sequence : 0;
     return new FanOut(
       stream,
+      partition,
       publisher,
       (id, bytes) => logger.error({ partition, id, bytes }, 'not delivered: NATS takes no message of this size'),
       new DeliveredPlaces(partition, config.clockToleranceMs),
-      isEmpty ? 0 : performance.now() + config.deliverMaxAgeSeconds * 1_000,
+      config,
+      holdsThrough,
+      last === 0 ? 0 : performance.now() + config.deliverMaxAgeSeconds * 1_000,
     );
   }
 
@@ -93,8 +121,26 @@ export class FanOut {
   }
 
   /** Learns what the deliver stream holds of the channels of a batch that is about to be sent. */
-  recallFor(messages: readonly Deliverable[]): Promise<void> {
-    return this.recall(messages.map(channelOf));
+  async recallFor(messages: readonly Deliverable[]): Promise<void> {
+    await this.recall(messages.map(channelOf));
+    if (this.held === undefined && messages.some((one) => this.isPassed(one))) this.held = await this.readHeld();
+  }
+
+  /** Whether the deliver stream holds it, or what stands behind it in its channel. */
+  private isPassed(message: Deliverable): boolean {
+    const last = this.last.get(channelOf(message));
+    return last !== undefined && comparePositions(last, message.position) >= 0;
+  }
+
+  /** What is not found, because it was stored elsewhere, is sent again, which changes nothing. */
+  private async readHeld(): Promise<ReadonlySet<string>> {
+    const held = new Set<string>();
+    const startAt = { sequence: this.holdsThrough + 1 };
+    await readDelivered(this.connection, startAt, undefined, (subject, { record: { position } }) => {
+      if (partitionOf(deliveredChannel(subject), this.config.partitions) === this.partition)
+        held.add(placeText(position));
+    });
+    return held;
   }
 
   /** Sends the messages in their order. */
@@ -103,11 +149,13 @@ export class FanOut {
     const fanned: Deliverable[] = [];
     for (const message of messages) {
       const channel = channelOf(message);
-      const previous = this.last.get(channel);
-      if (previous !== undefined && comparePositions(previous, message.position) >= 0) {
+      const isPassed = this.isPassed(message);
+      if (isPassed && this.held?.has(placeText(message.position)) !== false) {
         fanned.push(message);
         continue;
       }
+      // What was before it is not known any more: what the stream holds behind it names it, so that nobody goes on without it.
+      const previous = isPassed ? undefined : this.last.get(channel);
       const payload = payloadOf(message, previous);
       if (payload.length > this.connection.maxPayload) {
         // The doors let nothing in that would become so large; should the server's limit be lowered, the chain goes on.
@@ -116,7 +164,7 @@ export class FanOut {
       }
       outgoing.push({ subject: deliverSubject(channel), payload });
       fanned.push(message);
-      this.remember(channel, message.position);
+      if (!isPassed) this.remember(channel, message.position);
     }
     return { confirmed: this.publisher.publishInOrder(outgoing), fanned };
   }
@@ -127,8 +175,9 @@ export class FanOut {
     for (let from = 0; from < channels.length; from += LOOKUPS_AT_ONCE) {
       await Promise.all(
         channels.slice(from, from + LOOKUPS_AT_ONCE).map(async (channel) => {
-          const found = await lastDelivered(this.connection, channel);
-          if (found === undefined) return;
+          const newest = await lastDelivered(this.connection, channel);
+          if (newest === undefined) return;
+          const found = await furthestDelivered(this.connection, channel, newest, this.config.clockToleranceMs);
           this.remember(channel, found.record.position);
           this.places.add(found);
         }),
@@ -145,6 +194,8 @@ export class FanOut {
     this.recallUntilMs = Infinity;
   }
 }
+
+const placeText = ({ epoch, sequence }: Position): string => `${epoch}:${sequence}`;
 
 function payloadOf(one: Deliverable, previous: Position | undefined): Buffer {
   if (one.record === undefined) return messagePayload(one, previous);

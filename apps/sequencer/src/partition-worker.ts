@@ -190,7 +190,7 @@ export class PartitionWorker {
       this.saved.advance(this.checkpoint(), NOTHING_REACHED);
     }
     // Kept when NATS was away: what it has sent is the channels' past, also where a power cut took it from the deliver stream.
-    const fanOut = (this.fanOut ??= await FanOut.open(this.host, this.partition));
+    const fanOut = (this.fanOut ??= await FanOut.open(this.host, this.partition, this.saved.deliverMark));
     this.saved.noteDeliverLife(undefined);
     await this.deliverLoss.look();
     this.reader = await openIngestReader(stream, this.partition, startAt);

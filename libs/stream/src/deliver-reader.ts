@@ -3,6 +3,7 @@ import {
   DELIVER_STREAM,
   DELIVER_SUBJECTS,
   deliveredChannel,
+  comparePositions,
   DeliverRecord,
   deliverSubject,
 } from '@hearth/wire';
@@ -10,7 +11,7 @@ import { idTimeMs } from '@hearth/protocol';
 import { every } from '@hearth/timing';
 import { StreamConnection } from './connection';
 import { PullConsumer, StartAt } from './pull-consumer';
-import { extentOf, StreamExtent } from './stream-position';
+import { extentOf, storedLast, storedMessage, StreamExtent } from './stream-position';
 
 /** A record and its place in the deliver stream. */
 export interface StoredDeliverRecord {
@@ -27,6 +28,13 @@ const DIRECT_GET_TIMEOUT_MS = 2_000;
 
 /** The latest message of a channel that is still in the deliver stream; `undefined` when there is none. */
 export async function lastDelivered(connection: StreamConnection, channel: string): Promise<LastDelivered | undefined> {
+  // In a cluster any copy of the stream answers the cheap question, also one that is behind, or cut off from the others.
+  if (connection.isClustered) {
+    const message = await storedLast(connection, DELIVER_STREAM, deliverSubject(channel));
+    if (message === undefined) return undefined;
+    const { seq: sequence, data, timestamp } = message;
+    return { sequence, record: decodeDeliverRecord(data), storedMs: Date.parse(timestamp) };
+  }
   const question = JSON.stringify({ last_by_subj: deliverSubject(channel) });
   const answer = await connection.ask(`$JS.API.DIRECT.GET.${DELIVER_STREAM}`, question, DIRECT_GET_TIMEOUT_MS);
   const status = answer.headers?.code ?? 0;
@@ -37,6 +45,39 @@ export async function lastDelivered(connection: StreamConnection, channel: strin
     record: decodeDeliverRecord(answer.data),
     storedMs: Date.parse(answer.headers?.get('Nats-Time-Stamp') ?? ''),
   };
+}
+
+/** Nothing is sent again sooner than this, and a record that was not is stored sooner after its id was given, as a rule. */
+const REPEATED_AFTER_MS = 500;
+
+/**
+ * Whether a record may have been sent again, behind those that follow it: its stream did not confirm it, or who sent it was paused.
+ * Then it is the newest and not the furthest of its channel.
+ */
+export function mayBeRepeat({ record: { id }, storedMs }: LastDelivered): boolean {
+  return storedMs - idTimeMs(id) >= REPEATED_AFTER_MS;
+}
+
+/**
+ * The record of a channel with the furthest place that the deliver stream holds.
+ *
+ * @param newest record of the channel
+ * @param clockToleranceMs by so much may clocks of servers differ
+ */
+export async function furthestDelivered(
+  connection: StreamConnection,
+  channel: string,
+  newest: LastDelivered,
+  clockToleranceMs: number,
+): Promise<LastDelivered> {
+  if (!mayBeRepeat(newest)) return newest;
+  let furthest = newest;
+  // What stands behind it was accepted later, and stored after that.
+  const timeMs = Math.max(0, idTimeMs(newest.record.id) - clockToleranceMs);
+  await readDelivered(connection, { timeMs }, channel, (_subject, stored) => {
+    if (comparePositions(stored.record.position, furthest.record.position) > 0) furthest = stored;
+  });
+  return furthest;
 }
 
 /** How far the deliver stream reaches at the moment. */
@@ -59,15 +100,51 @@ export async function readDelivered(
   connection: StreamConnection,
   startAt: StartAt,
   channel: string | undefined,
-  onRecord: (subject: string, stored: StoredDeliverRecord) => void,
+  onRecord: (subject: string, stored: LastDelivered) => void,
 ): Promise<void> {
+  await readWhole(connection, startAt, channel, onRecord);
+}
+
+/** @throws Error when a copy of the stream was read that lacks what its leader has */
+async function readWhole(
+  connection: StreamConnection,
+  startAt: StartAt,
+  channel: string | undefined,
+  onRecord: (subject: string, stored: LastDelivered) => void,
+  afterBatch?: () => Promise<unknown>,
+): Promise<void> {
+  const end = connection.isClustered ? await endOf(connection, channel) : undefined;
   const subject = channel === undefined ? DELIVER_SUBJECTS : deliverSubject(channel);
   const consumer = await PullConsumer.open(connection, DELIVER_STREAM, startAt, subject);
+  let isReached = end === undefined || isBehind(startAt, end);
+  const note = (from: string, stored: LastDelivered): void => {
+    isReached ||= end !== undefined && stored.sequence >= end.sequence;
+    onRecord(from, stored);
+  };
   try {
-    await readPending(consumer, Infinity, onRecord);
+    await readPending(consumer, Infinity, note, afterBatch);
   } finally {
     consumer.close();
   }
+  // What was last may have been dropped meanwhile.
+  if (isReached || end === undefined) return;
+  if ((await storedMessage(connection, DELIVER_STREAM, end.sequence)) !== undefined)
+    throw new Error(`${DELIVER_STREAM}: the copy that was read ends before ${end.sequence}`);
+}
+
+/** The last record that a reader is to find, and when it was stored. */
+async function endOf(
+  connection: StreamConnection,
+  channel: string | undefined,
+): Promise<Omit<LastDelivered, 'record'> | undefined> {
+  if (channel !== undefined) return lastDelivered(connection, channel);
+  const { first, last, lastTimeNs } = await deliverExtent(connection);
+  return first > last ? undefined : { sequence: last, storedMs: Number(BigInt(lastTimeNs) / 1_000_000n) };
+}
+
+function isBehind(startAt: StartAt, { sequence, storedMs }: Omit<LastDelivered, 'record'>): boolean {
+  if (typeof startAt === 'string') return false;
+  return 'sequence' in startAt ? startAt.sequence > sequence : startAt.timeMs > storedMs;
 }
 
 /** Some of a channel's records, in the order of the deliver stream. */
@@ -137,15 +214,11 @@ export async function findDelivered(
  */
 export async function readNewestDelivered(
   connection: StreamConnection,
-  onRecord: (channel: string, stored: StoredDeliverRecord) => void,
+  onRecord: (channel: string, stored: LastDelivered) => void,
   afterBatch: () => Promise<unknown>,
 ): Promise<void> {
-  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'newest of each', DELIVER_SUBJECTS);
-  try {
-    await readPending(consumer, Infinity, (subject, stored) => onRecord(deliveredChannel(subject), stored), afterBatch);
-  } finally {
-    consumer.close();
-  }
+  const note = (subject: string, stored: LastDelivered): void => onRecord(deliveredChannel(subject), stored);
+  await readWhole(connection, 'newest of each', undefined, note, afterBatch);
 }
 
 const BATCH_MESSAGES = 1_000;
@@ -161,7 +234,7 @@ const LOOK_AGAIN_MS = 5_000;
 async function readPending(
   consumer: PullConsumer,
   maxBytes: number,
-  onRecord: (subject: string, stored: StoredDeliverRecord) => void,
+  onRecord: (subject: string, stored: LastDelivered) => void,
   afterBatch?: () => Promise<unknown>,
 ): Promise<boolean> {
   let pending = consumer.pendingAtStart;
@@ -176,9 +249,9 @@ async function readPending(
     while (pending > 0 && bytes < maxBytes) {
       const messages = await consumer.next(BATCH_MESSAGES, maxBytes - bytes);
       pending = Math.min(pending - messages.length, messages.at(-1)?.pending ?? 0);
-      for (const { subject, sequence, payload } of messages) {
+      for (const { subject, sequence, payload, timeMs: storedMs } of messages) {
         bytes += payload.length;
-        onRecord(subject, { sequence, record: decodeDeliverRecord(payload) });
+        onRecord(subject, { sequence, record: decodeDeliverRecord(payload), storedMs });
       }
       await afterBatch?.();
     }

@@ -1,5 +1,5 @@
 import type { Position } from '@hearth/wire';
-import { NatsError, type StoredMsg } from 'nats';
+import { type MsgRequest, NatsError, type StoredMsg } from 'nats';
 import type { StreamConnection } from './connection';
 import { PullConsumer } from './pull-consumer';
 import { createdOf } from './stream-creation';
@@ -134,14 +134,31 @@ async function storedTimeNs(
 }
 
 /** The message at a place, `undefined` when the stream no longer holds it. */
-export async function storedMessage(
+export function storedMessage(
   connection: StreamConnection,
   stream: string,
   sequence: number,
 ): Promise<StoredMsg | undefined> {
+  return ofLeader(connection, stream, { seq: sequence });
+}
+
+/** The newest message with a subject, `undefined` when the stream holds none. */
+export function storedLast(
+  connection: StreamConnection,
+  stream: string,
+  subject: string,
+): Promise<StoredMsg | undefined> {
+  return ofLeader(connection, stream, { last_by_subj: subject });
+}
+
+async function ofLeader(
+  connection: StreamConnection,
+  stream: string,
+  query: MsgRequest,
+): Promise<StoredMsg | undefined> {
   const manager = await connection.manager();
   try {
-    return await manager.streams.getMessage(stream, { seq: sequence });
+    return await manager.streams.getMessage(stream, query);
   } catch (error) {
     if (error instanceof NatsError && error.api_error?.code === 404) return undefined;
     throw error;
