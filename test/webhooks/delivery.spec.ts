@@ -19,6 +19,34 @@ afterEach(async () => {
 });
 
 describe('a webhook', () => {
+  it('is sent although more had waited than may: what somebody deletes from the list takes no room', async () => {
+    const before = await testbed.start(receiver.url);
+    const { text } = await testbed.emit('c', 1);
+    await eventually(() => expect(receiver.accepted).toHaveLength(1));
+    await testbed.kill(before);
+    // The first page of the queue is its first event; what is behind it is more than may wait.
+    const first = JSON.stringify({ ...JSON.parse(text), filler: 'x'.repeat(300_000) });
+    await testbed.sql.query(
+      `insert into webhook_waiting (target, ordering_key, stream_epoch, seq, event_id, type, payload, attempts)
+       select target, 'large', 0, n, n, 'hotsock.messagePublished',
+              convert_to(case when n = 1 then $1 else repeat('x', 1048576) end, 'UTF8'), 0
+         from webhook_target, generate_series(1, 260) as n`,
+      [first],
+    );
+    let goOn: (status: number) => void = () => undefined;
+    receiver.behaviour = () => new Promise<number>((resolve) => (goOn = resolve));
+    await testbed.start(receiver.url);
+    await eventually(() => expect(receiver.deliveries.filter(({ body }) => body === first)).toHaveLength(1));
+    await testbed.sql.query(`delete from webhook_waiting where ordering_key = 'large' and seq > 1`);
+    receiver.behaviour = () => 200;
+    goOn(200);
+    // Reading goes on behind what came while the list was full.
+    for (const n of [2, 3]) {
+      await testbed.emit('d', n);
+      await eventually(() => expect(receiver.numbers('d')).toContain(n));
+    }
+  });
+
   it('is the event as it is on the stream, signed', async () => {
     await testbed.start(receiver.url);
     const { id, text } = await testbed.emit('a.b', 1, { data: { big: '👋', deep: [[]] } });

@@ -167,6 +167,7 @@ export class Delivery {
   private addUnloaded({ orderingKey, count, bytes, attempts }: WaitingSummary): void {
     const queue = this.queueOf(orderingKey);
     queue.unloaded += count;
+    queue.unloadedBytes += bytes;
     queue.failures = Math.max(queue.failures, attempts);
     this.inPostgres.events += count;
     this.inPostgres.bytes += bytes;
@@ -177,7 +178,10 @@ export class Delivery {
     const queue = this.queueOf(event.orderingKey);
     const isNext = queue.unloaded === 0 && queue.failures === 0 && queue.loaded.length < PAGE_EVENTS;
     if (isNext && this.loadedBytes < MAX_LOADED_BYTES) this.keep(queue, [event]);
-    else queue.unloaded++;
+    else {
+      queue.unloaded++;
+      queue.unloadedBytes += event.payload.length;
+    }
     this.inPostgres.events++;
     this.inPostgres.bytes += event.payload.length;
     this.consider(queue);
@@ -237,16 +241,19 @@ export class Delivery {
   /** Has the first events of a queue in memory, as they are in Postgres now. */
   private async load(queue: EventQueue): Promise<void> {
     await this.removeDelivered();
-    const expected = queue.unloaded;
+    const { unloaded, unloadedBytes } = queue;
     const events = await this.written((db) =>
       firstWaiting(db, this.claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
     );
     this.keep(queue, events);
     queue.unloaded -= events.length;
+    queue.unloadedBytes -= bytesOf(events);
     if (events.length > 0) return;
     // There were fewer than was thought.
-    queue.unloaded -= expected;
-    this.inPostgres.events -= expected;
+    queue.unloaded -= unloaded;
+    queue.unloadedBytes -= unloadedBytes;
+    this.inPostgres.events -= unloaded;
+    this.inPostgres.bytes -= unloadedBytes;
   }
 
   private keep(queue: EventQueue, events: readonly WaitingEvent[]): void {
@@ -320,6 +327,7 @@ export class Delivery {
     await this.written((db) => noteAttempt(db, this.claim, event, attempts, reason));
     queue.failures = Math.max(queue.failures, event.attempts) + 1;
     queue.unloaded += queue.loaded.length;
+    queue.unloadedBytes += bytesOf(queue.loaded);
     this.forget(queue, queue.loaded.length);
     queue.retryTimer = setTimeout(
       () => {
@@ -366,4 +374,8 @@ export class Delivery {
       else if (!(error instanceof StoppedError)) throw error;
     }
   }
+}
+
+function bytesOf(events: readonly WaitingEvent[]): number {
+  return events.reduce((bytes, { payload }) => bytes + payload.length, 0);
 }

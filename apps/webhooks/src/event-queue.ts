@@ -12,6 +12,8 @@ export class EventQueue {
    * down was known to have succeeded.
    */
   unloaded = 0;
+  /** Of the payloads of those. */
+  unloadedBytes = 0;
   /** Failures in a row. */
   failures = 0;
   /** Runs while it is too early for the next attempt. */
