@@ -15,7 +15,7 @@ const LIBRARIES = {
   wire: ['protocol'],
   channels: ['protocol', 'wire'],
   stream: ['protocol', 'wire', 'limits', 'timing'],
-  store: ['protocol', 'wire', 'channels', 'timing', 'config'],
+  store: ['protocol', 'wire', 'channels', 'limits', 'timing', 'config'],
   // Settings from the environment: also for programs that start no server.
   config: ['wire', 'claims', 'limits'],
   runtime: ['protocol', 'wire', 'claims', 'config', 'limits', 'timing', 'stream', 'store', 'api-documents'],

@@ -46,6 +46,8 @@ describe('a request that says not exactly what', () => {
     [{ jti: 'a', issuedBefore: 1 }, 'INVALID_SELECTOR', 'issuedBefore'],
     [{ user: 'a', uid: 'b' }, 'UNKNOWN_FIELD', 'user'],
     [{ uid: 7 }, 'INVALID_TYPE', 'uid'],
+    [{ uid: 'a\ud800' }, 'INVALID_TYPE', 'uid'],
+    [{ uid: 'a\u0000' }, 'INVALID_TYPE', 'uid'],
     [{ uid: 'a', issuedBefore: 'soon' }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', issuedBefore: '2026-01-01T00:00:00+01:00' }, 'INVALID_TYPE', 'issuedBefore'],
     [{ uid: 'a', issuedBefore: '2026-02-30T00:00:00Z' }, 'INVALID_TYPE', 'issuedBefore'],

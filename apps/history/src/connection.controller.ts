@@ -1,11 +1,11 @@
 import { Controller, HttpCode, Inject, OnModuleInit, Post, Req } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { type ErrorCode, historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
+import { historyMessage, idTimeMs, ProtocolError } from '@hearth/protocol';
 import { HearthConfig } from '@hearth/config';
 import { AddressLimits, Audit, CONFIG, Metrics, rawBody, originReader, Span, traced, Tracing } from '@hearth/runtime';
-import { AnswerTo, ConnectionCredentials, GatewayRequest, StreamConnection } from '@hearth/stream';
+import type { ConnectionCredentials } from '@hearth/stream';
 import {
-  Database,
+  Db,
   findMessage,
   ListedReaction,
   listMessages,
@@ -15,7 +15,7 @@ import {
 } from '@hearth/store';
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { askGateway } from './ask-gateway';
+import { ClientCalls } from './client-calls';
 import {
   Credentials,
   ListMessagesRequest,
@@ -38,8 +38,7 @@ export class ConnectionController implements OnModuleInit {
 
   constructor(
     private readonly host: HttpAdapterHost,
-    private readonly stream: StreamConnection,
-    private readonly database: Database,
+    private readonly calls: ClientCalls,
     @Inject(CONFIG) private readonly config: HearthConfig,
     private readonly metrics: Metrics,
     private readonly tracing: Tracing,
@@ -75,23 +74,12 @@ export class ConnectionController implements OnModuleInit {
     @Req() request: FastifyRequest,
   ): Promise<string> {
     const { channel: name, messageId } = parseListReactions(rawBody(request));
-    const { channel, sinceMs } = await this.askGateway(request, credentials, {
+    const { channel, sinceMs } = await this.calls.ask(request, credentials, {
       operation: 'listReactions',
       channel: name,
     });
-    const reactions = await this.visibleReactions(channel, messageId, sinceMs);
+    const reactions = await this.calls.read(credentials, (db) => visibleReactions(db, channel, messageId, sinceMs));
     return `{"reactions":[${reactions.map(reactionEntry).join(',')}]}`;
-  }
-
-  /** @param sinceMs oldest visible instant, ms since 1970 */
-  private async visibleReactions(channel: string, messageId: string, sinceMs: number): Promise<ListedReaction[]> {
-    const { db } = this.database;
-    // The gateway has seen to it that everything accepted before can be read.
-    const settled = () => Promise.resolve();
-    if (idTimeMs(messageId) < sinceMs || (await findMessage(db, channel, messageId, settled)) === undefined) {
-      throw new ProtocolError('MESSAGE_NOT_FOUND', `messageId: there is no such message in ${channel}`);
-    }
-    return listReactions(db, channel, messageId);
   }
 
   @Post('publishMessage')
@@ -104,8 +92,8 @@ export class ConnectionController implements OnModuleInit {
     const origin = this.originOf(request.raw);
     const accepted =
       reaction === undefined
-        ? await this.askGateway(request, credentials, { operation: 'publishMessage', ...message, ...origin })
-        : await this.askGateway(request, credentials, {
+        ? await this.calls.ask(request, credentials, { operation: 'publishMessage', ...message, ...origin })
+        : await this.calls.ask(request, credentials, {
             operation: 'react',
             channel: message.channel,
             ...reaction,
@@ -126,11 +114,14 @@ export class ConnectionController implements OnModuleInit {
     const question = { operation: 'listMessages', channel: name } as const;
     const { channel, sinceMs } = await traced(
       span?.child('history.gateway'),
-      this.askGateway(request, credentials, question),
+      this.calls.ask(request, credentials, question),
     );
     const reactions = expandReactions ? 'items' : 'count';
-    const messages = listMessages(this.database.db, { channel, sinceMs, ...page, reactions });
-    return traced(span?.child('history.read'), messages);
+    const wanted = { channel, sinceMs, ...page, reactions } as const;
+    return traced(
+      span?.child('history.read'),
+      this.calls.read(credentials, (db) => listMessages(db, wanted)),
+    );
   }
 
   @Post('getChannelInfo')
@@ -140,8 +131,10 @@ export class ConnectionController implements OnModuleInit {
     @Req() request: FastifyRequest,
   ): Promise<string> {
     const question = parseGetChannelInfo(rawBody(request));
-    const { channel } = await this.askGateway(request, credentials, { operation: 'getChannelInfo', ...question });
-    const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, channel);
+    const { channel } = await this.calls.ask(request, credentials, { operation: 'getChannelInfo', ...question });
+    const { subscriptionsCount, membersJson } = await this.calls.read(credentials, (db) =>
+      readChannelInfo(db, channel),
+    );
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"channel":${JSON.stringify(channel)},"subscriptionsCount":${subscriptionsCount}${members}}`;
   }
@@ -150,30 +143,25 @@ export class ConnectionController implements OnModuleInit {
   @HttpCode(200)
   async umdUpdate(@Credentials() credentials: ConnectionCredentials, @Req() request: FastifyRequest): Promise<object> {
     const update = parseUmdUpdate(rawBody(request));
-    await this.askGateway(request, credentials, { operation: 'umdUpdate', ...update });
+    await this.calls.ask(request, credentials, { operation: 'umdUpdate', ...update });
     return {};
-  }
-
-  /** What the gateway says of a request, 401 apart, says that its secret was good: it does not count (limits §2). */
-  private async askGateway<R extends GatewayRequest>(
-    { raw }: FastifyRequest,
-    credentials: ConnectionCredentials,
-    question: R,
-  ): Promise<AnswerTo<R>> {
-    const isGood = (): void => this.addresses.accepted(this.originOf(raw).sourceIp, raw);
-    try {
-      const answer = await askGateway(this.stream, this.database, credentials, question, this.config.httpTimeoutMs);
-      isGood();
-      return answer;
-    } catch (error) {
-      if (error instanceof ProtocolError && !NO_VERDICTS.has(error.code)) isGood();
-      throw error;
-    }
   }
 }
 
-/** Errors that do not say that a secret was good. */
-const NO_VERDICTS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'PAYLOAD_TOO_LARGE', 'SERVICE_UNAVAILABLE']);
+/** @param sinceMs oldest visible instant, ms since 1970 */
+async function visibleReactions(
+  db: Db,
+  channel: string,
+  messageId: string,
+  sinceMs: number,
+): Promise<ListedReaction[]> {
+  // The gateway has seen to it that everything accepted before can be read.
+  const settled = () => Promise.resolve();
+  if (idTimeMs(messageId) < sinceMs || (await findMessage(db, channel, messageId, settled)) === undefined) {
+    throw new ProtocolError('MESSAGE_NOT_FOUND', `messageId: there is no such message in ${channel}`);
+  }
+  return listReactions(db, channel, messageId);
+}
 
 /** `umd` is left out where there is none (client-http-api §5). */
 function reactionEntry({ reaction, uidJson, umdJson }: ListedReaction): string {

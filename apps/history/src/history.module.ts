@@ -1,5 +1,6 @@
 import { AuditModule, DocumentRoutes } from '@hearth/runtime';
 import { Module } from '@nestjs/common';
+import { ClientCalls } from './client-calls';
 import { ConnectionController } from './connection.controller';
 import { StorageController } from './storage.controller';
 
@@ -7,6 +8,6 @@ import { StorageController } from './storage.controller';
 @Module({
   imports: [AuditModule],
   controllers: [ConnectionController, StorageController],
-  providers: [DocumentRoutes],
+  providers: [ClientCalls, DocumentRoutes],
 })
 export class HistoryModule {}

@@ -1,5 +1,5 @@
 import { ProtocolError, STORAGE_PAGE_BYTES, STORAGE_PAGE_ENTRIES, storageItem } from '@hearth/protocol';
-import { Db, listStorageEntries, StorageEntry } from '@hearth/store';
+import type { listStorageEntries, StorageEntry, StoragePageRequest } from '@hearth/store';
 
 /** What a list asks of the gateway that knows the connection's rights. */
 export interface StorageRights {
@@ -16,6 +16,9 @@ export interface StorageListRequest {
   readonly after?: string;
 }
 
+/** Reads a page of entries, in turn. */
+export type ReadStorage = (page: StoragePageRequest) => ReturnType<typeof listStorageEntries>;
+
 /** Entries whose rights are asked for together. */
 const ENTRIES_AT_ONCE = 256;
 
@@ -27,7 +30,7 @@ const ENTRIES_AT_ONCE = 256;
  * @throws ProtocolError `SERVICE_UNAVAILABLE` past it
  */
 export async function listReadableStorage(
-  db: Db,
+  read: ReadStorage,
   rights: StorageRights,
   request: StorageListRequest,
   deadlineMs: number,
@@ -36,11 +39,11 @@ export async function listReadableStorage(
   const named = await namedKeys(rights, request.keys);
   if (named !== undefined) {
     if (named.length === 0) return [];
-    return [...(await listStorageEntries(db, { channel, keys: named, after: request.after })).entries];
+    return [...(await read({ channel, keys: named, after: request.after })).entries];
   }
   const found: StorageEntry[] = [];
   for (let { after } = request; ;) {
-    const { entries, hasMore } = await listStorageEntries(db, { channel, after, limit: ENTRIES_AT_ONCE });
+    const { entries, hasMore } = await read({ channel, after, limit: ENTRIES_AT_ONCE });
     const readable = new Set(entries.length === 0 ? [] : await rights.readable(entries.map(({ key }) => key)));
     found.push(...entries.filter(({ key }) => readable.has(key)));
     if (!hasMore || isFull(found)) return firstPage(found);

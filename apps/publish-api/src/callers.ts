@@ -12,6 +12,7 @@ import {
 } from '@hearth/runtime';
 import { CanActivate, createParamDecorator, ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import { KeyLimits } from './limits/key-limits';
 
 /** Who calls: an API key by its number, or the admin token. */
@@ -105,6 +106,23 @@ function refuse({ headers }: Sender, credential: string): never {
   );
 }
 
+/**
+ * What cannot be decoded would be taken as it is written, and ask for something else.
+ *
+ * @throws ProtocolError naming the first parameter that is no percent-encoded UTF-8
+ */
+function checkEscapes({ url = '' }: IncomingMessage): void {
+  const query = /\?(.*)/.exec(url)?.[1] ?? '';
+  for (const [, name = '', value = ''] of query.matchAll(/([^&=]*)=?([^&]*)/g)) {
+    try {
+      decodeURIComponent(name);
+      decodeURIComponent(value);
+    } catch {
+      throw new ProtocolError('INVALID_TYPE', `${name} must be percent-encoded UTF-8`);
+    }
+  }
+}
+
 type KnownRequest = FastifyRequest & { caller?: Caller };
 
 /** Parameter of a controller's method: who calls, once a guard of this file has let it in. */
@@ -121,6 +139,7 @@ export class ReaderGuard implements CanActivate {
   canActivate(context: ExecutionContext): true {
     const request = context.switchToHttp().getRequest<KnownRequest>();
     request.caller = this.callers.reader(request.raw);
+    checkEscapes(request.raw);
     return true;
   }
 }
@@ -133,6 +152,7 @@ export class ManagerGuard implements CanActivate {
   canActivate(context: ExecutionContext): true {
     const request = context.switchToHttp().getRequest<KnownRequest>();
     request.caller = this.callers.manager(request.raw);
+    checkEscapes(request.raw);
     return true;
   }
 }

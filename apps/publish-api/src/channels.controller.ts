@@ -18,7 +18,7 @@ export class ChannelsController {
   async info(@Param('name') name: string): Promise<string> {
     checkedChannel(name);
     await this.ingest.perform({ kind: 'barrier', channel: name });
-    const { subscriptionsCount, membersJson } = await readChannelInfo(this.database.db, name);
+    const { subscriptionsCount, membersJson } = await this.database.readFor(name, (db) => readChannelInfo(db, name));
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;
     return `{"name":${JSON.stringify(name)},"subscriptionsCount":${subscriptionsCount}${members}}`;
   }
@@ -29,7 +29,7 @@ export class ChannelsController {
     checkedChannel(name);
     const page = { channel: name, ...pageOf(query) };
     await this.ingest.perform({ kind: 'barrier', channel: name });
-    const { entries } = await listStorageEntries(this.database.db, page);
+    const { entries } = await this.database.readFor(name, (db) => listStorageEntries(db, page));
     return `{"items":[${entries.map(storageItem).join(',')}]}`;
   }
 }

@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool, types } from 'pg';
 import type { Db } from './db';
+import { FairReads } from './fair-reads';
 import { prepareSession, Sessions } from './sessions';
 import { CONNECT_TIMEOUT_MS } from './single-connection';
 import type { Tables } from './tables';
@@ -22,11 +23,24 @@ export class Database {
    * would be taken for dead.
    */
   readonly leases: Db;
+  private readonly reads: FairReads;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly pools: { readonly db: Pool; readonly leases: Pool }) {
+    this.reads = new FairReads(Math.max(1, Math.floor(pools.db.options.max / READS_SHARE)));
     this.db = queriesOn(pools.db);
     this.leases = queriesOn(pools.leases);
+  }
+
+  /**
+   * Reads for a client what may be large: a third of the connections do that at once at most, so that what everybody waits for
+   * has the others, and clients have turns (`FairReads`).
+   *
+   * @param client whose turn it is
+   * @throws TimeoutError when that does not come in time
+   */
+  readFor<T>(client: string, read: (db: Db) => Promise<T>, patienceMs = READ_PATIENCE_MS): Promise<T> {
+    return this.reads.take(client, patienceMs, () => read(this.db));
   }
 
   /**
@@ -55,6 +69,11 @@ export class Database {
 function queriesOn(pool: Pool): Db {
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new Sessions(pool) }) });
 }
+
+/** One of so many connections reads for clients: what they read keeps the process and the server busy, few of them at once do it as well. */
+const READS_SHARE = 3;
+/** By then nobody waits for the answer any more, or it is asked for again. */
+const READ_PATIENCE_MS = 15_000;
 
 const LIMITS = {
   /** Longer than any query of ours takes on a healthy server, shorter than a caller's patience. */

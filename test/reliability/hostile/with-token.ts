@@ -28,6 +28,21 @@ function open(target: Target, claims: Record<string, unknown>): Promise<WebSocke
   });
 }
 
+/** Beside it, what the client HTTP API wants to see. */
+function openForHttp(target: Target, claims: Record<string, unknown>): Promise<{ socket: WebSocket; query: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${target.port}/v1?token=${tokenFor(target, claims)}`);
+    socket.once('message', (text: Buffer) => {
+      const { connectionId, connectionSecret } = (JSON.parse(text.toString()) as { data: Record<string, string> }).data;
+      resolve({
+        socket,
+        query: new URLSearchParams({ connectionId, connectionSecret } as Record<string, string>).toString(),
+      });
+    });
+    socket.on('error', reject);
+  });
+}
+
 /** Sends as fast as it is read, and comes back when it is closed. */
 async function flood(
   target: Target,
@@ -82,25 +97,47 @@ const connecting =
     }
   };
 
-/** A backend, with 64 requests at once. */
+/** Asks again and again, with so many requests at once. */
+function asking(
+  { port, apiKey }: Target,
+  path: string,
+  requestsAtOnce: number,
+  body: (n: number) => object,
+): Promise<unknown> {
+  const agent = new Agent({ keepAlive: true, maxSockets: requestsAtOnce });
+  const headers = { authorization: `Bearer ${apiKey}` };
+  const one = (n: number): Promise<void> =>
+    new Promise((resolve) => {
+      const sent = request({ agent, port, host: '127.0.0.1', method: 'POST', path, headers }, (answer) =>
+        answer.resume().on('end', resolve),
+      );
+      sent.on('error', () => resolve());
+      sent.end(JSON.stringify(body(n)));
+    });
+  const lane = async (at: number): Promise<never> => {
+    for (let n = at; ; n += requestsAtOnce) await one(n);
+  };
+  return Promise.all(Array.from({ length: requestsAtOnce }, (_, at) => lane(at)));
+}
+
+/** A backend. */
 const publishing =
   (path: string, requestsAtOnce: number, body: (n: number) => object): Strike =>
-  ({ port, apiKey }) => {
-    const agent = new Agent({ keepAlive: true, maxSockets: requestsAtOnce });
-    const headers = { authorization: `Bearer ${apiKey}` };
-    const one = (n: number): Promise<void> =>
-      new Promise((resolve) => {
-        const asking = request({ agent, port, host: '127.0.0.1', method: 'POST', path, headers }, (answer) =>
-          answer.resume().on('end', resolve),
-        );
-        asking.on('error', () => resolve());
-        asking.end(JSON.stringify(body(n)));
-      });
-    const lane = async (at: number): Promise<never> => {
-      for (let n = at; ; n += requestsAtOnce) await one(n);
-    };
-    return Promise.all(Array.from({ length: requestsAtOnce }, (_, at) => lane(at)));
+  (target) =>
+    asking(target, path, requestsAtOnce, body);
+
+/** A client that reads pages of 1 MiB. */
+const reading: Strike = async (target) => {
+  const channel = 'pages';
+  const claims = {
+    uid: 'reader',
+    channels: { [channel]: { subscribe: true, historyStart: 0, messages: { '*': { publish: true, store: 600 } } } },
   };
+  const { socket, query } = await openForHttp(target, claims);
+  socket.send(JSON.stringify({ event: 'hotsock.subscribe', channel }));
+  for (let n = 0; n < 40; n++) socket.send(JSON.stringify({ event: 'e', channel, data: 'x'.repeat(30_000) }));
+  return asking(target, `/connection/listMessages?${query}`, AT_ONCE, () => ({ channel }));
+};
 
 const document = (channel: string, store = 0) => ({ channel, event: 'e', data: DATA, store });
 const manyChannels = (n: number): Record<string, object> =>
@@ -173,6 +210,7 @@ export const withToken: readonly Scenario[] = [
     who: 'client',
     strike: operations((n) => ({ event: 'hotsock.subscribe', channel: `s${n}` })),
   },
+  { name: 'pages of history, 200 at once', who: 'client', strike: reading },
   { name: 'different reactions to one message', who: 'client', strike: operations(reaction) },
   { name: 'parked messages', who: 'client', strike: operations(parked) },
   {

@@ -59,6 +59,7 @@ export class StorageReader {
 
   private page(channel: string, after: string | undefined): Promise<PlacedStoragePage> {
     const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
-    return snapshotStorageEntries(this.database.db, this.ingest.partitionOf(channel), request);
+    const partition = this.ingest.partitionOf(channel);
+    return this.database.readFor(channel, (db) => snapshotStorageEntries(db, partition, request));
   }
 }

@@ -1,6 +1,6 @@
 import { Logger, LOGGER } from '@hearth/runtime';
 import { within } from '@hearth/timing';
-import { Database, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
+import { Database, Db, MissedMessage, MissedRange, newestMessages } from '@hearth/store';
 import { Inject, Injectable } from '@nestjs/common';
 
 /** A resume goes on without the log after this time. */
@@ -18,11 +18,19 @@ export class MissedLog {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** The newest of the range; none when Postgres does not give them soon. */
+  /**
+   * The newest of the range; none when Postgres does not give them soon.
+   *
+   * @throws TimeoutError when its turn to read does not come
+   */
   async read(range: MissedRange): Promise<readonly MissedMessage[]> {
+    return this.database.readFor(range.channel, (db) => this.readNow(db, range));
+  }
+
+  private async readNow(db: Db, range: MissedRange): Promise<readonly MissedMessage[]> {
     if (performance.now() < this.awayUntilMs) return [];
     try {
-      return await within(TIMEOUT_MS, newestMessages(this.database.db, range));
+      return await within(TIMEOUT_MS, newestMessages(db, range));
     } catch (error) {
       this.awayUntilMs = performance.now() + AWAY_MS;
       this.logger.warn({ channel: range.channel, err: error }, 'a resume could not read the log');

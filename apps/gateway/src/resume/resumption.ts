@@ -134,7 +134,7 @@ export class Resumption implements ReplaySource, PagedSource {
 
   log(channel: string, { after, before }: LogRange, maxBytes: number): Promise<readonly MissedMessage[]> {
     const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
-    return this.turns.take(() => messagesBetween(this.database.db, channel, range, maxBytes));
+    return this.database.readFor(channel, (db) => messagesBetween(db, channel, range, maxBytes));
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {

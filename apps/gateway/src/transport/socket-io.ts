@@ -182,7 +182,7 @@ export class SocketIoTransport {
       maxHttpBufferSize: options.maxMessageBytes,
       perMessageDeflate: false,
       httpCompression: false,
-      cors: { origin: corsOrigin(options.origins) },
+      cors: { origin: corsOrigin(options.origins), exposedHeaders: 'retry-after' },
       allowRequest: (_request, decide) => {
         // Not left to the namespace: a Socket.IO client that is refused there stays away for good.
         if (handshake.isDraining) return decide('the server is shutting down', false);

@@ -5,6 +5,7 @@ import {
   parseJsonObject,
   ProtocolError,
   typedMember,
+  uidProblem,
 } from '@hearth/protocol';
 import type { DenialTarget, Farewell } from '@hearth/wire';
 import { refuseUnknown } from './list-query';
@@ -80,6 +81,8 @@ export function namedBy(object: JsonObject, name: string): string | undefined {
   const value = typedMember(object, name, 'string');
   if (value === undefined) return undefined;
   if (name === 'channel') checkedChannel(value);
+  const problem = name === 'uid' ? uidProblem(value) : undefined;
+  if (problem !== undefined) throw new ProtocolError('INVALID_TYPE', problem);
   if (value === '' || value.length > MAX_NAME_CHARACTERS) {
     throw new ProtocolError('INVALID_TYPE', `${name} must have 1 to ${MAX_NAME_CHARACTERS} characters`);
   }

@@ -47,10 +47,11 @@ export class MessagesController {
     const query = messagesQuery(parameters);
     await this.ingest.perform({ kind: 'barrier', channel });
     const page: HistoryPage = { channel, sinceMs: ALWAYS_MS, ...query, reactions: 'count' };
-    const messages = await listMessages(this.database.db, page);
+    const messages = await this.database.readFor(channel, (db) => listMessages(db, page));
     const last = messages.at(-1)?.id;
     const rest = { ...page, [query.reverse ? 'before' : 'after']: last, limit: 1 };
-    const isLast = last === undefined || (await listMessages(this.database.db, rest)).length === 0;
+    const isLast =
+      last === undefined || (await this.database.readFor(channel, (db) => listMessages(db, rest))).length === 0;
     const entries = messages.map((message) => historyMessage(message, message.reactions));
     return `{"messages":[${entries.join(',')}],"next":${isLast ? 'null' : JSON.stringify(last)}}`;
   }

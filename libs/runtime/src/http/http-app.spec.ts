@@ -355,6 +355,17 @@ describe('what is not HTTP as it should be', () => {
     expect(errorOf(await sendBytes(bytes))).toEqual({ status, code: 'MALFORMED_MESSAGE' });
   });
 
+  it.each([
+    ['that is none', 'HELLO\r\n\r\n'],
+    ['without a Host', 'GET / HTTP/1.1\r\n\r\n'],
+    ['that expects too much', 'POST /echo HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 1\r\n\r\nx'],
+    ['with too large a header', `GET / HTTP/1.1\r\nHost: x\r\nCookie: ${'x'.repeat(5_000)}\r\n\r\n`],
+    ['with too many headers', `GET / HTTP/1.1\r\nHost: x\r\n${'a:\r\n'.repeat(1_000)}\r\n`],
+    ['with a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
+  ])('gets an answer that pages may read: %s', async (_what, bytes) => {
+    expect(await sendBytes(bytes)).toMatch(/^HTTP\/1.1 4\d\d [^]*\naccess-control-allow-origin: \*\r\n/);
+  });
+
   it('needs no Host where HTTP is too old for it', async () => {
     expect(errorOf(await sendBytes('GET / HTTP/1.0\r\n\r\n'))).toEqual({ status: 404, code: 'NOT_FOUND' });
   });

@@ -12,7 +12,7 @@ import { addDeadline } from './http-deadline';
 import { sourceIpReader } from './client-origin';
 import type { AddressLimits } from '../limits/address-limits';
 import { readBody } from './http-body';
-import { sendError, type ErrorReply } from './http-errors';
+import { FOR_ANY_PAGE, sendError } from './http-errors';
 import { rememberRoutes } from './http-routes';
 import { listenError } from './listen-error';
 import { OpenSockets } from './open-sockets';
@@ -144,7 +144,8 @@ function optionsOf(config: HttpConfig, logger: Logger) {
     // What is in flight when the listener closes is still answered.
     return503OnClosing: false,
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_PARAMETER_CHARACTERS },
-    frameworkErrors: (error: Error, _request: unknown, reply: unknown) => sendError(reply as ErrorReply, error, logger),
+    frameworkErrors: (error: Error, _request: unknown, reply: unknown) =>
+      sendError((reply as FastifyReply).headers(FOR_ANY_PAGE), error, logger),
     clientErrorHandler: answerBrokenRequest,
   };
 }
@@ -181,8 +182,7 @@ function answerInShape(instance: FastifyInstance, logger: Logger): void {
     const problem = headProblem(raw);
     if (problem === undefined) return done();
     // As Node does it: whoever leaves it out may not have meant what comes next either.
-    reply.header('connection', 'close');
-    sendError(reply, problem, logger);
+    sendError(reply.headers({ ...FOR_ANY_PAGE, connection: 'close' }), problem, logger);
   });
   instance.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const error = new ProtocolError('MALFORMED_MESSAGE', 'Expect: 100-continue is all that may be expected', {
@@ -190,6 +190,7 @@ function answerInShape(instance: FastifyInstance, logger: Logger): void {
     });
     const body = JSON.stringify(errorBody(error));
     response.writeHead(error.status, {
+      ...FOR_ANY_PAGE,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
       connection: 'close',
@@ -265,6 +266,7 @@ function plainAnswer(status: number, code: ErrorCode, message: string): string {
   const body = JSON.stringify(errorBody(new ProtocolError(code, message)));
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    ...Object.entries(FOR_ANY_PAGE).map(([name, value]) => `${name}: ${value}`),
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

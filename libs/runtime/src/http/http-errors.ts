@@ -2,6 +2,12 @@ import { errorBody, OutageError, ProtocolError, protocolErrorOf, retryAfter } fr
 import { HttpException } from '@nestjs/common';
 import type { Logger } from '../log/logger';
 
+/**
+ * Of answers that come before it is known what a request is about. They tell nobody anything but what it has done wrong itself:
+ * pages may read them, whatever their origin, so that they need not take them for an outage.
+ */
+export const FOR_ANY_PAGE = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'retry-after' };
+
 /** The part of a Fastify reply that is needed to answer with an error. */
 export interface ErrorReply {
   readonly sent: boolean;

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorBody, type ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import type { AddressLimits } from '../limits/address-limits';
+import { FOR_ANY_PAGE } from './http-errors';
 import { JSON_TYPE } from './plain-reply';
 
 /** Requests of a connection that are in work at once: browsers have one, and those who do not wait for answers lose no time. */
@@ -123,6 +124,7 @@ function refuse(answer: ServerResponse, refusal: ProtocolError): void {
   answer.statusCode = refusal.status;
   if (seconds !== undefined) answer.setHeader('Retry-After', seconds);
   answer
+    .setHeaders(new Map(Object.entries(FOR_ANY_PAGE)))
     .setHeader('Content-Type', JSON_TYPE)
     .setHeader('Connection', 'close')
     .end(JSON.stringify(errorBody(refusal)));

@@ -1,0 +1,25 @@
+import { Testbed } from '../support/installation';
+
+let testbed: Testbed;
+beforeAll(async () => {
+  testbed = await Testbed.start({ HEARTH_DATABASE_POOL: '2' });
+});
+afterAll(() => testbed?.stop());
+
+const PAGES = 60;
+
+it('who asks for one page does not wait for all those that somebody else has asked for at once (limits §5)', async () => {
+  await testbed.store('large', ...Array.from({ length: 40 }, (_, n) => `${n}`.padEnd(30_000)));
+  await testbed.store('small', 1);
+  const reader = (uid: string) => testbed.connect({ uid, channels: { '*': { historyStart: 0 } } });
+  const [greedy, modest] = await Promise.all([reader('greedy'), reader('modest')]);
+  let answered = 0;
+  const pages = Array.from({ length: PAGES }, () =>
+    greedy.call('listMessages', { channel: 'large' }).finally(() => answered++),
+  );
+  // They have all been asked for when the first is there.
+  await Promise.race(pages);
+  expect(await modest.list({ channel: 'small' })).toHaveLength(1);
+  expect(answered).toBeLessThan(PAGES / 2);
+  await Promise.all(pages);
+});
