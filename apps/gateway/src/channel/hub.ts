@@ -62,6 +62,7 @@ export class Hub implements ChannelHost {
   /** Grows with every reconnect and loss of beacons: what was learned from NATS before it proves nothing after it. */
   private breaks = 0;
   private catchingUp = false;
+  private isLooking = false;
 
   constructor(
     readonly stream: StreamConnection,
@@ -159,6 +160,7 @@ export class Hub implements ChannelHost {
     const { all } = beacon;
     const isWhole = all !== undefined && this.tailWatch.hasHeardFrom(partition, all.from);
     const unsureBeforeMs = this.lives.hear(partition, beacon, isWhole);
+    if (this.lives.isNew(partition, beacon.fencingToken)) this.lookAtLifeSoon();
     if (unsureBeforeMs === undefined) return;
     for (const channel of this.channels.values()) {
       const { isOpen, openedInMs } = channel.intake;
@@ -194,22 +196,39 @@ export class Hub implements ChannelHost {
    * that long ago has certainly come through our unbroken connection.
    */
   private async noteStreamEnd(): Promise<void> {
+    const seen = await this.look();
+    if (seen === undefined) return;
+    const { createdMs, end } = seen;
+    // Whoever did not hear it, or whose answer was lost, is asked again.
+    if (this.lives.note(createdMs, this.tailWatch.owners())) this.stream.tell(ASK_TAILS_SUBJECT, ALL_TAILS);
+    // One that was created anew counts from 1 again.
+    this.earlierStreamEnd = createdMs === this.streamCreatedMs ? Math.min(this.streamEnd, end) : 0;
+    this.streamCreatedMs = createdMs;
+    this.streamEnd = end;
+  }
+
+  /** Not at the next note: who began a moment before the stream is lost would be taken for one that does not know what it had. */
+  private lookAtLifeSoon(): void {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    void this.look().then((seen) => {
+      this.isLooking = false;
+      if (seen !== undefined) this.lives.note(seen.createdMs, this.tailWatch.owners());
+    });
+  }
+
+  /** @returns nothing while what the deliver stream has may be missing here, or it does not answer */
+  private async look(): Promise<{ readonly createdMs: number; readonly end: number } | undefined> {
     const { breaks } = this;
-    if (this.catchingUp || this.lookSoon !== undefined || !this.stream.isConnected) return;
-    if (!this.tailWatch.isHearing(performance.now())) return;
+    if (this.catchingUp || this.lookSoon !== undefined || !this.stream.isConnected) return undefined;
+    if (!this.tailWatch.isHearing(performance.now())) return undefined;
     try {
       const { created, last: end } = await deliverExtent(this.stream);
-      if (this.breaks !== breaks) return;
-      const createdMs = Date.parse(created);
-      // Whoever did not hear it, or whose answer was lost, is asked again.
-      if (this.lives.note(createdMs, this.tailWatch.owners())) this.stream.tell(ASK_TAILS_SUBJECT, ALL_TAILS);
-      // One that was created anew counts from 1 again.
-      this.earlierStreamEnd = createdMs === this.streamCreatedMs ? Math.min(this.streamEnd, end) : 0;
-      this.streamCreatedMs = createdMs;
-      this.streamEnd = end;
+      return this.breaks === breaks ? { createdMs: Date.parse(created), end } : undefined;
     } catch (error) {
       // Without a fresh note a catch-up reads more than it would have to, nothing else.
       this.logger.debug({ err: error }, 'the end of the deliver stream is not known');
+      return undefined;
     }
   }
 

@@ -48,3 +48,12 @@ it('an owner that was not heard before the loss knows only a part of what was lo
   expect(lives.hear(0, { fencingToken: 9, ...all(2_000) }, true)).toBe(2_000);
   expect(lives.hear(0, { fencingToken: 10, unsureBeforeMs: 2_000 }, true)).toBeUndefined();
 });
+
+it('an owner is new until the stream was looked at since it was heard, and while it was not asked what is lost', () => {
+  const lives = new StreamLives(2);
+  expect(lives.isNew(0, 7)).toBe(true);
+  lives.note(1_000, [[0, 7]]);
+  expect([lives.isNew(0, 7), lives.isNew(0, 8), lives.isNew(1, 7)]).toEqual([false, true, true]);
+  lives.note(2_000, []);
+  expect([lives.isNew(0, 8), lives.isNew(1, 7)]).toEqual([false, false]);
+});

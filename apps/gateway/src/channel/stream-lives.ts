@@ -33,6 +33,11 @@ export class StreamLives {
     return this.unanswered.size > 0;
   }
 
+  /** Whether the stream has to be looked at for it: what is lost after that, this owner knows. */
+  isNew(partition: number, fencingToken: number): boolean {
+    return !this.unanswered.has(partition) && this.caughtUpWith.get(partition) !== fencingToken;
+  }
+
   /**
    * @param isWhole all of an answer has come that this beacon ends
    * @returns the life, ms since 1970, when channels of the partition that are older may have lost nobody knows what
