@@ -142,6 +142,7 @@ const schedule = {
 const name = mostly(fc.constantFrom('u1', 'x'.repeat(1_024)), fc.constant('x'.repeat(1_025)));
 const reason = mostly(fc.constantFrom('bye', 'ü'.repeat(50)), fc.constant('\ud800'));
 const refuseFor = mostly(fc.constantFrom(0, 60, 86_400), fc.constantFrom(-1, 86_401, 0.5));
+const uid = mostly(fc.constantFrom('u', '😀'.repeat(128)), fc.constantFrom('', 'u'.repeat(129), '\u0000', '\udc00', 1));
 const message = {
   channel,
   event,
@@ -164,7 +165,7 @@ const REQUESTS: [string, (body: Buffer) => unknown, Record<string, fc.Arbitrary<
     'Disconnect',
     parseDisconnect,
     {
-      uid: name,
+      uid,
       jti: name,
       connectionId: name,
       channel,
@@ -176,17 +177,12 @@ const REQUESTS: [string, (body: Buffer) => unknown, Record<string, fc.Arbitrary<
     },
     [],
   ],
-  [
-    'Unsubscribe',
-    parseUnsubscribe,
-    { uid: name, connectionId: name, channel, reason, refuseFor, jti: name },
-    ['channel'],
-  ],
+  ['Unsubscribe', parseUnsubscribe, { uid, connectionId: name, channel, reason, refuseFor, jti: name }, ['channel']],
   [
     'Revoke',
     (body) => parseRevocation(body, 60, Date.now()),
     {
-      uid: name,
+      uid,
       jti: name,
       kid: name,
       reason,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { storedMessage } from './client-schemas';
-import { channelName, count, instant, json, nullableText, optional, scheduleArn, ulid } from './texts';
+import { channelName, count, instant, json, nullableText, optional, scheduleArn, uid, ulid } from './texts';
 
 /** The management API (management-api §2–§4). Its requests take no member that is not named. */
 
@@ -126,7 +126,7 @@ function oneOf<const Name extends string>(selectors: Readonly<Record<Name, z.Zod
 export const disconnect = z
   .union(
     oneOf(
-      { uid: name, connectionId: name, channel: channelName, jti: name },
+      { uid, connectionId: name, channel: channelName, jti: name },
       { except: optional(z.array(z.string()).max(100)), reason, reconnect: optional(z.boolean()), refuseFor },
     ),
   )
@@ -136,7 +136,7 @@ export const disconnected = z
   .meta({ id: 'Disconnected' });
 
 export const unsubscribe = z
-  .union(oneOf({ uid: name, connectionId: name }, { channel: channelName, reason, refuseFor }))
+  .union(oneOf({ uid, connectionId: name }, { channel: channelName, reason, refuseFor }))
   .meta({ id: 'Unsubscribe' });
 export const unsubscribed = z
   .object({ unsubscribed: count, complete, refusedUntil: instant.nullable() })
@@ -150,7 +150,7 @@ export const revoke = z
       { uid: z.null().optional(), issuedBefore: z.null().optional(), reason, keepFor },
     ),
     z.strictObject({
-      uid: name,
+      uid,
       jti: z.null().optional(),
       kid: z.null().optional(),
       issuedBefore: optional(z.union([z.number().min(0), z.string()])),

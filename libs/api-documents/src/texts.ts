@@ -3,6 +3,7 @@ import {
   MAX_DEDUPLICATION_ID_CHARACTERS,
   MAX_EVENT_CHARACTERS,
   MAX_STORAGE_KEY_CHARACTERS,
+  MAX_UID_CHARACTERS,
 } from '@hearth/protocol';
 import { z } from 'zod';
 
@@ -35,6 +36,13 @@ export const storageKey = z
   .max(MAX_STORAGE_KEY_CHARACTERS)
   .regex(/^[^*#,\s\u0000-\u001f\u007f\p{Cs}]+$/u)
   .meta({ id: 'StorageKey', examples: ['status'] });
+
+/** Of a user that is named: tokens may have an empty one, which is none. */
+export const uid = z
+  .string()
+  .min(1)
+  .max(MAX_UID_CHARACTERS)
+  .regex(/^[^\u0000\p{Cs}]+$/u);
 
 /** The empty text is none. */
 export const deduplicationId = z
