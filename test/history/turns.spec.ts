@@ -4,7 +4,8 @@ import { type Client, Testbed } from '../support/installation';
 
 let testbed: Testbed;
 beforeAll(async () => {
-  testbed = await Testbed.start({ HEARTH_DATABASE_POOL: '2' });
+  // So that the last page is in time on a busy machine, too.
+  testbed = await Testbed.start({ HEARTH_DATABASE_POOL: '2', HEARTH_HTTP_TIMEOUT_MS: '60000' });
 });
 afterAll(() => testbed?.stop());
 
