@@ -249,6 +249,8 @@ describe('a server', () => {
     const channel = newChannel();
     const ws = await client(allowing(channel, { k: ALL }));
     await subscribe(ws, channel);
+    // Its picture of the entries has been read: one that is read later has all of this in it.
+    await settled(ws, channel);
     const document = { channel, event: 'hotsock.channelStorageSet', key: 'k' };
     await testbed.publish({ ...document, data: 'server', deduplicationId: channel }, { ...document, data: null });
     await testbed.publish({ ...document, data: 'again', deduplicationId: channel });
