@@ -211,6 +211,11 @@ describe('with many who write at the same time', () => {
     await Promise.all([...writers.map((_, from) => write(from)), meanwhile()]);
     isDone = true;
     await Promise.all(coming);
+    // What each has sent has been read: it is answered in the order of its frames.
+    for (const { ws } of writers) {
+      ws.send({ event: 'hotsock.channelStorageGet', channel, key: KEYS[0] });
+      await ws.next('hotsock.channelStorageData');
+    }
     const entries = new Map<string, unknown>();
     for (const key of KEYS) entries.set(key, (await witness.call('channelStorageGet', { channel, key })).json.data);
     await testbed.publish({ channel, event: 'end' });
