@@ -1,7 +1,7 @@
-import { decodeDeliverRecord, DELIVER_STREAM } from '@hearth/wire';
-import { PullConsumer, StreamConnection } from '@hearth/stream';
+import { StreamConnection } from '@hearth/stream';
 import { Client } from 'pg';
 import { createDatabase } from '../support/database';
+import { delivered, type Delivered } from '../support/delivered';
 import { eventually } from '../support/eventually';
 import { startNats, TestNats } from '../support/nats';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
@@ -36,28 +36,16 @@ afterAll(async () => {
   await Promise.all([nats.stop(), database.drop()]);
 });
 
-interface Delivered {
-  readonly id: string;
-  readonly channel: string;
-  readonly data: unknown;
-}
-
 /** What was delivered on some channels, in order: a mark published behind it on each says when that is all. */
-async function delivered(...channels: string[]): Promise<Delivered[]> {
+async function deliveredOn(...channels: string[]): Promise<Delivered[]> {
   const mark = `mark ${marks++}`;
   for (const channel of channels) await post(urls[0], { channel, event: mark });
   const open = new Set(channels);
-  const all: Delivered[] = [];
-  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
-  while (open.size > 0) {
-    for (const { payload } of await consumer.next(1_000)) {
-      const frame = JSON.parse(decodeDeliverRecord(payload).frame.toString('utf8')) as Delivered & { event: string };
-      if (frame.event === mark) open.delete(frame.channel);
-      else if (channels.includes(frame.channel) && !frame.event.startsWith('mark ')) all.push(frame);
-    }
-  }
-  consumer.close();
-  return all;
+  const all = await delivered(
+    connection,
+    ({ event, channel }) => event === mark && open.delete(channel) && open.size === 0,
+  );
+  return all.filter(({ channel, event }) => channels.includes(channel) && !event.startsWith('mark '));
 }
 
 describe('publish-api with a sequencer', () => {
@@ -65,7 +53,7 @@ describe('publish-api with a sequencer', () => {
     for (const more of [{}, { data: false }, { data: 0 }, { data: '' }, { data: null }]) {
       await post(urls[0], { channel: 'falsy', event: 'e', ...more });
     }
-    expect((await delivered('falsy')).map(({ data }) => data)).toEqual([null, false, 0, '', null]);
+    expect((await deliveredOn('falsy')).map(({ data }) => data)).toEqual([null, false, 0, '', null]);
   });
 
   it('delivers one of two messages with one deduplicationId, and answers both alike', async () => {
@@ -73,7 +61,7 @@ describe('publish-api with a sequencer', () => {
     const first = await post(urls[0], { ...document, data: 1 });
     const second = await post(urls[1], { ...document, data: 2 });
     expect([second.status, second.text]).toEqual([first.status, first.text]);
-    expect((await delivered('same')).map(({ data }) => data)).toEqual([1]);
+    expect((await deliveredOn('same')).map(({ data }) => data)).toEqual([1]);
   });
 
   it('does so across channels, and when both come at the same time on two nodes', async () => {
@@ -86,7 +74,7 @@ describe('publish-api with a sequencer', () => {
       ),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(40).fill(202));
-    const all = await delivered('node0', 'node1');
+    const all = await deliveredOn('node0', 'node1');
     expect(all.map(({ data }) => Number(data)).sort((a, b) => a - b)).toEqual(pairs);
   });
 
@@ -94,16 +82,16 @@ describe('publish-api with a sequencer', () => {
     const document = { channel: 'refused', event: 'e', deduplicationId: 'refused-1' };
     expect((await post(urls[0], { ...document, store: -2 })).status).toBe(400);
     await post(urls[0], { ...document, data: 'accepted' });
-    expect((await delivered('refused')).map(({ data }) => data)).toEqual(['accepted']);
+    expect((await deliveredOn('refused')).map(({ data }) => data)).toEqual(['accepted']);
   });
 
   it('delivers it again after the window', async () => {
     const document = { channel: 'again', event: 'e', deduplicationId: 'again-1' };
     await post(urls[0], document);
-    expect(await delivered('again')).toHaveLength(1);
+    expect(await deliveredOn('again')).toHaveLength(1);
     await eventually(async () => {
       await post(urls[1], document);
-      expect(await delivered('again')).toHaveLength(2);
+      expect(await deliveredOn('again')).toHaveLength(2);
     });
   });
 
@@ -112,7 +100,7 @@ describe('publish-api with a sequencer', () => {
     const ids: string[] = [];
     for (const url of urls) ids.push((JSON.parse((await post(url, document)).text) as { id: string }).id);
     expect(new Set(ids).size).toBe(2);
-    expect((await delivered('eager')).map(({ id }) => id)).toEqual([ids[0]]);
+    expect((await deliveredOn('eager')).map(({ id }) => id)).toEqual([ids[0]]);
   });
 
   it('gives rising ids to 2,000 messages of one channel that come over two nodes at the same time', async () => {
@@ -122,7 +110,7 @@ describe('publish-api with a sequencer', () => {
       sent.map((data) => ({ channel: 'order', event: 'e', data })),
     );
     expect(answers.filter(({ status }) => status !== 202)).toEqual([]);
-    const all = await delivered('order');
+    const all = await deliveredOn('order');
     const ids = all.map(({ id }) => id);
     expect(ids).toEqual([...new Set(ids)].sort());
     expect(all.map(({ data }) => Number(data)).sort((a, b) => a - b)).toEqual(sent);

@@ -1,6 +1,6 @@
-import { decodeDeliverRecord, DELIVER_STREAM, IngestEvent, scheduleOf } from '@hearth/wire';
-import { PullConsumer } from '@hearth/stream';
+import { type IngestEvent, scheduleOf } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
+import { delivered } from '../support/delivered';
 import type { Testbed } from '../sequencer/testbed';
 
 /** A message that was fanned out. */
@@ -31,15 +31,10 @@ export async function fired(
   channels: readonly string[],
 ): Promise<Fired[]> {
   for (const channel of channels) await ingest.perform({ kind: 'barrier', channel });
-  const consumer = await PullConsumer.open(connection, DELIVER_STREAM, 'first');
   const found = new Map<string, Fired>();
-  while (found.size < count) {
-    for (const { payload } of await consumer.next(1_000)) {
-      const { id, frame } = decodeDeliverRecord(payload);
-      const { data, channel } = JSON.parse(frame.toString()) as { data: number; channel: string };
-      found.set(`${channel} ${id}`, { id, data });
-    }
-  }
-  consumer.close();
+  await delivered(connection, ({ id, channel, data }) => {
+    found.set(`${channel} ${id}`, { id, data: data as number });
+    return found.size === count;
+  });
   return [...found.values()];
 }

@@ -1,13 +1,7 @@
-import {
-  decodeDeliverRecord,
-  DELIVER_STREAM,
-  encodeIngestEvent,
-  encodeLanePlace,
-  ingestSubject,
-  partitionOf,
-} from '@hearth/wire';
+import { encodeIngestEvent, encodeLanePlace, ingestSubject, partitionOf } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
-import { AckedPublisher, PullConsumer } from '@hearth/stream';
+import { AckedPublisher } from '@hearth/stream';
+import { delivered } from '../support/delivered';
 import { eventually } from '../support/eventually';
 import { PARTITIONS, Testbed } from './testbed';
 
@@ -39,17 +33,8 @@ async function store(data: string, lane: string, number: number): Promise<void> 
   await publisher.publish(subject, encodeIngestEvent(event, JSON.stringify(data)), { messageId });
 }
 
-async function delivered(count: number): Promise<unknown[]> {
-  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
-  const all: unknown[] = [];
-  while (all.length < count) {
-    for (const { payload } of await consumer.next(1_000)) {
-      all.push((JSON.parse(decodeDeliverRecord(payload).frame.toString('utf8')) as { data: unknown }).data);
-    }
-  }
-  consumer.close();
-  return all;
-}
+const datas = async (count: number): Promise<unknown[]> =>
+  (await delivered(testbed.connection, count)).map(({ data }) => data);
 
 it('leaves out what stands behind a later message of its publisher, also when that was another owner’s', async () => {
   const first = await testbed.addSequencer();
@@ -58,7 +43,7 @@ it('leaves out what stands behind a later message of its publisher, also when th
   await store('b9', 'b', 9);
   await store('a2', 'a', 2);
   await store('a4', 'a', 4);
-  expect(await delivered(4)).toEqual(['a1', 'a3', 'b9', 'a4']);
+  expect(await datas(4)).toEqual(['a1', 'a3', 'b9', 'a4']);
   await eventually(async () => {
     const { rows } = await testbed.sql.query<{ lanes: string }>('select lanes from partition_state');
     expect(rows.map(({ lanes }) => lanes)).toContain('b:9 a:4');
@@ -68,5 +53,5 @@ it('leaves out what stands behind a later message of its publisher, also when th
   await store('b8', 'b', 8);
   await store('a5', 'a', 5);
   await testbed.addSequencer();
-  expect(await delivered(5)).toEqual(['a1', 'a3', 'b9', 'a4', 'a5']);
+  expect(await datas(5)).toEqual(['a1', 'a3', 'b9', 'a4', 'a5']);
 });

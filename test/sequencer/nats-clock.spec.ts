@@ -1,14 +1,8 @@
 import { idTimeMs } from '@hearth/protocol';
-import {
-  decodeDeliverRecord,
-  DELIVER_STREAM,
-  encodeIngestEvent,
-  ingestSubject,
-  partitionOf,
-  SENT_AT_HEADER,
-} from '@hearth/wire';
+import { encodeIngestEvent, ingestSubject, partitionOf, SENT_AT_HEADER } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
-import { AckedPublisher, PullConsumer } from '@hearth/stream';
+import { AckedPublisher } from '@hearth/stream';
+import { delivered } from '../support/delivered';
 import { eventually } from '../support/eventually';
 import type { AppProcess } from '../support/process';
 import { PARTITIONS, Testbed } from './testbed';
@@ -50,15 +44,6 @@ async function store(aheadMs: number): Promise<number> {
   return sentMs;
 }
 
-async function ids(count: number): Promise<string[]> {
-  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
-  const all: string[] = [];
-  while (all.length < count)
-    for (const { payload } of await consumer.next(1_000)) all.push(decodeDeliverRecord(payload).id);
-  consumer.close();
-  return all;
-}
-
 const metric = async (): Promise<number> => {
   const metrics = await (await fetch(`http://127.0.0.1:${sequencer.adminPort}/metrics`)).text();
   return Number(/^hearth_nats_clock_ahead_seconds (\S+)/m.exec(metrics)?.[1]);
@@ -71,7 +56,7 @@ it('ids have the installation’s time, also behind what a clock that is ahead h
   // A second later by that time, which is when the message says that it was sent; then the clock is set back.
   const next = await store(HOUR_MS);
   const right = await store(0);
-  const times = (await ids(3)).map(idTimeMs);
+  const times = (await delivered(testbed.connection, 3)).map(({ id }) => idTimeMs(id));
   expect(times.slice(0, 2)).toEqual([ahead, next]);
   expect(Math.abs((times[2] ?? 0) - right)).toBeLessThan(5_000);
   await eventually(async () => expect(await metric()).toBeLessThan(5));

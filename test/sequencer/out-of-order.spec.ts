@@ -1,8 +1,9 @@
 import { idTimeMs } from '@hearth/protocol';
-import { AckedPublisher, PullConsumer } from '@hearth/stream';
-import { decodeDeliverRecord, DELIVER_STREAM, deliverSubject, type DeliverRecord, partitionOf } from '@hearth/wire';
+import { AckedPublisher } from '@hearth/stream';
+import { DELIVER_STREAM, deliverSubject, partitionOf } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
-import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
+import { delivered } from '../support/delivered';
+import { eventually } from '../support/eventually';
 import { PARTITIONS, Testbed } from './testbed';
 
 /** What an owner finds in the deliver stream that is not in the order of places, as a cluster's may be. */
@@ -22,35 +23,6 @@ async function publish(...all: readonly string[]): Promise<void> {
   }
 }
 
-interface Stored {
-  readonly sequence: number;
-  readonly payload: Uint8Array;
-  readonly record: DeliverRecord;
-  readonly data: unknown;
-}
-
-/** What the deliver stream holds, when that is so much. */
-async function stored(count: number): Promise<Stored[]> {
-  const all: Stored[] = [];
-  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
-  const giveUp = setTimeout(() => consumer.close(), LONGEST_WAIT_MS);
-  try {
-    while (all.length < count) {
-      const messages = await consumer.next(1_000);
-      if (messages.length === 0) throw new Error(`${all.length} of ${count} came`);
-      for (const { sequence, payload } of messages) {
-        const record = decodeDeliverRecord(payload);
-        const { data } = JSON.parse(record.frame.toString('utf8')) as { data: unknown };
-        all.push({ sequence, payload, record, data });
-      }
-    }
-  } finally {
-    clearTimeout(giveUp);
-    consumer.close();
-  }
-  return all;
-}
-
 const untilSaved = (sequence: number): Promise<void> =>
   eventually(async () => {
     const { rows } = await testbed.sql.query('select seq::int from partition_state where partition = $1', [PARTITION]);
@@ -65,38 +37,38 @@ it('what it has lost is sent again, although it holds what stands behind that, a
   await testbed.sql.query('begin');
   await testbed.sql.query('select from partition_state for update');
   await publish('lost', 'kept');
-  const [, lost, kept] = await stored(3);
+  const [, lost, kept] = await delivered(testbed.connection, 3);
   await sequencer.kill('SIGKILL');
   await testbed.sql.query('rollback');
   await (await testbed.connection.manager()).streams.deleteMessage(DELIVER_STREAM, lost!.sequence);
   await testbed.addSequencer();
   await publish('behind');
-  const all = await stored(4);
+  const all = await delivered(testbed.connection, 4);
   expect(all.map(({ data }) => data)).toEqual(['before', 'kept', 'lost', 'behind']);
-  expect(all[2]?.record).toMatchObject({ id: lost!.record.id, position: lost!.record.position });
-  expect(all[3]?.record.previous).toEqual(kept!.record.position);
+  expect(all[2]).toMatchObject({ id: lost!.id, position: lost!.position });
+  expect(all[3]?.previous).toEqual(kept!.position);
 });
 
 it('the furthest message of a channel is its last, although the newest is a late repeat of an earlier one', async () => {
   const sequencer = await testbed.addSequencer();
   await publish('first', 'last');
-  const [first, last] = await stored(2);
+  const [first, last] = await delivered(testbed.connection, 2);
   await untilSaved(2);
   await sequencer.kill('SIGKILL');
   await testbed.sql.query('delete from channel_end');
   await testbed.sql.query('delete from channel_end_note');
   // As from a sequencer that was paused, and goes on.
-  await eventually(() => expect(Date.now()).toBeGreaterThan(idTimeMs(first!.record.id) + 1_000));
+  await eventually(() => expect(Date.now()).toBeGreaterThan(idTimeMs(first!.id) + 1_000));
   const publisher = new AckedPublisher(testbed.connection);
   await publisher.publish(deliverSubject(CHANNEL), first!.payload);
   publisher.close();
   await testbed.addSequencer();
   await eventually(async () => {
     const { rows } = await testbed.sql.query('select id from channel_end where channel = $1', [CHANNEL]);
-    expect(rows).toEqual([{ id: last!.record.id }]);
+    expect(rows).toEqual([{ id: last!.id }]);
   });
   await publish('behind');
-  const all = await stored(4);
+  const all = await delivered(testbed.connection, 4);
   expect(all.map(({ data }) => data)).toEqual(['first', 'last', 'first', 'behind']);
-  expect(all[3]?.record.previous).toEqual(last!.record.position);
+  expect(all[3]?.previous).toEqual(last!.position);
 });

@@ -1,18 +1,17 @@
-import { deliverExtent, PullConsumer } from '@hearth/stream';
+import { deliverExtent } from '@hearth/stream';
 import {
   ASK_TAILS_SUBJECT,
-  decodeDeliverRecord,
   decodeTailBeacon,
   DELIVER_STREAM,
   ingestStream,
   partitionOf,
-  type Position,
   type TailBeacon,
   tailSubject,
 } from '@hearth/wire';
 import { randomUUID } from 'node:crypto';
 import { GatewayUnderTest, subscribe } from '../gateway/gateway-under-test';
-import { eventually, LONGEST_WAIT_MS } from '../support/eventually';
+import { delivered } from '../support/delivered';
+import { eventually } from '../support/eventually';
 import { LossyNats } from '../support/lossy-nats';
 import { keepStreams } from '../support/power-cut';
 import { PARTITIONS, Testbed } from './testbed';
@@ -34,33 +33,8 @@ async function publish(...all: readonly string[]): Promise<void> {
   }
 }
 
-interface Delivered {
-  readonly id: string;
-  readonly position: Position;
-  readonly previous: Position | undefined;
-  readonly data: unknown;
-}
-
-/** What was fanned out, when it is so many. */
-async function delivered(count: number): Promise<Delivered[]> {
-  const all: Delivered[] = [];
-  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
-  // What does not come is not waited for any longer.
-  const giveUp = setTimeout(() => consumer.close(), LONGEST_WAIT_MS);
-  while (all.length < count) {
-    const messages = await consumer.next(1_000);
-    if (messages.length === 0) throw new Error(`${all.length} of ${count} came`);
-    for (const { payload } of messages) {
-      const { id, position, previous, frame } = decodeDeliverRecord(payload);
-      all.push({ id, position, previous, data: (JSON.parse(frame.toString('utf8')) as { data: unknown }).data });
-    }
-  }
-  clearTimeout(giveUp);
-  consumer.close();
-  return all;
-}
-
-const texts = async (count: number): Promise<unknown[]> => (await delivered(count)).map(({ data }) => data);
+const texts = async (count: number): Promise<unknown[]> =>
+  (await delivered(testbed.connection, count)).map(({ data }) => data);
 
 const keepStream = (name: string): Promise<() => Promise<void>> => keepStreams(testbed.nats, name);
 
@@ -99,7 +73,7 @@ describe('after a power cut that took the tail of an ingest stream', () => {
     await testbed.sql.query('begin');
     await testbed.sql.query('select from partition_state for update');
     await publish('lost 1', 'lost 2', 'lost 3');
-    const before = await delivered(5);
+    const before = await delivered(testbed.connection, 5);
     await sequencer.kill('SIGKILL');
     await testbed.sql.query('rollback');
     expect(await savedSequence()).toBe(2);
@@ -107,7 +81,7 @@ describe('after a power cut that took the tail of an ingest stream', () => {
     await publish('b1', 'b2');
     await testbed.addSequencer();
     await publish('b3');
-    const all = await delivered(8);
+    const all = await delivered(testbed.connection, 8);
     expect(all.slice(0, 5)).toEqual(before);
     expect(all.slice(5).map(({ data }) => data)).toEqual(['b1', 'b2', 'b3']);
     expect(all.map(({ id }) => id)).toEqual(all.map(({ id }) => id).sort());
@@ -148,10 +122,10 @@ describe('after a power cut that took the tail of the deliver stream', () => {
     const cutPower = await keepStream(DELIVER_STREAM);
     const before = await deliverLife();
     await publish('lost');
-    const lost = (await delivered(2))[1];
+    const lost = (await delivered(testbed.connection, 2))[1];
     await cutPower();
     await publish('b1');
-    const [, next] = await delivered(2);
+    const [, next] = await delivered(testbed.connection, 2);
     expect(next).toMatchObject({ data: 'b1', previous: lost?.position });
     await eventually(async () => expect(await deliverLife()).not.toBe(before));
   });

@@ -1,16 +1,9 @@
 import { messageId } from '@hearth/protocol';
-import {
-  decodeDeliverRecord,
-  DeliverRecord,
-  DELIVER_STREAM,
-  IngestEvent,
-  ingestStream,
-  ingestSubject,
-  partitionOf,
-} from '@hearth/wire';
+import { DELIVER_STREAM, IngestEvent, ingestStream, ingestSubject, partitionOf } from '@hearth/wire';
 import { AckedPublisher, IngestPublisher, PullConsumer } from '@hearth/stream';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { delivered, type Delivered } from '../support/delivered';
 import { eventually } from '../support/eventually';
 import { TcpProxy } from '../support/tcp-proxy';
 import { PARTITIONS, PUBLISH_TIMEOUT_MS, Testbed } from './testbed';
@@ -28,26 +21,10 @@ function publish(channel: string, data: string, more: Partial<IngestEvent> = {})
   );
 }
 
-interface Delivered extends DeliverRecord {
-  readonly channel: string;
-  readonly data: unknown;
-  readonly text: string;
-}
-
-/** Everything that was fanned out, in the order of the deliver stream, repeats included. */
-async function delivered(count: number): Promise<Delivered[]> {
-  const all: Delivered[] = [];
-  const consumer = await PullConsumer.open(testbed.connection, DELIVER_STREAM, 'first');
-  // What one that crashed had sent may come once more.
-  while (withoutRepeats(all).length < count) {
-    for (const message of await consumer.next(1_000)) {
-      const record = decodeDeliverRecord(message.payload);
-      const text = record.frame.toString('utf8');
-      all.push({ ...record, text, ...(JSON.parse(text) as { channel: string; data: unknown }) });
-    }
-  }
-  consumer.close();
-  return all;
+/** Everything that was fanned out, what one that crashed had sent and came once more included. */
+function deliveredOnce(count: number): Promise<Delivered[]> {
+  const ids = new Set<string>();
+  return delivered(testbed.connection, ({ id }) => ids.add(id).size === count);
 }
 
 /** What a gateway would write: a position that was seen before is a repeat. Fails where a link is missing. */
@@ -82,7 +59,7 @@ describe('the sequencer', () => {
   it('gives later ids to later messages of one channel and chains them', async () => {
     await testbed.addSequencer();
     await Promise.all(Array.from({ length: 2_000 }, (_, n) => publish(`c${n % 5}`, String(n))));
-    const all = withoutRepeats(await delivered(2_000));
+    const all = withoutRepeats(await deliveredOnce(2_000));
     for (let channel = 0; channel < 5; channel++) {
       const own = all.filter((record) => record.channel === `c${channel}`);
       expect(own.map(({ data }) => data)).toEqual(Array.from({ length: 400 }, (_, n) => n * 5 + channel));
@@ -101,7 +78,7 @@ describe('the sequencer', () => {
     ];
     for (const data of poison) await publish('keep', data, { store: -1 });
     await publish('keep', '"not kept"');
-    const all = withoutRepeats(await delivered(poison.length + 1));
+    const all = withoutRepeats(await deliveredOnce(poison.length + 1));
     expect(all.slice(0, -1).map(({ text }) => text)).toEqual(
       poison.map((data, n) => `{"id":"${all[n]?.id}","event":"e","channel":"keep","data":${data}}`),
     );
@@ -117,7 +94,7 @@ describe('the sequencer', () => {
     await publish('d1', '"end"');
     await publish('d2', '"end"');
     await publish('d3', '"end"');
-    const first = withoutRepeats(await delivered(4));
+    const first = withoutRepeats(await deliveredOnce(4));
     expect(first.filter(({ data }) => data !== 'end')).toHaveLength(1);
     expect((await testbed.sql.query('select 1 from message_log')).rowCount).toBe(1);
     await eventually(async () => {
@@ -136,7 +113,7 @@ describe('the sequencer', () => {
     );
     const before = await testbed.addSequencer(env);
     await publish(one, '"before"');
-    await delivered(1);
+    await deliveredOnce(1);
     await before.stop();
 
     await publish(one, '"first"', { deduplicationId: 'once', store: 60 });
@@ -152,7 +129,7 @@ describe('the sequencer', () => {
 
     await testbed.addSequencer(env);
     for (const channel of [one, other]) await publish(channel, '"end"');
-    const all = withoutRepeats(await delivered(4));
+    const all = withoutRepeats(await deliveredOnce(5));
     const dataIn = (name: string) => all.flatMap(({ channel, data }) => (channel === name ? [data] : []));
     expect([dataIn(one), dataIn(other)]).toEqual([
       ['before', 'first', 'end'],
@@ -166,7 +143,7 @@ describe('the sequencer', () => {
     const proxy = await TcpProxy.start(testbed.nats.port);
     const cutOff = await testbed.addSequencer({ ...env, HEARTH_NATS_URL: `nats://127.0.0.1:${proxy.port}` });
     await publish('cut', '"first"', { deduplicationId: 'once' });
-    await delivered(1);
+    await deliveredOnce(1);
     await proxy.stop();
     await publish('cut', '"copy"', { deduplicationId: 'once' });
     // Longer than it takes a sequencer to say what it has processed.
@@ -176,7 +153,7 @@ describe('the sequencer', () => {
 
     await testbed.addSequencer(env);
     await publish('cut', '"end"');
-    expect(withoutRepeats(await delivered(2)).map(({ data }) => data)).toEqual(['first', 'end']);
+    expect(withoutRepeats(await deliveredOnce(2)).map(({ data }) => data)).toEqual(['first', 'end']);
   }, 60_000);
 
   it('keeps a promised id, and gives greater ones afterwards', async () => {
@@ -186,7 +163,7 @@ describe('the sequencer', () => {
     await publish('eager', '1');
     await publish('eager', '2', { eagerId });
     await publish('eager', '3');
-    const [before, eager, after] = ids(withoutRepeats(await delivered(3)));
+    const [before, eager, after] = ids(withoutRepeats(await deliveredOnce(3)));
     expect(eager).toBe(eagerId);
     expect(before! < eagerId && eagerId < after!).toBe(true);
   });
@@ -196,7 +173,7 @@ describe('the sequencer', () => {
     const meta = '{"uid":"u1","umd":null}';
     await publish('client', '1', { connectionId: 'id=', meta, trigger: 'client.websocket' });
     await publish('client', '2', { connectionId: 'id=', meta, echo: true, trigger: 'client.websocket' });
-    const [silentCopy, echo] = await delivered(2);
+    const [silentCopy, echo] = await deliveredOnce(2);
     expect(silentCopy).toMatchObject({
       exceptConnectionId: 'id=',
       text: expect.stringContaining(`,"data":1,"meta":${meta}}`),
@@ -212,7 +189,7 @@ describe('the sequencer', () => {
       await publisher.publish(ingestSubject(partition), Buffer.from(bad));
     publisher.close();
     await publish('after', '1');
-    expect(await delivered(1)).toHaveLength(1);
+    expect(await deliveredOnce(1)).toHaveLength(1);
   });
 
   it('loses nothing, doubles nothing and inverts nothing when sequencers are killed under load', async () => {
@@ -242,11 +219,8 @@ describe('the sequencer', () => {
     stopping = true;
     await load;
     const total = [...accepted.values()].reduce((sum, own) => sum + own.length, 0);
-    const all = await eventually(async () => {
-      const unique = withoutRepeats(await delivered(total));
-      expect(unique).toHaveLength(total);
-      return unique;
-    });
+    const all = withoutRepeats(await deliveredOnce(total));
+    expect(all).toHaveLength(total);
     for (const [name, sent] of accepted) {
       const own = all.filter(({ channel }) => channel === name);
       expect(own.map(({ data }) => data)).toEqual(sent);
@@ -259,19 +233,19 @@ describe('the sequencer', () => {
   it('goes on after its database connections were cut', async () => {
     await testbed.addSequencer();
     await publish('pg', '1', { store: -1 });
-    await delivered(1);
+    await deliveredOnce(1);
     await testbed.sql.query(
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     );
     await publish('pg', '2', { store: -1 });
-    await delivered(2);
+    await deliveredOnce(2);
     expect((await rows('pg')).map(({ data }) => data)).toEqual(['1', '2']);
   });
 
   it('gives greater ids after the ingest streams were wiped', async () => {
     const sequencer = await testbed.addSequencer();
     for (let n = 0; n < 5; n++) await publish('wiped', String(n), { store: -1 });
-    const before = ids(await delivered(5));
+    const before = ids(await deliveredOnce(5));
     // Otherwise the place in the old stream may not be saved yet, and there is nothing to mistake.
     await eventually(async () => {
       const { rows: states } = await testbed.sql.query('select 1 from partition_state where seq = 5');
@@ -281,7 +255,7 @@ describe('the sequencer', () => {
     await (await testbed.connection.manager()).streams.delete(ingestStream(partitionOf('wiped', PARTITIONS)));
     await testbed.addSequencer();
     for (let n = 5; n < 8; n++) await publish('wiped', String(n), { store: -1 });
-    const all = withoutRepeats(await delivered(8));
+    const all = withoutRepeats(await deliveredOnce(8));
     expect(all.map(({ data }) => data)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(ids(all)).toEqual(sorted(ids(all)));
     expect(ids(all).slice(0, 5)).toEqual(before);
@@ -291,7 +265,7 @@ describe('the sequencer', () => {
   it('drops from the ingest stream what it has passed on', async () => {
     await testbed.addSequencer();
     for (let n = 0; n < 20; n++) await publish('purged', String(n));
-    await delivered(20);
+    await deliveredOnce(20);
     await eventually(async () => {
       const { state } = await (
         await testbed.connection.manager()
@@ -317,7 +291,7 @@ describe('the sequencer', () => {
     await testbed.addSequencer({ HEARTH_EXPIRY_SECONDS: '1' });
     await publish('expiring', '1', { store: 1 });
     await publish('expiring', '2', { store: 60 });
-    await delivered(2);
+    await deliveredOnce(2);
     await eventually(async () => expect((await rows('expiring')).map(({ data }) => data)).toEqual(['2']));
   });
 
@@ -333,7 +307,7 @@ describe('the sequencer', () => {
     });
     await publish('events.a', '2');
     await publish('events.a', '3', { emitPubSubEvent: true });
-    const all = await delivered(3);
+    const all = await deliveredOnce(3);
     const consumer = await eventually(() => PullConsumer.open(testbed.connection, 'HEARTH_EVENTS', 'first'));
     const messages: { subject: string; text: string }[] = [];
     while (messages.length < 2) {

@@ -1,4 +1,6 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -141,6 +143,9 @@ export async function startApp(
   env: Readonly<Record<string, string>>,
   { readyWithinMs = LONGEST_WAIT_MS }: StartAppOptions = {},
 ): Promise<AppProcess> {
+  // Two all-in-ones may not share one, and this folder's own is that of who works here.
+  const dataDir =
+    name === 'hearth' && env.HEARTH_DATA_DIR === undefined ? await mkdtemp(join(tmpdir(), 'hearth-data-')) : undefined;
   const child = spawn(process.execPath, [join(root, 'dist/apps', name, 'src/main.js')], {
     cwd: root,
     env: {
@@ -149,11 +154,13 @@ export async function startApp(
       HEARTH_HOST: '127.0.0.1',
       HEARTH_PORT: '0',
       HEARTH_ADMIN_PORT: '0',
+      ...(dataDir !== undefined && { HEARTH_DATA_DIR: dataDir }),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const app = new AppProcess(name, child);
+  if (dataDir !== undefined) void app.exited.then(() => rm(dataDir, { recursive: true, force: true }));
   try {
     await app.untilReady(readyWithinMs);
     return app;
