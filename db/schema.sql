@@ -371,16 +371,6 @@ begin
 
     exit when total = total_before;
   end loop;
-
-  -- Dead leases mean nothing already; the hour leaves a trace of who died to whoever looks after an incident.
-  with gone as (
-    delete from sequencer_lease where expires_at < now() - interval '1 hour' returning 1
-  )
-  select total + count(*) into total from gone;
-  with gone as (
-    delete from gateway_lease where expires_at < now() - interval '1 hour' returning 1
-  )
-  select total + count(*) into total from gone;
   return total;
 end
 $function$;

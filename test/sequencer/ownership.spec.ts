@@ -119,6 +119,20 @@ it('sequencers that renew their leases keep their partitions when the clock of P
   expect(nodes.flatMap(({ lines }) => lines).filter((line) => line.includes('another sequencer owns'))).toEqual([]);
 });
 
+it('what a dead sequencer had is taken over although the clock of Postgres, set back, says that its lease lasts', async () => {
+  // It makes the partitions.
+  await (await testbed.addSequencer()).stop();
+  await testbed.sql.query(`insert into sequencer_lease values ('dead', now() + interval '1 hour', null)`);
+  await testbed.sql.query(`update partition_state set owner = 'dead'`);
+  await testbed.addSequencer();
+  await eventually(async () => {
+    const [lease, ...others] = await leases();
+    const owned = await testbed.sql.query('select from partition_state where owner = $1', [lease?.node_id]);
+    expect([owned.rowCount, others]).toEqual([PARTITIONS, []]);
+  });
+  expect(await shares()).toEqual([PARTITIONS]);
+});
+
 it('a sequencer whose connection breaks holds a lock in another session, and says so', async () => {
   await testbed.addSequencer();
   await testbed.addSequencer();

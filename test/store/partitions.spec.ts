@@ -3,6 +3,7 @@ import {
   appendMessages,
   claimPartition,
   endLeaseOfSession,
+  endStandingLease,
   ensurePartitions,
   fenceAndAdvance,
   FencedError,
@@ -47,6 +48,10 @@ describe('partitions', () => {
     (await sequencerLeases(database.db)).filter(({ runs }) => runs).map(({ processId }) => processId);
   const expire = (nodeId: string) =>
     sql`update sequencer_lease set expires_at = now() where node_id = ${nodeId}`.execute(database.db);
+  const endLease = async (nodeId: string) => {
+    const lease = (await sequencerLeases(database.db)).find(({ processId }) => processId === nodeId);
+    await endStandingLease(database.db, lease!);
+  };
   const position = (values: Partial<FencedPosition>): FencedPosition => ({
     partition: 0,
     fencingToken: 1,
@@ -96,7 +101,7 @@ describe('partitions', () => {
     await claim('n1');
     const deliver = { deliverCreated: 'today as well', deliverSeq: 70, deliverUnsureMs: 700 };
     await fenceAndAdvance(database.db, [position({ seq: 7, streamCreated: 'today', lanes: 'a:5 b:9', ...deliver })]);
-    await expire('n1');
+    await endLease('n1');
     expect(await claim('n2')).toEqual({
       partition: 0,
       fencingToken: 2,
@@ -132,22 +137,28 @@ describe('partitions', () => {
 
   it('are given to no node without a living lease', async () => {
     expect(await claim('unknown')).toBeUndefined();
-    await expire('n1');
+    await endLease('n1');
     expect(await claim('n1')).toBeUndefined();
   });
 
-  it('keep their owner while its expired lease has not cost it anything', async () => {
+  it('keep their owner until its lease is ended, whether it has expired or not', async () => {
     await claim('n1');
+    const [before] = await sequencerLeases(database.db);
     await expire('n1');
+    expect(await claim('n2')).toBeUndefined();
     await fenceAndAdvance(database.db, [position({ seq: 2 })]);
     await renewSequencerLease(database.db, 'n1', TTL_MS);
     expect(await running()).toEqual(['n1', 'n2']);
+    // As it was when it was looked at; it has been renewed since.
+    await endStandingLease(database.db, before!);
     expect(await claim('n2')).toBeUndefined();
+    await endLease('n1');
+    expect(await claim('n2')).toMatchObject({ owner: 'n2', fencingToken: 2 });
   });
 
   it('refuse every write of a worker that was replaced', async () => {
     await claim('n1');
-    await expire('n1');
+    await endLease('n1');
     await claim('n2');
     const stale = database.db.transaction().execute(async (tx) => {
       await appendMessages(tx, [logRow()]);
@@ -163,7 +174,7 @@ describe('partitions', () => {
 
   it('cannot be claimed while a batch is being committed, and then show its position', async () => {
     await claim('n1');
-    await expire('n1');
+    await endLease('n1');
     await database.db.transaction().execute(async (tx) => {
       await fenceAndAdvance(tx, [position({ seq: 5 })]);
       expect(await claim('n2')).toBeUndefined();

@@ -1,6 +1,7 @@
 import {
   addWaiting,
   claimTarget,
+  leaseOfTarget,
   dropUnusedTargets,
   endWaiting,
   ensureTarget,
@@ -35,7 +36,7 @@ beforeEach(async () => {
 });
 
 async function claim(nodeId: string, ttlMs = 60_000): Promise<TargetClaim> {
-  const claimed = await claimTarget(db, 't', nodeId, ttlMs);
+  const claimed = await claimTarget(db, 't', nodeId, ttlMs, await leaseOfTarget(db, 't'));
   if (claimed === undefined) throw new Error('not claimed');
   return claimed.claim;
 }
@@ -58,15 +59,23 @@ const wait = (by: TargetClaim, ...events: WebhookEvent[]) => {
 const waiting = async (orderingKey = 'c') => (await firstWaiting(db, 't', orderingKey, 100, 1_000)).map(({ id }) => id);
 
 describe('a webhook target', () => {
-  it('has one owner, until its lease ends or it is given back', async () => {
+  it('has one owner, until its lease is seen to stand or it is given back', async () => {
     const first = await claimTarget(db, 't', 'a', 60_000);
     expect(first).toEqual({ claim: { target: 't', fencingToken: 1 }, position: START });
     expect(await claimTarget(db, 't', 'b', 60_000)).toBeUndefined();
     const position = { ...START, sequence: 9, timeNs: '5' };
     await addWaiting(db, first!.claim, [], position);
     await releaseTarget(db, first!.claim);
-    expect(await claimTarget(db, 't', 'b', 0)).toEqual({ claim: { target: 't', fencingToken: 2 }, position });
-    expect(await claimTarget(db, 't', 'c', 60_000)).toEqual({ claim: { target: 't', fencingToken: 3 }, position });
+    const second = await claimTarget(db, 't', 'b', 0);
+    expect(second).toEqual({ claim: { target: 't', fencingToken: 2 }, position });
+    const expired = await leaseOfTarget(db, 't');
+    expect(await claimTarget(db, 't', 'c', 60_000)).toBeUndefined();
+    await renewTarget(db, second!.claim, 3_600_000);
+    expect(await claimTarget(db, 't', 'c', 60_000, expired)).toBeUndefined();
+    expect(await claimTarget(db, 't', 'c', 60_000, await leaseOfTarget(db, 't'))).toEqual({
+      claim: { target: 't', fencingToken: 3 },
+      position,
+    });
   });
 
   it('keeps its position when it is made known again', async () => {
@@ -88,7 +97,10 @@ describe('a webhook target', () => {
     await renewTarget(db, owner, 0);
     expect(await firstWaiting(db, 't', 'c', 10, 100)).toMatchObject([{ id: 'e8', attempts: 0 }]);
     expect(await listDeadLetters(db, { limit: 10 })).toEqual([]);
-    expect((await claimTarget(db, 't', 'c', 0))?.position).toEqual({ ...START, sequence: 8 });
+    expect((await claimTarget(db, 't', 'c', 0, await leaseOfTarget(db, 't')))?.position).toEqual({
+      ...START,
+      sequence: 8,
+    });
   });
 
   it('that nobody has had for long is forgotten, with what waits for it', async () => {

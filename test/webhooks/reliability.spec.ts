@@ -155,6 +155,18 @@ describe('no event is lost and none overtakes another of its channel', () => {
     expect(first.lines.join()).not.toContain('another process sends webhooks');
   });
 
+  it('when the clock of Postgres is set back: who has died is succeeded all the same', async () => {
+    const first = await testbed.start(receiver.url);
+    const load = new Load();
+    await untilAccepted(20);
+    await testbed.kill(first, 'SIGKILL');
+    await testbed.sql.query("update webhook_target set lease_until = now() + interval '1 hour'");
+    await testbed.start(receiver.url);
+    await untilAccepted(20);
+    await load.stop();
+    await load.expectDelivered();
+  });
+
   it('when a process is paused until another has taken over, and wakes up', async () => {
     failSome();
     const first = await testbed.start(receiver.url);

@@ -1,9 +1,14 @@
 import { Logger } from '@hearth/runtime';
-import { claimGatewayId, Database, releaseGatewayLease, renewGatewayLease, untilReachable } from '@hearth/store';
+import {
+  claimGatewayId,
+  Database,
+  GATEWAY_LEASE_MS,
+  releaseGatewayLease,
+  renewGatewayLease,
+  untilReachable,
+} from '@hearth/store';
 import { every, Repeated, within } from '@hearth/timing';
 
-/** A gateway that has not renewed its lease for so long, and a grace (see the sequencer's reaper), counts as dead. */
-const LEASE_MS = 15_000;
 const RENEW_MS = 3_000;
 /**
  * What is not answered within this time is tried again on another connection: the one it went out on may be lost without a
@@ -47,7 +52,7 @@ export class GatewayLease {
     logger: Logger,
     interrupted: AbortSignal,
   ): Promise<GatewayLease> {
-    const claim = (): Promise<number> => claimGatewayId(database.leases, processId, LEASE_MS);
+    const claim = (): Promise<number> => claimGatewayId(database.leases, processId, GATEWAY_LEASE_MS);
     const onWaiting = (reason: string): void => logger.warn(`No gateway number yet, waiting for Postgres: ${reason}`);
     const gatewayId = await untilReachable(claim, onWaiting, interrupted);
     logger.info({ gatewayId }, 'gateway number claimed');
@@ -74,10 +79,12 @@ export class GatewayLease {
   }
 
   private async renew(): Promise<void> {
-    if (await within(ANSWER_MS, renewGatewayLease(this.database.leases, this.current, this.processId, LEASE_MS)))
+    if (
+      await within(ANSWER_MS, renewGatewayLease(this.database.leases, this.current, this.processId, GATEWAY_LEASE_MS))
+    )
       return;
     const lost = this.current;
-    this.current = await within(ANSWER_MS, claimGatewayId(this.database.leases, this.processId, LEASE_MS));
+    this.current = await within(ANSWER_MS, claimGatewayId(this.database.leases, this.processId, GATEWAY_LEASE_MS));
     this.logger.error({ lost, gatewayId: this.current }, 'this gateway was taken for dead: taking a new number');
     this.lostListener();
   }

@@ -5,6 +5,7 @@ import {
   DeadGateway,
   deadGateways,
   endLeases,
+  GATEWAY_LEASE_MS,
   hasSubscriptions,
   leftConnections,
   leftCounts,
@@ -39,7 +40,8 @@ const ENDS_AT_ONCE = 10_000;
  * A gateway is dead when its lease has been ended, which only happens here; one that was merely slow notices by that,
  * and takes another number. While Postgres is away no gateway can renew its lease, so nobody is declared dead before
  * Postgres has been answering for longer than a running gateway needs. The clock of Postgres alone is no evidence: it may be
- * set, or be another machine's after a fail-over. Nobody is dead who has renewed his lease before our eyes within that time.
+ * set, or be another machine's after a fail-over. Nobody is dead who has renewed his lease before our eyes within that time, and
+ * nobody lives who has not for as long as a lease and the grace last.
  */
 @Injectable()
 export class GatewayReaper {
@@ -88,7 +90,7 @@ export class GatewayReaper {
     await Promise.all(found.map((dead) => this.removeLeftBy(dead)));
   }
 
-  /** Whose lease has not been renewed for too long, by the clock of Postgres and before our eyes. */
+  /** Whose lease has not been renewed for too long before our eyes; by the clock of Postgres it may have been so before. */
   private dead(leases: readonly StandingLease[], clockMs: number, nowMs: number): readonly StandingLease[] {
     const before = this.leases;
     this.leases = new Map(
@@ -97,8 +99,11 @@ export class GatewayReaper {
         return [gatewayId, seen?.until === until ? seen : { until, sinceMs: nowMs }];
       }),
     );
-    const standsLong = (id: number): boolean => nowMs - (this.leases.get(id)?.sinceMs ?? nowMs) > GRACE_MS;
-    return leases.filter(({ gatewayId, untilMs }) => untilMs < clockMs - GRACE_MS && standsLong(gatewayId));
+    return leases.filter(({ gatewayId, untilMs }) => {
+      const standsForMs = nowMs - (this.leases.get(gatewayId)?.sinceMs ?? nowMs);
+      const isOverdue = untilMs < clockMs - GRACE_MS;
+      return standsForMs > (isOverdue ? GRACE_MS : GATEWAY_LEASE_MS + GRACE_MS);
+    });
   }
 
   /** Notes an answer of Postgres; for how long there have been answers, ms. */

@@ -1,5 +1,6 @@
 import {
   endLeaseOfSession,
+  endStandingLease,
   renewSequencerLease,
   type SequencerLease,
   sequencerLeases,
@@ -18,8 +19,8 @@ const OTHERS_ARE_BACK_MS = 2_000;
  * Which sequencers run. Each has a lease, and a lock that Postgres frees when the process ends (`SessionLock`), so that the
  * partitions of a killed one need not wait for the end of its lease. A lock that is free in two looks is taken for a
  * death: a process whose connection broke has another one by then. Should that be wrong, the partitions change hands for
- * nothing; who writes is decided by the fencing token of the claim, as ever. Nor does a clock of Postgres that is set end a lease:
- * who was seen to renew his within its time runs.
+ * nothing; who writes is decided by the fencing token of the claim, as ever. A clock of Postgres that is set neither ends a lease
+ * nor keeps it: who was seen to renew his within its time runs, and nobody else.
  */
 export class Membership {
   private readonly lock: SessionLock;
@@ -89,7 +90,10 @@ export class Membership {
       logger.info('a pooler is in between: a killed sequencer is noticed when its lease ends, not at once');
     }
     await renewSequencerLease(database.leases, config.processId, LEASE_MS, session);
-    this.known = this.alive(await sequencerLeases(database.leases)).map(({ processId }) => processId);
+    const leases = await sequencerLeases(database.leases);
+    const running = this.alive(leases);
+    for (const lease of leases) if (!running.includes(lease)) await endStandingLease(database.leases, lease);
+    this.known = running.map(({ processId }) => processId);
   }
 
   /** Those that run. An expired lease whose renewal this process has not seen is that of one that died earlier. */
@@ -103,6 +107,6 @@ export class Membership {
         return [processId, { until, atMs: runs || last !== undefined ? nowMs : -Infinity }];
       }),
     );
-    return leases.filter(({ processId, runs }) => runs || nowMs - (this.seen.get(processId)?.atMs ?? 0) < LEASE_MS);
+    return leases.filter(({ processId }) => nowMs - (this.seen.get(processId)?.atMs ?? 0) < LEASE_MS);
   }
 }

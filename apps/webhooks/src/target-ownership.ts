@@ -77,9 +77,10 @@ export class TargetOwnership {
   private async claim(target: string, url: string): Promise<void> {
     const { database, config, logger } = this.host;
     if (!this.known.has(target)) await this.makeKnown(target);
-    if (!(await this.isFree(target))) return;
+    const until = await leaseOfTarget(database.db, target);
+    if (until !== undefined && !this.standsLong(target, until)) return;
     const claimedAt = performance.now();
-    const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS);
+    const claimed = await claimTarget(database.db, target, config.processId, LEASE_MS, until);
     if (claimed === undefined) return;
     logger.info({ target }, 'sending webhooks');
     const onLost = (): void => void this.drop(target, worker);
@@ -89,12 +90,10 @@ export class TargetOwnership {
   }
 
   /**
-   * Whether nobody has the target, or whoever has it has not renewed its lease before our eyes for as long as that lasts. The clock of
-   * Postgres is no evidence: it may be set, or be another machine's after a fail-over.
+   * Whether whoever has the target has not renewed its lease before our eyes for as long as that lasts. The clock of Postgres is no
+   * evidence: it may be set, or be another machine's after a fail-over.
    */
-  private async isFree(target: string): Promise<boolean> {
-    const until = await leaseOfTarget(this.host.database.db, target);
-    if (until === undefined) return true;
+  private standsLong(target: string, until: string): boolean {
     const seen = this.leases.get(target);
     if (seen?.until === until) return performance.now() - seen.sinceMs > LEASE_MS;
     this.leases.set(target, { until, sinceMs: performance.now() });

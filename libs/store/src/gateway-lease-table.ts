@@ -3,6 +3,9 @@ import { fromNow } from './database-clock';
 import type { Db } from './db';
 import { prepared } from './prepared';
 
+/** How long a gateway's lease lasts from each renewal, ms. */
+export const GATEWAY_LEASE_MS = 15_000;
+
 /** The part of a connection id that names its gateway. */
 const GATEWAY_IDS = 2 ** 24;
 /** Of 16 million ids a few thousand are taken: even two misses in a row mean that something else is wrong. */

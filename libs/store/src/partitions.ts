@@ -98,9 +98,9 @@ export function listPartitions(db: Db): Promise<PartitionState[]> {
 }
 
 /**
- * Takes a partition that is free or whose owner's lease has expired by the database's clock, and raises its fencing token, which
- * fences the owner before. `undefined` when its owner (the caller itself included) has an unexpired lease or the
- * caller has none.
+ * Takes a partition that is free or whose owner's lease has been ended, and raises its fencing token, which fences the owner
+ * before. `undefined` when its owner (the caller itself included) has a lease or the caller has none. Whether a lease has
+ * expired by the database's clock means nothing: that may be set.
  */
 export async function claimPartition(
   db: Db,
@@ -120,14 +120,14 @@ export async function claimPartition(
       .skipLocked()
       .executeTakeFirst();
     if (locked === undefined) return undefined;
-    const isAlive = (node: string | null) =>
-      tx.selectFrom('sequencer_lease').select('node_id').where('node_id', '=', node).where('expires_at', '>', now);
+    const hasLease = (node: string | null) =>
+      tx.selectFrom('sequencer_lease').select('node_id').where('node_id', '=', node);
     return tx
       .updateTable('partition_state')
       .set(({ eb }) => ({ owner: processId, epoch: eb('epoch', '+', 1), updated_at: now }))
       .where('partition', '=', partition)
-      .where((eb) => eb.not(eb.exists(isAlive(locked.owner))))
-      .where((eb) => eb.exists(isAlive(processId)))
+      .where((eb) => eb.not(eb.exists(hasLease(locked.owner))))
+      .where((eb) => eb.exists(hasLease(processId)))
       .returning(STATE)
       .executeTakeFirst();
   });

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { fromNow, now } from './database-clock';
 import type { Db } from './db';
 import { prepared } from './prepared';
@@ -63,6 +64,11 @@ const end = prepared<{ processId: string }>(
  */
 export async function endLeaseOfSession(db: Db, processId: string, session: string): Promise<boolean> {
   return (await end(db, [processId, session])).length > 0;
+}
+
+/** Ends the lease of a sequencer unless it was renewed since it was read, whatever the database's clock says of its end. */
+export async function endStandingLease(db: Db, { processId, until }: SequencerLease): Promise<void> {
+  await sql`delete from sequencer_lease where node_id = ${processId} and expires_at::text = ${until}`.execute(db);
 }
 
 /** Ends the lease of a sequencer that stops in good order, and frees the partitions it still has. */

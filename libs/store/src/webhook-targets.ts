@@ -25,6 +25,9 @@ export class TargetLostError extends Error {
   }
 }
 
+/** To the microsecond, as the table has it. */
+const LEASE_UNTIL = sql<string>`lease_until::text`;
+
 function columnsOf({ epoch, sequence, timeNs, streamCreated }: TargetPosition) {
   return { stream_epoch: epoch, seq: sequence, stream_time: timeNs, stream_created: streamCreated };
 }
@@ -39,14 +42,17 @@ export async function ensureTarget(db: Db, target: string, position: TargetPosit
 }
 
 /**
- * Takes a target that nobody has, or whose owner's lease has ended by the database's clock, for `ttlMs` from now.
- * `undefined` when its owner has an unexpired lease.
+ * Takes a target that nobody has, or whose owner has not renewed its lease for too long before the caller's eyes, for `ttlMs` from
+ * now. `undefined` when its owner has renewed it meanwhile, or somebody else was faster.
+ *
+ * @param standing the end of the lease that was seen to stand (`leaseOfTarget`), whatever the database's clock says of it
  */
 export async function claimTarget(
   db: Db,
   target: string,
   processId: string,
   ttlMs: number,
+  standing?: string,
 ): Promise<{ readonly claim: TargetClaim; readonly position: TargetPosition } | undefined> {
   const row = await db
     .updateTable('webhook_target')
@@ -57,7 +63,7 @@ export async function claimTarget(
       updated_at: now,
     }))
     .where('target', '=', target)
-    .where((eb) => eb.or([eb('owner', 'is', null), eb('lease_until', '<=', now)]))
+    .where((eb) => eb.or([eb('owner', 'is', null), eb(LEASE_UNTIL, '=', standing ?? null)]))
     .returningAll()
     .executeTakeFirst();
   if (row === undefined) return undefined;
@@ -72,7 +78,7 @@ export async function claimTarget(
 export async function leaseOfTarget(db: Db, target: string): Promise<string | undefined> {
   const row = await db
     .selectFrom('webhook_target')
-    .select(sql<string>`lease_until::text`.as('until'))
+    .select(LEASE_UNTIL.as('until'))
     .where('target', '=', target)
     .where('owner', 'is not', null)
     .executeTakeFirst();
