@@ -8,6 +8,7 @@ import {
   DocumentRoutes,
   INTERRUPTED,
   LOGGER,
+  Metrics,
   TIME_UP,
   type Logger,
 } from '@hearth/runtime';
@@ -34,6 +35,7 @@ import { ConnectionRegistry } from './connection/connection-registry';
 import { Tokens } from './connection/tokens';
 import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
+import { Backlogs } from './frames/backlogs';
 import { GatewayLease } from './gateway-lease';
 import { ChannelCaps } from './limits/channel-caps';
 import { Limits } from './limits/connection-limits';
@@ -69,6 +71,15 @@ const RELEASE_MS = 500;
       useFactory: (database: Database, config: HearthConfig, logger: Logger, interrupted: AbortSignal) =>
         GatewayLease.claim(database, config.processId, logger, interrupted),
       inject: [Database, CONFIG, LOGGER, INTERRUPTED],
+    },
+    {
+      provide: Backlogs,
+      useFactory: (config: HearthConfig, metrics: Metrics) => {
+        const backlogs = new Backlogs(config.limitBacklogBytes);
+        metrics.backlogBytes.reading = () => backlogs.bytes;
+        return backlogs;
+      },
+      inject: [CONFIG, Metrics],
     },
     ClientGateway,
     Handshake,
@@ -180,7 +191,8 @@ export class GatewayModule implements BeforeApplicationShutdown, OnApplicationSh
 export async function attachGateway(app: NestFastifyApplication): Promise<void> {
   const [config, timeUp] = [app.get<HearthConfig>(CONFIG), app.get<AbortSignal>(TIME_UP)];
   const { plainPosts } = app.getHttpAdapter().getInstance();
-  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), plainPosts, config, app.get(Handshake), timeUp));
+  const [handshake, backlogs] = [app.get(Handshake), app.get(Backlogs)];
+  app.useWebSocketAdapter(new RealtimeAdapter(app.getHttpServer(), plainPosts, config, handshake, backlogs, timeUp));
   app.connectMicroservice({ strategy: app.get(GatewayRpcStrategy) });
   await app.startAllMicroservices();
 }

@@ -18,13 +18,16 @@ function rate(): Kind<RateLimit> {
 }
 
 /** A cap; Infinity for 0, which is no limit. */
-function cap(): Kind<number> {
-  const { schema } = integer(0, 1_000_000_000);
+function cap(highest = 1_000_000_000): Kind<number> {
+  const { schema } = integer(0, highest);
   return {
     schema: schema.transform((most) => (most === 0 ? Infinity : most)),
-    allowed: 'a whole number from 0 to 1000000000; 0 for no limit',
+    allowed: `a whole number from 0 to ${highest}; 0 for no limit`,
   };
 }
+
+/** 1 TiB. */
+const TEBIBYTE = 1_099_511_627_776;
 
 /** Loopback, RFC 1918, shared (RFC 6598), link-local, unique local (limits §2). */
 const PRIVATE = [
@@ -108,6 +111,10 @@ export const LIMIT_VARIABLES = {
       '2000',
       'Subscriptions of a connection.',
     ),
+    limitBacklogBytes: variable('HEARTH_LIMIT_BACKLOG_BYTES', cap(TEBIBYTE), '536870912', {
+      meaning:
+        'What waits for all connections of a gateway together, in memory; past that those are closed for whom most waits.',
+    }),
     limitChannelStorageKeys: capOf(
       'HEARTH_LIMIT_CHANNEL_STORAGE_KEYS',
       '10000',

@@ -7,7 +7,7 @@ import { Intake, type Hole, type Seen } from './intake';
 import type { IntakeHost, IntakeReader } from './intake-host';
 
 /** Where the frames of a subscriber go. */
-export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'write'>;
+export type Outlet = Pick<ClientSocket, 'isOpen' | 'backlogBytes' | 'backlog' | 'write'>;
 
 /** A connection's place in a channel. */
 export interface Subscriber {

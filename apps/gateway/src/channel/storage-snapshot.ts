@@ -37,7 +37,6 @@ export class StorageSnapshot {
   /** Changes that came before the last page was sent; `undefined` afterwards. */
   private changes: (readonly [key: string, change: DeliverRecord])[] | undefined = [];
   private sent: SentRange[] = [];
-  private changesBytes = 0;
   /** Changes were dropped that the first page, if it is being read already, may not have. */
   private isFirstPageTooOld = false;
 
@@ -56,10 +55,13 @@ export class StorageSnapshot {
     const snapshot = new StorageSnapshot(subscription, reader, maxBacklogBytes, logger);
     subscription.snapshot = snapshot;
     subscription.socket = snapshot.held;
-    snapshot.send().catch((error: unknown) => {
-      logger.error({ channel: subscription.channel.name, err: error }, 'a storage snapshot failed');
-      subscription.cutOff();
-    });
+    snapshot
+      .send()
+      .catch((error: unknown) => {
+        logger.error({ channel: subscription.channel.name, err: error }, 'a storage snapshot failed');
+        subscription.cutOff();
+      })
+      .finally(() => snapshot.held.drop());
   }
 
   /** Whether a change shall be told now; one that is not is either in the snapshot or told right after it. */
@@ -67,21 +69,16 @@ export class StorageSnapshot {
     if (this.changes === undefined) return this.isNews(key, change);
     if (this.isInPages(key, change)) return false;
     this.changes.push([key, change]);
-    this.count(change.frame.length);
+    this.held.keep(change.frame);
     // Writes that were accepted in a burst just before are not the reader's fault: a first page that is asked for from now
     // on has them all.
-    if (this.sent.length === 0 && this.changesBytes > this.maxBacklogBytes * BURST_SHARE) this.forgetChanges();
+    if (this.sent.length === 0 && this.held.keptBytes > this.maxBacklogBytes * BURST_SHARE) this.forgetChanges();
     return false;
-  }
-
-  private count(bytes: number): void {
-    this.changesBytes += bytes;
-    this.held.count(bytes);
   }
 
   private forgetChanges(): void {
     this.changes = [];
-    this.count(-this.changesBytes);
+    this.held.forget();
     this.isFirstPageTooOld = true;
   }
 

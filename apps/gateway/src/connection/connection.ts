@@ -282,6 +282,11 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.close(1013, 'Slow consumer');
   }
 
+  holdsMost(): void {
+    this.host.limits.count('backlogBytes', 'closed', this);
+    this.close(1013, 'Slow consumer');
+  }
+
   /** What time demands; called about twice a second. */
   sweep(nowMs: number, installationMs: number): void {
     if (this.turns.isPaused) this.clock.excuse(nowMs);

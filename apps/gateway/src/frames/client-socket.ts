@@ -1,4 +1,5 @@
 import type { EndCode } from '@hearth/protocol';
+import type { Backlog } from './backlogs';
 import type { FrameBatch } from './frame-batch';
 
 /** What arrives from a client; every call is made by the transport, in the order of arrival. */
@@ -17,6 +18,8 @@ export interface FrameReceiver {
   read(bytes: number, frames: number): void;
   /** So many pings or pongs of the protocol below have been read. */
   pinged(count: number): void;
+  /** Of too much that waits for all clients together, most waits for this one: it must go. */
+  holdsMost(): void;
   /** The socket is gone, whoever ended it; called once. */
   closed(): void;
 }
@@ -33,6 +36,8 @@ export interface ClientSocket {
   readonly isOpen: boolean;
   /** Bytes written but not yet taken by the operating system. */
   readonly backlogBytes: number;
+  /** The same as part of what waits for all clients. */
+  readonly backlog: Backlog;
   /** Set with every frame written; whoever watches for idleness clears it. */
   hasWritten: boolean;
   /** Set once, before the first frame can arrive. */

@@ -1,3 +1,4 @@
+import { Held } from './backlogs';
 import { socketIoPacket } from '../transport/socket-io-packets';
 
 /** First byte of a WebSocket frame: a whole, uncompressed text message (RFC 6455 §5.2). */
@@ -35,9 +36,16 @@ export function webSocketFrame(text: string): Buffer {
 }
 
 /** Several messages in one buffer, and where each of them ends. */
-export interface EncodedFrames {
-  readonly bytes: Buffer;
-  readonly ends: readonly number[];
+export class EncodedFrames {
+  /** What of them waits for readers. */
+  readonly held: Held;
+
+  constructor(
+    readonly bytes: Buffer,
+    readonly ends: readonly number[],
+  ) {
+    this.held = new Held(bytes.length);
+  }
 }
 
 function webSocketFrames(payloads: readonly Uint8Array[]): EncodedFrames {
@@ -52,7 +60,7 @@ function webSocketFrames(payloads: readonly Uint8Array[]): EncodedFrames {
     offset += payload.length;
     ends.push(offset);
   }
-  return { bytes, ends };
+  return new EncodedFrames(bytes, ends);
 }
 
 /**
@@ -80,6 +88,7 @@ export class FrameBatch {
   private native: EncodedFrames | undefined;
   private texts: string[] | undefined;
   private framed: EncodedFrames | undefined;
+  private keptBack: Held | undefined;
 
   /** @param payloads client frames, UTF-8 JSON */
   constructor(private readonly payloads: readonly Uint8Array[]) {}
@@ -91,6 +100,11 @@ export class FrameBatch {
   /** Bytes of the frames themselves. */
   get payloadBytes(): number {
     return this.payloads.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** While it is kept back for readers, whatever they speak. */
+  get held(): Held {
+    return (this.keptBack ??= new Held(this.payloadBytes));
   }
 
   /** For native sockets. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outlet } from '../channel/channel';
+import type { Backlog } from '../frames/backlogs';
 import { FrameBatch } from '../frames/frame-batch';
 import { HeldOutlet } from '../channel/held-outlet';
 import type { Subscription } from '../connection/subscription';
@@ -48,6 +49,10 @@ export class Replay implements Outlet {
     return (this.held ?? this.direct).backlogBytes;
   }
 
+  get backlog(): Backlog {
+    return this.direct.backlog;
+  }
+
   write(batch: FrameBatch, leaveOut?: readonly number[]): void {
     (this.held ?? this.direct).write(batch, leaveOut);
   }
@@ -55,7 +60,7 @@ export class Replay implements Outlet {
   private async send(subscription: Subscription, frames: readonly Uint8Array[], pieceBytes: number): Promise<void> {
     for (const piece of piecesOf(frames, pieceBytes)) {
       while (subscription.isActive && this.direct.backlogBytes > pieceBytes) await delay(DRAIN_POLL_MS);
-      if (!subscription.isActive) return;
+      if (!subscription.isActive) return this.held?.drop();
       this.direct.write(new FrameBatch(piece));
     }
     this.held?.release();

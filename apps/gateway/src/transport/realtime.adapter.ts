@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocketAdapter } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { HearthConfig } from '@hearth/config';
+import type { Backlogs } from '../frames/backlogs';
 import { ClientSocket } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { Handshake } from './handshake';
@@ -32,16 +33,18 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
     private readonly plain: Pick<FastifyInstance['plainPosts'], 'takeUpgrades'>,
     private readonly config: RealtimeConfig,
     private readonly handshake: Handshake,
+    private readonly backlogs: Backlogs,
     /** Aborted when clients have had their time to leave. */
     private readonly timeUp: AbortSignal,
   ) {}
 
   create(): RealtimeServer {
-    const { config, handshake } = this;
+    const { config, handshake, backlogs } = this;
     const connected: ConnectCallback = (socket, opening) => server.onConnect(socket, opening);
     const native = new WebSocketTransport(
       { paths: config.wsPaths, maxMessageBytes: config.wsMaxMessageBytes },
       handshake,
+      backlogs,
       connected,
     );
     const socketIo = new SocketIoTransport(
@@ -51,6 +54,7 @@ export class RealtimeAdapter implements WebSocketAdapter<RealtimeServer, ClientS
         origins: config.wsOrigins,
       },
       handshake,
+      backlogs,
       connected,
     );
     const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { CLOSE_TIMEOUT_MS, type Watched } from './bounded-web-sockets';
 
 /** What we use of Engine.IO's session; its own types know neither the pre-encoded frame nor the transport's socket. */
@@ -18,7 +19,16 @@ export interface Session {
 export interface SessionTransport {
   readonly name: string;
   /** Of the WebSocket transport. */
-  readonly socket?: { pause(): void; resume(): void; terminate(): void } & Watched;
+  readonly socket?: {
+    pause(): void;
+    resume(): void;
+    terminate(): void;
+    once(event: 'close', listener: () => void): void;
+  } & Watched;
+  /** Of long-polling: the answer to the poll that waits. */
+  readonly res?: ServerResponse | null;
+  /** Of long-polling: an answer is about to be written. */
+  on(event: 'headers', listener: () => void): void;
   /** Of long-polling: how long it waits for the client to fetch the close. */
   closeTimeout?: number;
   /** Of long-polling: the most that it takes at once. */

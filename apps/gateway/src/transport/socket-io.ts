@@ -5,6 +5,7 @@ import { untilAborted } from '@hearth/timing';
 import { originMatcher } from '@hearth/config';
 import { headProblem } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
+import { Backlog, type Backlogs, Held } from '../frames/backlogs';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { FrameBatch, writeWithout } from '../frames/frame-batch';
@@ -38,21 +39,33 @@ class SocketIoClient implements ClientSocket {
   readonly transport = 'socket.io';
   receiver: FrameReceiver | undefined;
   hasWritten = false;
-  backlogBytes = 0;
+  readonly backlog: Backlog;
   private isClosing = false;
   private readonly session: Session;
-  /** Sizes of what Engine.IO has not sent yet, in its order. */
-  private readonly unsent: number[] = [];
+  /** The answer to the last poll. */
+  private polled: ServerResponse | undefined;
+  /** Answers to polls that have not left, and how many pieces are in each. */
+  private readonly leaving = new Map<ServerResponse, number>();
   private readonly onPiece = (): void => this.receiver?.read(0, 1);
   private readonly onPinged = (bytes: number, pings: number): void => {
     this.receiver?.read(bytes, pings);
     this.receiver?.pinged(pings);
   };
+  /** Engine.IO takes a piece for sent that is in the answer to a poll, whether or not that is read. */
   private readonly sent = (): void => {
-    this.backlogBytes -= this.unsent.shift() ?? 0;
+    const { polled: answer, leaving } = this;
+    if (answer === undefined) return this.backlog.take();
+    const pieces = leaving.get(answer);
+    leaving.set(answer, (pieces ?? 0) + 1);
+    if (pieces === undefined) answer.once('close', () => this.left(answer));
   };
+  private readonly gone = (): void => this.backlog.end();
 
-  constructor(private readonly socket: ServerSocket) {
+  constructor(
+    private readonly socket: ServerSocket,
+    backlogs: Backlogs,
+  ) {
+    this.backlog = new Backlog(backlogs, this);
     this.session = socket.conn as unknown as Session;
     socket.on(FRAME_EVENT, (text, answerId) => {
       this.receiver?.read(text === undefined ? 0 : Buffer.byteLength(text), 1);
@@ -65,14 +78,28 @@ class SocketIoClient implements ClientSocket {
       this.receiver?.closed();
       // A client that leaves the namespace has left: without one, its session has no use.
       this.close();
+      if (this.session.transport.socket === undefined && this.leaving.size === 0) this.gone();
     });
   }
 
-  /** Counts what comes over a WebSocket and is no packet. */
-  private watch({ socket }: SessionTransport): void {
-    if (socket === undefined) return;
+  /** Counts what comes over a WebSocket and is no packet, and finds the answers to polls. */
+  private watch(transport: SessionTransport): void {
+    const { socket } = transport;
+    this.polled = undefined;
+    if (socket === undefined) return transport.on('headers', () => (this.polled = transport.res ?? undefined));
     socket.onPiece = this.onPiece;
     socket.onPinged = this.onPinged;
+    socket.once('close', this.gone);
+  }
+
+  private left(answer: ServerResponse): void {
+    for (let pieces = this.leaving.get(answer) ?? 0; pieces > 0; pieces--) this.backlog.take();
+    this.leaving.delete(answer);
+    if (this.session.readyState === 'closed' && this.leaving.size === 0) this.gone();
+  }
+
+  get backlogBytes(): number {
+    return this.backlog.bytes;
   }
 
   get isOpen(): boolean {
@@ -82,7 +109,8 @@ class SocketIoClient implements ClientSocket {
   write(batch: FrameBatch, leaveOut?: readonly number[]): void {
     if (!this.isOpen) return;
     if (this.session.transport.name !== 'websocket') return this.writePackets(batch, leaveOut);
-    if (leaveOut === undefined) this.writeFrames(batch.packetFrames.bytes);
+    const { bytes, held } = batch.packetFrames;
+    if (leaveOut === undefined) this.writeFrames(bytes, held);
     else writeWithout(batch.packetFrames, leaveOut, (piece) => this.writeFrames(piece));
   }
 
@@ -118,6 +146,7 @@ class SocketIoClient implements ClientSocket {
     this.isClosing = true;
     const { socket } = this.session.transport;
     // Engine.IO calls a session closed while its WebSocket still waits for the client.
+    for (const answer of this.leaving.keys()) answer.destroy();
     if (socket !== undefined) socket.terminate();
     else if (this.session.readyState !== 'closed') this.session.close(true);
   }
@@ -131,20 +160,15 @@ class SocketIoClient implements ClientSocket {
 
   private writePacket(packet: string): void {
     this.hasWritten = true;
-    this.queued(packet.length);
+    this.backlog.add(new Held(packet.length));
     this.session.write(packet, { compress: false }, this.sent);
   }
 
   /** Any number of frames at once; Engine.IO takes them for the one frame of a packet, whose text it then ignores. */
-  private writeFrames(frames: Buffer): void {
+  private writeFrames(frames: Buffer, held = new Held(frames.length)): void {
     this.hasWritten = true;
-    this.queued(frames.length);
+    this.backlog.add(held);
     this.session.write('frames', { compress: false, wsPreEncodedFrame: [frames] }, this.sent);
-  }
-
-  private queued(bytes: number): void {
-    this.unsent.push(bytes);
-    this.backlogBytes += bytes;
   }
 }
 
@@ -167,6 +191,7 @@ export class SocketIoTransport {
   constructor(
     options: SocketIoOptions,
     private readonly handshake: Handshake,
+    private readonly backlogs: Backlogs,
     private readonly connected: (socket: ClientSocket, opening: Opening) => void,
   ) {
     const pingMs = Math.min(options.pingMs, NEVER_MS);
@@ -282,7 +307,7 @@ export class SocketIoTransport {
     decoderOf(socket).answered(true);
     this.bounds.get(session)?.();
     this.bounds.delete(session);
-    this.connected(new SocketIoClient(socket), admission.opening);
+    this.connected(new SocketIoClient(socket, this.backlogs), admission.opening);
     admission.release();
     // Nobody needs it any more, and it is larger than all the rest of a connection.
     session.request = null;

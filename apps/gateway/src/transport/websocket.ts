@@ -5,6 +5,7 @@ import { ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { headProblem, type UpgradeRequest } from '@hearth/runtime';
 import { RawData, WebSocket } from 'ws';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
+import { Backlog, type Backlogs, Held } from '../frames/backlogs';
 import type { Opening } from '../connection/connection';
 import { openWebSocket, type Watched } from './bounded-web-sockets';
 import { descriptorOf, writeNow } from './direct-write';
@@ -49,12 +50,15 @@ class NativeClient implements ClientSocket {
   private isClosing = false;
   private unansweredPings = 0;
   private readonly descriptor: number | undefined;
+  /** Of one for whom something has ever waited. */
+  private waiting: Backlog | undefined;
 
   /** @param greeting the answer to the handshake, which leaves in one write with the first frame */
   constructor(
     private readonly webSocket: NativeWebSocket,
     private readonly socket: Duplex,
     private greeting: Buffer | undefined,
+    private readonly backlogs: Backlogs,
   ) {
     this.descriptor = descriptorOf(socket);
     webSocket.client = this;
@@ -74,10 +78,14 @@ class NativeClient implements ClientSocket {
     return this.socket.writableLength;
   }
 
+  get backlog(): Backlog {
+    return (this.waiting ??= new Backlog(this.backlogs, this));
+  }
+
   write(batch: FrameBatch, leaveOut?: readonly number[]): void {
     if (!this.isOpen) return;
     this.hasWritten = true;
-    if (leaveOut === undefined) this.put(batch.webSocket.bytes);
+    if (leaveOut === undefined) this.put(batch.webSocket.bytes, batch.webSocket.held);
     else writeWithout(batch.webSocket, leaveOut, (piece) => this.put(piece));
   }
 
@@ -146,12 +154,20 @@ class NativeClient implements ClientSocket {
   }
 
   /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
-  private put(frames: Buffer): void {
+  private put(frames: Buffer, held?: Held): void {
     const { socket, descriptor, greeting } = this;
     const bytes = greeting === undefined ? frames : Buffer.concat([greeting, frames]);
     this.greeting = undefined;
     const taken = descriptor === undefined || socket.writableLength > 0 ? 0 : writeNow(descriptor, bytes);
-    if (taken < bytes.length) socket.write(taken === 0 ? bytes : bytes.subarray(taken));
+    if (taken === bytes.length) return;
+    const { backlog } = this;
+    backlog.add(held ?? new Held(bytes.length));
+    socket.write(taken === 0 ? bytes : bytes.subarray(taken), backlog.take);
+  }
+
+  closed(): void {
+    this.waiting?.end();
+    this.receiver?.closed();
   }
 }
 
@@ -165,7 +181,7 @@ function onPong(this: WebSocket): void {
 }
 
 function onClose(this: WebSocket): void {
-  (this as NativeWebSocket).client?.receiver?.closed();
+  (this as NativeWebSocket).client?.closed();
 }
 
 function ignore(): void {}
@@ -182,6 +198,7 @@ export class WebSocketTransport {
   constructor(
     private readonly options: WebSocketOptions,
     private readonly handshake: Handshake,
+    private readonly backlogs: Backlogs,
     private readonly connected: (socket: ClientSocket, opening: Opening) => void,
   ) {
     this.paths = new Set(options.paths);
@@ -213,7 +230,7 @@ export class WebSocketTransport {
       try {
         const webSocket = this.accept(socket, head);
         if (webSocket === undefined) return;
-        const client = new NativeClient(webSocket, socket, greetingTo(request));
+        const client = new NativeClient(webSocket, socket, greetingTo(request), this.backlogs);
         this.connected(client, admission.opening);
         client.greet();
       } finally {

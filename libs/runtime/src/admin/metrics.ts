@@ -94,6 +94,7 @@ export class Metrics {
   readonly duplicatesDropped = this.counter('hearth_duplicates_dropped_total', 'Messages dropped as duplicates');
   readonly limited = this.countersOfTwo('hearth_limited_total', 'What limits have stopped', 'limit', 'answer');
   readonly slowConsumers = this.counter('hearth_slow_consumers_total', 'Connections closed at their backlog cap');
+  readonly backlogBytes = this.gauge('hearth_backlog_bytes', 'Bytes that wait for clients to read, all together');
   readonly catchUps = this.counter('hearth_catch_ups_total', 'Gaps that gateways filled from the deliver stream');
   readonly catchUpsFailed = this.counter('hearth_catch_ups_failed_total', 'Gaps that gateways could not fill');
   readonly clockAheadSeconds = this.gauge(
