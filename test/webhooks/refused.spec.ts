@@ -71,7 +71,8 @@ it('a dead letter that cannot wait again stays one, and the others are sent', as
   receiver.behaviour = () => 500;
   const process = await testbed.start(receiver.url, { HEARTH_WEBHOOK_MAX_ATTEMPTS: '1' });
   for (const channel of ['c', 'poison', 'd']) await testbed.emit(channel, 1);
-  const letters = async () => (await admin(process, '/webhooks/dead-letters')).body.deadLetters as { channel: string }[];
+  const letters = async () =>
+    (await admin(process, '/webhooks/dead-letters')).body.deadLetters as { channel: string }[];
   await eventually(async () => expect(await letters()).toHaveLength(3));
   await refuse('webhook_waiting', `channel = 'poison'`);
   receiver.behaviour = () => 200;

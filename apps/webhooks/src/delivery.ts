@@ -1,12 +1,13 @@
 import {
   addWaiting,
+  addWaitingUnlessRefused,
   endWaiting,
+  endWaitingUnlessRefused,
   firstWaiting,
   giveUp,
   noteAttempt,
   summarizeWaiting,
   TargetLostError,
-  type Db,
   type TargetClaim,
   type TargetPosition,
   type WaitingEvent,
@@ -19,6 +20,7 @@ import { type Verdict } from './rules/answer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { EventQueue } from './event-queue';
+import { PatientDatabase, StoppedError } from './patient-database';
 import type { TargetHost } from './target-host';
 import type { TargetMetrics } from './target-metrics';
 import { WebhookSender } from './webhook-sender';
@@ -42,11 +44,7 @@ const MEMORY_PATIENCE_MS = 1_000;
 const ROOM_POLL_MS = 20;
 /** What was delivered is taken off the list together. A crash repeats it, so it must not be longer. */
 const REMOVE_AFTER_MS = 100;
-const DATABASE_RETRY_MS = 1_000;
 const WARN_EVERY_MS = 60_000;
-
-/** The process no longer delivers; whatever was under way is left to the next one. */
-class StoppedError extends Error {}
 
 /**
  * Delivers the events of one URL. Each is written down in Postgres before it is sent, and taken off there when it was
@@ -54,6 +52,7 @@ class StoppedError extends Error {}
  */
 export class Delivery {
   private readonly sender: WebhookSender;
+  private readonly patient: PatientDatabase;
   private readonly queues = new Map<string, EventQueue>();
   /** Queues with something to send, first come, first served: those in good order, and those that have failed. */
   private readonly fresh = new Set<EventQueue>();
@@ -82,6 +81,7 @@ export class Delivery {
     /** Another process has the target. */
     private readonly onLost: () => void,
   ) {
+    this.patient = new PatientDatabase(host, claim.target, () => this.stopped);
     this.sender = new WebhookSender(url, host.config, CONCURRENCY, () => host.reloadable.current.webhookSecrets);
   }
 
@@ -98,7 +98,7 @@ export class Delivery {
   /** Takes over what waits in Postgres; all of it is due at once. */
   start(): Promise<void> {
     return this.orLost(async () => {
-      const summaries = await this.written((db) => summarizeWaiting(db, this.claim.target));
+      const summaries = await this.patient.done((db) => summarizeWaiting(db, this.claim.target));
       for (const summary of summaries) this.addUnloaded(summary);
       this.started = true;
     });
@@ -122,9 +122,13 @@ export class Delivery {
    */
   add(events: readonly WebhookEvent[], position: TargetPosition): Promise<void> {
     return this.orLost(async () => {
-      await this.written((db) => addWaiting(db, this.claim, events, position));
+      const refused = await this.patient.unlessRefused(
+        (db) => addWaiting(db, this.claim, events, position),
+        (db) => addWaitingUnlessRefused(db, this.claim, events, position),
+      );
+      const leftOut = new Set(refused.map(({ row }) => row));
       const waitingSince = performance.now();
-      for (const event of events) this.addWritten({ ...event, attempts: 0, waitingSince });
+      for (const event of events) if (!leftOut.has(event)) this.addWritten({ ...event, attempts: 0, waitingSince });
       await this.room();
     });
   }
@@ -242,7 +246,7 @@ export class Delivery {
   private async load(queue: EventQueue): Promise<void> {
     await this.removeDelivered();
     const { unloaded, unloadedBytes } = queue;
-    const events = await this.written((db) =>
+    const events = await this.patient.done((db) =>
       firstWaiting(db, this.claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
     );
     this.keep(queue, events);
@@ -276,7 +280,11 @@ export class Delivery {
     clearTimeout(this.removal);
     this.removal = undefined;
     const events = this.delivered.splice(0);
-    const end = (): Promise<void> => this.written((db) => endWaiting(db, this.claim, events));
+    const end = async (): Promise<void> =>
+      void (await this.patient.unlessRefused(
+        (db) => endWaiting(db, this.claim, events),
+        (db) => endWaitingUnlessRefused(db, this.claim, events),
+      ));
     if (events.length > 0) this.removing = this.removing.then(() => this.orLost(end));
     return this.removing;
   }
@@ -315,7 +323,14 @@ export class Delivery {
 
   private async giveUp(event: WebhookEvent, attempts: number, reason: string): Promise<void> {
     const id = ulid(installationNow());
-    await this.written((db) => giveUp(db, this.claim, id, event, attempts, reason));
+    const refused = await this.patient.unlessRefused(
+      (db) => giveUp(db, this.claim, id, event, attempts, reason),
+      async (db, error) => {
+        await endWaiting(db, this.claim, [event]);
+        return [{ table: 'webhook_dead_letter', row: event, error }];
+      },
+    );
+    if (refused.length > 0) return;
     this.metrics.dead.inc();
     const { id: eventId, type, channel } = event;
     const about = { target: this.claim.target, deadLetter: id, eventId, type, channel, attempts, reason };
@@ -324,7 +339,10 @@ export class Delivery {
 
   /** The queue's turn comes again later; until then its events are no longer in memory. */
   private async keepTrying(queue: EventQueue, event: WaitingEvent, attempts: number, reason: string): Promise<void> {
-    await this.written((db) => noteAttempt(db, this.claim, event, attempts, reason));
+    await this.patient.unlessRefused(
+      (db) => noteAttempt(db, this.claim, event, attempts, reason),
+      (_, error) => Promise.resolve([{ table: 'webhook_waiting', row: event, error }]),
+    );
     queue.failures = Math.max(queue.failures, event.attempts) + 1;
     queue.unloaded += queue.loaded.length;
     queue.unloadedBytes += bytesOf(queue.loaded);
@@ -349,20 +367,6 @@ export class Delivery {
       this.pause = undefined;
       this.pump();
     }, ms);
-  }
-
-  /** Asks Postgres until it answers: nothing may be forgotten, and nothing may overtake what is not written down. */
-  private async written<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await work(this.host.database.db);
-      } catch (error) {
-        if (error instanceof TargetLostError) throw error;
-        if (this.stopped) throw new StoppedError();
-        this.host.logger.warn({ err: error, target: this.claim.target }, 'Postgres is needed, trying again');
-        await delay(DATABASE_RETRY_MS);
-      }
-    }
   }
 
   /** Does something that ends early when the process stops, or the target is another's. */

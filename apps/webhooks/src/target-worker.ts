@@ -1,8 +1,11 @@
 import {
+  isRefusedForData,
   releaseTarget,
   renewTarget,
   reviveDeadLetters,
+  reviveUnlessRefused,
   TargetLostError,
+  type Revived,
   type TargetClaim,
   type TargetPosition,
 } from '@hearth/store';
@@ -65,12 +68,24 @@ export class TargetWorker {
     await renewTarget(db, this.claim, LEASE_MS);
     this.validUntil = askedAt + LEASE_MS - LEASE_MARGIN_MS;
     try {
-      this.delivery.revive(await reviveDeadLetters(db, this.claim, REVIVED_AT_ONCE));
+      this.delivery.revive(await this.revived());
     } catch (error) {
       this.isUnsure = !(error instanceof TargetLostError);
       throw error;
     }
     this.delivery.pump();
+  }
+
+  private async revived(): Promise<readonly Revived[]> {
+    const { db } = this.host.database;
+    try {
+      return await reviveDeadLetters(db, this.claim, REVIVED_AT_ONCE);
+    } catch (error) {
+      if (!isRefusedForData(error)) throw error;
+      const { revived, refused } = await reviveUnlessRefused(db, this.claim, REVIVED_AT_ONCE);
+      this.host.tellRefused(this.claim.target, refused);
+      return revived;
+    }
   }
 
   /** Ends what is under way, within `patienceMs`, and gives the target back. */

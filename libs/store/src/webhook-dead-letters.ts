@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { now } from './database-clock';
 import type { Db } from './db';
+import { type RefusedRow, writeUnlessRefused } from './refused-rows';
 import { writeFenced, type TargetClaim } from './webhook-targets';
 import type { WebhookEvent } from './webhook-waiting';
 
@@ -115,21 +116,19 @@ export async function requestRetry(
 /**
  * Has dead letters for which a retry was asked wait again, at their old places, at most `limit`.
  *
+ * @param only the one with this id
  * @returns the ordering key and the size of each
  * @throws TargetLostError when another process has the target; nothing was written then
  */
-export async function reviveDeadLetters(
-  db: Db,
-  claim: TargetClaim,
-  limit: number,
-): Promise<{ readonly orderingKey: string; readonly bytes: number }[]> {
+export async function reviveDeadLetters(db: Db, claim: TargetClaim, limit: number, only?: string): Promise<Revived[]> {
   const rows = await writeFenced(
     db,
     claim,
     sql`revived as (
       delete from webhook_dead_letter
        where id in (select d.id from webhook_dead_letter d join fence using (target)
-                     where d.retry_requested_at is not null order by d.id limit ${limit})
+                     where d.retry_requested_at is not null ${only === undefined ? sql`` : sql`and d.id = ${only}`}
+                     order by d.id limit ${limit})
       returning *
     ), added as (
       insert into webhook_waiting
@@ -146,6 +145,40 @@ export async function reviveDeadLetters(
   return rows.flatMap(({ orderingKey, bytes }) =>
     orderingKey === null || bytes === null ? [] : [{ orderingKey, bytes }],
   );
+}
+
+/** A dead letter that waits again. */
+export interface Revived {
+  readonly orderingKey: string;
+  readonly bytes: number;
+}
+
+/** Does the same one by one; what Postgres refuses for what it is stays a dead letter, and no retry is asked for any more. */
+export function reviveUnlessRefused(
+  db: Db,
+  claim: TargetClaim,
+  limit: number,
+): Promise<{ readonly revived: readonly Revived[]; readonly refused: readonly RefusedRow[] }> {
+  return db.transaction().execute(async (tx) => {
+    const letters = tx.selectFrom('webhook_dead_letter').where('target', '=', claim.target);
+    const asked = await letters
+      .select(['id', 'event_id as eventId', 'type', 'channel'])
+      .where('retry_requested_at', 'is not', null)
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    const revived: Revived[] = [];
+    const refused: RefusedRow[] = [];
+    for (const letter of asked) {
+      const reviveOne = async (): Promise<void> =>
+        void revived.push(...(await reviveDeadLetters(tx, claim, 1, letter.id)));
+      refused.push(...(await writeUnlessRefused(tx, 'webhook_waiting', [letter], reviveOne)));
+    }
+    const ids = refused.map(({ row }) => (row as (typeof asked)[number]).id);
+    if (ids.length > 0)
+      await tx.updateTable('webhook_dead_letter').set({ retry_requested_at: null }).where('id', 'in', ids).execute();
+    return { revived, refused };
+  });
 }
 
 /**

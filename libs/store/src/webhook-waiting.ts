@@ -1,5 +1,6 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db } from './db';
+import { type RefusedRow, writeUnlessRefused } from './refused-rows';
 import { TargetLostError, writeFenced, type TargetClaim, type TargetPosition } from './webhook-targets';
 
 /** An event of the events stream on its way to a target. */
@@ -30,36 +31,67 @@ export interface WaitingEvent extends WebhookEvent {
  */
 export async function addWaiting(
   db: Db,
-  { target, fencingToken }: TargetClaim,
+  claim: TargetClaim,
   events: readonly WebhookEvent[],
   position: TargetPosition,
 ): Promise<void> {
-  const column = <T>(of: (event: WebhookEvent) => T): T[] => events.map(of);
   const moved = await sql`
-    with moved as (
+    with moved as (${moving(claim, position)}), added as (${adding(events, sql`moved`)})
+    select target from moved`.execute(db);
+  if (moved.rows.length === 0) await assertMoved(db, claim, position);
+}
+
+/** Does the same without the events that Postgres refuses for what they are. @returns those */
+export function addWaitingUnlessRefused(
+  db: Db,
+  claim: TargetClaim,
+  events: readonly WebhookEvent[],
+  position: TargetPosition,
+): Promise<readonly RefusedRow[]> {
+  return db.transaction().execute(async (tx) => {
+    const moved = await moving(claim, position).execute(tx);
+    if (moved.rows.length > 0) {
+      const target = sql`(select ${claim.target}::text as target) as moved`;
+      return writeUnlessRefused(tx, 'webhook_waiting', events, async (some) => {
+        await adding(some, target).execute(tx);
+      });
+    }
+    await assertMoved(tx, claim, position);
+    return [];
+  });
+}
+
+function moving({ target, fencingToken }: TargetClaim, position: TargetPosition): RawBuilder<unknown> {
+  return sql`
       update webhook_target
          set stream_epoch = ${position.epoch}, seq = ${position.sequence},
              stream_time = ${position.timeNs}, stream_created = ${position.streamCreated}
        where target = ${target} and epoch = ${fencingToken}
          and (stream_epoch, seq) < (${position.epoch}::int8, ${position.sequence}::int8)
-      returning target
-    ), added as (
+      returning target`;
+}
+
+/** @param moved what has one row, \`moved\`, with the target */
+function adding(events: readonly WebhookEvent[], moved: RawBuilder<unknown>): RawBuilder<unknown> {
+  const column = <T>(of: (event: WebhookEvent) => T): T[] => events.map(of);
+  return sql`
       insert into webhook_waiting
         (target, ordering_key, stream_epoch, seq, event_id, type, channel, payload, attempts)
       select moved.target, e.*, 0
-        from moved, unnest(${column((event) => event.orderingKey)}::text[], ${column((event) => event.streamEpoch)}::int8[],
-                           ${column((event) => event.sequence)}::int8[], ${column((event) => event.id)}::text[],
-                           ${column((event) => event.type)}::text[], ${column((event) => event.channel ?? null)}::text[],
-                           ${column((event) => Buffer.from(event.payload))}::bytea[]) as e
-      on conflict do nothing
-    )
-    select target from moved`.execute(db);
-  if (moved.rows.length > 0) return;
+        from ${moved}, unnest(${column((event) => event.orderingKey)}::text[], ${column((event) => event.streamEpoch)}::int8[],
+                              ${column((event) => event.sequence)}::int8[], ${column((event) => event.id)}::text[],
+                              ${column((event) => event.type)}::text[], ${column((event) => event.channel ?? null)}::text[],
+                              ${column((event) => Buffer.from(event.payload))}::bytea[]) as e
+      on conflict do nothing`;
+}
+
+/** @throws TargetLostError when the target is not ours, so that it was not moved */
+async function assertMoved(db: Db, claim: TargetClaim, position: TargetPosition): Promise<void> {
   const { rows } = await sql`
     select target from webhook_target
-     where target = ${target} and epoch = ${fencingToken}
+     where target = ${claim.target} and epoch = ${claim.fencingToken}
        and stream_epoch = ${position.epoch} and seq = ${position.sequence}`.execute(db);
-  if (rows.length === 0) throw new TargetLostError({ target, fencingToken });
+  if (rows.length === 0) throw new TargetLostError(claim);
 }
 
 /** The first events with an ordering key, at most `limit`, and no more after the one that makes `maxBytes` full. */
@@ -115,6 +147,17 @@ export async function endWaiting(db: Db, claim: TargetClaim, events: readonly We
          and w.stream_epoch = e.stream_epoch and w.seq = e.seq
     )`,
   );
+}
+
+/** Does the same but for the events of which Postgres refuses that for what they are. @returns those */
+export function endWaitingUnlessRefused(
+  db: Db,
+  claim: TargetClaim,
+  events: readonly WebhookEvent[],
+): Promise<readonly RefusedRow[]> {
+  return db
+    .transaction()
+    .execute((tx) => writeUnlessRefused(tx, 'webhook_waiting', events, (some) => endWaiting(tx, claim, some)));
 }
 
 /**
