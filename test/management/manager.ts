@@ -25,11 +25,12 @@ export class Manager {
     return new Manager(this.testbed, token, this.publishApi);
   }
 
-  async call(method: string, path: string, body?: object): Promise<ManagementAnswer> {
+  /** @param body text goes as it is */
+  async call(method: string, path: string, body?: object | string): Promise<ManagementAnswer> {
     const response = await fetch(`${this.publishApi.httpUrl}${path}`, {
       method,
       headers: this.token === '' ? {} : { authorization: `Bearer ${this.token}` },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: typeof body === 'object' ? JSON.stringify(body) : body,
     });
     const text = await response.text();
     checkAnswer(method, response.url, { status: response.status, text });
@@ -45,7 +46,7 @@ export class Manager {
     return this.call('GET', path);
   }
 
-  post(path: string, body: object): Promise<ManagementAnswer> {
+  post(path: string, body: object | string): Promise<ManagementAnswer> {
     return this.call('POST', path, body);
   }
 

@@ -66,6 +66,20 @@ describe('a request that says not exactly what', () => {
     expect(json.error.message).toContain(name);
   });
 
+  it.each([
+    ['/revocations', '{"uid":"a","uid":"b"}', 'uid'],
+    ['/revocations', '{"uid":"a","issuedBefore":1,"issuedBefore":2}', 'issuedBefore'],
+    ['/revocations', '{"jti":"a", "j\\u0074i":"a"}', 'jti'],
+    ['/disconnect', '{"uid":"a","reason":{"uid":1},"uid":"b"}', 'uid'],
+    ['/unsubscribe', '{"channel":"c","uid":"a","channel":"d"}', 'channel'],
+    ['/dead-letters/retry', '{"target":"a","target":"b"}', 'target'],
+  ])('%s %s is refused: it names two', async (path, body, name) => {
+    const { status, json } = await manager.post(path, body);
+    expect([status, json.error.code]).toEqual([400, 'INVALID_TYPE']);
+    expect(json.error.message).toBe(`${name} may be given once only`);
+    expect((await manager.get('/revocations?uid=b')).json.revocations).toEqual([]);
+  });
+
   it('or comes from nobody in particular, does nothing', async () => {
     const { id } = await manager.revoke({ jti: 'nobody' });
     for (const token of ['', 'wrong']) {

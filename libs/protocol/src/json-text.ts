@@ -95,6 +95,19 @@ export function memberText(text: string, name: string): JsonSlice | undefined {
   return found;
 }
 
+/** Names of the members of the object that `text` holds, as often as they stand there. */
+export function memberNames(text: string): string[] {
+  const names: string[] = [];
+  let i = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text.charCodeAt(i) === QUOTE) {
+    const keyEnd = endOfString(text, i);
+    names.push(JSON.parse(text.slice(i, keyEnd)) as string);
+    i = skipSpace(text, endOfValue(text, skipSpace(text, skipSpace(text, keyEnd) + 1)).end);
+    if (text.charCodeAt(i) === COMMA) i = skipSpace(text, i + 1);
+  }
+  return names;
+}
+
 /** The elements of the array that `text` holds, each as written. */
 export function elementTexts(text: string): string[] {
   const elements: string[] = [];

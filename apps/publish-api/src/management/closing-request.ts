@@ -1,14 +1,6 @@
-import {
-  bodyText,
-  checkedChannel,
-  type JsonObject,
-  parseJsonObject,
-  ProtocolError,
-  typedMember,
-  uidProblem,
-} from '@hearth/protocol';
+import { checkedChannel, type JsonObject, ProtocolError, typedMember, uidProblem } from '@hearth/protocol';
 import type { DenialTarget, Farewell } from '@hearth/wire';
-import { refuseUnknown } from './list-query';
+import { bodyMembers } from './list-query';
 
 /** Bodies of `POST /disconnect` and `POST /unsubscribe` (management-api §3): what is meant, or which member is wrong. */
 
@@ -30,9 +22,9 @@ const MAX_NAME_CHARACTERS = 1_024;
 
 /** @throws ProtocolError naming the first offending member */
 export function parseDisconnect(body: Uint8Array): ClosingRequest {
-  const object = parseJsonObject(bodyText(body), 'the body');
-  refuseUnknown(object, ['uid', 'connectionId', 'channel', 'jti', 'except', 'reason', 'reconnect', 'refuseFor']);
-  const [name, value] = selector(object, ['uid', 'connectionId', 'channel', 'jti']);
+  const selectors = ['uid', 'connectionId', 'channel', 'jti'] as const;
+  const object = bodyMembers(body, [...selectors, 'except', 'reason', 'reconnect', 'refuseFor']);
+  const [name, value] = selector(object, selectors);
   const kinds = { uid: 'refusedUser', connectionId: 'connection', channel: 'channel', jti: 'refusedJti' } as const;
   const farewell = {
     reason: checkedReason(typedMember(object, 'reason', 'string')),
@@ -44,8 +36,7 @@ export function parseDisconnect(body: Uint8Array): ClosingRequest {
 
 /** @throws ProtocolError naming the first offending member */
 export function parseUnsubscribe(body: Uint8Array): ClosingRequest {
-  const object = parseJsonObject(bodyText(body), 'the body');
-  refuseUnknown(object, ['channel', 'uid', 'connectionId', 'reason', 'refuseFor']);
+  const object = bodyMembers(body, ['channel', 'uid', 'connectionId', 'reason', 'refuseFor']);
   const channel = namedBy(object, 'channel');
   if (channel === undefined) throw new ProtocolError('MISSING_FIELD', 'channel is required');
   const [name, value] = selector(object, ['uid', 'connectionId']);

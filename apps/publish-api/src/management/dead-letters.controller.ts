@@ -1,4 +1,4 @@
-import { bodyText, isUlid, parseJsonObject, ProtocolError, utcInstant } from '@hearth/protocol';
+import { isUlid, ProtocolError, utcInstant } from '@hearth/protocol';
 import { rawBody } from '@hearth/runtime';
 import { Database, type DeadLetter, findDeadLetter, listDeadLetters, requestRetry } from '@hearth/store';
 import { Controller, Get, HttpCode, Param, Post, Query, Req, UseGuards } from '@nestjs/common';
@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { CalledBy, type Caller, ManagerGuard } from '../callers';
 import { Changes } from './changes';
 import { isText, namedBy } from './closing-request';
-import { deadLettersQuery, noQuery, pageOf, refuseUnknown } from './list-query';
+import { bodyMembers, deadLettersQuery, noQuery, pageOf } from './list-query';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
@@ -47,8 +47,7 @@ export class DeadLettersController {
     @Req() request: FastifyRequest,
   ): Promise<object> {
     noQuery(parameters);
-    const object = parseJsonObject(bodyText(rawBody(request)), 'the body');
-    refuseUnknown(object, ['target']);
+    const object = bodyMembers(rawBody(request), ['target']);
     const target = namedBy(object, 'target');
     if (target !== undefined && !isText(target)) throw new ProtocolError('INVALID_TYPE', 'target must be text');
     return this.changes.carryOut(

@@ -1,4 +1,13 @@
-import { checkedChannel, isUlid, ProtocolError, unknownFieldError } from '@hearth/protocol';
+import {
+  bodyText,
+  checkedChannel,
+  isUlid,
+  type JsonObject,
+  memberNames,
+  parseJsonObject,
+  ProtocolError,
+  unknownFieldError,
+} from '@hearth/protocol';
 import { isCidr } from '@hearth/config';
 import type { ConnectionFilter, PageQuery } from '@hearth/stream';
 import type { RevocationTarget } from '@hearth/wire';
@@ -108,8 +117,24 @@ export function textParameters<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, textOf(query, name)])) as Partial<Record<Name, string>>;
 }
 
+/**
+ * The members of a body. One that is given twice says not what is meant: of two uids only one would be sent away.
+ *
+ * @throws ProtocolError `MALFORMED_MESSAGE` for what is no JSON object, `INVALID_TYPE` for a member that is given twice,
+ *   `UNKNOWN_FIELD` for one that is not among the known ones
+ */
+export function bodyMembers(body: Uint8Array, known: readonly string[]): JsonObject {
+  const text = bodyText(body);
+  const object = parseJsonObject(text, 'the body');
+  refuseUnknown(object, known);
+  const names = memberNames(text);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice === undefined) return object;
+  throw new ProtocolError('INVALID_TYPE', `${twice} may be given once only`);
+}
+
 /** @throws ProtocolError `UNKNOWN_FIELD` naming a member that is not among the known ones */
-export function refuseUnknown(members: Query, known: readonly string[]): void {
+function refuseUnknown(members: Query, known: readonly string[]): void {
   const unknown = Object.keys(members).find((name) => !known.includes(name));
   if (unknown !== undefined) throw unknownFieldError(unknown, known);
 }

@@ -1,7 +1,7 @@
-import { bodyText, type JsonObject, parseJsonObject, ProtocolError, typedMember } from '@hearth/protocol';
+import { type JsonObject, ProtocolError, typedMember } from '@hearth/protocol';
 import type { RevocationTarget } from '@hearth/wire';
 import { checkedReason, selector } from './closing-request';
-import { refuseUnknown } from './list-query';
+import { bodyMembers } from './list-query';
 
 /** Body of `POST /revocations` (management-api §4): what is revoked, or which member is wrong. */
 
@@ -28,8 +28,7 @@ const INSTANT = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]00:00)$/;
  * @throws ProtocolError naming the first offending member
  */
 export function parseRevocation(body: Uint8Array, keepSeconds: number, nowMs: number): RevocationRequest {
-  const object = parseJsonObject(bodyText(body), 'the body');
-  refuseUnknown(object, ['jti', 'uid', 'issuedBefore', 'kid', 'reason', 'keepFor']);
+  const object = bodyMembers(body, ['jti', 'uid', 'issuedBefore', 'kid', 'reason', 'keepFor']);
   const [name, value] = selector(object, ['jti', 'uid', 'kid']);
   const kinds = { jti: 'revokedToken', uid: 'revokedUser', kid: 'revokedKey' } as const;
   return {
