@@ -281,6 +281,16 @@ it('addresses are counted by those that proxies tell of, an IPv6 /64 as one', as
 });
 
 it('private addresses are exempt unless told otherwise', async () => {
-  const gateway = await testbed.anotherGateway({ limitAddressHandshakes: { perSecond: 0.01, burst: 1 } });
-  for (let n = 0; n < 3; n++) await gateway.connect();
+  const gateway = await testbed.anotherGateway({
+    limitAddressHandshakes: { perSecond: 0.01, burst: 1 },
+    trustedProxies: ['127.0.0.0/8'],
+  });
+  const from = (address: string) => WsClient.open(gateway.wsUrl, connectToken(), { 'x-forwarded-for': address });
+  for (const address of ['10.0.0.1', '192.168.0.1', 'fd00::1', '203.0.113.9']) {
+    await from(address);
+    const again = from(address);
+    // Else nobody would be refused here.
+    if (address === '203.0.113.9') await expect(again).rejects.toMatchObject({ status: 429 });
+    else await again;
+  }
 });

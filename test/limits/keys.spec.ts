@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACCESS_KEY, sendRequest, signed } from '../aws/signed-request';
 import { KEY_2, post, rawExchange, startAll, startPublishApi } from '../publish-api/publish-api';
+import { eventually } from '../support/eventually';
 import type { AppProcess } from '../support/process';
 
 /** What keys may publish (limits §2, §3): two processes that keep one rate, and one by itself. */
@@ -170,6 +171,14 @@ describe('requests of an address', () => {
       expect([202, 429]).toContain(answer.status);
     }
     expect(await delayed()).toBe(before);
+    // Others of the same address do.
+    const asking = new AbortController();
+    const headers = { authorization: 'Bearer wrong', ...at('203.0.113.50') };
+    const wrong = () => fetch(single.url, { method: 'POST', body: '{}', headers, signal: asking.signal });
+    const others = Array.from({ length: 25 }, () => wrong().catch(() => undefined));
+    await eventually(async () => expect(await delayed()).toBeGreaterThan(before));
+    asking.abort();
+    await Promise.all(others);
   });
 
   it('with a wrong one have a rate, also plain ones that do not wait for their answers', async () => {
