@@ -17,7 +17,8 @@ export function heldOf(bytes: Uint8Array): Held {
   return held;
 }
 
-/** What one waiting piece costs each of its readers beside its bytes. */
+/** What a buffer takes beside its bytes, and what each of its readers adds. */
+const BUFFER_BYTES = 512;
 const PIECE_BYTES = 256;
 /** Who is told to go has some seconds for that, and what waits for it is kept for so long: more than this share of the bound ends it. */
 const WITH_LEAVING = 1.25;
@@ -42,7 +43,7 @@ export class Backlogs {
   constructor(private readonly most: number) {}
 
   add(held: Held): void {
-    if (held.readers++ === 0) this.bytes += held.size;
+    if (held.readers++ === 0) this.bytes += held.size + BUFFER_BYTES;
     this.bytes += PIECE_BYTES;
     if (this.bytes > this.most && !this.isLooking) {
       this.isLooking = true;
@@ -52,7 +53,7 @@ export class Backlogs {
   }
 
   remove(held: Held): void {
-    if (--held.readers === 0) this.bytes -= held.size;
+    if (--held.readers === 0) this.bytes -= held.size + BUFFER_BYTES;
     this.bytes -= PIECE_BYTES;
   }
 
@@ -75,8 +76,7 @@ export class Backlogs {
   /** Of those who stay, the largest first. */
   private shares(): (readonly [Reader, number])[] {
     const shares = new Map<Reader, number>();
-    for (const { reader, share } of this.all)
-      if (reader.isOpen) shares.set(reader, (shares.get(reader) ?? 0) + share);
+    for (const { reader, share } of this.all) if (reader.isOpen) shares.set(reader, (shares.get(reader) ?? 0) + share);
     return [...shares].sort(([, one], [, other]) => other - one);
   }
 }
@@ -134,6 +134,6 @@ export class Backlog {
   /** Its part of what there is in memory. */
   get share(): number {
     const left = this.waiting.slice(this.taken);
-    return left.reduce((sum, { size, readers }) => sum + size / readers + PIECE_BYTES, 0);
+    return left.reduce((sum, { size, readers }) => sum + (size + BUFFER_BYTES) / readers + PIECE_BYTES, 0);
   }
 }

@@ -39,6 +39,7 @@ export function webSocketFrame(text: string): Buffer {
 export class EncodedFrames {
   /** What of them waits for readers. */
   readonly held: Held;
+  private own: Buffer | undefined;
 
   constructor(
     readonly bytes: Buffer,
@@ -46,6 +47,19 @@ export class EncodedFrames {
   ) {
     this.held = new Held(bytes.length);
   }
+
+  /** The bytes for those who must wait for them. */
+  get lasting(): Buffer {
+    return (this.own ??= lasting(this.bytes));
+  }
+}
+
+/** Bytes that may wait: a small buffer is part of a larger one, all of which would be kept for it. */
+export function lasting(bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
 }
 
 function webSocketFrames(payloads: readonly Uint8Array[]): EncodedFrames {

@@ -30,6 +30,9 @@ const HANDSHAKE_REQUESTS = 3;
 /** Engine.IO always pings; this is as good as never. Clients add interval and timeout up to what one timer can hold. */
 const NEVER_MS = 2 ** 30 - 1;
 
+/** With more than this waiting, what comes will wait as well. */
+const SLOW_BYTES = 65_536;
+
 interface ClientEvents {
   [FRAME_EVENT]: (text: string | undefined, answerId: number | undefined) => void;
 }
@@ -109,9 +112,10 @@ class SocketIoClient implements ClientSocket {
   write(batch: FrameBatch, leaveOut?: readonly number[]): void {
     if (!this.isOpen) return;
     if (this.session.transport.name !== 'websocket') return this.writePackets(batch, leaveOut);
-    const { bytes, held } = batch.packetFrames;
-    if (leaveOut === undefined) this.writeFrames(bytes, held);
-    else writeWithout(batch.packetFrames, leaveOut, (piece) => this.writeFrames(piece));
+    const { packetFrames } = batch;
+    const isSlow = this.backlog.bytes > SLOW_BYTES;
+    if (leaveOut === undefined) this.writeFrames(isSlow ? packetFrames.lasting : packetFrames.bytes, packetFrames.held);
+    else writeWithout(packetFrames, leaveOut, (piece) => this.writeFrames(piece));
   }
 
   send(frame: string): void {

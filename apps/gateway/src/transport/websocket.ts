@@ -9,7 +9,7 @@ import { Backlog, type Backlogs, Held } from '../frames/backlogs';
 import type { Opening } from '../connection/connection';
 import { openWebSocket, type Watched } from './bounded-web-sockets';
 import { descriptorOf, writeNow } from './direct-write';
-import { FrameBatch, webSocketFrame, writeWithout } from '../frames/frame-batch';
+import { type EncodedFrames, FrameBatch, lasting, webSocketFrame, writeWithout } from '../frames/frame-batch';
 import { Handshake } from './handshake';
 import { handshakeRefusal } from './handshake-refusal';
 
@@ -85,7 +85,7 @@ class NativeClient implements ClientSocket {
   write(batch: FrameBatch, leaveOut?: readonly number[]): void {
     if (!this.isOpen) return;
     this.hasWritten = true;
-    if (leaveOut === undefined) this.put(batch.webSocket.bytes, batch.webSocket.held);
+    if (leaveOut === undefined) this.put(batch.webSocket.bytes, batch.webSocket);
     else writeWithout(batch.webSocket, leaveOut, (piece) => this.put(piece));
   }
 
@@ -154,15 +154,18 @@ class NativeClient implements ClientSocket {
   }
 
   /** Only while open. What `ws` writes to the same socket keeps its place: with anything waiting, ours waits behind it. */
-  private put(frames: Buffer, held?: Held): void {
+  private put(frames: Buffer, shared?: EncodedFrames): void {
     const { socket, descriptor, greeting } = this;
     const bytes = greeting === undefined ? frames : Buffer.concat([greeting, frames]);
     this.greeting = undefined;
-    const taken = descriptor === undefined || socket.writableLength > 0 ? 0 : writeNow(descriptor, bytes);
+    const isBehind = socket.writableLength > 0;
+    const taken = descriptor === undefined || isBehind ? 0 : writeNow(descriptor, bytes);
     if (taken === bytes.length) return;
     const { backlog } = this;
-    backlog.add(held ?? new Held(bytes.length));
-    socket.write(taken === 0 ? bytes : bytes.subarray(taken), backlog.take);
+    const isShared = bytes === shared?.bytes;
+    backlog.add(isShared ? shared.held : new Held(bytes.length));
+    if (!isBehind) socket.write(taken === 0 ? bytes : bytes.subarray(taken), backlog.take);
+    else socket.write(isShared ? shared.lasting : lasting(bytes), backlog.take);
   }
 
   closed(): void {
