@@ -164,8 +164,9 @@ describe('requests without a credential', () => {
   });
 
   it('do not count when it comes out that they had a good one', async () => {
+    let isGood = true;
     const server = await listen({ limitAddressRequests: { perSecond: 0.001, burst: 2 } }, (request, reply) => {
-      server.addresses.accepted('127.0.0.1', request);
+      if (isGood) server.addresses.accepted('127.0.0.1', request);
       reply.end('x');
     });
     const socket = server.open();
@@ -173,6 +174,11 @@ describe('requests without a credential', () => {
       socket.write(GET);
       await once(socket, 'data');
     }
+    expect(server.limited('addressRequests', 'delayed')).toBe(0);
+    isGood = false;
+    socket.write(GET.repeat(3));
+    await closed(socket);
+    expect(server.limited('addressRequests', 'refused')).toBe(1);
   });
 
   it('are given back by none that did not count, or was given back before', async () => {
