@@ -19,7 +19,7 @@ export interface DatabaseOptions {
 export class Database {
   readonly db: Db;
   /**
-   * For the leases of this process, on connections that nothing else waits for: were all others waiting for a table, it
+   * For the leases of this process and its readiness, on connections that nothing else waits for: were all others waiting for a table, it
    * would be taken for dead.
    */
   readonly leases: Db;
@@ -46,12 +46,13 @@ export class Database {
   /**
    * Rejects unless the server writes, because one that only reads answers as well, and one that waits for a standby does
    * everything but commit. The update writes nothing but is refused where nothing can be written; the message in the
-   * write-ahead log, of 50 bytes, is what the commit waits for.
+   * write-ahead log, of 50 bytes, is what the commit waits for. Whoever asks whether it does must not wait for what
+   * others read.
    */
   async ping(): Promise<void> {
     await sql`
       with writable as (update schema_migration set version = version where false)
-      select pg_logical_emit_message(true, 'hearth', '')`.execute(this.db);
+      select pg_logical_emit_message(true, 'hearth', '')`.execute(this.leases);
   }
 
   /** Version of the server, as it tells it: `15.18`. */
