@@ -18,7 +18,7 @@ const MAX_UNANSWERED = 64;
 const WIDEN_BY = 1 / 16;
 /** So long one is tried. */
 const WAIT_MS = 30_000;
-/** A server that answers nothing in this time, though it is there, does not know refs. */
+/** A server that answers nothing in this time, though it is there, may not know refs. */
 const SILENT_MS = 5_000;
 const MAX_DATA_BYTES = 32_768;
 
@@ -62,7 +62,8 @@ export class Outbox {
   private prefix: string | undefined;
   private count = 0;
   private knowsRefs = false;
-  private usesHttp = false;
+  /** The connection that HTTP is used instead of. */
+  private silent: Connection | undefined;
   private isPosting = false;
   /** Refusals for going too fast whose time has not passed: by timers, because a clock may be set, and be a moment behind them. */
   private pauses = 0;
@@ -96,9 +97,9 @@ export class Outbox {
   /** Sends what may be sent by now. */
   flush = (): void => {
     const connection = this.host.ready();
-    if (connection === undefined) return;
-    if (this.usesHttp) return void this.postAll();
-    if (this.pauses > 0) return;
+    // One after the other, also where HTTP is not needed any more.
+    if (connection === undefined || this.isPosting || this.pauses > 0) return;
+    if (connection === this.silent) return void this.post();
     let unanswered = this.entries.filter(({ sentOn }) => sentOn === connection).length;
     const waiting = new Set<string>();
     for (const entry of [...this.entries]) {
@@ -113,6 +114,7 @@ export class Outbox {
   answered({ ref, event, data, error }: Frame): void {
     const entry = this.entries.find((one) => one.ref === ref);
     this.knowsRefs = true;
+    this.silent = undefined;
     if (entry === undefined) return;
     if (event === 'hotsock.published') {
       this.window = Math.min(MAX_UNANSWERED, this.window + WIDEN_BY);
@@ -164,43 +166,42 @@ export class Outbox {
     entry.sentOn = connection;
     entry.sentBy = uid;
     entry.sentAtMs = performance.now();
-    if (!this.knowsRefs) this.later(() => this.judgeSilence(entry), SILENT_MS);
+    if (!this.knowsRefs) this.later(() => this.judgeSilence(entry, connection), SILENT_MS);
     return true;
   }
 
-  /** A connection that is alive and has never answered a ref is one to a server that knows none. */
-  private judgeSilence(entry: Entry): void {
-    const { sentOn } = entry;
-    if (this.knowsRefs || sentOn === undefined || !this.entries.includes(entry)) return;
-    if (sentOn.heardAtMs <= entry.sentAtMs) {
-      if (sentOn.isOpen) sentOn.sendMessage(PING);
-      return this.later(() => this.judgeSilence(entry), 1_000);
+  /**
+   * A connection that is alive and has never answered a ref may be one to a server that knows none: HTTP until one is answered,
+   * or it is another connection, which is tried with one message.
+   */
+  private judgeSilence(entry: Entry, connection: Connection): void {
+    if (this.knowsRefs || entry.sentOn !== connection) return;
+    if (connection.heardAtMs <= entry.sentAtMs) {
+      if (connection.isOpen) connection.sendMessage(PING);
+      return this.later(() => this.judgeSilence(entry, connection), 1_000);
     }
-    this.usesHttp = true;
+    this.silent = connection;
+    this.window = 1;
     for (const one of [...this.entries]) if (one.sentOn !== undefined) this.fail(one, new PublishUncertainError());
     this.flush();
   }
 
-  private async postAll(): Promise<void> {
-    if (this.isPosting) return;
+  /** The oldest one, and then what may be sent by then. */
+  private async post(): Promise<void> {
+    const [entry] = this.entries;
+    if (entry === undefined || !this.host.maySend(entry.channel)) return;
     this.isPosting = true;
+    entry.sentBy = null;
     try {
-      for (let entry = this.entries[0]; entry !== undefined; entry = this.entries[0]) {
-        if (this.host.ready() === undefined || !this.host.maySend(entry.channel)) return;
-        const { ref } = entry;
-        entry.sentBy = null;
-        try {
-          entry.resolve({ ref, ...(await this.host.post(entry.frame, entry.refusal)) });
-        } catch (error) {
-          // It may have been accepted, where nobody said that it was not.
-          const { code } = error as HearthError;
-          entry.reject(code === 'NOT_CONNECTED' ? new PublishUncertainError() : (error as HearthError));
-        }
-        this.remove(entry);
-      }
-    } finally {
-      this.isPosting = false;
+      entry.resolve({ ref: entry.ref, ...(await this.host.post(entry.frame, entry.refusal)) });
+    } catch (error) {
+      // It may have been accepted, where nobody said that it was not.
+      const { code } = error as HearthError;
+      entry.reject(code === 'NOT_CONNECTED' ? new PublishUncertainError() : (error as HearthError));
     }
+    this.isPosting = false;
+    this.remove(entry);
+    this.flush();
   }
 
   private later(call: () => void, ms: number): void {
@@ -218,6 +219,7 @@ export class Outbox {
 
   private remove(entry: Entry): void {
     entry.stopTimer?.();
+    entry.sentOn = undefined;
     const index = this.entries.indexOf(entry);
     if (index >= 0) this.entries.splice(index, 1);
   }
