@@ -33,6 +33,8 @@ export class HistoryList {
   /** A hole has come meanwhile. */
   private isDue = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends what is being read when nobody looks at the list any more. */
+  private readonly left = new AbortController();
 
   constructor(
     private readonly channel: AnyChannel,
@@ -50,6 +52,7 @@ export class HistoryList {
         if (this.state.status === 'failed' && this.early === undefined) void this.load();
       }),
       () => clearTimeout(this.timer),
+      () => this.left.abort(),
     ].reduce(both);
     this.loaded = this.load();
     void this.loaded.then(() => this.whenUnused());
@@ -77,6 +80,7 @@ export class HistoryList {
       failure = undefined;
       // Where it fails, what there is stays.
       const newest = await this.read(undefined).catch((error: unknown) => void (failure = error));
+      if (this.isLeft) return;
       if (newest) this.ids.clear();
       const messages = [...(newest ? this.news(newest) : this.state.messages), ...this.news(early)];
       this.set({ messages, status: newest ? 'ready' : 'failed' });
@@ -89,16 +93,19 @@ export class HistoryList {
   /** Gets what came before the first message. */
   loadOlder = async (): Promise<void> => {
     const [first] = this.state.messages;
-    const older = await this.read(first?.id);
+    const older = await this.read(first?.id).catch((error: unknown) => {
+      if (!this.isLeft) throw error;
+    });
     // It began anew meanwhile.
-    if (this.state.messages[0] !== first) return;
+    if (!older || this.state.messages[0] !== first) return;
     const status = first === undefined ? 'ready' : this.state.status;
     this.set({ messages: [...this.news(older), ...this.state.messages], status });
   };
 
   private async read(before: string | undefined): Promise<readonly AnyMessage[]> {
     const messages: AnyMessage[] = [];
-    for await (const message of this.channel.history({ reverse: true, limit: this.limit, before }))
+    const { signal } = this.left;
+    for await (const message of this.channel.history({ reverse: true, limit: this.limit, before, signal }))
       messages.unshift(message);
     return messages;
   }
@@ -123,7 +130,12 @@ export class HistoryList {
     this.changed.emit();
   }
 
+  private get isLeft(): boolean {
+    return this.left.signal.aborted;
+  }
+
   private whenUnused(): void {
+    if (this.isLeft) return;
     setTimeout(() => {
       if (this.changed.size > 0) return;
       this.forget(this);

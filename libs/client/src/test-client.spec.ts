@@ -218,7 +218,7 @@ it('a list of history begins anew where messages were missed, so that it has no 
 /** A list of history of `c` that is looked at, and its pages. */
 function shownList() {
   const client = createTestClient();
-  const pages = jest.spyOn(client, 'list');
+  const pages = jest.spyOn(client as HearthClient, 'list');
   const states: { status: string; messages: readonly unknown[] }[] = [];
   const off = stores
     .history(client.channel('c'))
@@ -280,4 +280,26 @@ it('a list of history is loaded once more for all holes that come while it is, a
   await new Promise(setImmediate);
   expect([pages.mock.calls.length, shown()]).toEqual([4, { status: 'ready', messages: [1, 2, 3, 7] }]);
   off();
+});
+
+it('a list of history that is left while it is loaded ends that, keeps no channel and does nothing afterwards', async () => {
+  jest.useFakeTimers();
+  const { client, pages, off } = shownList();
+  await jest.advanceTimersByTimeAsync(1_000);
+  const refusals: ((error: Error) => void)[] = [];
+  pages.mockClear().mockImplementation(() => new Promise((_, reject) => refusals.push(reject)));
+  client.server.gap('c');
+  const older = stores.history(client.channel('c')).loadOlder();
+  await jest.advanceTimersByTimeAsync(1);
+  // What is kept for a moment is let go.
+  jest.spyOn(client as HearthClient, 'later').mockImplementation((call) => (call(), () => undefined));
+  off();
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(client.server.sent.at(-1)).toEqual({ event: 'hotsock.unsubscribe', channel: 'c' });
+  expect(pages.mock.calls.map(([, , signal]) => signal?.aborted)).toEqual([true, true]);
+  await older;
+  for (const refuse of refusals) refuse(new HistoryError('no', { retryable: true }));
+  await jest.advanceTimersByTimeAsync(0);
+  expect(jest.getTimerCount()).toBe(0);
+  jest.useRealTimers();
 });
