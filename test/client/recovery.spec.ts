@@ -239,19 +239,64 @@ it('publishes what was asked for before it was connected, each once and in order
   await watcher.ws.close();
 });
 
-it('shows the difference of what is stored after a cut, also where nobody had to ask for the channel', async () => {
-  const name = newChannel();
+it.each([
+  ['a page', false],
+  ['a tab', true],
+])(
+  'shows the difference of what %s has of a storage after a cut, also where nobody had to ask for the channel',
+  async (_, shareTabs) => {
+    Object.defineProperty(globalThis, 'navigator', { value: { locks: new Locks() }, configurable: true });
+    const name = newChannel();
+    const token = connectToken({ uid: 'u1', channels: { [name]: { ...EVERYTHING, autoSubscribe: true } } });
+    const made = client({ connectTokenFn: () => token, shareTabs });
+    let asked = 0;
+    made.bind('@@messageSent', (text: string) => (asked += text.includes('hotsock.subscribe"') ? 1 : 0));
+    const { storage } = made.channel(name);
+    const shown: unknown[] = [];
+    await storage.set('k', 1);
+    storage.subscribe(() => shown.push(storage.get('k')));
+    await eventually(() => expect(storage.synced).toBe(true));
+    const first = made.activeConnection;
+    proxy.cut();
+    await eventually(() => expect([made.activeConnection === first, storage.synced]).toEqual([false, true]));
+    expect(new Set(shown)).toEqual(new Set([1]));
+    expect(asked).toBeLessThanOrEqual(4);
+  },
+);
+
+it('does not leave a presence channel that nobody had to ask for because of its storage, which is whole after a cut', async () => {
+  const name = `presence.${newChannel()}`;
   const token = connectToken({ uid: 'u1', channels: { [name]: { ...EVERYTHING, autoSubscribe: true } } });
+  const watcher = await testbed.connect({ uid: 'u2', channels: { [name]: EVERYTHING } }, testbed.gateways[1]);
+  await watcher.subscribe(name);
+  const write = (key: string, data: unknown) =>
+    testbed.publish({ event: 'hotsock.channelStorageSet', channel: name, key, data });
+  /** What the watcher was told of who is there, once everything before has been. */
+  const told = async (): Promise<unknown[]> => {
+    const mark = `mark-${Math.random()}`;
+    await testbed.publish({ channel: name, event: mark });
+    await watcher.ws.next(mark);
+    const events = watcher.ws.frames.map(({ event }) => String(event));
+    return events.filter((event) => event.startsWith('hotsock.member')).map((event) => event.slice(14));
+  };
+  await write('kept', 1);
+  await write('gone', 1);
   const made = client({ connectTokenFn: () => token });
   const { storage } = made.channel(name);
-  const shown: unknown[] = [];
-  await storage.set('k', 1);
-  storage.subscribe(() => shown.push(storage.get('k')));
-  await eventually(() => expect(storage.synced).toBe(true));
-  const first = made.activeConnection;
+  storage.subscribe(() => undefined);
+  const isSynced = (...keys: string[]) =>
+    eventually(() => expect([[...storage.entries().keys()], storage.synced]).toEqual([keys, true]));
+  await isSynced('gone', 'kept');
+  expect(await told()).toEqual(['Added']);
   proxy.cut();
-  await eventually(() => expect([made.activeConnection === first, storage.synced]).toEqual([false, true]));
-  expect(new Set(shown)).toEqual(new Set([1]));
+  await eventually(() => expect(storage.synced).toBe(false));
+  await isSynced('gone', 'kept');
+  expect(await told()).toEqual(['Added', 'Removed', 'Added']);
+  made.suspend();
+  await write('gone', null);
+  made.resume();
+  await isSynced('kept');
+  await watcher.ws.close();
 });
 
 it('reacts, stores, and shows who is there', async () => {

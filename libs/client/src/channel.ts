@@ -23,6 +23,8 @@ export interface ChannelHost {
 
 /** A hold lasts longer than it was asked for: who comes back at once, as components do, finds nothing changed. */
 const LINGER_MS = 500;
+/** Entries that nobody asked the end of have come by then. */
+const QUIET_MS = 1_000;
 
 /** One channel, over all connections of its client (client-library §3). */
 export class Channel {
@@ -130,7 +132,9 @@ export class Channel {
         if (data?.members !== undefined) this.presence.take(data.members);
         if (this.wantsStorage) {
           this.entries.begin();
-          this.askForStorage();
+          // Others see who leaves a presence channel and comes back: only where an entry may be gone.
+          if (!data?.autoSubscribed || !data.members) this.askForStorage();
+          else this.host.later(() => this.entries.settle() && this.askForStorage(), QUIET_MS);
         }
         this.waiters.settle();
         break;
@@ -182,7 +186,7 @@ export class Channel {
   /** Whoever did not ask for the end of the entries is not told of it. */
   private askForStorage(): void {
     const { activeConnection } = this.host;
-    if (activeConnection.find(this.name)?.asksStorage === false) activeConnection.resubscribe(this.name);
+    if (!activeConnection.find(this.name)?.asksStorage) activeConnection.resubscribe(this.name);
   }
 
   private store(key: string, data: unknown): Promise<Published> {

@@ -280,7 +280,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
 
   /** @internal */
   subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers> {
-    const storage = this.cached.get(name)?.wantsStorage === true ? true : undefined;
+    const storage = this.cached.get(name)?.wantsStorage || undefined;
     return after(this.tracks.resume(name), (resume) => ({ resume, storage }));
   }
 

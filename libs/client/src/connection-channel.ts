@@ -11,11 +11,11 @@ export class ConnectionChannel {
   umd: unknown;
   autoSubscribed = false;
   /** @internal The subscribe frame has left. */
-  isAsked = false;
+  isAsked: boolean | undefined;
   /** @internal It asked for the end of the storage entries. */
-  asksStorage = false;
+  asksStorage: boolean | undefined;
   /** @internal The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
-  isRefused = false;
+  isRefused: boolean | undefined;
 
   constructor(readonly name: string) {}
 }

@@ -16,6 +16,11 @@ const SUBSCRIBE_TOKEN_ATTEMPTS = 2;
 /** A refused subscribe that may succeed later is repeated after this time, unless the server says another. */
 const AGAIN_MS = 1_000;
 
+interface CloseEvent {
+  readonly code?: number;
+  readonly reason?: string;
+}
+
 /**
  * One WebSocket, from its token to its end, and what is subscribed on it. A client has a new one for each attempt.
  *
@@ -24,6 +29,7 @@ const AGAIN_MS = 1_000;
 export class Connection {
   connectionId: string | undefined;
   connectionSecret: string | undefined;
+  connectionExpiresAt: Date | undefined;
   uid: string | null | undefined;
   umd: unknown;
   ws: Socket | undefined;
@@ -33,7 +39,6 @@ export class Connection {
   /** @internal Of the last frame, on a clock that nobody sets. */
   heardAtMs = 0;
 
-  private expiresAt: string | undefined;
   private initialized: Promise<void> | undefined;
   private readonly whenOpen: Promise<void>;
   private settleOpen!: { resolve: () => void; reject: (error: unknown) => void };
@@ -56,10 +61,6 @@ export class Connection {
 
   get client(): unknown {
     return this.host;
-  }
-
-  get connectionExpiresAt(): Date | undefined {
-    return this.expiresAt === undefined ? undefined : new Date(this.expiresAt);
   }
 
   /** @internal */
@@ -100,14 +101,14 @@ export class Connection {
   }
 
   /** @internal Ends it without waiting for the other side, which may be gone. */
-  drop(code: number, reason: string): void {
+  drop(code = 1006): void {
     const { ws } = this;
     if (this.hasEnded) return;
     if (ws !== undefined) {
       ws.onopen = ws.onmessage = ws.onclose = ws.onerror = () => undefined;
       ws.close();
     }
-    this.end(code, reason, { code, reason });
+    this.end({ code, reason: '' });
   }
 
   /** @internal What a name of the application means here. */
@@ -138,7 +139,7 @@ export class Connection {
   /** @internal Somebody wants a channel that may have failed. */
   retry(name: string): void {
     const channel = this.find(name);
-    if (channel?.isRefused === true) channel.state = undefined;
+    if (channel?.isRefused) channel.state = undefined;
   }
 
   /** @internal Subscribes again, for what can only be asked for at the beginning. */
@@ -178,11 +179,10 @@ export class Connection {
   /** @internal Takes a socket that is opening, or open. */
   attach(ws: Socket): void {
     this.ws = ws;
-    this.stopTimer = this.host.later(() => this.drop(1006, ''), OPEN_MS);
+    this.stopTimer = this.host.later(() => this.drop(), OPEN_MS);
     ws.onerror = (event: never) => this.emit('@@error', event);
     ws.onopen = (event: never) => this.opened(event);
-    ws.onclose = (event: { code?: number; reason?: string } | undefined) =>
-      this.end(event?.code ?? 1006, event?.reason ?? '', event);
+    ws.onclose = (event: CloseEvent | undefined) => this.end(event);
     ws.onmessage = (event: { data: unknown }) => this.received(event);
   }
 
@@ -193,7 +193,7 @@ export class Connection {
       this.stopLoop = this.host.every(this.manageSubscriptions, RECONCILE_MS);
       this.beat();
       this.stopTimer = this.host.later(() => {
-        if (this.connectionId === undefined) this.drop(1006, '');
+        if (this.connectionId === undefined) this.drop();
       }, CONNECTED_MS);
     }
     this.emit('@@connect', event);
@@ -235,7 +235,7 @@ export class Connection {
     this.uid = meta?.uid;
     this.umd = meta?.umd;
     this.connectionSecret = data.connectionSecret;
-    this.expiresAt = data.connectionExpiresAt;
+    this.connectionExpiresAt = data.connectionExpiresAt ? new Date(data.connectionExpiresAt) : undefined;
     this.connectionId = data.connectionId;
     this.setConnected();
   }
@@ -247,9 +247,9 @@ export class Connection {
     channel.members = data.members ?? [];
     channel.state = 'subscribeConfirmed';
     if (data.autoSubscribed === true) {
-      // It stays so when it has been asked for again, by whoever wants to know where its entries end.
+      // The first time it comes of what the token says; it stays so when it has been asked for again, to know where its entries end.
+      channel.asksStorage &&= channel.autoSubscribed;
       channel.autoSubscribed = true;
-      channel.asksStorage = false;
     }
     const alias = meta?.channelAlias;
     if (!alias) return;
@@ -330,7 +330,7 @@ export class Connection {
   private ask(channel: ConnectionChannel, token: string | undefined, members: SubscribeMembers): void {
     if (!this.isOpen || channel.state !== 'subscribePending' || channel.isAsked) return;
     channel.isAsked = true;
-    channel.asksStorage = members.storage === true;
+    channel.asksStorage = members.storage;
     const data: SubscribeData = { token, ...members };
     const isEmpty = JSON.stringify(data) === '{}';
     this.trySend(
@@ -365,8 +365,9 @@ export class Connection {
     );
   }
 
-  private end(code: number, reason: string, event: unknown): void {
+  private end(event: CloseEvent | undefined): void {
     if (this.hasEnded) return;
+    const { code = 1006, reason = '' } = event ?? {};
     this.hasEnded = true;
     this.stopTimers();
     this.settleOpen.reject(new Error('closed'));

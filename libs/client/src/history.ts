@@ -1,6 +1,6 @@
 import type { Frame } from './frames';
 import { GapError, HistoryError, InvalidArgumentError } from './errors';
-import { handled } from './listeners';
+import { check, handled } from './listeners';
 import { Seen } from './seen';
 import type { Gap, HistoryOptions, Off } from './types';
 
@@ -22,10 +22,10 @@ const MAX_BUFFERED = 10_000;
 const RETRIES = 5;
 const RETRY_MS = 500;
 
-/** @throws InvalidArgumentError when the options contradict each other */
+/** @throws InvalidArgumentError when the options contradict each other, TypeError when one is of another type */
 export function checkHistoryOptions({ reverse, live, limit }: HistoryOptions): void {
   if (reverse === true && live === true) throw new InvalidArgumentError('reverse and live');
-  if (limit !== undefined && !(limit >= 0)) throw new InvalidArgumentError('limit must be a number');
+  check('number', { limit });
 }
 
 /**

@@ -120,6 +120,6 @@ it('judges the silence of the connection that a message is on, not of the one th
   await jest.advanceTimersByTimeAsync(4_000);
   const [[text = '']] = connection.sendMessage.mock.calls as [[string]];
   const { ref } = JSON.parse(text) as { ref: string };
-  outbox.answered({ event: 'hotsock.published', ref, data: { id: '1' } });
+  outbox.answered({ event: 'hotsock.published', ref, data: { id: '1' } as never });
   expect(await sent).toMatchObject({ id: '1' });
 });

@@ -63,7 +63,7 @@ export class Outbox {
   private count = 0;
   private knowsRefs = false;
   /** The connection that HTTP is used instead of. */
-  private silent: Connection | undefined;
+  private unheard: Connection | undefined;
   private isPosting = false;
   /** Refusals for going too fast whose time has not passed: by timers, because a clock may be set, and be a moment behind them. */
   private pauses = 0;
@@ -99,7 +99,7 @@ export class Outbox {
     const connection = this.host.ready();
     // One after the other, also where HTTP is not needed any more.
     if (connection === undefined || this.isPosting || this.pauses > 0) return;
-    if (connection === this.silent) return void this.post();
+    if (connection === this.unheard) return void this.post();
     let unanswered = this.entries.filter(({ sentOn }) => sentOn === connection).length;
     const waiting = new Set<string>();
     for (const entry of [...this.entries]) {
@@ -114,7 +114,7 @@ export class Outbox {
   answered({ ref, event, data, error }: Frame): void {
     const entry = this.entries.find((one) => one.ref === ref);
     this.knowsRefs = true;
-    this.silent = undefined;
+    this.unheard = undefined;
     if (entry === undefined) return;
     if (event === 'hotsock.published') {
       this.window = Math.min(MAX_UNANSWERED, this.window + WIDEN_BY);
@@ -180,7 +180,7 @@ export class Outbox {
       if (connection.isOpen) connection.sendMessage(PING);
       return this.later(() => this.judgeSilence(entry, connection), 1_000);
     }
-    this.silent = connection;
+    this.unheard = connection;
     this.window = 1;
     for (const one of [...this.entries]) if (one.sentOn !== undefined) this.fail(one, new PublishUncertainError());
     this.flush();

@@ -61,7 +61,8 @@ export abstract class ReconnectingClient {
   /** @internal */
   readonly waiters = new Waiters();
   private tries: Tries = NO_TRIES;
-  private connectedAtMs: number | undefined;
+  /** Of the connection; not yet: never. */
+  private connectedAtMs = Infinity;
   private wasConnected = false;
   private stopTimer: Off | undefined;
   private stopProbe: Off | undefined;
@@ -244,8 +245,8 @@ export abstract class ReconnectingClient {
 
   /** @internal */
   tryAgain(code: number, reason?: string): void {
-    if (this.connectedAtMs !== undefined && performance.now() - this.connectedAtMs >= STABLE_MS) this.tries = NO_TRIES;
-    this.connectedAtMs = undefined;
+    if (performance.now() - this.connectedAtMs >= STABLE_MS) this.tries = NO_TRIES;
+    this.connectedAtMs = Infinity;
     const { delayMs, tries, isFinal } = afterClose(code, this.tries, Math.random, this.options.backoff);
     this.tries = tries;
     if (isFinal) return this.fail(new UnauthorizedError(reason, { code: reason }));
@@ -279,7 +280,7 @@ export abstract class ReconnectingClient {
     const connection = this.activeConnection;
     connection.trySend(PING);
     this.stopProbe?.();
-    this.stopProbe = this.later(() => connection.drop(1006, ''), ms);
+    this.stopProbe = this.later(() => connection.drop(), ms);
   }
 
   private stopProbing(): void {
@@ -314,8 +315,7 @@ export abstract class ReconnectingClient {
   private look(probeMs: number, attemptMs: number): void {
     this.probe(probeMs);
     // It wants a connection, and no attempt is under way.
-    const isWanted = this.state === 'connecting' || this.state === 'reconnecting';
-    if (isWanted && this.activeConnection.isDone) this.attemptIn(attemptMs);
+    if (this.state.endsWith('connecting') && this.activeConnection.isDone) this.attemptIn(attemptMs);
   }
 
   /** A page that is put away holds no connection: what it would be sent could only wait, and be lost. */
@@ -324,7 +324,7 @@ export abstract class ReconnectingClient {
     if (this.isStill) return;
     this.isHidden = true;
     this.stopTimer?.();
-    this.activeConnection.drop(1000, '');
+    this.activeConnection.drop(1000);
   }
 
   /** @internal Calls back later. @returns takes that back */

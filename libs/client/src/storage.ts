@@ -13,8 +13,8 @@ export class StorageView {
   private readonly server = new Map<string, unknown>();
   /** Writes on their way, oldest first. */
   private readonly writes = new Map<string, Write[]>();
-  /** Keys that came since the subscription began; absent when it is not known where it ends. */
-  private fresh: Set<string> | undefined;
+  /** Keys that have not come again since the subscription began; absent when it is not known where it ends. */
+  private stale: Set<string> | undefined;
   private snapshot: ReadonlyMap<string, unknown> | undefined;
   private readonly changed;
 
@@ -71,7 +71,7 @@ export class StorageView {
 
   /** The server tells of a value. */
   take(key: string, value: unknown): void {
-    this.fresh?.add(key);
+    this.stale?.delete(key);
     const text = JSON.stringify(value);
     const echoed = this.writes.get(key)?.find((write) => !write.isEchoed && JSON.stringify(write.value) === text);
     if (echoed !== undefined) echoed.isEchoed = true;
@@ -82,19 +82,25 @@ export class StorageView {
 
   /** A subscription begins: all that is comes, until `end`. */
   begin(): void {
-    this.fresh = new Set();
+    this.stale = new Set(this.server.keys());
+  }
+
+  /** Nothing has come for a while: where all that was there is there again, that was all. @returns whether something is not */
+  settle(): boolean {
+    if (this.stale?.size === 0) this.end();
+    return this.stale !== undefined;
   }
 
   /** What has not come is gone. */
   end(): void {
-    for (const key of [...this.server.keys()]) if (this.fresh?.has(key) === false) this.server.delete(key);
-    this.fresh = undefined;
+    this.stale?.forEach((key) => this.server.delete(key));
+    this.stale = undefined;
     this.synced = true;
     this.change();
   }
 
   lost(): void {
-    this.fresh = undefined;
+    this.stale = undefined;
     if (!this.synced) return;
     this.synced = false;
     this.change();
@@ -103,8 +109,8 @@ export class StorageView {
   clear(): void {
     this.changed.clear();
     this.server.clear();
-    this.snapshot = undefined;
     this.synced = false;
+    this.change();
   }
 
   private put(key: string, value: unknown): void {

@@ -337,6 +337,8 @@ export class Hub {
   /** An error that answers no `ref`: of whoever spoke last of the channel. */
   private refused(text: string, { channel: name = '', error }: Frame): void {
     if (error?.code === 'NOT_SUBSCRIBED' && this.isLeaving(name, true)) return;
+    // Of who asked for what the token subscribes, before it was left to be asked for again.
+    if (error?.code === 'ALREADY_SUBSCRIBED' && this.isLeaving(name, false)) return;
     const channel = this.find(name);
     if (channel?.asker === undefined) return this.say({ to: [this.speakers.get(name) ?? this.leader], text });
     this.channels.delete(channel.name);
