@@ -272,13 +272,26 @@ const TYPED = `
   }
   export { typed };
 
-  // What a later version may know is passed on; a map says what there is.
-  void publishMessage({ channel: 'c', event: 'e', data: chat, someNewParam: true });
-  void publishBatch([{ channel: 'c', event: 'e', data: chat, someNewParam: true }]);
-  void new Publisher(options).publishMessage({ channel: 'c', event: 'e', data: chat, someNewParam: true });
-  void new Publisher(options).publishBatch([{ channel: 'c', event: 'e', data: chat, someNewParam: true }]);
+  // What a later version may know is passed on where somebody says that it is meant.
+  const later = { channel: 'c', event: 'e', data: chat, someNewParam: true };
+  void publishMessage(later);
+  void publishBatch([later]);
+  void new Publisher(options).publishMessage(later);
+  void new Publisher(options).publishBatch([later]);
   // @ts-expect-error
-  void publishMessage({ channel: 'c', event: 'e', store: '1', someNewParam: true });
+  void publishMessage({ ...later, store: '1' });
+  // @ts-expect-error typing mistakes, without a map
+  void publishMessage({ channel: 'c', event: 'e', data: chat, deduplicationID: id });
+  // @ts-expect-error
+  void publishMessage({ channel: 'c', event: 'e', Store: 1 });
+  // @ts-expect-error
+  void publishBatch([{ channel: 'c', event: 'e', data: chat, deduplicationID: id }]);
+  // @ts-expect-error
+  void new Publisher(options).publishMessage({ channel: 'c', event: 'e', data: chat, deduplicationID: id });
+  // @ts-expect-error
+  void new Publisher(options).publishBatch([{ channel: 'c', event: 'e', data: chat, deduplicationID: id }]);
+  // @ts-expect-error
+  const mistaken: PublishInput = { channel: 'c', event: 'e', deduplicationID: id };
   // @ts-expect-error a typing mistake
   void mine.publishMessage({ channel: 'room.1', event: 'chat', data: chat, eagerIDGeneration: true });
   // @ts-expect-error

@@ -1,5 +1,5 @@
 // Not by its alias: this library is built into a package of its own, where there are none.
-import type { AnyShapes, EventsOf, Jsonable, ShapeOf, TextOf } from '../../protocol/src/channel-shapes';
+import type { EventsOf, Jsonable, ShapeOf, TextOf } from '../../protocol/src/channel-shapes';
 import { ArgumentError } from './sdk-errors';
 
 export type JsonValue =
@@ -22,20 +22,12 @@ export interface MessageOptions {
   scheduleExpressionTimezone?: string;
 }
 
-/** Members that this version does not know: they are passed on unchanged. */
-interface OtherMembers {
-  [name: string]: unknown;
-}
-
-/** A message to publish, of any channel. */
-export interface PublishInput extends MessageOptions, OtherMembers {
+/** A message to publish, of any channel. What a later version may know besides is passed on unchanged, where types allow it. */
+export interface PublishInput extends MessageOptions {
   channel: string;
   event: string;
   data?: unknown;
 }
-
-/** A map says what there is; without one, a later version may know more. */
-type OthersOf<S> = AnyShapes extends S ? OtherMembers : unknown;
 
 /** Names of events of a channel. */
 export type EventName<S, Channel extends string> = keyof EventsOf<ShapeOf<S, Channel>> & string;
@@ -55,8 +47,7 @@ type DataMember<Said, Given> = unknown extends Said
 export type MessageInput<S, Channel extends string, Event, Given = unknown> = MessageOptions & {
   channel: Channel;
   event: Event;
-} & DataMember<Payload<S, Channel, Event>, Given> &
-  OthersOf<S>;
+} & DataMember<Payload<S, Channel, Event>, Given>;
 
 /** A message of any channel of the map `S`. */
 export type AnyMessageInput<S> = {
@@ -64,8 +55,7 @@ export type AnyMessageInput<S> = {
     [Event in keyof EventsOf<S[Pattern]> & string]: MessageOptions & {
       channel: TextOf<Pattern>;
       event: Event;
-    } & DataMember<EventsOf<S[Pattern]>[Event], unknown> &
-      OthersOf<S>;
+    } & DataMember<EventsOf<S[Pattern]>[Event], unknown>;
   }[keyof EventsOf<S[Pattern]> & string];
 }[keyof S & string];
 
