@@ -190,6 +190,8 @@ it.each(blocks.filter(({ language }) => language === 'json' || language === 'yam
 );
 
 it('has TypeScript that compiles', async () => {
+  const others = blocks.filter((block) => /^(ts|tsx|typescript)$/.test(block.language) && !isRun(block));
+  expect(others.map(nameOf)).toEqual([]);
   const options = {
     extends: join(root, 'tsconfig.json'),
     compilerOptions: {

@@ -7,13 +7,57 @@ import { freePort } from '../support/free-port';
 import { descendantsOf, Installation, shell } from './hearth-process';
 import { connectAsPrinted, lookBackAsPrinted, publishAsPrinted } from './printed-commands';
 import { signToken } from '../support/tokens';
-import { connect } from '../support/ws-client';
+import { connect, type WsClient } from '../support/ws-client';
 
 let installation: Installation;
 beforeEach(() => (installation = new Installation()));
 afterEach(() => installation.remove());
 
 const secretsIn = (text: string): string[] => text.match(/\b[A-Za-z0-9]{40}\b/g) ?? [];
+
+/** Does with a connection whatever the console has a button or an operation for, but what wants another token. */
+async function usesConsole(client: WsClient, url: string): Promise<void> {
+  const channel = 'my-channel';
+  const meta = { uid: 'you', umd: null };
+  client.send({ channel, event: 'hello', data: 'it is me' });
+  const { id: messageId, ...hello } = await client.next('hello');
+  expect(hello).toMatchObject({ data: 'it is me', meta });
+  const frames: [request: object, event: string, answer: object][] = [
+    [{ event: 'hotsock.unsubscribe' }, 'hotsock.unsubscribed', { channel }],
+    [{ event: 'hotsock.subscribe' }, 'hotsock.subscribed', { channel, meta }],
+    [{ event: 'hotsock.channelStorageSet', key: 'k', data: 1 }, 'hotsock.channelStorageUpdated', { data: 1, meta }],
+    [{ event: 'hotsock.channelStorageGet', key: 'k' }, 'hotsock.channelStorageData', { data: 1, meta }],
+    ...['add', 'remove', 'add'].map((action): (typeof frames)[number] => [
+      { event: 'hotsock.messageReaction', data: { messageId, reaction: '👍', action } },
+      `hotsock.messageReaction${action === 'add' ? 'Added' : 'Removed'}`,
+      { data: { messageId, reaction: '👍', action }, meta },
+    ]),
+    [{ event: 'hotsock.ping' }, 'hotsock.pong', {}],
+  ];
+  // Nothing answers it but a refusal.
+  client.send({ event: 'hotsock.heartbeat' });
+  for (const [request, event, answer] of frames) {
+    client.send({ channel, ...request });
+    const frame = await client.next((one) => one.event === event || one.event === 'hotsock.error');
+    expect(frame).toMatchObject({ event, ...answer });
+  }
+  const { connectionId, connectionSecret } = (await client.connected()).data;
+  const query = String(new URLSearchParams({ connectionId, connectionSecret }));
+  const operations: [operation: string, body: object, answer: object][] = [
+    ['publishMessage', { event: 'by-http' }, { channel, event: 'by-http' }],
+    ['channelStorageSet', { key: 'k', data: 2 }, { channel }],
+    ['channelStorageGet', { key: 'k' }, { key: 'k', meta }],
+    ['channelStorageList', {}, { items: [{ key: 'k', meta }] }],
+    ['listReactions', { messageId }, { reactions: [{ reaction: '👍', uid: 'you' }] }],
+    ['getChannelInfo', {}, { channel }],
+    ['listMessages', {}, { messages: expect.arrayContaining([expect.objectContaining({ event: 'hello' })]) }],
+  ];
+  for (const [operation, body, answer] of operations) {
+    const request = { method: 'POST', body: JSON.stringify({ channel, ...body }) };
+    const response = await fetch(`${url}connection/${operation}?${query}`, request);
+    expect([operation, await response.json()]).toMatchObject([operation, answer]);
+  }
+}
 
 describe('the all-in-one, started with nothing but a folder and ports', () => {
   it('prints three commands that work as they are', async () => {
@@ -39,9 +83,7 @@ describe('the all-in-one, started with nothing but a folder and ports', () => {
       code: 0,
       stdout: expect.stringMatching(/^ok +NATS +nats-server 2\./m),
     });
-    // What the token lets a newcomer try in wscat.
-    client.send({ channel: 'my-channel', event: 'hello', data: 'it is me' });
-    expect(await client.next('hello')).toMatchObject({ data: 'it is me', meta: { uid: 'you', umd: null } });
+    await usesConsole(client, url);
   });
 
   it('prints a token that has all that its installation wants of one', async () => {
