@@ -84,7 +84,7 @@ export class Channel {
   /** Wanted while somebody waits for it. */
   ready = (): Promise<void> => {
     if (this.state === 'subscribed') return Promise.resolve();
-    if (this.failure !== undefined) return handled(Promise.reject(this.failure));
+    if (this.failure) return handled(Promise.reject(this.failure));
     const release = this.hold();
     return handled(this.waiters.wait().finally(release));
   };

@@ -142,7 +142,7 @@ class LiveBuffer {
   }
 
   throwIfEnded(): void {
-    if (this.failure !== undefined) throw this.failure.error;
+    if (this.failure) throw this.failure.error;
   }
 
   end(): void {

@@ -46,8 +46,8 @@ export class Waiters {
 
   settle(error?: Error): void {
     for (const { resolve, reject } of this.waiting.splice(0)) {
-      if (error === undefined) resolve();
-      else reject(error);
+      if (error) reject(error);
+      else resolve();
     }
   }
 }

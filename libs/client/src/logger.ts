@@ -9,7 +9,8 @@ type Level = (typeof LEVELS)[number];
 export function consoleLogger(
   initial: string,
 ): Logger & { trace(...what: unknown[]): void; setLevel(level: string): void } {
-  let least = LEVELS.indexOf(initial as Level);
+  // A level that is none is above all.
+  let least: number = LEVELS.length;
   const logs = WRITTEN.map((level, index) => {
     const log = (...what: unknown[]): void => {
       if (index >= least) console[level](...what);
@@ -20,5 +21,6 @@ export function consoleLogger(
     const index = LEVELS.indexOf(level as Level);
     if (index >= 0) least = index;
   };
+  setLevel(initial);
   return { ...(Object.fromEntries(logs) as Record<Written, (...what: unknown[]) => void>), setLevel };
 }
