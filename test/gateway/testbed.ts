@@ -12,8 +12,8 @@ export interface Testbed {
   readonly servers: TestServers;
   readonly gateway: GatewayUnderTest;
   readonly sequencer: FakeSequencer;
-  /** Another gateway of the same installation; stopped with the rest. */
-  anotherGateway(settings?: Partial<HearthConfig>): Promise<GatewayUnderTest>;
+  /** Another gateway of the same installation, by default as near to its servers; stopped with the rest. */
+  anotherGateway(settings?: Partial<HearthConfig>, servers?: TestServers): Promise<GatewayUnderTest>;
   /** Puts messages into the log that no sequencer puts there. */
   store(rows: readonly Partial<LogRow>[]): Promise<void>;
   stop(): Promise<void>;
@@ -23,8 +23,8 @@ export async function startTestbed(settings: Partial<HearthConfig> = {}): Promis
   const [nats, database] = await Promise.all([startNats(), createDatabase()]);
   const servers = { natsUrl: nats.url, databaseUrl: database.url };
   const gateways: GatewayUnderTest[] = [];
-  const anotherGateway = async (own: Partial<HearthConfig> = {}) => {
-    const gateway = await GatewayUnderTest.start(servers, own);
+  const anotherGateway = async (own: Partial<HearthConfig> = {}, through = servers) => {
+    const gateway = await GatewayUnderTest.start(through, own);
     gateways.push(gateway);
     return gateway;
   };

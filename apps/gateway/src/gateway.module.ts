@@ -47,7 +47,7 @@ import { Listing } from './management/listing';
 import { Management } from './management/management';
 import { ChannelPast } from './resume/channel-past';
 import { MissedLog } from './resume/missed-log';
-import { ReadTurns } from './resume/read-turns';
+import { StreamReadTurns } from './resume/stream-read-turns';
 import { Resume } from './resume/resume';
 import { ResumeKeys } from './resume/resume-keys';
 import { Resumption } from './resume/resumption';
@@ -115,7 +115,7 @@ const RELEASE_MS = 500;
     Hub,
     Joining,
     ChannelPast,
-    ReadTurns,
+    StreamReadTurns,
     Resume,
     Resumption,
     {

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool, types } from 'pg';
 import type { Db } from './db';
-import { FairReads } from './fair-reads';
+import { ReadTurns } from './read-turns';
 import { prepareSession, Sessions } from './sessions';
 import { CONNECT_TIMEOUT_MS } from './single-connection';
 import type { Tables } from './tables';
@@ -23,24 +23,26 @@ export class Database {
    * would be taken for dead.
    */
   readonly leases: Db;
-  private readonly reads: FairReads;
+  /** Of clients, for what `readFor` reads. */
+  readonly readTurns: ReadTurns;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly pools: { readonly db: Pool; readonly leases: Pool }) {
-    this.reads = new FairReads(Math.max(1, Math.floor(pools.db.options.max / READS_SHARE)));
+    this.readTurns = new ReadTurns(Math.max(1, Math.floor(pools.db.options.max / READS_SHARE)));
     this.db = queriesOn(pools.db);
     this.leases = queriesOn(pools.leases);
   }
 
   /**
    * Reads for a client what may be large: a third of the connections do that at once at most, so that what everybody waits for
-   * has the others, and clients have turns (`FairReads`).
+   * has the others, and clients have turns (`ReadTurns`).
    *
    * @param client whose turn it is
+   * @param patienceMs `Infinity`: for as long as turns end
    * @throws TimeoutError when that does not come in time
    */
   readFor<T>(client: string, read: (db: Db) => Promise<T>, patienceMs = READ_PATIENCE_MS): Promise<T> {
-    return this.reads.take(client, patienceMs, () => read(this.db));
+    return this.readTurns.take(client, () => read(this.db), patienceMs);
   }
 
   /**
@@ -73,7 +75,7 @@ function queriesOn(pool: Pool): Db {
 
 /** One of so many connections reads for clients: what they read keeps the process and the server busy, few of them at once do it as well. */
 const READS_SHARE = 3;
-/** By then nobody waits for the answer any more, or it is asked for again. */
+/** By then nobody waits for the answer any more. */
 const READ_PATIENCE_MS = 15_000;
 
 const LIMITS = {

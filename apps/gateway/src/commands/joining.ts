@@ -92,7 +92,7 @@ export class Joining {
       );
     };
     // One replay at a time, so that no client has more of them waiting.
-    return throughOutage(joiner, attempt)?.then(() => joiner.replayed);
+    return throughOutage(joiner, attempt, () => this.past.readsMove)?.then(() => joiner.replayed);
   }
 
   /** Opens many channels at the same time, so that they take no longer than one; answers in the order of the claim. */
@@ -118,7 +118,7 @@ export class Joining {
           return enter(opening);
         };
         try {
-          await throughOutage(joiner, attempt);
+          await throughOutage(joiner, attempt, () => this.past.readsMove);
         } catch (error) {
           joiner.refuse(error, channel, undefined);
         }

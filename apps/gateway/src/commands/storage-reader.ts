@@ -60,6 +60,6 @@ export class StorageReader {
   private page(channel: string, after: string | undefined): Promise<PlacedStoragePage> {
     const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
     const partition = this.ingest.partitionOf(channel);
-    return this.database.readFor(channel, (db) => snapshotStorageEntries(db, partition, request));
+    return this.database.readFor(channel, (db) => snapshotStorageEntries(db, partition, request), Infinity);
   }
 }

@@ -31,6 +31,11 @@ export class ChannelPast {
     this.maxBacklogBytes = config.wsMaxBacklogBytes;
   }
 
+  /** Whether clients wait for their turn to read, and turns end. */
+  get readsMove(): boolean {
+    return this.resumption.readsMove;
+  }
+
   /** How a client goes on that asked with a resume point. */
   resumed(channel: Channel, { terms }: AllowedSubscription, point: ResumePoint | undefined): Promise<Resumed> {
     const visibleSinceMs = historyStartMs(channel.name, terms.grants);

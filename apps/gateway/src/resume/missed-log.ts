@@ -21,10 +21,10 @@ export class MissedLog {
   /**
    * The newest of the range; none when Postgres does not give them soon.
    *
-   * @throws TimeoutError when its turn to read does not come
+   * @throws TimeoutError when nobody's turn to read comes
    */
   async read(range: MissedRange): Promise<readonly MissedMessage[]> {
-    return this.database.readFor(range.channel, (db) => this.readNow(db, range));
+    return this.database.readFor(range.channel, (db) => this.readNow(db, range), Infinity);
   }
 
   private async readNow(db: Db, range: MissedRange): Promise<readonly MissedMessage[]> {

@@ -13,7 +13,7 @@ import { Denials } from '../denials/denials';
 import { MissedLog } from './missed-log';
 import { MAX_BYTES, MAX_MESSAGES, MissedMessages } from './missed-messages';
 import { frameOfLogged } from './paged-replay';
-import { ReadTurns } from './read-turns';
+import { StreamReadTurns } from './stream-read-turns';
 import { ResumeRights } from './resume-rights';
 
 /** Messages are stored a little after the instant in their id, never before, but clocks of eager ids may be ahead. */
@@ -57,7 +57,7 @@ export class Resume {
   constructor(
     private readonly stream: StreamConnection,
     private readonly log: MissedLog,
-    private readonly turns: ReadTurns,
+    private readonly turns: StreamReadTurns,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
     denials: Denials,
@@ -122,7 +122,7 @@ export class Resume {
   private async readStream({ channel, after }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
     const until = channel.intake.last;
     const readFrom = (start: { timeMs: number } | 'first') =>
-      this.turns.take(() => {
+      this.turns.take(channel.name, () => {
         messages.beginReading();
         return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
       });

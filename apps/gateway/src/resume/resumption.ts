@@ -21,7 +21,7 @@ import { Denials } from '../denials/denials';
 import type { PagedSource } from './paged-replay';
 import { isUnheardOf, noReplay, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
 import { ResumeRight } from './resume-right';
-import { ReadTurns } from './read-turns';
+import { StreamReadTurns } from './stream-read-turns';
 import { Resume } from './resume';
 import { ResumeKeys } from './resume-keys';
 import {
@@ -68,7 +68,7 @@ export class Resumption implements ReplaySource, PagedSource {
     private readonly ingest: IngestPublisher,
     private readonly old: Resume,
     private readonly keys: ResumeKeys,
-    private readonly turns: ReadTurns,
+    private readonly turns: StreamReadTurns,
     private readonly denials: Denials,
     @Inject(CONFIG) private readonly config: Pick<HearthConfig, 'deliverMaxAgeSeconds'>,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -116,8 +116,13 @@ export class Resumption implements ReplaySource, PagedSource {
     return signResumeToken(grant, { channel: channel.name, uid }, this.keys.all[0]);
   }
 
+  /** Whether clients wait here for their turn to read, and turns end: that is no outage. */
+  get readsMove(): boolean {
+    return this.turns.areMoving || this.database.readTurns.areMoving;
+  }
+
   page(channel: string, startAt: StartAt): Promise<DeliveredPage> {
-    return this.turns.take(() => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
+    return this.turns.take(channel, () => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
   }
 
   newest(channel: string): Promise<StoredDeliverRecord | undefined> {
@@ -134,7 +139,7 @@ export class Resumption implements ReplaySource, PagedSource {
 
   log(channel: string, { after, before }: LogRange, maxBytes: number): Promise<readonly MissedMessage[]> {
     const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
-    return this.database.readFor(channel, (db) => messagesBetween(db, channel, range, maxBytes));
+    return this.database.readFor(channel, (db) => messagesBetween(db, channel, range, maxBytes), Infinity);
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {

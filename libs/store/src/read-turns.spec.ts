@@ -1,24 +1,33 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TimeoutError } from '@hearth/timing';
-import { FairReads } from './fair-reads';
+import { ReadTurns } from './read-turns';
 
 /** Reads that end when they are told to. */
 class Reader {
   readonly begun: string[] = [];
   private readonly ends: (() => void)[] = [];
-  private readonly reads = new FairReads(2);
+  private readonly reads = new ReadTurns(2);
 
   ask(client: string, patienceMs = 10_000): Promise<void> {
-    return this.reads.take(client, patienceMs, () => {
+    const read = (): Promise<void> => {
       this.begun.push(client);
       return new Promise((resolve) => this.ends.push(resolve));
-    });
+    };
+    return this.reads.take(client, read, patienceMs);
   }
 
   /** Ends the oldest read. */
   async end(): Promise<void> {
-    this.ends.shift()?.();
+    this.endOne();
     await turn();
+  }
+
+  endOne(): void {
+    this.ends.shift()?.();
+  }
+
+  get areMoving(): boolean {
+    return this.reads.areMoving;
   }
 }
 
@@ -45,4 +54,22 @@ it('whoever does not wait any longer has not read, and takes nobody’s place', 
   void reader.ask('again');
   void reader.ask('again');
   expect(reader.begun).toHaveLength(5);
+});
+
+it('whoever waits does so for as long as turns end, and no longer', async () => {
+  jest.useFakeTimers();
+  try {
+    const reader = new Reader();
+    const all = [1, 2, 3, 4].map(() => reader.ask('one', Infinity).catch((error: unknown) => error));
+    await jest.advanceTimersByTimeAsync(14_000);
+    expect(reader.areMoving).toBe(false);
+    reader.endOne();
+    await jest.advanceTimersByTimeAsync(14_000);
+    expect([reader.begun.length, reader.areMoving]).toEqual([3, true]);
+    await jest.advanceTimersByTimeAsync(2_000);
+    expect(await all[3]).toBeInstanceOf(TimeoutError);
+    expect([reader.begun.length, reader.areMoving]).toEqual([3, false]);
+  } finally {
+    jest.useRealTimers();
+  }
 });
