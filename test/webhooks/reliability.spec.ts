@@ -167,6 +167,19 @@ describe('no event is lost and none overtakes another of its channel', () => {
     await load.expectDelivered();
   });
 
+  it('when all were away for long, and the last one had no time to give its target back', async () => {
+    receiver.behaviour = () => 500;
+    const first = await testbed.start(receiver.url);
+    const load = new Load();
+    await eventually(() => expect(receiver.deliveries.length).toBeGreaterThan(20));
+    await testbed.kill(first, 'SIGKILL');
+    await load.stop();
+    await testbed.sql.query("update webhook_target set updated_at = now() - interval '1 year'");
+    receiver.behaviour = () => 200;
+    await testbed.start(receiver.url);
+    await load.expectDelivered();
+  });
+
   it('when a process is paused until another has taken over, and wakes up', async () => {
     failSome();
     const first = await testbed.start(receiver.url);

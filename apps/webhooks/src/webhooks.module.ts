@@ -55,7 +55,7 @@ export class WebhooksModule implements OnApplicationBootstrap, OnApplicationShut
       const beforeId = encodeTime(installationNow() - KEEP_DAYS * DAY_MS).padEnd(26, '0');
       const tooMany = await expireDeadLetters(db, { beforeId, most: MAX_DEAD_LETTERS, batch: EXPIRE_AT_ONCE });
       if (tooMany > 0) this.logger.error({ tooMany }, 'the oldest dead letters were deleted: there are too many');
-      await dropUnusedTargets(db, KEEP_DAYS);
+      await dropUnusedTargets(db, KEEP_DAYS, this.ownership.targets);
     } catch (error) {
       this.logger.warn({ err: error }, 'old dead letters could not be deleted, next try on schedule');
     }
