@@ -4,6 +4,7 @@ import { type HearthConfig, loadConfig } from '@hearth/config';
 import {
   AdminServer,
   AddressLimits,
+  Backlogs,
   createHttpApp,
   LimitAnswers,
   createLogger,
@@ -11,6 +12,7 @@ import {
   ServiceModule,
   StoreModule,
   StreamModule,
+  UnreadAnswers,
 } from '@hearth/runtime';
 import { Database } from '@hearth/store';
 import { callGateway, ensureStreams, type GatewayRequest, StreamConnection } from '@hearth/stream';
@@ -75,7 +77,10 @@ export class GatewayUnderTest {
     const never = new AbortController().signal;
     const limitAnswers = new LimitAnswers(metrics, logger);
     const addresses = new AddressLimits(config, limitAnswers);
-    const context = { config, logger, metrics, admin, limitAnswers, addresses, interrupted: never, timeUp: never };
+    const backlogs = new Backlogs(config.limitBacklogBytes);
+    metrics.backlogBytes.reading = () => backlogs.bytes;
+    const limits = { limitAnswers, addresses, backlogs };
+    const context = { config, logger, metrics, admin, ...limits, interrupted: never, timeUp: never };
     const app = await createHttpApp(
       {
         module: GatewayProcess,
@@ -90,6 +95,7 @@ export class GatewayUnderTest {
       logger,
       undefined,
       addresses,
+      new UnreadAnswers(backlogs, limitAnswers),
     );
     await attachGateway(app);
     await app.listen(0, '127.0.0.1');

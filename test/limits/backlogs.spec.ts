@@ -117,6 +117,8 @@ it('counts answers to polls that are not read as what waits for the client', asy
     if (polls > 20) throw new Error('it was not cut off');
     for (let n = 0; n < 200; n++) await testbed.sequencer.publish('polled', PAYLOAD);
     await eventually(async () => expect((await waiting(gateway)) + gateway.metrics.slowConsumers.value).not.toBe(0));
+    // Once, and not as an answer over HTTP as well.
+    expect(await waiting(gateway)).toBeLessThan(10 * MIB);
     poller.pollUnread();
   }
   await eventually(async () => expect(await waiting(gateway)).toBe(0));

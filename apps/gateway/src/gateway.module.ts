@@ -3,12 +3,12 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { HearthConfig } from '@hearth/config';
 import {
   AuditModule,
+  Backlogs,
   CONFIG,
   ConsoleRoutes,
   DocumentRoutes,
   INTERRUPTED,
   LOGGER,
-  Metrics,
   TIME_UP,
   type Logger,
 } from '@hearth/runtime';
@@ -35,7 +35,6 @@ import { ConnectionRegistry } from './connection/connection-registry';
 import { Tokens } from './connection/tokens';
 import { Denials } from './denials/denials';
 import { Enforcement } from './denials/enforcement';
-import { Backlogs } from './frames/backlogs';
 import { GatewayLease } from './gateway-lease';
 import { ChannelCaps } from './limits/channel-caps';
 import { Limits } from './limits/connection-limits';
@@ -71,15 +70,6 @@ const RELEASE_MS = 500;
       useFactory: (database: Database, config: HearthConfig, logger: Logger, interrupted: AbortSignal) =>
         GatewayLease.claim(database, config.processId, logger, interrupted),
       inject: [Database, CONFIG, LOGGER, INTERRUPTED],
-    },
-    {
-      provide: Backlogs,
-      useFactory: (config: HearthConfig, metrics: Metrics) => {
-        const backlogs = new Backlogs(config.limitBacklogBytes);
-        metrics.backlogBytes.reading = () => backlogs.bytes;
-        return backlogs;
-      },
-      inject: [CONFIG, Metrics],
     },
     ClientGateway,
     Handshake,

@@ -111,10 +111,6 @@ export const LIMIT_VARIABLES = {
       '2000',
       'Subscriptions of a connection.',
     ),
-    limitBacklogBytes: variable('HEARTH_LIMIT_BACKLOG_BYTES', cap(TEBIBYTE), '536870912', {
-      meaning:
-        'What waits for all connections of a gateway together, in memory; past that those are closed for whom most waits.',
-    }),
     limitChannelStorageKeys: capOf(
       'HEARTH_LIMIT_CHANNEL_STORAGE_KEYS',
       '10000',
@@ -179,6 +175,10 @@ export const LIMIT_VARIABLES = {
     ),
   }),
   ...readBy(SINGLE_SERVICES, {
+    limitBacklogBytes: variable('HEARTH_LIMIT_BACKLOG_BYTES', cap(TEBIBYTE), '536870912', {
+      meaning:
+        'What waits for all connections of a process together, in memory; past that those are closed for whom most waits.',
+    }),
     limitAddressSockets: capOf(
       'HEARTH_LIMIT_ADDRESS_SOCKETS',
       '20000',

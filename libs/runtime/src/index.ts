@@ -9,6 +9,7 @@ export { eventPublisher, reportDroppedEvents } from './event-publisher.provider'
 export { createHttpApp, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
 export { headProblem } from './http/host-header';
+export { countedElsewhere, UnreadAnswers } from './http/unread-answers';
 export { UnfinishedBodies } from './http/unfinished-bodies';
 export { readBody } from './http/http-body';
 export type { Sender } from './http/plain-posts';
@@ -19,6 +20,7 @@ export { InvariantBroken } from './invariants';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';
 export { Count, Labelled, Level, Metrics } from './admin/metrics';
+export { Backlog, Backlogs, Held, heldOf } from './limits/backlogs';
 export { AddressLimits } from './limits/address-limits';
 export { LimitAnswers, type LimitAnswer } from './limits/limit-answers';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';

@@ -7,7 +7,9 @@ import {
   outputsOf,
   type ServiceName,
 } from '@hearth/config';
+import { UnreadAnswers } from './http/unread-answers';
 import { AddressLimits } from './limits/address-limits';
+import { Backlogs } from './limits/backlogs';
 import { LimitAnswers } from './limits/limit-answers';
 import { createLogger, setLogLevel, type Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
@@ -105,6 +107,7 @@ class Life {
   private readonly metrics = new Metrics();
   private readonly limitAnswers: LimitAnswers;
   private readonly addresses: AddressLimits;
+  private readonly backlogs: Backlogs;
   private readonly admin: AdminServer;
   private readonly secrets: SecretsWatch;
   private readonly interrupted = new AbortController();
@@ -122,8 +125,11 @@ class Life {
   ) {
     this.limitAnswers = new LimitAnswers(this.metrics, logger);
     this.addresses = new AddressLimits(config, this.limitAnswers);
+    this.backlogs = new Backlogs(config.limitBacklogBytes);
+    this.metrics.backlogBytes.reading = () => this.backlogs.bytes;
     this.admin = new AdminServer({
       addresses: this.addresses,
+      unread: new UnreadAnswers(this.backlogs, this.limitAnswers),
       host: config.adminHost,
       port: config.adminPort,
       metrics: () => this.metrics.text(),
@@ -142,10 +148,10 @@ class Life {
     });
     try {
       await this.admin.start();
-      const { config, logger, metrics, admin, limitAnswers, addresses } = this;
+      const { config, logger, metrics, admin, limitAnswers, addresses, backlogs } = this;
       const signals = { interrupted: this.interrupted.signal, timeUp: this.timeUp.signal };
       this.starting = this.definition.start({
-        ...{ config, logger, metrics, admin, limitAnswers, addresses },
+        ...{ config, logger, metrics, admin, limitAnswers, addresses, backlogs },
         ...signals,
       });
       const { port, failed } = await this.starting;

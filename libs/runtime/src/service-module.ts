@@ -6,6 +6,7 @@ import type { Logger } from './log/logger';
 import { Metrics } from './admin/metrics';
 import { Tracing } from './log/tracing';
 import { AddressLimits } from './limits/address-limits';
+import { Backlogs } from './limits/backlogs';
 import { LimitAnswers } from './limits/limit-answers';
 
 /** Injection tokens of what has no class: `@Inject(CONFIG) config: HearthConfig`, `@Inject(LOGGER) logger: Logger`. */
@@ -22,6 +23,8 @@ export interface ServiceContext {
   readonly metrics: Metrics;
   readonly admin: AdminServer;
   readonly limitAnswers: LimitAnswers;
+  /** What waits for clients of the process, WebSockets and HTTP together. */
+  readonly backlogs: Backlogs;
   /** One for all ports of the process. */
   readonly addresses: AddressLimits;
   /** Aborted when the process is told to end; a start that waits for something may reject with its reason. */
@@ -45,6 +48,7 @@ export class ServiceModule {
       { provide: ReloadableSettings, useValue: context.config.reloadable },
       { provide: ApiKeys, useValue: new ApiKeys(context.config.reloadable) },
       { provide: LimitAnswers, useValue: context.limitAnswers },
+      { provide: Backlogs, useValue: context.backlogs },
       { provide: AddressLimits, useValue: context.addresses },
       { provide: Tracing, useValue: new Tracing(context.config.reloadable, context.logger) },
     ];

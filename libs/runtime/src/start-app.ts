@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
 import { createHttpApp, listen } from './http/http-app';
+import { UnreadAnswers } from './http/unread-answers';
 import type { ServiceDefinition } from './lifecycle';
 import { NestLogger } from './log/logger';
 import { ServiceModule, type ServiceContext } from './service-module';
@@ -26,8 +27,9 @@ export function startHttpApp(
   attach?: (app: NestFastifyApplication) => Promise<void>,
 ): ServiceDefinition['start'] {
   return async (context) => {
-    const { config, logger, timeUp, addresses } = context;
-    const app = await createHttpApp(rootOf(context, modules), config, logger, timeUp, addresses);
+    const { config, logger, timeUp, addresses, backlogs, limitAnswers } = context;
+    const unread = new UnreadAnswers(backlogs, limitAnswers);
+    const app = await createHttpApp(rootOf(context, modules), config, logger, timeUp, addresses, unread);
     try {
       await attach?.(app);
       await listen(app, config);

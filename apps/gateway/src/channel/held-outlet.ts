@@ -1,5 +1,5 @@
+import { type Backlog, heldOf } from '@hearth/runtime';
 import type { Outlet } from './channel';
-import { type Backlog, heldOf } from '../frames/backlogs';
 import type { FrameBatch } from '../frames/frame-batch';
 
 /** Keeps a subscriber's frames back; they count as its backlog. */

@@ -1,5 +1,5 @@
 import type { EndCode } from '@hearth/protocol';
-import type { Backlog } from './backlogs';
+import type { Backlog } from '@hearth/runtime';
 import type { FrameBatch } from './frame-batch';
 
 /** What arrives from a client; every call is made by the transport, in the order of arrival. */

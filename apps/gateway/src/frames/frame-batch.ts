@@ -1,4 +1,4 @@
-import { Held } from './backlogs';
+import { Held } from '@hearth/runtime';
 import { socketIoPacket } from '../transport/socket-io-packets';
 
 /** First byte of a WebSocket frame: a whole, uncompressed text message (RFC 6455 §5.2). */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outlet } from '../channel/channel';
-import type { Backlog } from '../frames/backlogs';
+import type { Backlog } from '@hearth/runtime';
 import { FrameBatch } from '../frames/frame-batch';
 import { HeldOutlet } from '../channel/held-outlet';
 import type { Subscription } from '../connection/subscription';

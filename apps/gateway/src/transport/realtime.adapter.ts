@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocketAdapter } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import type { HearthConfig } from '@hearth/config';
-import type { Backlogs } from '../frames/backlogs';
+import type { Backlogs } from '@hearth/runtime';
 import { ClientSocket } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { Handshake } from './handshake';

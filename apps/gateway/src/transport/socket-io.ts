@@ -3,9 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type EndCode, errorFrame, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import { untilAborted } from '@hearth/timing';
 import { originMatcher } from '@hearth/config';
-import { headProblem } from '@hearth/runtime';
+import { Backlog, type Backlogs, countedElsewhere, Held, headProblem } from '@hearth/runtime';
 import { Server, Socket } from 'socket.io';
-import { Backlog, type Backlogs, Held } from '../frames/backlogs';
 import { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import type { Opening } from '../connection/connection';
 import { FrameBatch, writeWithout } from '../frames/frame-batch';
@@ -89,10 +88,15 @@ class SocketIoClient implements ClientSocket {
   private watch(transport: SessionTransport): void {
     const { socket } = transport;
     this.polled = undefined;
-    if (socket === undefined) return transport.on('headers', () => (this.polled = transport.res ?? undefined));
+    if (socket === undefined) return transport.on('headers', () => this.answers(transport.res ?? undefined));
     socket.onPiece = this.onPiece;
     socket.onPinged = this.onPinged;
     socket.once('close', this.gone);
+  }
+
+  private answers(answer: ServerResponse | undefined): void {
+    this.polled = answer;
+    if (answer !== undefined) countedElsewhere.add(answer);
   }
 
   private left(answer: ServerResponse): void {

@@ -15,7 +15,8 @@ import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from '../http/request-times';
 import { limitPeers } from '../http/peers';
 import { sourceIpReader } from '../http/client-origin';
 import type { AddressLimits } from '../limits/address-limits';
-import { targetHost, UpgradableRequest } from '../http/upgradable-request';
+import { partsOf, type UnreadAnswers } from '../http/unread-answers';
+import { targetHost } from '../http/upgradable-request';
 import { redactText } from '../log/redaction';
 import { within } from '@hearth/timing';
 import { isKnownHost } from './known-host';
@@ -53,6 +54,8 @@ export interface AdminServerOptions {
   readonly token?: () => string | undefined;
   /** What one address may cost; absent: whatever it likes. */
   readonly addresses?: AddressLimits;
+  /** Counts answers that wait; absent: they do not count. */
+  readonly unread?: UnreadAnswers;
 }
 
 /**
@@ -89,7 +92,7 @@ export class AdminServer {
     };
     this.#server = createServer(
       // Without a Host it is answered below, with a body.
-      { ...times, IncomingMessage: UpgradableRequest, requireHostHeader: false },
+      { ...times, ...partsOf(options.unread), requireHostHeader: false },
       (request, response) => void this.answer(request, response),
     );
     this.#server.maxHeadersCount = MAX_HEADERS;

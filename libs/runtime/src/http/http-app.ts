@@ -21,7 +21,7 @@ import { PlainPosts } from './plain-posts';
 import { NestLogger, type Logger } from '../log/logger';
 import { ProtocolExceptionFilter } from './protocol-exception-filter';
 import { HEAD_TIMEOUT_MS, SLOW_CHECK_MS } from './request-times';
-import { UpgradableRequest } from './upgradable-request';
+import { partsOf, type UnreadAnswers } from './unread-answers';
 
 export type HttpConfig = Pick<
   HearthConfig,
@@ -53,6 +53,7 @@ const MAX_PARAMETER_CHARACTERS = 16_384;
  *
  * @param timeUp cuts off who still keeps it from closing
  * @param addresses what one address may cost; absent: whatever it likes
+ * @param unread counts answers that wait; absent: they do not count
  */
 export async function createHttpApp(
   module: Type | DynamicModule,
@@ -60,8 +61,9 @@ export async function createHttpApp(
   logger: Logger,
   timeUp?: AbortSignal,
   addresses?: AddressLimits,
+  unread?: UnreadAnswers,
 ): Promise<NestFastifyApplication> {
-  const instance: FastifyInstance = fastify(optionsOf(config, logger));
+  const instance: FastifyInstance = fastify(optionsOf(config, logger, unread));
   takeRawBodies(instance, config.maxBodyBytes);
   answerUnknownRoutes(instance, logger);
   addDeadline(instance, config.httpTimeoutMs, (reply, error) => sendError(reply, error, logger));
@@ -128,11 +130,11 @@ function headTimeoutMs({ httpTimeoutMs }: HttpConfig): number {
   return Math.min(httpTimeoutMs, HEAD_TIMEOUT_MS);
 }
 
-function optionsOf(config: HttpConfig, logger: Logger) {
+function optionsOf(config: HttpConfig, logger: Logger, unread: UnreadAnswers | undefined) {
   const http = {
     maxHeaderSize: config.maxHeaderBytes,
     connectionsCheckingInterval: SLOW_CHECK_MS,
-    IncomingMessage: UpgradableRequest,
+    ...partsOf(unread),
     // Answered here, with a body.
     requireHostHeader: false,
   };

@@ -1,5 +1,3 @@
-import type { ClientSocket } from './client-socket';
-
 /** What waits until readers take it; one object, however many they are. */
 export class Held {
   readers = 0;
@@ -28,10 +26,17 @@ const STAYING = 0.875;
 const LOOK_AGAIN_MS = 100;
 
 /** Whose backlog it is. */
-type Reader = Pick<ClientSocket, 'isOpen' | 'receiver' | 'terminate'>;
+interface Reader {
+  /** It has not been told to go. */
+  readonly isOpen: boolean;
+  /** Tells it to go: of too much that waits, most waits for it. */
+  readonly receiver: { holdsMost(): void } | undefined;
+  /** Ends it at once. */
+  terminate(): void;
+}
 
 /**
- * What waits for all clients of a gateway together, bytes in memory: what waits for many is there once (limits §2). When
+ * What waits for all clients of a process together, bytes in memory: what waits for many is there once (limits §2). When
  * that is too much, who holds most is sent away, of what is shared its part.
  */
 export class Backlogs {
