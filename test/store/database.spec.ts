@@ -1,5 +1,6 @@
 import { openDatabase, type Database } from '@hearth/store';
 import { sql } from 'kysely';
+import { Client } from 'pg';
 import { type ScratchDatabase } from '../../db/scratch-database';
 import { createDatabase } from '../support/database';
 import { eventually } from '../support/eventually';
@@ -65,6 +66,21 @@ describe('a database connection', () => {
     });
     await expect(swallowed).rejects.toThrow('the transaction was rolled back');
     await database.ping();
+  });
+
+  it('is pinged by many at the cost of one, and renews leases meanwhile', async () => {
+    const blocker = new Client(server.url);
+    await blocker.connect();
+    await blocker.query('begin; lock table schema_migration');
+    const pings = Array.from({ length: 50 }, () => database.ping());
+    const waiting = sql`select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    const count = async () => (await waiting.execute(database.db)).rows.length;
+    await eventually(async () => expect(await count()).toBe(1));
+    await sql`select`.execute(database.leases);
+    expect(await count()).toBe(1);
+    await blocker.query('rollback');
+    await Promise.all(pings);
+    await blocker.end();
   });
 
   it('fails a ping with the reason when there is no server', async () => {

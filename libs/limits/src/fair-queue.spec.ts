@@ -14,12 +14,18 @@ describe('FairQueue', () => {
     for (const n of [1, 2, 3, 4]) queue.push('a', `a${n}`);
     for (const n of [1, 2]) queue.push('b', `b${n}`);
     const all = drain(queue);
-    // Who comes first of those that have had as much is all the same.
-    expect([all.slice(0, 2).sort(), all.slice(2, 4).sort(), all.slice(4)]).toEqual([
-      ['a1', 'b1'],
-      ['a2', 'b2'],
-      ['a3', 'a4'],
-    ]);
+    expect(all).toEqual(['a1', 'b1', 'a2', 'b2', 'a3', 'a4']);
+  });
+
+  it('gives the next turn to who has waited longest of those that have had as much, however many come', () => {
+    const queue = new FairQueue<number>();
+    for (let n = 0; n < 100; n++) queue.push(`first ${n}`, n);
+    const taken: unknown[] = [];
+    for (let n = 100; n < 300; n++) {
+      queue.push(`later ${n}`, n);
+      taken.push(queue.shift());
+    }
+    expect([...taken, ...drain(queue)]).toEqual(Array.from({ length: 300 }, (_, n) => n));
   });
 
   it('gives the next turn to who comes anew, and no more than that', () => {

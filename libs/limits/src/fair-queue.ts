@@ -5,6 +5,8 @@ interface Line<T> {
   readonly key: string;
   /** What it has had, in turns: the turn in which its next one begins. */
   turn: number;
+  /** Since when it waits for that: of those of the same turn, who came first is next. */
+  since: number;
   readonly items: T[];
   /** Items from here on have not been taken; those before are cut off now and then. */
   head: number;
@@ -21,6 +23,8 @@ export class FairQueue<T> {
   /** The turn of the item that was taken last. */
   private now = 0;
   private count = 0;
+  /** Of those who began to wait for a turn. */
+  private arrivals = 0;
   /** With so many keys it is time to forget some. */
   private forgetAt = MOST_REMEMBERED;
 
@@ -33,11 +37,12 @@ export class FairQueue<T> {
     let line = this.lines.get(key);
     if (line === undefined) {
       if (this.lines.size >= this.forgetAt) this.forget();
-      this.lines.set(key, (line = { key, turn: this.now, items: [], head: 0 }));
+      this.lines.set(key, (line = { key, turn: this.now, since: 0, items: [], head: 0 }));
     }
     line.items.push(item);
     if (line.items.length - line.head > 1) return;
     line.turn = Math.max(line.turn, this.now);
+    line.since = this.arrivals++;
     this.heap.push(line);
     this.rise(this.heap.length - 1);
   }
@@ -59,6 +64,7 @@ export class FairQueue<T> {
     this.count--;
     this.now = line.turn;
     line.turn += weight;
+    line.since = this.arrivals++;
     const item = line.items[line.head++];
     if (line.head === line.items.length) {
       line.items.length = 0;
@@ -77,7 +83,7 @@ export class FairQueue<T> {
     const { heap } = this;
     for (let child = at; child > 0;) {
       const parent = (child - 1) >> 1;
-      if (this.turnOf(parent) <= this.turnOf(child)) return;
+      if (!this.isBefore(child, parent)) return;
       [heap[parent], heap[child]] = [heap[child] as Line<T>, heap[parent] as Line<T>];
       child = parent;
     }
@@ -88,7 +94,7 @@ export class FairQueue<T> {
     for (let parent = 0; ;) {
       let least = parent;
       for (const child of [2 * parent + 1, 2 * parent + 2]) {
-        if (child < heap.length && this.turnOf(child) < this.turnOf(least)) least = child;
+        if (this.isBefore(child, least)) least = child;
       }
       if (least === parent) return;
       [heap[parent], heap[least]] = [heap[least] as Line<T>, heap[parent] as Line<T>];
@@ -96,8 +102,10 @@ export class FairQueue<T> {
     }
   }
 
-  private turnOf(at: number): number {
-    return this.heap[at]?.turn ?? Infinity;
+  private isBefore(at: number, other: number): boolean {
+    const [one, two] = [this.heap[at], this.heap[other]];
+    if (one === undefined || two === undefined) return false;
+    return one.turn === two.turn ? one.since < two.since : one.turn < two.turn;
   }
 
   /** Whoever waits for nothing and is not ahead of the others has had nothing that is worth remembering. */

@@ -25,6 +25,8 @@ export class Database {
   readonly leases: Db;
   /** Of clients, for what `readFor` reads. */
   readonly readTurns: ReadTurns;
+  /** Under way, the newest last. */
+  private readonly pings: { readonly sinceMs: number; readonly answer: Promise<void> }[] = [];
   private closing: Promise<void> | undefined;
 
   constructor(private readonly pools: { readonly db: Pool; readonly leases: Pool }) {
@@ -49,9 +51,20 @@ export class Database {
    * Rejects unless the server writes, because one that only reads answers as well, and one that waits for a standby does
    * everything but commit. The update writes nothing but is refused where nothing can be written; the message in the
    * write-ahead log, of 50 bytes, is what the commit waits for. Whoever asks whether it does must not wait for what
-   * others read.
+   * others read, nor the leases for many who ask: they share an answer that is on its way.
    */
-  async ping(): Promise<void> {
+  ping(): Promise<void> {
+    const { pings } = this;
+    const newest = pings.at(-1);
+    const sinceMs = performance.now();
+    if (newest !== undefined && (pings.length >= MOST_PINGS || sinceMs - newest.sinceMs < LOST_AFTER_MS))
+      return newest.answer;
+    const ping = { sinceMs, answer: this.write().finally(() => pings.splice(pings.indexOf(ping), 1)) };
+    pings.push(ping);
+    return ping.answer;
+  }
+
+  private async write(): Promise<void> {
     await sql`
       with writable as (update schema_migration set version = version where false)
       select pg_logical_emit_message(true, 'hearth', '')`.execute(this.leases);
@@ -77,6 +90,11 @@ function queriesOn(pool: Pool): Db {
 const READS_SHARE = 3;
 /** By then nobody waits for the answer any more. */
 const READ_PATIENCE_MS = 15_000;
+
+/** Of the connections for leases, which must have others. */
+const MOST_PINGS = 2;
+/** The connection of a ping that is not answered by then may be lost: the next one takes another. */
+const LOST_AFTER_MS = 2_000;
 
 const LIMITS = {
   /** Longer than any query of ours takes on a healthy server, shorter than a caller's patience. */

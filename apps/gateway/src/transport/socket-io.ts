@@ -102,7 +102,7 @@ class SocketIoClient implements ClientSocket {
   private left(answer: ServerResponse): void {
     for (let pieces = this.leaving.get(answer) ?? 0; pieces > 0; pieces--) this.backlog.take();
     this.leaving.delete(answer);
-    if (this.session.readyState === 'closed' && this.leaving.size === 0) this.gone();
+    if (!this.socket.connected && this.leaving.size === 0) this.gone();
   }
 
   get backlogBytes(): number {

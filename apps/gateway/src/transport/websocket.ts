@@ -168,7 +168,8 @@ class NativeClient implements ClientSocket {
   }
 
   closed(): void {
-    this.waiting?.end();
+    // Also where nothing has ever waited: what its channels keep back for it until they have let it go counts no more.
+    this.backlog.end();
     this.receiver?.closed();
   }
 }

@@ -138,7 +138,11 @@ export class Backlog {
 
   /** Its part of what there is in memory. */
   get share(): number {
-    const left = this.waiting.slice(this.taken);
-    return left.reduce((sum, { size, readers }) => sum + (size + BUFFER_BYTES) / readers + PIECE_BYTES, 0);
+    let share = 0;
+    for (let n = this.taken; n < this.waiting.length; n++) {
+      const { size, readers } = this.waiting[n] as Held;
+      share += (size + BUFFER_BYTES) / readers + PIECE_BYTES;
+    }
+    return share;
   }
 }
