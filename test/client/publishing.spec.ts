@@ -236,6 +236,29 @@ describe('views', () => {
     ]);
   });
 
+  it('of storage are not empty where nobody says where the entries end and none has come', async () => {
+    const server = await start();
+    const name = 'presence.c';
+    const { storage } = client(server.url).channel(name);
+    const shown: unknown[] = [];
+    storage.subscribe(() => shown.push([storage.synced, storage.get('k')]));
+    const peer = await server.peer(1);
+    await peer.frame('hotsock.subscribe');
+    peer.subscribed(name, { autoSubscribed: true, members: [], resume: { token: 't' } });
+    peer.send({ event: 'hotsock.error', channel: name, error: { code: 'ALREADY_SUBSCRIBED', message: 'twice' } });
+    await eventually(() => expect([peer.frames.length, shown]).not.toEqual([1, []]));
+    expect((await peer.frame('hotsock.subscribe', 1)).data).toMatchObject({ storage: true });
+    peer.send({ event: 'hotsock.unsubscribed', channel: name, data: {} });
+    peer.subscribed(name, { autoSubscribed: true, members: [], resume: { complete: true, token: 't' } });
+    peer.send({ event: 'hotsock.channelStorageUpdated', channel: name, key: 'k', data: 1, meta: {} });
+    peer.send({ event: 'hotsock.channelStorageSynced', channel: name, data: {} });
+    await eventually(() => expect(storage.synced).toBe(true));
+    expect(shown).toEqual([
+      [false, 1],
+      [true, 1],
+    ]);
+  });
+
   it('of storage show a write at once, and the old value again when it is refused (vector 24)', async () => {
     const server = await start();
     const made = client(server.url);

@@ -38,7 +38,7 @@ export class Channel {
   private failure: HearthError | undefined;
   subscribeTokenFn: SubscribeTokenFn | undefined;
   /** Its storage has been looked at. */
-  wantsStorage = false;
+  wantsStorage: true | undefined;
 
   constructor(
     private readonly host: ChannelHost,
@@ -131,10 +131,10 @@ export class Channel {
         this.failure = undefined;
         if (data?.members !== undefined) this.presence.take(data.members);
         if (this.wantsStorage) {
-          this.entries.begin();
-          // Others see who leaves a presence channel and comes back: only where an entry may be gone.
+          const begun = this.entries.begin();
+          // Others see who leaves a presence channel and comes back: only where an entry may be gone, or all be late.
           if (!data?.autoSubscribed || !data.members) this.askForStorage();
-          else this.host.later(() => this.entries.settle() && this.askForStorage(), QUIET_MS);
+          else this.host.later(() => this.entries.settle(begun) && this.askForStorage(), QUIET_MS);
         }
         this.waiters.settle();
         break;

@@ -170,7 +170,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     this.tracks.begin(claimsOf(token));
     const { webSocketUrl } = this;
     const url = `${webSocketUrl}${webSocketUrl.includes('?') ? '&' : '?'}token=${token}&closeReason=1`;
-    if (this.options.shareTabs === true && this.tracks.uid) return this.sharedUrl(url);
+    if (this.options.shareTabs && this.tracks.uid) return this.sharedUrl(url);
     return this.resumingUrl(url);
   }
 
@@ -254,7 +254,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   released(name: string): void {
     if (!this.isWanted(name)) {
       const channel = this.activeConnection.find(name);
-      if (channel?.autoSubscribed !== true) this.tracks.forget(name);
+      if (!channel?.autoSubscribed) this.tracks.forget(name);
     }
     this.activeConnection.manageSubscriptions();
   }
@@ -280,7 +280,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
 
   /** @internal */
   subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers> {
-    const storage = this.cached.get(name)?.wantsStorage || undefined;
+    const storage = this.cached.get(name)?.wantsStorage;
     return after(this.tracks.resume(name), (resume) => ({ resume, storage }));
   }
 

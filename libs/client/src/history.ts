@@ -24,7 +24,7 @@ const RETRY_MS = 500;
 
 /** @throws InvalidArgumentError when the options contradict each other, TypeError when one is of another type */
 export function checkHistoryOptions({ reverse, live, limit }: HistoryOptions): void {
-  if (reverse === true && live === true) throw new InvalidArgumentError('reverse and live');
+  if (reverse && live) throw new InvalidArgumentError('reverse and live');
   check('number', { limit });
 }
 
@@ -81,7 +81,7 @@ async function* pages(
 ): AsyncGenerator<Frame, void> {
   for (let attempt = 1; ;) {
     try {
-      const request = { [reverse === true ? 'before' : 'after']: cursor, reverse, expandReactions };
+      const request = { [reverse ? 'before' : 'after']: cursor, reverse, expandReactions };
       const messages = await live.unlessEnded(source.list(request, signal));
       if (messages.length === 0) return;
       yield* messages;
@@ -121,7 +121,7 @@ class LiveBuffer {
       source.hold(),
       () => signal?.removeEventListener('abort', abort),
     ];
-    if (signal?.aborted === true) abort();
+    if (signal?.aborted) abort();
   }
 
   take(): Frame | Gap | undefined {

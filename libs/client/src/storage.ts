@@ -13,8 +13,8 @@ export class StorageView {
   private readonly server = new Map<string, unknown>();
   /** Writes on their way, oldest first. */
   private readonly writes = new Map<string, Write[]>();
-  /** Keys that have not come again since the subscription began; absent when it is not known where it ends. */
-  private stale: Set<string> | undefined;
+  /** Keys that have not come again since the subscription began, `undefined` while none at all has; absent when nothing is under way. */
+  private stale: Set<string | undefined> | undefined;
   private snapshot: ReadonlyMap<string, unknown> | undefined;
   private readonly changed;
 
@@ -60,9 +60,9 @@ export class StorageView {
       // The answer may be here before its echo, and for whoever may not observe there is none.
       if (!write.isEchoed) this.put(key, value);
     } finally {
-      const rest = (this.writes.get(key) ?? []).filter((one) => one !== write);
-      if (rest.length === 0) this.writes.delete(key);
-      else this.writes.set(key, rest);
+      const rest = this.writes.get(key)?.filter((one) => one !== write);
+      if (rest?.length) this.writes.set(key, rest);
+      else this.writes.delete(key);
       this.change();
     }
   }
@@ -72,6 +72,7 @@ export class StorageView {
   /** The server tells of a value. */
   take(key: string, value: unknown): void {
     this.stale?.delete(key);
+    this.stale?.delete(undefined);
     const text = JSON.stringify(value);
     const echoed = this.writes.get(key)?.find((write) => !write.isEchoed && JSON.stringify(write.value) === text);
     if (echoed !== undefined) echoed.isEchoed = true;
@@ -80,20 +81,25 @@ export class StorageView {
     this.change();
   }
 
-  /** A subscription begins: all that is comes, until `end`. */
-  begin(): void {
-    this.stale = new Set(this.server.keys());
+  /** A subscription begins: all that is comes, until `end`. @returns what `settle` knows it by */
+  begin(): Set<unknown> {
+    return (this.stale = new Set([undefined, ...this.server.keys()]));
   }
 
-  /** Nothing has come for a while: where all that was there is there again, that was all. @returns whether something is not */
-  settle(): boolean {
-    if (this.stale?.size === 0) this.end();
-    return this.stale !== undefined;
+  /**
+   * Nothing has come for a while since a subscription began: where all that was there is there again, and anything at all,
+   * that was all.
+   *
+   * @returns whether it is not, and that subscription lasts
+   */
+  settle(begun: Set<unknown>): boolean {
+    if (this.stale === begun && begun.size === 0) this.end();
+    return this.stale === begun;
   }
 
   /** What has not come is gone. */
   end(): void {
-    this.stale?.forEach((key) => this.server.delete(key));
+    this.stale?.forEach((key) => this.server.delete(key as string));
     this.stale = undefined;
     this.synced = true;
     this.change();
@@ -126,5 +132,5 @@ export class StorageView {
 
 /** `null` and `{}` clear an entry (channels-presence-storage §5.1). */
 function isNoValue(value: unknown): boolean {
-  return value === null || value === undefined || JSON.stringify(value) === '{}';
+  return JSON.stringify(value ?? {}) === '{}';
 }

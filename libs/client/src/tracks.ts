@@ -133,7 +133,7 @@ export class Tracks {
     this.tracks.delete(alias);
     const track = this.of(name);
     track.alias = alias;
-    if (early?.isOld !== true || track.isOld) return;
+    if (!early?.isOld || track.isOld) return;
     track.point = early.point;
     track.isOld = true;
   }
@@ -186,5 +186,5 @@ export class Tracks {
 
 /** What is asked for: all since the point, or to be given one. */
 function wanted(point: Point): Point | true {
-  return point.after === undefined && point.token === undefined ? true : point;
+  return (point.after ?? point.token) === undefined ? true : point;
 }
