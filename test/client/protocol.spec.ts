@@ -125,6 +125,14 @@ describe('connecting', () => {
     await expect(open).rejects.toThrow();
   });
 
+  it('says in the words of the official client that it was closed before it was open', async () => {
+    const server = await start();
+    const { url } = server;
+    await server.stop();
+    const { activeConnection } = client(url);
+    await expect(activeConnection.connectionOpen()).rejects.toThrow('connection closed');
+  });
+
   it('says nothing of the token when it cannot be used', async () => {
     const told: unknown[] = [];
     const log = (...what: unknown[]): void => void told.push(...what);

@@ -1,4 +1,4 @@
-import { HotsockClient } from './index';
+import { HotsockClient, InvalidArgumentError } from './index';
 
 it.each([
   [new URL('ws://x/v1'), {}],
@@ -32,6 +32,15 @@ it.each(NAMES)('takes null for an option that is not given: %s', (name) => {
   const options = { connectTokenFn: () => '', lazyConnection: true, [name]: null };
   expect(new HotsockClient('ws://x/v1', options).options).not.toHaveProperty(name, null);
 });
+
+it.each(['30', null, NaN, Infinity, 4.999, 601])(
+  'refuses %p s between heartbeats, as the official client does',
+  (given) => {
+    const options = { connectTokenFn: () => '', lazyConnection: true, heartbeatIntervalSeconds: given as number };
+    const text = 'heartbeatIntervalSeconds must be a finite number between 5 and 600';
+    expect(() => new HotsockClient('ws://x/v1', options)).toThrow(new InvalidArgumentError(text));
+  },
+);
 
 it('names what cannot be listened to', () => {
   const client = new HotsockClient('ws://x/v1', { connectTokenFn: () => '', lazyConnection: true });

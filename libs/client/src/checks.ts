@@ -9,13 +9,16 @@ import type { ClientOptions } from './types';
  * @returns the address as a text, and the options that are given
  * @throws InvalidArgumentError, TypeError
  */
-export function checkOptions(address: unknown, given: ClientOptions): readonly [string, ClientOptions] {
+export function checkOptions(
+  address: unknown,
+  given: ClientOptions = {} as ClientOptions,
+): readonly [string, ClientOptions] {
   const webSocketUrl = (address instanceof URL ? address.href : address) as string;
   const options = Object.fromEntries(
-    Object.entries(given ?? {}).filter(([, value]) => value !== null),
+    Object.entries(given).filter(([, value]) => value !== null),
   ) as unknown as ClientOptions;
-  const { connectTokenFn = null, connectTokenErrorFn, connectTokenFnMaxAttempts = 0 } = options;
-  const { heartbeatIntervalSeconds: seconds, backoff } = options;
+  const { connectTokenFn = null, connectTokenErrorFn, connectTokenFnMaxAttempts = 0, backoff } = options;
+  const { heartbeatIntervalSeconds: seconds } = given;
   const store = options.resumeStore as { get?: unknown; set?: unknown } | undefined;
   const pick = (...names: (keyof ClientOptions)[]): object =>
     Object.fromEntries(names.map((name) => [name, options[name]]));
@@ -32,8 +35,8 @@ export function checkOptions(address: unknown, given: ClientOptions): readonly [
     connectTokenFnMaxAttempts: Number(connectTokenFnMaxAttempts),
     ...backoff,
   });
-  if (seconds !== undefined && !(typeof seconds === 'number' && seconds >= 5 && seconds <= 600)) {
-    throw new InvalidArgumentError('heartbeatIntervalSeconds must be from 5 to 600');
+  if (seconds !== undefined && Math.max(5, Math.min(600, seconds)) !== seconds) {
+    throw new InvalidArgumentError('heartbeatIntervalSeconds must be a finite number between 5 and 600');
   }
   return [webSocketUrl, options];
 }

@@ -246,7 +246,7 @@ export class Connection {
     channel.umd = meta?.umd || this.umd;
     channel.members = data.members ?? [];
     channel.state = 'subscribeConfirmed';
-    if (data.autoSubscribed === true) {
+    if (data.autoSubscribed) {
       // The first time it comes of what the token says; it stays so when it has been asked for again, to know where its entries end.
       channel.asksStorage &&= channel.autoSubscribed;
       channel.autoSubscribed = true;
@@ -370,7 +370,7 @@ export class Connection {
     const { code = 1006, reason = '' } = event ?? {};
     this.hasEnded = true;
     this.stopTimers();
-    this.settleOpen.reject(new Error('closed'));
+    this.settleOpen.reject(new Error('connection closed'));
     this.forget();
     this.emit('@@disconnect', event);
     this.host.closed(this, code, reason);
