@@ -130,11 +130,12 @@ describe('events that wait', () => {
   it('are loaded a few at a time, at least one', async () => {
     const owner = await claim('a');
     await wait(owner, ...[8, 9, 10, 11].map((sequence) => event(sequence)));
-    const ids = async (limit: number, maxBytes: number) =>
-      (await firstWaiting(db, 't', 'c', limit, maxBytes)).map(({ id }) => id);
+    const ids = async (...[limit, maxBytes, except]: [number, number, WebhookEvent[]?]) =>
+      (await firstWaiting(db, 't', 'c', limit, maxBytes, except)).map(({ id }) => id);
     expect(await ids(3, 1_000)).toEqual(['e8', 'e9', 'e10']);
     expect(await ids(100, 1)).toEqual(['e8']);
     expect(await ids(100, 3)).toEqual(['e8', 'e9']);
+    expect(await ids(2, 1_000, [event(8), event(10)])).toEqual(['e9', 'e11']);
   });
 
   it('do not wait twice when they are written down again, nor come back when they were delivered', async () => {

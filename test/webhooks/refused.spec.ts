@@ -15,6 +15,12 @@ afterEach(() => testbed.close());
 
 const refuse = (table: string, what: string) => testbed.sql.query(`alter table ${table} add check (not (${what}))`);
 
+/** What fits cannot be deleted any more. */
+const keep = (what: string) =>
+  testbed.sql.query(`
+    create function refuse() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$;
+    create trigger refuse before delete on webhook_waiting for each row when (${what}) execute function refuse()`);
+
 async function refused(process: AppProcess): Promise<Record<string, number>> {
   const text = await (await fetch(`http://127.0.0.1:${process.adminPort}/metrics`)).text();
   const samples = text.matchAll(/^hearth_refused_by_database_total\{table="(\w+)"\} (\d+)$/gm);
@@ -54,9 +60,7 @@ it('an event that cannot be a dead letter is given up all the same, and those be
 });
 
 it('one event that cannot be taken off the list does not keep the others there', async () => {
-  await testbed.sql.query(`
-    create function refuse() returns trigger language plpgsql as $$ begin raise 'not this one'; end $$;
-    create trigger refuse before delete on webhook_waiting for each row when (old.channel = 'poison') execute function refuse()`);
+  await keep(`old.channel = 'poison'`);
   const process = await testbed.start(receiver.url);
   for (const channel of ['c', 'poison', 'd']) await testbed.emit(channel, 1);
   await eventually(() => expect(receiver.accepted).toHaveLength(3));
@@ -65,6 +69,31 @@ it('one event that cannot be taken off the list does not keep the others there',
   await eventually(() => expect(receiver.numbers('c')).toEqual([1, 2]));
   await eventually(async () => expect(await waiting()).toBe(1));
   expect(await refused(process)).toEqual({ webhook_waiting: 1 });
+});
+
+it('an event that cannot be taken off the list is not sent again with those behind it, which all come', async () => {
+  await keep(`convert_from(old.payload, 'utf8')::json -> 'data' ->> 'n' = '1'`);
+  receiver.behaviour = () => (receiver.deliveries.length === 2 ? 500 : 200);
+  const process = await testbed.start(receiver.url);
+  await testbed.emit('c', 1);
+  await eventually(async () => expect(await refused(process)).toEqual({ webhook_waiting: 1 }));
+  // It fails once, and is loaded then.
+  await testbed.emit('c', 2);
+  await eventually(() => expect(receiver.numbers('c').at(-1)).toBe(2));
+  await eventually(async () => expect(await waiting()).toBe(1));
+  await testbed.emit('c', 3);
+  await eventually(() => expect(receiver.deliveries.map(({ n }) => n)).toEqual([1, 2, 2, 3]));
+  expect(await refused(process)).toEqual({ webhook_waiting: 1 });
+});
+
+it('an event that is given up, and cannot be taken off the list, does not keep those behind it from coming', async () => {
+  await keep(`convert_from(old.payload, 'utf8')::json -> 'data' ->> 'n' = '1'`);
+  receiver.behaviour = ({ n }) => (n === 1 ? 500 : 200);
+  const process = await testbed.start(receiver.url, { HEARTH_WEBHOOK_MAX_ATTEMPTS: '1' });
+  for (const n of [1, 2]) await testbed.emit('c', n);
+  await eventually(() => expect(receiver.numbers('c')).toEqual([2]));
+  await eventually(async () => expect(await waiting()).toBe(1));
+  expect(await refused(process)).toEqual({ webhook_dead_letter: 1, webhook_waiting: 1 });
 });
 
 it('a dead letter that cannot wait again stays one, and the others are sent', async () => {

@@ -6,6 +6,8 @@ import {
   firstWaiting,
   giveUp,
   noteAttempt,
+  type EventPlace,
+  type RefusedRow,
   summarizeWaiting,
   TargetLostError,
   type TargetClaim,
@@ -63,6 +65,8 @@ export class Delivery {
   private readonly inPostgres = { events: 0, bytes: 0 };
   private loadedBytes = 0;
   private delivered: WaitingEvent[] = [];
+  /** What is over and that Postgres keeps, by ordering key: only who has the target next sends it again. */
+  private readonly kept = new Map<string, EventPlace[]>();
   private removing: Promise<void> = Promise.resolve();
   private removal: NodeJS.Timeout | undefined;
   private warnedAt: number | undefined;
@@ -247,7 +251,7 @@ export class Delivery {
     await this.removeDelivered();
     const { unloaded, unloadedBytes } = queue;
     const events = await this.patient.done((db) =>
-      firstWaiting(db, this.claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES),
+      firstWaiting(db, this.claim.target, queue.orderingKey, PAGE_EVENTS, PAGE_BYTES, this.kept.get(queue.orderingKey)),
     );
     this.keep(queue, events);
     queue.unloaded -= events.length;
@@ -281,12 +285,22 @@ export class Delivery {
     this.removal = undefined;
     const events = this.delivered.splice(0);
     const end = async (): Promise<void> =>
-      void (await this.patient.unlessRefused(
-        (db) => endWaiting(db, this.claim, events),
-        (db) => endWaitingUnlessRefused(db, this.claim, events),
-      ));
+      this.noteKept(
+        await this.patient.unlessRefused(
+          (db) => endWaiting(db, this.claim, events),
+          (db) => endWaitingUnlessRefused(db, this.claim, events),
+        ),
+      );
     if (events.length > 0) this.removing = this.removing.then(() => this.orLost(end));
     return this.removing;
+  }
+
+  /** What could not be taken off the list is not loaded from there any more. */
+  private noteKept(refused: readonly RefusedRow[]): void {
+    const waiting = refused.filter(({ table }) => table === 'webhook_waiting');
+    for (const { orderingKey, streamEpoch, sequence } of waiting.map(({ row }) => row as WaitingEvent)) {
+      this.kept.set(orderingKey, [...(this.kept.get(orderingKey) ?? []), { streamEpoch, sequence }]);
+    }
   }
 
   /**
@@ -325,11 +339,12 @@ export class Delivery {
     const id = ulid(installationNow());
     const refused = await this.patient.unlessRefused(
       (db) => giveUp(db, this.claim, id, event, attempts, reason),
-      async (db, error) => {
-        await endWaiting(db, this.claim, [event]);
-        return [{ table: 'webhook_dead_letter', row: event, error }];
-      },
+      async (db, error) => [
+        { table: 'webhook_dead_letter', row: event, error },
+        ...(await endWaitingUnlessRefused(db, this.claim, [event])),
+      ],
     );
+    this.noteKept(refused);
     if (refused.length > 0) return;
     this.metrics.dead.inc();
     const { id: eventId, type, channel } = event;

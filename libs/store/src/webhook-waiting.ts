@@ -94,20 +94,31 @@ async function assertMoved(db: Db, claim: TargetClaim, position: TargetPosition)
   if (rows.length === 0) throw new TargetLostError(claim);
 }
 
-/** The first events with an ordering key, at most `limit`, and no more after the one that makes `maxBytes` full. */
+/** Where an event is among those with its ordering key. */
+export type EventPlace = Pick<WebhookEvent, 'streamEpoch' | 'sequence'>;
+
+/**
+ * The first events with an ordering key, at most `limit`, and no more after the one that makes `maxBytes` full.
+ *
+ * @param except those at these places are left out
+ */
 export async function firstWaiting(
   db: Db,
   target: string,
   orderingKey: string,
   limit: number,
   maxBytes: number,
+  except: readonly EventPlace[] = [],
 ): Promise<WaitingEvent[]> {
+  const epochs = except.map((place) => place.streamEpoch);
+  const sequences = except.map((place) => place.sequence);
   const page = db
     .selectFrom('webhook_waiting')
     .selectAll()
     .select(sql<number>`sum(octet_length(payload)) over (order by stream_epoch, seq)`.as('bytes'))
     .where('target', '=', target)
     .where('ordering_key', '=', orderingKey)
+    .where(sql<boolean>`(stream_epoch, seq) not in (select * from unnest(${epochs}::int8[], ${sequences}::int8[]))`)
     .orderBy('stream_epoch')
     .orderBy('seq')
     .limit(limit);
