@@ -335,8 +335,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   /** Does what one frame asks for, if it may; gives a promise only when that takes more than this moment. */
   perform(frame: WaitingFrame): Promise<void> | undefined {
-    const { text, answerId, sinceMs } = frame;
-    const request = frame.request ?? readFrame(text);
+    const { answerId, sinceMs, request = readFrame(frame.text) } = frame;
     const cost = costOf(request, this);
     const refusal = this.throttle.take(cost);
     if (refusal === undefined) return this.performNow(request, answerId, cost);
