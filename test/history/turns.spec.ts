@@ -1,7 +1,5 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { Client as SqlClient } from 'pg';
-import { eventually } from '../support/eventually';
 import { type Client, Testbed } from '../support/installation';
 
 let testbed: Testbed;
@@ -33,23 +31,4 @@ it('who asks for one page does not wait for all those that somebody else has ask
   expect(await modest.list({ channel: 'small' })).toHaveLength(1);
   expect(answered).toBeLessThan(PAGES / 2);
   await Promise.all(pages);
-});
-
-it('whether the service is ready does not wait for what clients read', async () => {
-  const history = await testbed.add('history', { HEARTH_DATABASE_POOL: '1' });
-  const reader = await testbed.connect({ channels: { '*': { historyStart: 0 } } });
-  const sql = new SqlClient(testbed.database.url);
-  await sql.connect();
-  await sql.query('begin; lock table message_log in access exclusive mode');
-  const url = `${history.httpUrl}/connection/listMessages${reader.query}`;
-  const page = fetch(url, { method: 'POST', body: '{"channel":"small"}' });
-  // Its reading has begun.
-  await eventually(async () => {
-    const waiting = await sql.query(`select from pg_locks where not granted and relation = 'message_log'::regclass`);
-    expect(waiting.rowCount).toBe(1);
-  });
-  const ready = await fetch(`http://127.0.0.1:${history.adminPort}/readyz`);
-  expect([ready.status, await ready.json()]).toMatchObject([200, { status: 'ready' }]);
-  await sql.end();
-  expect((await page).status).toBe(200);
 });

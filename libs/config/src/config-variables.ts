@@ -197,8 +197,7 @@ export const VARIABLES = {
       marks: ['secret'],
     }),
     databasePool: variable('HEARTH_DATABASE_POOL', integer(1, 1_000), '10', {
-      meaning:
-        'Database connections of one process, beside up to four for leases and `/readyz`; a sequencer has one more, for its lock.',
+      meaning: 'Database connections of one process; a sequencer has one more, for its lock.',
     }),
     nodeId: optional('HEARTH_NODE_ID', pattern(/^[\w-]{1,64}$/, 'letters, digits, - and _, at most 64'), {
       defaultNote: 'random',

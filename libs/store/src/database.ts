@@ -19,7 +19,7 @@ export interface DatabaseOptions {
 export class Database {
   readonly db: Db;
   /**
-   * For the leases of this process and its readiness, on connections that nothing else waits for: were all others waiting for a table, it
+   * For the leases of this process, on connections that nothing else waits for: were all others waiting for a table, it
    * would be taken for dead.
    */
   readonly leases: Db;
@@ -50,8 +50,8 @@ export class Database {
   /**
    * Rejects unless the server writes, because one that only reads answers as well, and one that waits for a standby does
    * everything but commit. The update writes nothing but is refused where nothing can be written; the message in the
-   * write-ahead log, of 50 bytes, is what the commit waits for. Whoever asks whether it does must not wait for what
-   * others read, nor the leases for many who ask: they share an answer that is on its way.
+   * write-ahead log, of 50 bytes, is what the commit waits for. Many who ask share an answer that is on its way: they must not
+   * hold the connections that others need.
    */
   ping(): Promise<void> {
     const { pings } = this;
@@ -67,7 +67,7 @@ export class Database {
   private async write(): Promise<void> {
     await sql`
       with writable as (update schema_migration set version = version where false)
-      select pg_logical_emit_message(true, 'hearth', '')`.execute(this.leases);
+      select pg_logical_emit_message(true, 'hearth', '')`.execute(this.db);
   }
 
   /** Version of the server, as it tells it: `15.18`. */
@@ -91,7 +91,7 @@ const READS_SHARE = 3;
 /** By then nobody waits for the answer any more. */
 const READ_PATIENCE_MS = 15_000;
 
-/** Of the connections for leases, which must have others. */
+/** At once. */
 const MOST_PINGS = 2;
 /** The connection of a ping that is not answered by then may be lost: the next one takes another. */
 const LOST_AFTER_MS = 2_000;
