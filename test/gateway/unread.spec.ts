@@ -126,15 +126,13 @@ it.each([
     return socket;
   };
   const [silent, busy] = [await leaving(), await leaving()];
-  const gone: string[] = [];
-  const ends = [silent, busy].map((socket, n) =>
-    once(socket, 'close').then(() => gone.push(['silent', 'busy'][n] ?? '')),
-  );
+  const since = performance.now();
+  const waits = [silent, busy].map((socket) => once(socket, 'close').then(() => performance.now() - since));
   const frames = Array.from({ length: 5_000 }, () => frame(0x81, Buffer.from('{}')));
   busy.write(Buffer.concat([...frames, frame(0x88, Buffer.of(0x03, 0xe8))]));
-  await Promise.all(ends);
-  // Who came later has waited as long: its own close was not reached.
-  expect(gone).toEqual(['silent', 'busy']);
+  const [silentMs = 0, busyMs = 0] = await Promise.all(waits);
+  // Both wait as long: the close of the one that talks was not reached.
+  expect(busyMs).toBeGreaterThan(silentMs / 2);
 });
 
 describe('a Socket.IO session that has not shown its token', () => {

@@ -13,7 +13,8 @@ let installation: Installation;
 beforeEach(() => (installation = new Installation()));
 afterEach(() => installation.remove());
 
-const secretsIn = (text: string): string[] => text.match(/\b[A-Za-z0-9]{40}\b/g) ?? [];
+/** Not what a signature may have between two of its dashes. */
+const secretsIn = (text: string): string[] => text.match(/(?<![\w.-])[A-Za-z0-9]{40}(?![\w.-])/g) ?? [];
 
 /** Does with a connection whatever the console has a button or an operation for, but what wants another token. */
 async function usesConsole(client: WsClient, url: string): Promise<void> {
