@@ -1,5 +1,6 @@
 import { ProtocolError } from '@hearth/protocol';
 import type { IncomingMessage } from 'node:http';
+import { isTooManyPieces } from './body-pieces';
 
 /**
  * Nothing is unpacked: a few bytes could become any number, and what publishers send is small.
@@ -15,14 +16,8 @@ function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolE
   return new ProtocolError('MALFORMED_MESSAGE', message, { status: 415 });
 }
 
-/** Pieces that a body may come in, and so many more for each of its bytes: as many as a program sends that writes word by word. */
-const PIECES = 1_000;
-const PIECES_PER_BYTE = 0.25;
 /** So many are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
 const LOOSE_PIECES = 64;
-/** Whoever sends too many is not read any more after this time. */
-const LEAVE_MS = 250;
-
 /**
  * Reads a request's body.
  *
@@ -47,12 +42,8 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes > maxBytes) return tooLarge();
-      if (++pieces > PIECES + bytes * PIECES_PER_BYTE) {
-        refuse(new ProtocolError('PAYLOAD_TOO_LARGE', 'the body comes in too many pieces'));
-        // To read the rest costs as much as to take it. The answer has left by then.
-        request.pause();
-        return void setTimeout(() => request.destroy(), LEAVE_MS).unref();
-      }
+      if (isTooManyPieces(++pieces, bytes))
+        return refuse(new ProtocolError('PAYLOAD_TOO_LARGE', 'the body comes in too many pieces'));
       if (loose.push(chunk) > LOOSE_PIECES) loose = [Buffer.concat(loose)];
     });
     request.on('end', () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorBody, type ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import type { AddressLimits } from '../limits/address-limits';
+import { readInTurns } from './body-pieces';
 import { FOR_ANY_PAGE } from './http-errors';
 import { JSON_TYPE } from './plain-reply';
 
@@ -28,7 +29,8 @@ interface Line {
 
 /**
  * What peers of an HTTP server may cost before anything is known of them (limits §6): connections of an address, requests
- * that show no credential, requests that come without waiting for answers, and answers that are not read.
+ * that show no credential, requests that come without waiting for answers, bodies in small pieces, and answers that are not
+ * read.
  *
  * @param addressOf who sent a request
  * @param unreadMs a connection whose peer has taken nothing of its answers for so long is ended
@@ -39,6 +41,7 @@ export function limitPeers(
   addressOf: (request: IncomingMessage) => string,
   unreadMs = UNREAD_MS,
 ): void {
+  readInTurns(server);
   const waitMs = (request: IncomingMessage): number => addresses?.takeRequest(addressOf(request), request) ?? 0;
   const isAnswering = limitRequests(server, waitMs);
   endUnread(server, unreadMs, isAnswering);

@@ -1,16 +1,11 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { countPiece, isTooManyPieces, stopReading } from './body-pieces';
 import { authorityOf, normalTarget, originForm } from './request-target';
 import { UnfinishedBodies } from './unfinished-bodies';
 
 /** `Upgrade: websocket`, alone or as one of several offers. */
 const WEBSOCKET = /(^|,)\s*websocket\s*(,|$)/i;
-
-/**
- * Pieces in which a body may come. Each costs a turn through the parser and the stream however small it is: without a
- * limit, half a minute of single bytes is half a minute of work. As many as `ws` takes for a message.
- */
-const MAX_BODY_PIECES = 16_384;
 
 /** Of this process, by socket: a body has come before the next request does. */
 const bodies = new UnfinishedBodies<Socket>((socket) => socket.destroy());
@@ -33,6 +28,9 @@ function onClose(this: Socket): void {
 export class UpgradableRequest extends IncomingMessage {
   private wantsUpgrade = false;
   private pieces = 0;
+  private bytes = 0;
+  /** Nobody wants the rest of the body. */
+  private isDropped = false;
 
   get upgrade(): boolean {
     // What came behind one that has ended the connection is not even read: Node leaves the rest to whom it upgrades to.
@@ -47,16 +45,27 @@ export class UpgradableRequest extends IncomingMessage {
   /** Called by Node with each piece of the body. */
   override push(piece: unknown, encoding?: BufferEncoding): boolean {
     const { socket } = this;
-    if (Buffer.isBuffer(piece)) {
-      if (!watched.has(socket)) {
-        watched.add(socket);
-        socket.once('close', onClose);
-      }
-      bodies.add(socket, piece.length);
-    } else bodies.end(socket);
-    if (++this.pieces <= MAX_BODY_PIECES) return super.push(piece, encoding);
-    socket.destroy();
-    return false;
+    if (!Buffer.isBuffer(piece)) {
+      bodies.end(socket);
+      return super.push(piece, encoding);
+    }
+    countPiece();
+    if (!watched.has(socket)) {
+      watched.add(socket);
+      socket.once('close', onClose);
+    }
+    bodies.add(socket, piece.length);
+    this.bytes += piece.length;
+    const wantsMore = this.isDropped || super.push(piece, encoding);
+    // Whoever reads it has refused it by now.
+    if (isTooManyPieces(++this.pieces, this.bytes)) stopReading(socket);
+    return wantsMore;
+  }
+
+  /** Called by Node when the answer has left before the body was read. Node's own would not show the rest to `push`. */
+  _dump(): void {
+    this.isDropped = true;
+    this.removeAllListeners('data').resume();
   }
 }
 
