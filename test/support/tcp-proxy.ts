@@ -14,6 +14,8 @@ export class TcpProxy {
   private isLosing = false;
   private readonly halted = new Set<Direction>();
   private delayMs = 0;
+  /** What the target has answered, bytes. */
+  answered = 0;
 
   private constructor(
     private readonly server: Server,
@@ -101,6 +103,7 @@ export class TcpProxy {
     });
     // Nor the target of a client that was killed: a connection that breaks has no end.
     client.on('close', () => this.whenOpen('there', () => target.destroySoon()));
+    target.on('data', ({ length }: Buffer) => (this.answered += length));
     client.pipe(there).pipe(target).pipe(back).pipe(client);
   }
 

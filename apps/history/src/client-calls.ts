@@ -1,6 +1,6 @@
 import { HearthConfig } from '@hearth/config';
 import { type ErrorCode, ProtocolError } from '@hearth/protocol';
-import { AddressLimits, CONFIG, originReader } from '@hearth/runtime';
+import { AddressLimits, CONFIG, isAwaited, originReader } from '@hearth/runtime';
 import { Database, Db, liveGateways } from '@hearth/store';
 import {
   AnswerTo,
@@ -55,9 +55,10 @@ export class ClientCalls {
     }
   }
 
-  /** Reads for a connection, when it has its turn. */
-  read<T>({ connectionId }: ConnectionCredentials, read: (db: Db) => Promise<T>): Promise<T> {
-    return this.database.readFor(connectionId, read, this.config.httpTimeoutMs);
+  /** Reads for a connection, when it has its turn; not for a client that has closed meanwhile. */
+  read<T>(request: FastifyRequest, { connectionId }: ConnectionCredentials, read: (db: Db) => Promise<T>): Promise<T> {
+    const patienceMs = this.config.httpTimeoutMs;
+    return this.database.readFor(connectionId, read, { patienceMs, isWanted: isAwaited(request) });
   }
 
   private async answerOf<R extends GatewayRequest>(

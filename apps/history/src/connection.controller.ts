@@ -78,7 +78,9 @@ export class ConnectionController implements OnModuleInit {
       operation: 'listReactions',
       channel: name,
     });
-    const reactions = await this.calls.read(credentials, (db) => visibleReactions(db, channel, messageId, sinceMs));
+    const reactions = await this.calls.read(request, credentials, (db) =>
+      visibleReactions(db, channel, messageId, sinceMs),
+    );
     return `{"reactions":[${reactions.map(reactionEntry).join(',')}]}`;
   }
 
@@ -120,7 +122,7 @@ export class ConnectionController implements OnModuleInit {
     const wanted = { channel, sinceMs, ...page, reactions } as const;
     return traced(
       span?.child('history.read'),
-      this.calls.read(credentials, (db) => listMessages(db, wanted)),
+      this.calls.read(request, credentials, (db) => listMessages(db, wanted)),
     );
   }
 
@@ -132,7 +134,7 @@ export class ConnectionController implements OnModuleInit {
   ): Promise<string> {
     const question = parseGetChannelInfo(rawBody(request));
     const { channel } = await this.calls.ask(request, credentials, { operation: 'getChannelInfo', ...question });
-    const { subscriptionsCount, membersJson } = await this.calls.read(credentials, (db) =>
+    const { subscriptionsCount, membersJson } = await this.calls.read(request, credentials, (db) =>
       readChannelInfo(db, channel),
     );
     const members = membersJson === undefined ? '' : `,"members":${membersJson}`;

@@ -41,7 +41,7 @@ export class StorageController {
       channel: name,
       key,
     });
-    const entry = await this.calls.read(credentials, (db) => readStorageEntry(db, channel, key));
+    const entry = await this.calls.read(request, credentials, (db) => readStorageEntry(db, channel, key));
     return storageDataFrame(channel, key, entry && { dataJson: entry.data, metaJson: entry.meta });
   }
 
@@ -56,7 +56,7 @@ export class StorageController {
     });
     const readable = async (keys: readonly string[]) =>
       (await this.calls.ask(request, credentials, { operation: 'readableStorageKeys', channel, keys })).keys;
-    const read: ReadStorage = (page) => this.calls.read(credentials, (db) => listStorageEntries(db, page));
+    const read: ReadStorage = (page) => this.calls.read(request, credentials, (db) => listStorageEntries(db, page));
     const entries = await listReadableStorage(read, { channel, keys: named, readable }, page, deadlineMs);
     return `{"items":[${entries.map(storageItem).join(',')}]}`;
   }

@@ -6,7 +6,7 @@ export { ConsoleRoutes } from './http/console-routes';
 export { DocumentRoutes } from './http/document-routes';
 export { ClockWatch } from './clock-watch';
 export { eventPublisher, reportDroppedEvents } from './event-publisher.provider';
-export { createHttpApp, listen, rawBody } from './http/http-app';
+export { createHttpApp, isAwaited, listen, rawBody } from './http/http-app';
 export { targetAsSent } from './http/upgradable-request';
 export { headProblem } from './http/host-header';
 export { countedElsewhere, UnreadAnswers } from './http/unread-answers';

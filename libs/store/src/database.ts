@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Pool, types } from 'pg';
 import type { Db } from './db';
-import { ReadTurns } from './read-turns';
+import { type Patience, ReadTurns } from './read-turns';
 import { prepareSession, Sessions } from './sessions';
 import { CONNECT_TIMEOUT_MS } from './single-connection';
 import type { Tables } from './tables';
@@ -40,11 +40,12 @@ export class Database {
    * has the others, and clients have turns (`ReadTurns`).
    *
    * @param client whose turn it is
-   * @param patienceMs `Infinity`: for as long as turns end
+   * @param patience by default for 15 s
    * @throws TimeoutError when that does not come in time
+   * @throws UnwantedError
    */
-  readFor<T>(client: string, read: (db: Db) => Promise<T>, patienceMs = READ_PATIENCE_MS): Promise<T> {
-    return this.readTurns.take(client, () => read(this.db), patienceMs);
+  readFor<T>(client: string, read: (db: Db) => Promise<T>, patience: Patience = {}): Promise<T> {
+    return this.readTurns.take(client, () => read(this.db), { patienceMs: READ_PATIENCE_MS, ...patience });
   }
 
   /**

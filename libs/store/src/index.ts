@@ -4,7 +4,7 @@ export * from './channel-counts';
 export * from './channel-info';
 export * from './channel-state-table';
 export * from './database';
-export { ReadTurns } from './read-turns';
+export { type Patience, ReadTurns, UnwantedError } from './read-turns';
 export * from './database-clock';
 export type { Db } from './db';
 export * from './dead-gateways';

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { TimeoutError } from '@hearth/timing';
-import { ReadTurns } from './read-turns';
+import { ReadTurns, UnwantedError } from './read-turns';
 
 /** Reads that end when they are told to. */
 class Reader {
@@ -8,12 +8,12 @@ class Reader {
   private readonly ends: (() => void)[] = [];
   private readonly reads = new ReadTurns(2);
 
-  ask(client: string, patienceMs = 10_000): Promise<void> {
+  ask(client: string, patienceMs = 10_000, isWanted?: () => boolean): Promise<void> {
     const read = (): Promise<void> => {
       this.begun.push(client);
       return new Promise((resolve) => this.ends.push(resolve));
     };
-    return this.reads.take(client, read, patienceMs);
+    return this.reads.take(client, read, { patienceMs, isWanted });
   }
 
   /** Ends the oldest read. */
@@ -54,6 +54,21 @@ it('whoever does not wait any longer has not read, and takes nobody’s place', 
   void reader.ask('again');
   void reader.ask('again');
   expect(reader.begun).toHaveLength(5);
+});
+
+it('what nobody wants any more when its turn comes is not read, and is no turn', async () => {
+  const reader = new Reader();
+  const first = [reader.ask('one'), reader.ask('one')];
+  let isThere = true;
+  const leave = async (): Promise<void> =>
+    expect(reader.ask('same', 10_000, () => isThere)).rejects.toThrow(UnwantedError);
+  const left = [leave(), leave()];
+  const others = [reader.ask('same'), reader.ask('other')];
+  isThere = false;
+  left.push(leave());
+  for (let n = 0; n < 4; n++) await reader.end();
+  await Promise.all([...first, ...left, ...others]);
+  expect(reader.begun).toEqual(['one', 'one', 'other', 'same']);
 });
 
 it('whoever waits does so for as long as turns end, and no longer', async () => {

@@ -1,3 +1,4 @@
+import { OutageError } from '@hearth/protocol';
 import { deadline, TimeoutError } from '@hearth/timing';
 import { FairQueue } from '@hearth/limits';
 
@@ -7,7 +8,25 @@ const STANDSTILL_MS = 15_000;
 /** Somebody who waits to read, as long as `begin` is there. */
 interface Waiting {
   begin?: () => void;
+  readonly isWanted: () => boolean;
+  readonly leave: () => void;
 }
+
+/** How somebody waits for his turn to read. */
+export interface Patience {
+  /** By default, whoever waits does so for as long as turns end. */
+  readonly patienceMs?: number;
+  /** Whether there still is somebody who wants what is read; asked when it is his turn. */
+  readonly isWanted?: () => boolean;
+}
+
+/** Nobody wants what was to be read any more; it has not been read. */
+export class UnwantedError extends OutageError {
+  override readonly name = 'UnwantedError';
+}
+
+const always = (): boolean => true;
+const nobodyWaits = (): UnwantedError => new UnwantedError('nobody waits for it any more');
 
 /**
  * Reads on behalf of clients: so many at once, and then who has read least of late is next (limits §5). Each may be a page of
@@ -31,12 +50,17 @@ export class ReadTurns {
 
   /**
    * @param client who it is for
-   * @param patienceMs by default, whoever waits does so for as long as turns end
    * @throws TimeoutError when its turn does not come in time; nothing has been read then
+   * @throws UnwantedError
    */
-  async take<T>(client: string, read: () => Promise<T>, patienceMs = Infinity): Promise<T> {
+  async take<T>(
+    client: string,
+    read: () => Promise<T>,
+    { patienceMs = Infinity, isWanted = always }: Patience = {},
+  ): Promise<T> {
+    if (!isWanted()) throw nobodyWaits();
     if (this.reading < this.atOnce) this.reading++;
-    else await this.turn(client, performance.now() + patienceMs);
+    else await this.turn(client, isWanted, performance.now() + patienceMs);
     try {
       return await read();
     } finally {
@@ -44,7 +68,7 @@ export class ReadTurns {
     }
   }
 
-  private turn(client: string, untilMs: number): Promise<void> {
+  private turn(client: string, isWanted: () => boolean, untilMs: number): Promise<void> {
     if (this.waiting.size === 0) this.movedMs = performance.now();
     return new Promise((resolve, reject) => {
       let cancel = (): void => undefined;
@@ -59,6 +83,11 @@ export class ReadTurns {
           cancel();
           resolve();
         },
+        isWanted,
+        leave: () => {
+          cancel();
+          reject(nobodyWaits());
+        },
       };
       this.waiting.push(client, waiting);
       look();
@@ -68,10 +97,15 @@ export class ReadTurns {
   /** One has read: its place is the next one's. */
   private handOn(): void {
     this.movedMs = performance.now();
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      if (next.begin === undefined) continue;
+    for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
+      const isThere = next.begin !== undefined && next.isWanted();
+      this.waiting.shift(isThere ? 1 : 0);
+      if (!isThere) {
+        next.leave();
+        continue;
+      }
       this.handedOnMs = this.movedMs;
-      return next.begin();
+      return next.begin?.();
     }
     this.reading--;
   }

@@ -5,16 +5,22 @@
 export class SharedRuns<T> {
   private readonly latest = new Map<string, Run<T>>();
 
-  /** @param key what is asked for; `work` does the same for everybody who asks for it */
-  run(key: string, work: () => Promise<T>): Promise<T> {
+  /**
+   * @param key what is asked for; `work` does the same for everybody who asks for it, and is told how to find out whether
+   *   anybody still does
+   */
+  run(key: string, work: Work<T>, isWanted: IsWanted = () => true): Promise<T> {
     const latest = this.latest.get(key);
-    if (latest === undefined) return this.begin(key, work);
-    const beginNext = () => this.begin(key, work);
-    return (latest.next ??= latest.outcome.then(beginNext, beginNext));
+    if (latest === undefined) return this.begin(key, work, [isWanted]);
+    const askers: IsWanted[] = [];
+    const beginNext = () => this.begin(key, work, askers);
+    latest.next ??= { askers, outcome: latest.outcome.then(beginNext, beginNext) };
+    latest.next.askers.push(isWanted);
+    return latest.next.outcome;
   }
 
-  private begin(key: string, work: () => Promise<T>): Promise<T> {
-    const run: Run<T> = { outcome: work() };
+  private begin(key: string, work: Work<T>, askers: readonly IsWanted[]): Promise<T> {
+    const run: Run<T> = { outcome: work(() => askers.some((isWanted) => isWanted())) };
     this.latest.set(key, run);
     const ended = () => {
       if (run.next === undefined) this.latest.delete(key);
@@ -24,7 +30,10 @@ export class SharedRuns<T> {
   }
 }
 
+type IsWanted = () => boolean;
+type Work<T> = (isWanted: IsWanted) => Promise<T>;
+
 interface Run<T> {
   readonly outcome: Promise<T>;
-  next?: Promise<T>;
+  next?: { readonly askers: IsWanted[]; readonly outcome: Promise<T> };
 }

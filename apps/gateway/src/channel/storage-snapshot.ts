@@ -109,9 +109,10 @@ export class StorageSnapshot {
     const channel = subscription.channel.name;
     while (subscription.isActive) {
       try {
-        const page = await (after === undefined ? reader.firstPage(channel) : reader.nextPage(channel, after));
+        const page = await reader.page(channel, after, () => subscription.isActive);
         return subscription.isActive ? page : undefined;
       } catch (error) {
+        if (!subscription.isActive) return undefined;
         this.logger.warn({ channel, err: error }, 'storage entries could not be read, trying again');
         await delay(RETRY_MS);
       }

@@ -196,7 +196,7 @@ export class Joining {
     try {
       await channel.intake.opened;
       if (resumable !== undefined && hasPast(request))
-        resumed = await this.past.resumed(channel, allowed, resumable.point);
+        resumed = await this.past.resumed(joiner, channel, allowed, resumable.point);
       if (after !== undefined) takeMissed = await this.past.missed(joiner, channel, allowed, after);
       // An ended connection would use it up in vain: its client comes back with it.
       if (token !== undefined && !joiner.hasEnded && !(await this.tokens.consume(token, request.tokenUse))) {

@@ -1,5 +1,5 @@
 import { STORAGE_PAGE_BYTES } from '@hearth/protocol';
-import { Database, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
+import { Database, Db, PlacedStoragePage, readStorageEntry, snapshotStorageEntries, StorageEntry } from '@hearth/store';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG } from '@hearth/runtime';
 import { IngestPublisher } from '@hearth/stream';
@@ -44,22 +44,26 @@ export class StorageReader {
     return readStorageEntry(this.database.db, channel, key);
   }
 
-  /** The first entries of a channel, as of a place behind everything that was accepted before. */
-  firstPage(channel: string): Promise<PlacedStoragePage> {
-    return this.firstPages.run(channel, async () => {
+  /**
+   * A page of a channel's entries.
+   *
+   * @param after a key: those behind it, as of a later place than the page before; else the first, as of a place behind
+   *   everything that was accepted before
+   * @param isWanted whether somebody still waits for it
+   */
+  page(channel: string, after: string | undefined, isWanted: () => boolean): Promise<PlacedStoragePage> {
+    if (after !== undefined) return this.read(channel, after, isWanted);
+    const readFirst = async (isWantedByAny: () => boolean): Promise<PlacedStoragePage> => {
       await this.settle(channel);
-      return this.page(channel, undefined);
-    });
+      return this.read(channel, undefined, isWantedByAny);
+    };
+    return this.firstPages.run(channel, readFirst, isWanted);
   }
 
-  /** Those behind a key; as of a later place than the page before. */
-  nextPage(channel: string, after: string): Promise<PlacedStoragePage> {
-    return this.page(channel, after);
-  }
-
-  private page(channel: string, after: string | undefined): Promise<PlacedStoragePage> {
+  private read(channel: string, after: string | undefined, isWanted: () => boolean): Promise<PlacedStoragePage> {
     const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
     const partition = this.ingest.partitionOf(channel);
-    return this.database.readFor(channel, (db) => snapshotStorageEntries(db, partition, request), Infinity);
+    const read = (db: Db) => snapshotStorageEntries(db, partition, request);
+    return this.database.readFor(channel, read, { patienceMs: Infinity, isWanted });
   }
 }

@@ -37,9 +37,19 @@ export class ChannelPast {
   }
 
   /** How a client goes on that asked with a resume point. */
-  resumed(channel: Channel, { terms }: AllowedSubscription, point: ResumePoint | undefined): Promise<Resumed> {
-    const visibleSinceMs = historyStartMs(channel.name, terms.grants);
-    return this.resumption.resume({ channel, point, uid: terms.identity.uid, historyStartMs: visibleSinceMs });
+  resumed(
+    joiner: Joiner,
+    channel: Channel,
+    { terms }: AllowedSubscription,
+    point: ResumePoint | undefined,
+  ): Promise<Resumed> {
+    return this.resumption.resume({
+      channel,
+      point,
+      uid: terms.identity.uid,
+      historyStartMs: historyStartMs(channel.name, terms.grants),
+      isWanted: () => !joiner.hasEnded,
+    });
   }
 
   /** Whether the claims show everything behind a message, so that what the channel has still to catch up with is for it, too. */
@@ -57,6 +67,7 @@ export class ChannelPast {
       visibleSinceMs: historyStartMs(channel.name, terms.grants),
       echoes: (event) => terms.grants.messageDirectives(channel.name, event).echo,
       hasSeen: (message) => this.resume.rights.covers(terms.identity.uid, channel.name, message),
+      isWanted: () => !joiner.hasEnded,
     });
   }
 
@@ -84,7 +95,8 @@ export class ChannelPast {
         this.beginSnapshot(subscription);
       },
     };
-    const replay = new PagedReplay(reader, resumed.plan, this.resumption, this.logger, after);
+    const source = this.resumption.sourceFor(() => subscription.isActive);
+    const replay = new PagedReplay(reader, resumed.plan, source, this.logger, after);
     const run = (): Promise<void> =>
       replay.run().catch((error: unknown) => {
         this.logger.error({ channel: channel.name, err: error }, 'a replay failed');

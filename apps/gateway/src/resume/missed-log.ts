@@ -21,10 +21,12 @@ export class MissedLog {
   /**
    * The newest of the range; none when Postgres does not give them soon.
    *
+   * @param isWanted whether the client is still there
    * @throws TimeoutError when nobody's turn to read comes
+   * @throws UnwantedError
    */
-  async read(range: MissedRange): Promise<readonly MissedMessage[]> {
-    return this.database.readFor(range.channel, (db) => this.readNow(db, range), Infinity);
+  read(range: MissedRange, isWanted: () => boolean): Promise<readonly MissedMessage[]> {
+    return this.database.readFor(range.channel, (db) => this.readNow(db, range), { patienceMs: Infinity, isWanted });
   }
 
   private async readNow(db: Db, range: MissedRange): Promise<readonly MissedMessage[]> {

@@ -4,7 +4,7 @@ import { firstIdOf, idTimeMs } from '@hearth/protocol';
 import { DeliverRecord, Position } from '@hearth/wire';
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
-import type { MissedMessage } from '@hearth/store';
+import { type MissedMessage, UnwantedError } from '@hearth/store';
 import { readDelivered, StreamConnection } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Channel } from '../channel/channel';
@@ -35,6 +35,8 @@ export interface ResumeRequest {
   readonly hasSeen: (message: Seen) => boolean;
   /** Whether the connection gets its own messages of this event. */
   readonly echoes: (event: string) => boolean;
+  /** Whether the client is still there. */
+  readonly isWanted: () => boolean;
 }
 
 /** What a client missed; for its `hotsock.subscribed` and right after it. */
@@ -69,16 +71,23 @@ export class Resume {
   /**
    * Collects what was missed. The returned function gives it, complete up to the moment of the call: add the subscriber
    * in the same moment. It must be called once, also when the subscription fails.
+   *
+   * @throws OutageError when no turn to read comes, or nobody waits for it any more
    */
   async collect(request: ResumeRequest): Promise<() => Missed> {
     const { channel, after, connectionId } = request;
     const messages = new MissedMessages(after, connectionId);
     const watch = channel.watch((record) => messages.add(record));
-    const read = await this.read(request, messages);
-    return () => {
+    try {
+      const read = await this.read(request, messages);
+      return () => {
+        watch.stop();
+        return missedOf(request, messages, read, channel.intake.last);
+      };
+    } catch (error) {
       watch.stop();
-      return missedOf(request, messages, read, channel.intake.last);
-    };
+      throw error;
+    }
   }
 
   private async read(request: ResumeRequest, messages: MissedMessages): Promise<Read> {
@@ -89,6 +98,7 @@ export class Resume {
       return { isWhole: true, logged: [] };
     }
     const isWhole = await this.readStream(request, messages).catch((error: unknown) => {
+      if (error instanceof UnwantedError) throw error;
       this.logger.warn({ channel: channel.name, err: error }, 'a resume could not read the deliver stream');
       return false;
     });
@@ -106,12 +116,12 @@ export class Resume {
     messages: MissedMessages,
     lastId: string | undefined,
   ): Promise<readonly MissedMessage[]> {
-    const { channel, after, visibleSinceMs, connectionId, echoes } = request;
+    const { channel, after, visibleSinceMs, connectionId, echoes, isWanted } = request;
     const through = messages.oldest?.id ?? lastId ?? firstIdOf(installationNow() - LATEST_MS);
     const sinceMs = maySeeAll(request, undefined) ? 0 : visibleSinceMs;
     if (sinceMs === undefined) return [];
     const range = { channel: channel.name, sinceMs, after, through, ...messages.room };
-    const logged = await this.log.read(range);
+    const logged = await this.log.read(range, isWanted);
     return logged.filter((message) => message.connectionId !== connectionId || echoes(message.event));
   }
 
@@ -119,13 +129,17 @@ export class Resume {
    * Reads up to what the channel had delivered when this began; what came since, the watch has seen. The message itself
    * may have been shown by another gateway and not be stored yet.
    */
-  private async readStream({ channel, after }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
+  private async readStream({ channel, after, isWanted }: ResumeRequest, messages: MissedMessages): Promise<boolean> {
     const until = channel.intake.last;
     const readFrom = (start: { timeMs: number } | 'first') =>
-      this.turns.take(channel.name, () => {
-        messages.beginReading();
-        return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
-      });
+      this.turns.take(
+        channel.name,
+        () => {
+          messages.beginReading();
+          return readDelivered(this.stream, start, channel.name, (_subject, { record }) => messages.read(record));
+        },
+        { isWanted },
+      );
     const timeMs = Math.max(0, Math.min(idTimeMs(after), installationNow()) - CLOCK_MARGIN_MS);
     const isAll = timeMs < installationNow() - this.reachMs;
     let start: { timeMs: number } | 'first' = { timeMs };

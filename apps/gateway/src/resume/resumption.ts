@@ -4,18 +4,8 @@ import { firstIdOf, idTimeMs, OutageError, ResumePoint } from '@hearth/protocol'
 import { HearthConfig } from '@hearth/config';
 import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, LogRange, messagesBetween, MissedMessage, NotedEnd, notedEnd } from '@hearth/store';
-import {
-  DeliveredPage,
-  deliverExtent,
-  lastDelivered,
-  IngestPublisher,
-  readDeliveredPage,
-  StartAt,
-  StoredDeliverRecord,
-  StreamConnection,
-  StreamExtent,
-} from '@hearth/stream';
+import { Database, Db, messagesBetween, notedEnd } from '@hearth/store';
+import { deliverExtent, lastDelivered, IngestPublisher, readDeliveredPage, StreamConnection } from '@hearth/stream';
 import type { Channel } from '../channel/channel';
 import { Denials } from '../denials/denials';
 import type { PagedSource } from './paged-replay';
@@ -42,6 +32,8 @@ export interface ResumeAttempt {
   readonly uid: string | null;
   /** Oldest instant that its claims make visible, ms since 1970. */
   readonly historyStartMs: number | undefined;
+  /** Whether the client is still there. */
+  readonly isWanted: () => boolean;
 }
 
 /** How a resume goes on. */
@@ -61,7 +53,7 @@ const SETTLED_MS = 10_000;
 
 /** Tokens, and what is read for clients that come back with one (resume). */
 @Injectable()
-export class Resumption implements ReplaySource, PagedSource {
+export class Resumption {
   constructor(
     private readonly stream: StreamConnection,
     private readonly database: Database,
@@ -89,7 +81,7 @@ export class Resumption implements ReplaySource, PagedSource {
       return { plan: noReplay(question), connectionIds };
     if (after !== undefined) await this.untilHere(() => isUnheardOf(question), after);
     try {
-      return { plan: await planReplay(question, this), connectionIds };
+      return { plan: await planReplay(question, this.sourceFor(attempt.isWanted)), connectionIds };
     } catch (error) {
       throw new OutageError('channel: it cannot be resumed at the moment', { cause: error });
     }
@@ -121,25 +113,25 @@ export class Resumption implements ReplaySource, PagedSource {
     return this.turns.areMoving || this.database.readTurns.areMoving;
   }
 
-  page(channel: string, startAt: StartAt): Promise<DeliveredPage> {
-    return this.turns.take(channel, () => readDeliveredPage(this.stream, startAt, channel, PAGE_BYTES));
-  }
-
-  newest(channel: string): Promise<StoredDeliverRecord | undefined> {
-    return lastDelivered(this.stream, channel);
-  }
-
-  extent(): Promise<StreamExtent> {
-    return deliverExtent(this.stream);
-  }
-
-  notedEnd(channel: string, partition: number): Promise<NotedEnd | undefined> {
-    return notedEnd(this.database.db, partition, channel);
-  }
-
-  log(channel: string, { after, before }: LogRange, maxBytes: number): Promise<readonly MissedMessage[]> {
-    const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
-    return this.database.readFor(channel, (db) => messagesBetween(db, channel, range, maxBytes), Infinity);
+  /**
+   * What is read for a client, in turns.
+   *
+   * @param isWanted whether it is still there
+   */
+  sourceFor(isWanted: () => boolean): ReplaySource & PagedSource {
+    const { stream, database, turns } = this;
+    return {
+      page: (channel, startAt) =>
+        turns.take(channel, () => readDeliveredPage(stream, startAt, channel, PAGE_BYTES), { isWanted }),
+      newest: (channel) => lastDelivered(stream, channel),
+      extent: () => deliverExtent(stream),
+      notedEnd: (channel, partition) => notedEnd(database.db, partition, channel),
+      log: (channel, { after, before }, maxBytes) => {
+        const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
+        const read = (db: Db) => messagesBetween(db, channel, range, maxBytes);
+        return database.readFor(channel, read, { patienceMs: Infinity, isWanted });
+      },
+    };
   }
 
   private verify(token: string, binding: ResumeBinding): ResumeGrant | undefined {

@@ -9,7 +9,9 @@ import {
   traceKey,
 } from '@hearth/stream';
 import { type DeliverRecord, mergeParts, placeNumber } from '@hearth/wire';
-import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
+import { isAwaited } from '@hearth/runtime';
+import { Controller, Get, Param, Query, Req, UseGuards } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { ManagerGuard } from '../callers';
 import { Gateways } from './gateways';
 import { deliveryQuery, messagesQuery } from './list-query';
@@ -42,16 +44,21 @@ export class MessagesController {
   ) {}
 
   @Get()
-  async list(@Param('name') channel: string, @Query() parameters: Parameters): Promise<string> {
+  async list(
+    @Param('name') channel: string,
+    @Query() parameters: Parameters,
+    @Req() request: FastifyRequest,
+  ): Promise<string> {
     checkedChannel(channel);
     const query = messagesQuery(parameters);
     await this.ingest.perform({ kind: 'barrier', channel });
     const page: HistoryPage = { channel, sinceMs: ALWAYS_MS, ...query, reactions: 'count' };
-    const messages = await this.database.readFor(channel, (db) => listMessages(db, page));
+    const read = (wanted: HistoryPage) =>
+      this.database.readFor(channel, (db) => listMessages(db, wanted), { isWanted: isAwaited(request) });
+    const messages = await read(page);
     const last = messages.at(-1)?.id;
     const rest = { ...page, [query.reverse ? 'before' : 'after']: last, limit: 1 };
-    const isLast =
-      last === undefined || (await this.database.readFor(channel, (db) => listMessages(db, rest))).length === 0;
+    const isLast = last === undefined || (await read(rest)).length === 0;
     const entries = messages.map((message) => historyMessage(message, message.reactions));
     return `{"messages":[${entries.join(',')}],"next":${isLast ? 'null' : JSON.stringify(last)}}`;
   }

@@ -100,6 +100,11 @@ export function rawBody(request: Pick<FastifyRequest, 'body'>): Buffer {
 
 const EMPTY = Buffer.alloc(0);
 
+/** Tells whether whoever sent a request still waits for its answer. */
+export function isAwaited({ raw }: Pick<FastifyRequest, 'raw'>): () => boolean {
+  return () => !raw.socket.destroyed;
+}
+
 /** Nest registers its own answers for unknown paths and errors late; ours are in place already and stay. */
 class HearthHttpAdapter extends FastifyAdapter {
   /** The text that a controller gives is JSON. */

@@ -1,4 +1,5 @@
 import { errorBody, OutageError, ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
+import { UnwantedError } from '@hearth/store';
 import { HttpException } from '@nestjs/common';
 import type { Logger } from '../log/logger';
 
@@ -22,7 +23,8 @@ export interface ErrorReply {
  */
 export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): void {
   const error = toProtocolError(thrown);
-  if (thrown instanceof OutageError) logger.warn({ err: thrown }, 'A request could not be answered');
+  if (thrown instanceof OutageError && !(thrown instanceof UnwantedError))
+    logger.warn({ err: thrown }, 'A request could not be answered');
   else if (error.code === 'INTERNAL_ERROR') logger.error({ err: thrown }, 'A request failed unexpectedly');
   // The deadline has answered already, or the client is gone.
   if (reply.sent) return;
