@@ -191,4 +191,22 @@ describe('requests of an address', () => {
     expect(count).toBeGreaterThan(0);
     expect(count).toBeLessThan(20 + 16 + 2);
   });
+
+  it('with a wrong one have it over all connections: the first of each counts', async () => {
+    const headers = ['Host: x', 'X-Forwarded-For: 203.0.113.52', 'Authorization: Bearer wrong', 'Content-Length: 2'];
+    const request = `POST /publish HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n{}`;
+    const ask = () => rawExchange(Number(new URL(single.url).port), request, (text) => text.endsWith('}}'));
+    const before = await limited();
+    let answer = '';
+    for (let n = 0; n < 20; n++) answer = await ask();
+    expect(answer).toContain('"limit":"addressRefusals"');
+    expect(await limited()).toBe(before);
+    // One has its turn in some seconds, the next would wait for too long.
+    void ask();
+    await eventually(async () => expect(await limited()).toBe(before + 1));
+    const refused = await ask();
+    expect(refused).toMatch(/^HTTP\/1.1 429 /);
+    expect(refused).toContain('"limit":"addressRequests"');
+    expect(refused).toContain('Connection: close');
+  });
 });

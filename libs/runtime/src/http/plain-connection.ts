@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { FOR_ANY_PAGE, sendError } from './http-errors';
 import { UNREAD_MS } from './peers';
 import type { PlainPost, PlainPosts } from './plain-posts';
 import { PlainReply } from './plain-reply';
@@ -41,6 +42,8 @@ export class PlainConnection {
   private hasEnded = false;
   /** Its client has shown no credential, or a wrong one: from then on it is for Node's server, where such requests are paced. */
   private isRefused = false;
+  /** It ends with the last answer that is due. */
+  private isOver = false;
 
   constructor(
     private readonly posts: PlainPosts,
@@ -97,7 +100,7 @@ export class PlainConnection {
   private readonly onData = (chunk: Buffer): void => {
     const { rest, waiting } = this;
     // Whoever sends on while this process ends gets no answer.
-    if (this.posts.isDraining) return;
+    if (this.posts.isDraining || this.isOver) return;
     this.rest = rest === undefined ? chunk : Buffer.concat([rest, chunk]);
     if (waiting === undefined || waiting === 'unfinished') this.readOn();
   };
@@ -129,6 +132,7 @@ export class PlainConnection {
   /** Whether it is to be read, and by whom. */
   private look(): void {
     const { waiting, isAnswering, socket } = this;
+    if (this.isOver) return;
     if (waiting === 'for Node' && !isAnswering) this.leaveToNode();
     else if (waiting === 'no room' || waiting === 'for Node') socket.pause();
     else if (this.hasEnded && !isAnswering) this.finish();
@@ -146,9 +150,37 @@ export class PlainConnection {
   private begin({ answer, headers, body }: PlainPost): void {
     this.isNew = false;
     if (!this.isAnswering) this.posts.sockets.owe(this.socket);
-    const reply = new PlainReply(this.onAnswer);
+    const sender = { headers, socket: this.socket };
+    const reply = new PlainReply(this.onSent, sender);
     this.due.push(reply);
-    answer({ headers, socket: this.socket }, body, reply);
+    answer(sender, body, reply);
+  }
+
+  private readonly onSent = (reply: PlainReply): void => {
+    if (reply.isRefusal) this.pace(reply);
+    else this.ready(reply);
+  };
+
+  private ready(reply: PlainReply): void {
+    reply.isReady = true;
+    this.onAnswer();
+  }
+
+  /** A request without a good credential waits for its turn, as Node's do (`peers.ts`): it is known only now that it is one. */
+  private pace(reply: PlainReply): void {
+    this.isRefused = true;
+    let waitMs: number;
+    try {
+      waitMs = this.posts.takeRequest(reply.sender);
+    } catch (error) {
+      this.isOver = true;
+      const last = new PlainReply((refusal) => this.ready(refusal), reply.sender);
+      this.due[this.due.indexOf(reply)] = last;
+      for (const [name, value] of Object.entries(FOR_ANY_PAGE)) last.header(name, value);
+      return sendError(last, error, this.posts.logger);
+    }
+    if (waitMs > 0) setTimeout(() => this.ready(reply), waitMs).unref();
+    else this.ready(reply);
   }
 
   private readonly onAnswer = (): void => {
@@ -163,10 +195,10 @@ export class PlainConnection {
     const { due, socket, posts } = this;
     this.isAboutToWrite = false;
     let text = '';
-    for (let first = due[0]; first?.sent === true; first = due[0]) {
+    for (let first = due[0]; first?.isReady === true; first = due[0]) {
       due.shift();
-      if (first.isRefusal) this.isRefused = true;
-      text += first.text(posts.keepAliveSeconds(due.length === 0));
+      const isLast = due.length === 0;
+      text += first.text(isLast && this.isOver ? undefined : posts.keepAliveSeconds(isLast));
     }
     if (text === '') return;
     if (!this.isAnswering) {
@@ -175,7 +207,8 @@ export class PlainConnection {
     }
     if (!socket.writable) return;
     const isTaken = socket.write(text);
-    if (posts.isDraining) {
+    if (this.isOver && !this.isAnswering) socket.destroySoon();
+    else if (posts.isDraining) {
       // To be read, or its end would not be seen.
       if (!this.isAnswering) socket.resume().end();
     } else if (isTaken) this.goOn();

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import type { Logger } from '../log/logger';
 import type { OpenSockets } from './open-sockets';
 import { PlainConnection } from './plain-connection';
 import { plainHead } from './plain-head';
@@ -62,6 +63,9 @@ export class PlainPosts {
     instance: FastifyInstance,
     readonly sockets: OpenSockets,
     private readonly maxHeaderBytes: number,
+    readonly logger: Logger,
+    /** As `AddressLimits.takeRequest`. */
+    readonly takeRequest: (sender: Sender) => number,
   ) {
     this.server = instance.server;
     instance.addHook('preClose', async () => this.drain());

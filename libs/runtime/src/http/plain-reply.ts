@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorReply } from './http-errors';
+import type { Sender } from './plain-posts';
 
 /** The part of an answer that routes need that also answer plain requests; Fastify's reply has it. */
 export interface Reply extends ErrorReply {
@@ -10,12 +11,18 @@ export interface Reply extends ErrorReply {
 /** The answer to a plain request, in the words and the order of Fastify's. */
 export class PlainReply implements Reply {
   sent = false;
+  /** It has been sent, and need not wait. */
+  isReady = false;
   private status = 200;
   private headers = '';
   private body = '';
 
   /** @param onSent called once */
-  constructor(private readonly onSent: () => void) {}
+  constructor(
+    private readonly onSent: (reply: PlainReply) => void,
+    /** Of the request. */
+    readonly sender: Sender,
+  ) {}
 
   /** Of a request without a good credential, or of one that is not looked at, because too many had none. */
   get isRefusal(): boolean {
@@ -39,7 +46,7 @@ export class PlainReply implements Reply {
     this.sent = true;
     if (typeof payload !== 'string') this.header('content-type', JSON_TYPE);
     this.body = typeof payload === 'string' ? payload : JSON.stringify(payload);
-    this.onSent();
+    this.onSent(this);
   }
 
   /**
