@@ -32,10 +32,10 @@ function echo(request: IncomingMessage, response: ServerResponse): void {
   request.on('data', (piece: Buffer) => pieces.push(piece)).on('end', () => response.end(Buffer.concat(pieces)));
 }
 
-async function exchange(socket: Socket, text: string): Promise<string> {
+async function exchange(socket: Socket, text: string, how: 'write' | 'end' = 'write'): Promise<string> {
   let answer = '';
   socket.on('data', (piece: Buffer) => (answer += piece.toString('latin1')));
-  socket.write(Buffer.from(text, 'latin1'));
+  socket[how](Buffer.from(text, 'latin1'));
   await new Promise((resolve) => socket.once('close', resolve));
   return answer;
 }
@@ -57,9 +57,9 @@ it('many connections together bring few of them in one turn of the event loop', 
   expect(most).toBeLessThan(1_000);
 });
 
-it('arrive whole, and so does what comes behind them', async () => {
+it.each(['write', 'end'] as const)('arrive whole, and so does what comes behind them (%s)', async (how) => {
   const open = await listen(echo);
-  const texts = Array.from({ length: 300 }, (_, n) => `${n}`.padStart(n % 40, '-'));
+  const texts = Array.from({ length: 900 }, (_, n) => `${n}`.padStart(n % 40, '-'));
   const long = texts.join('').repeat(30);
   const answer = await exchange(
     open(),
@@ -72,6 +72,7 @@ it('arrive whole, and so does what comes behind them', async () => {
       head('Content-Length: 4', 'Connection: close'),
       'last',
     ].join(''),
+    how,
   );
   const bodies = answer.split(/HTTP\/1.1 200[^]*?\r\n\r\n/).slice(1);
   expect(bodies.map((body) => body.replace(/^[0-9a-f]+\r\n([^]*?)\r\n0\r\n\r\n$/, '$1'))).toEqual([
