@@ -200,7 +200,8 @@ const placeText = ({ epoch, sequence }: Position): string => `${epoch}:${sequenc
 function payloadOf(one: Deliverable, previous: Position | undefined): Buffer {
   if (one.record === undefined) return messagePayload(one, previous);
   const { id, position, record } = one;
-  return encodeDeliverRecord({ position, previous, id, ...record });
+  const { exceptConnectionId, notice, frame } = record;
+  return encodeDeliverRecord({ position, previous, id, exceptConnectionId, notice, frame });
 }
 
 function messagePayload(message: SequencedMessage, previous: Position | undefined): Buffer {

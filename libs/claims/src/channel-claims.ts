@@ -98,18 +98,21 @@ function readStorage(entry: JsonObject, path: ClaimPath) {
   };
 }
 
+const NO_ALIASES: ReadonlyMap<string, string> = new Map();
+
 /**
  * Alias to real name of all exact entries (tokens-and-claims §6). An alias that names two channels, or a channel that
  * the token also names, would make a client's request mean whichever the server looks at first.
  */
 export function collectAliases(channels: EntryTable<ChannelEntry>, path: ClaimPath): ReadonlyMap<string, string> {
-  const aliases = new Map<string, string>();
+  let aliases: Map<string, string> | undefined;
   for (const [channel, { alias }] of channels.exact) {
     if (alias === undefined) continue;
     const aliasPath = path.entry(channel).member('alias');
     if (channels.exact.has(alias)) refuse(aliasPath, 'must not be a channel of the same token');
+    aliases ??= new Map<string, string>();
     if (aliases.has(alias)) refuse(aliasPath, 'must not be the alias of another channel');
     aliases.set(alias, channel);
   }
-  return aliases;
+  return aliases ?? NO_ALIASES;
 }

@@ -24,11 +24,14 @@ interface Matches<T> {
 
 type MessageGrants = Readonly<ReturnType<typeof resolveMessage>>;
 
+/** What was decided of a channel; most subscribers ask for nothing of what it holds. */
 interface ChannelGrants {
   readonly matches: Matches<ChannelEntry>;
-  readonly messages: Map<string, MessageGrants>;
-  readonly storage: Map<string, StorageDirectives>;
+  messages: Map<string, MessageGrants> | undefined;
+  storage: Map<string, StorageDirectives> | undefined;
 }
+
+const NO_MATCHES: readonly Match<never>[] = [];
 
 /**
  * Decisions remembered by one `Grants`, over all channels, events and keys; then it forgets all and starts over. A client
@@ -108,10 +111,10 @@ export class Grants {
 
   storage(channel: string, key: string): StorageDirectives {
     const grants = this.channel(channel);
-    const known = grants.storage.get(key);
+    const known = grants.storage?.get(key);
     if (known !== undefined) return known;
     const resolved = resolveStorage(this.timed(() => innerMatches(grants.matches, (entry) => entry.storage, key)));
-    grants.storage.set(key, resolved);
+    (grants.storage ??= new Map()).set(key, resolved);
     this.remembered++;
     return resolved;
   }
@@ -145,10 +148,10 @@ export class Grants {
 
   private message(channel: string, event: string): MessageGrants {
     const grants = this.channel(channel);
-    const known = grants.messages.get(event);
+    const known = grants.messages?.get(event);
     if (known !== undefined) return known;
     const resolved = resolveMessage(this.timed(() => innerMatches(grants.matches, (entry) => entry.messages, event)));
-    grants.messages.set(event, resolved);
+    (grants.messages ??= new Map()).set(event, resolved);
     this.remembered++;
     return resolved;
   }
@@ -160,14 +163,12 @@ export class Grants {
     }
     const known = this.channels.get(channel);
     if (known !== undefined) return known;
-    const matches = this.timed(() =>
-      pair(matchingChannels(this.connect, channel), matchingChannels(this.subscribe, channel)),
-    );
-    const grants = {
-      matches,
-      messages: new Map<string, MessageGrants>(),
-      storage: new Map<string, StorageDirectives>(),
-    };
+    const matches = this.timed(() => {
+      const { connect, subscribe } = this;
+      const own = subscribe === undefined ? NO_MATCHES : matchingChannels(subscribe, channel);
+      return pair(matchingChannels(connect, channel), own);
+    });
+    const grants: ChannelGrants = { matches, messages: undefined, storage: undefined };
     this.channels.set(channel, grants);
     this.remembered++;
     return grants;

@@ -109,8 +109,13 @@ export function parseClaims(
 function parseScopes(payload: JsonObject): ReadonlySet<string> {
   const scope = stringClaim(payload, 'scope', ROOT);
   if (scope === undefined) return refuse(ROOT.member('scope'), 'is required');
-  return new Set(scope.split(' ').filter((word) => word !== ''));
+  if (scope !== lastScopes.scope)
+    lastScopes = { scope, scopes: new Set(scope.split(' ').filter((word) => word !== '')) };
+  return lastScopes.scopes;
 }
+
+/** Nearly all tokens say the same. */
+let lastScopes: { readonly scope: string; readonly scopes: ReadonlySet<string> } = { scope: '', scopes: new Set() };
 
 function parseUid(payload: JsonObject): string | null {
   const uid = stringClaim(payload, 'uid', ROOT);
@@ -151,14 +156,16 @@ function autoSubscribed(channels: EntryTable<ChannelEntry>, text: string): reado
   return names.sort((a, b) => (written.get(a) ?? 0) - (written.get(b) ?? 0));
 }
 
+const NONE_MATCHED: Claims['matched'] = new Map();
+
 /** Of channels that will be asked for as soon as the token is used: so its cost is known before anybody waits for it. */
 function matchAll(
   channels: EntryTable<ChannelEntry>,
   names: readonly string[],
   work: TokenWork,
 ): ReadonlyMap<string, readonly Match<ChannelEntry>[]> {
+  if (channels.patterns.length === 0 || names.length === 0) return NONE_MATCHED;
   const matched = new Map<string, readonly Match<ChannelEntry>[]>();
-  if (channels.patterns.length === 0) return matched;
   for (const name of names) matched.set(name, matchingEntries(channels, name, 0, 1, work));
   return matched;
 }

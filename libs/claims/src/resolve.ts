@@ -12,8 +12,7 @@ export interface Match<T> {
 }
 
 /** Entries of one token for a channel: rank 0 under its exact key, 1 under a pattern. */
-export function matchingChannels(claims: Claims | undefined, channel: string): readonly Match<ChannelEntry>[] {
-  if (claims === undefined) return [];
+export function matchingChannels(claims: Claims, channel: string): readonly Match<ChannelEntry>[] {
   return claims.matched.get(channel) ?? matchingEntries(claims.channels, channel, 0, 1);
 }
 
@@ -37,14 +36,17 @@ export function matchingEntries<T>(
   patternRank: number,
   work?: TokenWork,
 ): Match<T>[] {
-  const matches: Match<T>[] = [];
   const exact = table.exact.get(name);
-  if (exact !== undefined) matches.push({ entry: exact, rank: exactRank });
+  // What is pushed to an empty list gets room for sixteen more, and a connection keeps what it matches.
+  let matches: Match<T>[] | undefined = exact === undefined ? undefined : [{ entry: exact, rank: exactRank }];
   for (const pattern of table.patterns) {
     work?.matched(pattern.instructions, name);
-    if (pattern.matches(name)) matches.push({ entry: pattern.entry, rank: patternRank });
+    if (!pattern.matches(name)) continue;
+    const match = { entry: pattern.entry, rank: patternRank };
+    if (matches === undefined) matches = [match];
+    else matches.push(match);
   }
-  return matches;
+  return matches ?? [];
 }
 
 /** R(directive) of §5.1: an explicit `false` anywhere wins, then `true`, else `undefined`. */

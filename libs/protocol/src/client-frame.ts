@@ -119,7 +119,7 @@ function clientFrame(text: string, object: JsonObject, ref: string | undefined, 
     case 'hotsock.heartbeat':
       return { kind: 'heartbeat' };
     case 'hotsock.subscribe':
-      return { kind: 'subscribe', channel: requiredChannel(object), ...subscribeOptions(object.data) };
+      return subscribe(requiredChannel(object), object.data);
     case 'hotsock.unsubscribe':
       return { kind: 'unsubscribe', channel: requiredChannel(object) };
     case STORAGE_SET_EVENT:
@@ -174,16 +174,19 @@ function optionalObject(data: unknown): JsonObject {
   throw new ProtocolError('INVALID_TYPE', 'data must be an object');
 }
 
-function subscribeOptions(data: unknown): { token?: string; after?: string; resume?: ResumePoint; storage?: boolean } {
-  const { token, ...rest } = optionalObject(data);
+function subscribe(channel: string, data: unknown): Extract<ClientFrame, { kind: 'subscribe' }> {
+  const options = optionalObject(data);
+  const { token } = options;
   if (token != null && typeof token !== 'string') {
     throw new ProtocolError('INVALID_SUBSCRIBE_TOKEN', 'data.token must be a string');
   }
-  const after = messageIdMember(rest.after, 'data.after');
-  const resume = resumePoint(rest.resume, after);
-  const storage = rest.storage ?? false;
+  const after = messageIdMember(options.after, 'data.after');
+  const resume = resumePoint(options.resume, after);
+  const storage = options.storage ?? false;
   if (typeof storage !== 'boolean') throw new ProtocolError('INVALID_TYPE', 'data.storage must be a boolean');
   return {
+    kind: 'subscribe',
+    channel,
     token: token ?? undefined,
     after: resume === undefined ? after : undefined,
     resume,

@@ -12,7 +12,7 @@ import {
 } from 'nats';
 import { firstConnection } from './first-connection';
 import { LightRequests } from './light-requests';
-import { connectByHand } from './nats-by-hand';
+import { connectByHand, LightSubscription } from './nats-by-hand';
 import { isSupportedNats, SUPPORTED_NATS } from './nats-version';
 import { StreamUpkeep } from './stream-upkeep';
 
@@ -151,14 +151,8 @@ export class StreamConnection {
 
   /** @returns ends it */
   listen(subject: string, onMessage: (message: Msg) => void): () => void {
-    const subscription = this.nats.subscribe(subject, {
-      callback: (error, message) => {
-        if (error === null) onMessage(message);
-      },
-    });
-    return () => {
-      if (!this.nats.isClosed()) subscription.unsubscribe();
-    };
+    const subscription = LightSubscription.begin(this.nats, subject, { hear: onMessage });
+    return () => subscription.end();
   }
 
   /** Answers a request, if somebody waits for it and NATS is not closed: whoever asked has a deadline. */

@@ -7,7 +7,9 @@ import {
   TailBeacon,
 } from '@hearth/wire';
 import { within } from '@hearth/timing';
+import type { Msg } from 'nats';
 import { StreamConnection } from './connection';
+import { type Listener, LightSubscription } from './nats-by-hand';
 
 /** NATS must confirm an interest within this time. */
 const ACTIVE_WITHIN_MS = 5_000;
@@ -71,9 +73,9 @@ export class DeliverSubscriber {
   }
 }
 
-class Interest implements DeliverSubscription {
+class Interest implements DeliverSubscription, Listener {
   private isClosed = false;
-  private end: (() => void) | undefined;
+  private subscription: LightSubscription | undefined;
 
   constructor(
     private readonly connection: StreamConnection,
@@ -84,12 +86,15 @@ class Interest implements DeliverSubscription {
 
   open(): void {
     if (this.isClosed) return;
-    const { onRecord } = this;
-    this.end = this.connection.listen(deliverSubject(this.channel), ({ data }) => onRecord(decodeDeliverRecord(data)));
+    this.subscription = LightSubscription.begin(this.connection.nats, deliverSubject(this.channel), this);
+  }
+
+  hear({ data }: Msg): void {
+    this.onRecord(decodeDeliverRecord(data));
   }
 
   close(): void {
     this.isClosed = true;
-    this.end?.();
+    this.subscription?.end();
   }
 }

@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 /**
  * What every message passes, past the client library: it reads its socket through an async generator, wraps each write in
  * promises that nobody waits for, and makes and reads headers with lists and patterns: 6 % of what Node spends on a message
- * to ten subscribers (docs/performance.md). Connecting, protocol and subscriptions stay the library's business, whose version
- * is a fixed one.
+ * to ten subscribers (docs/performance.md). And what is kept for every channel that is open. Connecting, protocol and what
+ * becomes of subscriptions stay the library's business, whose version is a fixed one.
  */
 
 /** Of the inside of the library. */
@@ -14,6 +14,8 @@ interface Inside {
     readonly parser: { parse(bytes: Uint8Array): void };
     readonly transport: { readonly socket?: Socket; send(bytes: Uint8Array): void };
     sendCommand(bytes: Uint8Array): void;
+    subscribe(subscription: LightSubscription): void;
+    unsubscribe(subscription: LightSubscription): void;
   };
 }
 
@@ -75,6 +77,49 @@ export function publishByHand(nats: NatsConnection, { subject, payload, headers,
   whole.set(payload, start);
   whole.write(LINE_END, start + payload.length, 'latin1');
   (nats as unknown as Inside).protocol.sendCommand(whole);
+}
+
+/** Hears what is sent to a subject. */
+export interface Listener {
+  hear(message: Msg): void;
+}
+
+/**
+ * What the library keeps of a subscription, as far as it looks at it. One of its own makes three promises with their functions,
+ * and a list, for an iterator that nobody asks for: 1 KiB.
+ */
+export class LightSubscription {
+  /** Given by the library, anew after a reconnect. */
+  sid = 0;
+  /** Counted by the library. */
+  received = 0;
+  max: number | undefined = undefined;
+
+  private constructor(
+    private readonly nats: NatsConnection,
+    readonly subject: string,
+    private readonly listener: Listener,
+  ) {}
+
+  /** @throws NatsError when the connection has been closed for good */
+  static begin(nats: NatsConnection, subject: string, listener: Listener): LightSubscription {
+    if (nats.isClosed()) throw NatsError.errorForCode(ErrorCode.ConnectionClosed);
+    const subscription = new LightSubscription(nats, subject, listener);
+    (nats as unknown as Inside).protocol.subscribe(subscription);
+    return subscription;
+  }
+
+  end(): void {
+    if (!this.nats.isClosed()) (this.nats as unknown as Inside).protocol.unsubscribe(this);
+  }
+
+  /** For the library. */
+  callback(error: NatsError | null, message: Msg): void {
+    if (error === null) this.listener.hear(message);
+  }
+
+  /** For the library, which has forgotten it. */
+  close(): void {}
 }
 
 /**

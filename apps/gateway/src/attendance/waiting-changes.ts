@@ -31,8 +31,8 @@ export class WaitingChanges {
   }
 
   /** @returns of how many changes the events are lost, because too much waits */
-  push(change: ReportedChange): number {
-    this.changes.push({ ...change, number: ++this.reported });
+  push({ channel, count, subscription, of }: ReportedChange): number {
+    this.changes.push({ channel, count, subscription, of, number: ++this.reported });
     if (this.changes.length <= MAX_WAITING || !this.hasGrown) return 0;
     const lost = this.changes.filter(hasDetails).length;
     this.keepCounts();

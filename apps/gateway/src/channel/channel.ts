@@ -110,7 +110,9 @@ export class Channel implements IntakeReader {
     if (seen !== undefined && this.intake.isBehind(seen)) (this.ahead ??= new Map()).set(subscriber.connectionId, seen);
     subscriber.slot = this.subscribers.length;
     subscriber.since = this.intake.last;
-    this.subscribers.push(subscriber);
+    // The first push to an empty list would make room for sixteen more; most channels have one subscriber.
+    if (subscriber.slot === 0) this.subscribers = [subscriber];
+    else this.subscribers.push(subscriber);
     this.host.metrics.subscriptions.add(1);
     welcome();
   }

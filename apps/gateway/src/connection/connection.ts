@@ -171,14 +171,10 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   /** Sends the first frame and begins. The connection must already be findable by its credentials. */
   start(): void {
-    this.send(
-      connectedFrame({
-        ...this.identity,
-        connectionId: this.id,
-        connectionSecret: this.secret,
-        connectionExpiresAt: utcSeconds(this.clock.expiresAtMs),
-      }),
-    );
+    const { uid, umdJson } = this.identity;
+    const { id: connectionId, secret: connectionSecret } = this;
+    const connectionExpiresAt = utcSeconds(this.clock.expiresAtMs);
+    this.send(connectedFrame({ uid, umdJson, connectionId, connectionSecret, connectionExpiresAt }));
     const announced = this.host.events.announce(this);
     const channels = this.connect.autoSubscribe;
     if (announced === undefined && channels.length === 0) this.turns.next();

@@ -131,7 +131,8 @@ export class PlainPosts {
     if (end < 0 || end + 4 < bytes.length) return undefined;
     const head = plainUpgrade(bytes.toString('latin1', 0, end + 2), upgrades.paths);
     if (head === undefined) return undefined;
-    return () => upgrades.take({ method: 'GET', httpVersion: '1.1', rawHeaders: [], socket, ...head });
+    const { url, headers } = head;
+    return () => upgrades.take({ method: 'GET', httpVersion: '1.1', rawHeaders: [], socket, url, headers });
   }
 
   private mayBegin(bytes: Buffer): boolean {
