@@ -1,10 +1,9 @@
 import { io, type Socket } from 'socket.io-client';
 import { Client, connectToken, Testbed } from '../support/installation';
-import { eventually } from '../support/eventually';
 import { pauseProcess, resumeProcess } from '../support/pause-process';
 import type { Frame } from '../support/ws-client';
 
-/** A client's publish with a `ref`, and the end of a storage snapshot, on the wire (client-library §6, §7). */
+/** A client's publish with a `ref`, on the wire (client-library §6). */
 let testbed: Testbed;
 const sockets: Socket[] = [];
 
@@ -259,19 +258,13 @@ describe('a storage write and a reaction with a ref', () => {
   });
 });
 
-/** A Socket.IO client that may do everything in a channel. */
-function openSocket(channel: string, transport = 'websocket'): Socket {
+it('Socket.IO clients get the answer as an event and as the acknowledgement', async () => {
+  const channel = newChannel();
   const socket = io(testbed.app('gateway').httpUrl, {
-    ...{ transports: [transport], forceNew: true, reconnection: false },
+    ...{ transports: ['websocket'], forceNew: true, reconnection: false },
     auth: { token: connectToken(claims(channel)) },
   });
   sockets.push(socket);
-  return socket;
-}
-
-it('Socket.IO clients get the answer as an event and as the acknowledgement', async () => {
-  const channel = newChannel();
-  const socket = openSocket(channel);
   const published: Frame[] = [];
   socket.on('hotsock.published', (frame: Frame) => published.push(frame));
   await socket.emitWithAck('hotsock.subscribe', { channel });
@@ -285,72 +278,4 @@ it('Socket.IO clients get the answer as an event and as the acknowledgement', as
   expect(published).toEqual([answer, again]);
   expect(await socket.emitWithAck('mute', { channel, ref: 'b' })).toMatchObject({ event: 'hotsock.error', ref: 'b' });
   expect(await socket.emitWithAck('chat', { channel, data: 1 })).toEqual({ id: null, event: 'chat', channel });
-});
-
-describe('hotsock.channelStorageSynced', () => {
-  const subscribe = (channel: string, storage: unknown) => ({ event: 'hotsock.subscribe', channel, data: { storage } });
-
-  it('ends the storage snapshot of a client that asked for it', async () => {
-    const channel = newChannel();
-    const write = (key: string, data: unknown) => ({ event: 'hotsock.channelStorageSet', channel, key, data });
-    await testbed.publish(write('a', 1), write('b', 2), write('gone', 1), write('gone', null));
-    const client = await testbed.connect(claims(channel), testbed.gateways[1]);
-    client.ws.send(subscribe(channel, true));
-    await client.ws.next('hotsock.channelStorageSynced');
-    expect(client.ws.frames.slice(1).map(({ event, key }) => key ?? event)).toEqual([
-      'hotsock.subscribed',
-      'a',
-      'b',
-      'hotsock.channelStorageSynced',
-    ]);
-    expect(client.ws.texts.at(-1)).toBe(`{"event":"hotsock.channelStorageSynced","channel":"${channel}","data":{}}`);
-  });
-
-  it.each(['websocket', 'polling'])('ends it for a client of Socket.IO that asked, over %s', async (transport) => {
-    const channel = newChannel();
-    const write = (key: string, data: unknown) => ({ event: 'hotsock.channelStorageSet', channel, key, data });
-    await testbed.publish(write('a', 1), write('b', 2));
-    const socket = openSocket(channel, transport);
-    const events: unknown[] = [];
-    socket.onAny((event: string, frame: Frame) => events.push([event, frame.key ?? frame.data]));
-    const { data } = await socket.emitWithAck('hotsock.subscribe', { channel, data: { storage: true } });
-    const story = (from: number) =>
-      eventually(() => {
-        expect(events.at(-1)).toEqual(['hotsock.channelStorageSynced', {}]);
-        return events.slice(from);
-      });
-    const snapshot = [
-      ['hotsock.subscribed', data],
-      ['hotsock.channelStorageUpdated', 'a'],
-      ['hotsock.channelStorageUpdated', 'b'],
-      ['hotsock.channelStorageSynced', {}],
-    ];
-    expect(await story(1)).toEqual(snapshot);
-    await socket.emitWithAck('hotsock.unsubscribe', { channel });
-    const before = events.length;
-    // Whoever does not ask is not told of it: the next that comes is of the one who asks again.
-    await socket.emitWithAck('hotsock.subscribe', { channel });
-    await socket.emitWithAck('hotsock.unsubscribe', { channel });
-    await socket.emitWithAck('hotsock.subscribe', { channel, data: { storage: true } });
-    const all = await story(before);
-    expect(all.filter((one) => JSON.stringify(one).includes('Synced'))).toHaveLength(1);
-    expect(all.slice(-snapshot.length)).toEqual(snapshot);
-  });
-
-  it('comes when there is nothing to observe, with resume and without, and not to others', async () => {
-    const channel = newChannel();
-    const plain = { uid: 'u1', channels: { [channel]: { subscribe: true } } };
-    const client = await testbed.connect(plain);
-    client.ws.send({ event: 'hotsock.subscribe', channel, data: { storage: true, resume: true } });
-    await client.ws.next('hotsock.channelStorageSynced');
-    await client.unsubscribe(channel);
-    for (const storage of [false, null]) {
-      client.ws.send(subscribe(channel, storage));
-      await client.ws.next('hotsock.subscribed');
-      await client.unsubscribe(channel);
-    }
-    client.ws.send(subscribe(channel, 'yes'));
-    expect((await client.ws.next('hotsock.error')).error.code).toBe('INVALID_TYPE');
-    expect(client.ws.frames.filter(({ event }) => event === 'hotsock.channelStorageSynced')).toHaveLength(1);
-  });
 });

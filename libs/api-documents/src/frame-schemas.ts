@@ -57,6 +57,7 @@ export const SERVER_FRAMES = {
     data: z.object({
       autoSubscribed: z.literal(true).optional(),
       resume: z.object({ complete: z.boolean().optional(), token: z.string().optional() }).optional(),
+      storage: z.literal(true).optional(),
       members: z.array(member).optional(),
     }),
     meta: aliased,

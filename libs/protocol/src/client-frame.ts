@@ -10,7 +10,7 @@ import {
   STORAGE_SET_EVENT,
 } from './publish-request';
 import { ReactionRequest, reactionRequest } from './reaction-request';
-import { messageIdMember, ResumePoint, resumePoint } from './resume-point';
+import { messageIdMember, ResumePoint, resumePoint, storageMember } from './resume-point';
 import { scheduledMs } from './schedule-expression';
 
 /** What a client asked for over its socket (websocket-protocol §3). `channel` may still be an alias. */
@@ -182,14 +182,12 @@ function subscribe(channel: string, data: unknown): Extract<ClientFrame, { kind:
   }
   const after = messageIdMember(options.after, 'data.after');
   const resume = resumePoint(options.resume, after);
-  const storage = options.storage ?? false;
-  if (typeof storage !== 'boolean') throw new ProtocolError('INVALID_TYPE', 'data.storage must be a boolean');
   return {
     kind: 'subscribe',
     channel,
     token: token ?? undefined,
     after: resume === undefined ? after : undefined,
     resume,
-    storage: storage || undefined,
+    storage: storageMember(options.storage, 'data.storage'),
   };
 }

@@ -44,10 +44,13 @@ export interface SubscribedFrame {
   readonly membersJson?: string;
   /** Answer to a resume (resume §1). */
   readonly resume?: { readonly complete?: boolean; readonly token?: string };
+  /** The connect URL asked to be told where the storage snapshot ends (client-library §7). */
+  readonly storage?: boolean;
 }
 
 export function subscribedFrame(frame: SubscribedFrame): string {
-  const data = JSON.stringify({ autoSubscribed: frame.autoSubscribed === true || undefined, resume: frame.resume });
+  const { autoSubscribed, resume, storage } = frame;
+  const data = JSON.stringify({ autoSubscribed: autoSubscribed === true || undefined, resume, storage });
   const meta = aliasedMetaJson(frame.alias, frame.identity);
   const dataJson = withMembers(data, frame.membersJson);
   return `{"event":"hotsock.subscribed","channel":${JSON.stringify(frame.channel)},"data":${dataJson},"meta":${meta}}`;

@@ -9,10 +9,16 @@ export interface ResumePoint {
   readonly token?: string;
 }
 
+/** What the connect URL says of one channel. */
+export interface ConnectPoint extends ResumePoint {
+  /** The client wants to be told where the storage snapshot ends (client-library §7). */
+  readonly storage?: boolean;
+}
+
 /** What the connect URL asks for the auto-subscribed channels (resume §1). */
 export interface ConnectResume {
   /** By channel or alias; `undefined` for one whose entry cannot be understood. */
-  readonly points: ReadonlyMap<string, ResumePoint | undefined>;
+  readonly points: ReadonlyMap<string, ConnectPoint | undefined>;
   /** Nothing of it could be read: every channel is answered as if its entry could not. */
   readonly isUnreadable: boolean;
 }
@@ -53,6 +59,17 @@ export function messageIdMember(value: unknown, name: string): string | undefine
 }
 
 /**
+ * Whether a client wants to be told where the storage snapshot ends (client-library §7); absent when it does not.
+ *
+ * @throws ProtocolError `INVALID_TYPE`
+ */
+export function storageMember(value: unknown, name: string): true | undefined {
+  const storage = value ?? false;
+  if (typeof storage !== 'boolean') throw new ProtocolError('INVALID_TYPE', `${name} must be a boolean`);
+  return storage || undefined;
+}
+
+/**
  * `resume` of the connect URL, or of Socket.IO's `auth` (resume §1). Never an error: a browser would only try again.
  *
  * @param value base64url of a JSON object, or the object itself
@@ -68,9 +85,12 @@ export function connectResume(value: unknown): ConnectResume | undefined {
   };
 }
 
-function pointOrNone(value: unknown): ResumePoint | undefined {
+function pointOrNone(value: unknown): ConnectPoint | undefined {
   try {
-    return resumePoint(value, undefined);
+    const point = resumePoint(value, undefined);
+    if (point === undefined) return undefined;
+    const { after, token } = point;
+    return { after, token, storage: storageMember((value as { storage?: unknown }).storage, 'storage') };
   } catch {
     return undefined;
   }

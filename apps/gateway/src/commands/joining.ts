@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  ConnectPoint,
   ConnectResume,
   isPresenceChannel,
   ProtocolError,
@@ -99,7 +100,8 @@ export class Joining {
   async autoSubscribe(joiner: Joiner, channels: readonly string[], resume: ConnectResume | undefined): Promise<void> {
     const open = async (channel: string) => {
       const allowed = this.allow(channel, joiner, undefined);
-      const request = { autoSubscribed: true, resumable: resume && { point: pointFor(resume, allowed) } };
+      const point = resume && pointFor(resume, allowed);
+      const request = { autoSubscribed: true, storage: point?.storage, resumable: resume && { point } };
       return { request, entrance: await this.open(joiner, allowed, request) };
     };
     const enter = async (opening: ReturnType<typeof open>): Promise<void> => {
@@ -270,6 +272,8 @@ export class Joining {
         request.resumable === undefined
           ? missed && { complete: missed.complete }
           : { complete: resumed?.plan.complete, token: this.past.token(joiner, subscription, resumed) },
+      // Who asked in the frame knows what it asked.
+      storage: request.autoSubscribed && request.storage,
     });
     const welcome = (): void => {
       joiner.answer(frame, request.answerId);
@@ -304,7 +308,7 @@ function hasPast({ after, resumable }: JoinRequest): boolean {
 function pointFor(
   { points, isUnreadable }: ConnectResume,
   { channel, terms }: AllowedSubscription,
-): ResumePoint | undefined {
+): ConnectPoint | undefined {
   if (isUnreadable) return undefined;
   if (points.has(channel)) return points.get(channel);
   if (terms.alias !== undefined && points.has(terms.alias)) return points.get(terms.alias);
