@@ -236,7 +236,7 @@ describe('views', () => {
     ]);
   });
 
-  it('of storage are not empty where nobody says where the entries end and none has come', async () => {
+  it('of storage are not empty where the server does not promise to say where the entries end', async () => {
     const server = await start();
     const name = 'presence.c';
     const { storage } = client(server.url).channel(name);
@@ -257,6 +257,29 @@ describe('views', () => {
       [false, 1],
       [true, 1],
     ]);
+  });
+
+  it('of storage that the token subscribes are asked for with the connection: others see nobody leave', async () => {
+    const server = await start();
+    const name = 'presence.c';
+    const channels = { [name]: { autoSubscribe: true, alias: 'mine' }, other: { autoSubscribe: true } };
+    const made = client(server.url, { connectTokenFn: () => anyToken({ uid: 'u1', channels }) });
+    const { storage } = made.channel('mine');
+    storage.subscribe(() => undefined);
+    for (const [number, entries] of [['k'], []].entries()) {
+      const peer = await server.peer(number + 1);
+      const asked = JSON.parse(Buffer.from(peer.query.get('resume') ?? '', 'base64url').toString());
+      expect(asked).toEqual({ [name]: { storage: true, ...(number > 0 && { token: 't' }) } });
+      const error = { code: 'ALREADY_SUBSCRIBED', message: 'twice' };
+      const data = { autoSubscribed: true, resume: { token: 't' }, storage: true, members: [] };
+      peer.send({ event: 'hotsock.subscribed', channel: name, data, meta: { channelAlias: 'mine', uid: 'u1' } });
+      peer.send({ event: 'hotsock.error', channel: 'mine', error });
+      for (const key of entries) peer.send({ event: 'hotsock.channelStorageUpdated', channel: name, key, data: 1 });
+      peer.send({ event: 'hotsock.channelStorageSynced', channel: name, data: {} });
+      await eventually(() => expect([storage.synced, [...storage.entries().keys()]]).toEqual([true, entries]));
+      expect(peer.frames.map(({ event }) => event)).toEqual(['hotsock.subscribe']);
+      peer.socket.terminate();
+    }
   });
 
   it('of storage show a write at once, and the old value again when it is refused (vector 24)', async () => {

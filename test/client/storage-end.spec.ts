@@ -1,4 +1,6 @@
+import { HearthClient } from '@hearth/client';
 import { io, type Socket } from 'socket.io-client';
+import { WebSocket } from 'ws';
 import { connectToken, Testbed } from '../support/installation';
 import { eventually } from '../support/eventually';
 import { type Frame, WsClient } from '../support/ws-client';
@@ -20,8 +22,8 @@ const EVERYTHING = { subscribe: true, alias: 'mine', historyStart: 0, storage: {
 
 let number = 0;
 const newChannel = () => `e${++number}`;
-const claims = (channel: string, more: object = {}) => ({
-  uid: 'u1',
+const claims = (channel: string, more: object = {}, uid = 'u1') => ({
+  uid,
   channels: { [channel]: { ...EVERYTHING, ...more } },
 });
 
@@ -168,5 +170,51 @@ describe('hotsock.channelStorageSynced', () => {
         ]),
       );
     });
+
+    it('is what @hearth/client asks for: others see it come to a presence channel without entries, and not leave', async () => {
+      const channel = `presence.${newChannel()}`;
+      const other = await testbed.connect(claims(channel, {}, 'u2'));
+      await other.subscribe(channel);
+      const options = { connectTokenFn: () => auto(channel), WebSocket };
+      const client = new HearthClient(testbed.app('gateway').wsUrl, options);
+      try {
+        const { storage } = client.channel(channel);
+        storage.subscribe(() => undefined);
+        await eventually(() => expect(storage.synced).toBe(true));
+        await testbed.publish({ channel, event: 'end' });
+        await other.ws.next('end');
+        const told = other.ws.frames.filter(({ event }) => event.startsWith('hotsock.member'));
+        expect(told.map(({ event }) => event as string)).toEqual(['hotsock.memberAdded']);
+      } finally {
+        client.terminate();
+      }
+    });
+  });
+
+  it.each([
+    ['its name', false],
+    ['its alias', false],
+    ['its name', true],
+    ['its alias', true],
+  ])('is asked for once by @hearth/client that looks later, by %s (autoSubscribe: %s)', async (by, autoSubscribe) => {
+    const real = newChannel();
+    await testbed.publish({ event: 'hotsock.channelStorageSet', channel: real, key: 'k', data: 1 });
+    const token = connectToken(claims(real, { autoSubscribe }));
+    const client = new HearthClient(testbed.app('gateway').wsUrl, { connectTokenFn: () => token, WebSocket });
+    const unsubscribed: unknown[] = [];
+    client.bind('@@messageSent', (text) => String(text).includes('unsubscribe') && unsubscribed.push(text));
+    try {
+      const channel = client.channel(by === 'its name' ? real : 'mine');
+      let isEnd = false;
+      channel.on('end', () => (isEnd = true));
+      await channel.ready();
+      const { storage } = channel;
+      await eventually(() => expect([storage.synced, storage.get('k')]).toEqual([true, 1]));
+      await testbed.publish({ channel: real, event: 'end' });
+      await eventually(() => expect(isEnd).toBe(true));
+      expect(unsubscribed).toHaveLength(1);
+    } finally {
+      client.terminate();
+    }
   });
 });

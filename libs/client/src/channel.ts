@@ -23,8 +23,6 @@ export interface ChannelHost {
 
 /** A hold lasts longer than it was asked for: who comes back at once, as components do, finds nothing changed. */
 const LINGER_MS = 500;
-/** Entries that nobody asked the end of have come by then. */
-const QUIET_MS = 1_000;
 
 /** One channel, over all connections of its client (client-library §3). */
 export class Channel {
@@ -131,10 +129,9 @@ export class Channel {
         this.failure = undefined;
         if (data?.members !== undefined) this.presence.take(data.members);
         if (this.wantsStorage) {
-          const begun = this.entries.begin();
-          // Others see who leaves a presence channel and comes back: only where an entry may be gone, or all be late.
-          if (!data?.autoSubscribed || !data.members) this.askForStorage();
-          else this.host.later(() => this.entries.settle(begun) && this.askForStorage(), QUIET_MS);
+          this.entries.begin();
+          // Whoever did not ask for the end of the entries is not told of it.
+          if (!this.host.activeConnection.find(this.name)?.asksStorage) this.askForStorage();
         }
         this.waiters.settle();
         break;
@@ -183,10 +180,9 @@ export class Channel {
     return handled(this.host.outbox.add(this.name, { channel: this.name, ...members }, refusal));
   }
 
-  /** Whoever did not ask for the end of the entries is not told of it. */
+  /** Others see who leaves a presence channel and comes back: the connect URL asks where it can. */
   private askForStorage(): void {
-    const { activeConnection } = this.host;
-    if (!activeConnection.find(this.name)?.asksStorage) activeConnection.resubscribe(this.name);
+    this.host.activeConnection.resubscribe(this.name);
   }
 
   private store(key: string, data: unknown): Promise<Published> {

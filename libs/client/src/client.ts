@@ -6,7 +6,7 @@ import { ClosedError, InvalidArgumentError, NotConnectedError } from './errors';
 import type { SubscribeError } from './errors';
 import type { Frame } from './frames';
 import { historyPage, httpOrigin, postMessage } from './http';
-import { after, attempt, check } from './listeners';
+import { attempt, check } from './listeners';
 import { Outbox, type Refusal } from './outbox';
 import { PointStore } from './points';
 import { ReconnectingClient } from './reconnecting';
@@ -65,7 +65,8 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
     const { options } = this;
     this.bindings = new Bindings(() => this.activeConnection);
     this.points = new PointStore(options.resumeStore, this.webSocketUrl, this.failed);
-    this.tracks = new Tracks(options.recover ?? true, this.points, (gap, names) => this.missed(gap, names));
+    const missed = (gap: Gap, names: readonly string[]): void => this.missed(gap, names);
+    this.tracks = new Tracks(options.recover ?? true, this.points, missed, this.cached);
     this.outbox = new Outbox(this);
     if (!this.lazyConnection) this.begin();
   }
@@ -201,11 +202,12 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
 
   /** @internal */
   frame(connection: Connection, frame: Frame): void {
-    const { event, channel = '', data, meta } = frame;
+    const { event, channel = '', meta } = frame;
+    const data = frame.data ?? {};
     if (connection !== this.activeConnection) return;
-    if (event === 'hotsock.subscribed') this.tracks.subscribed(channel, meta?.channelAlias || undefined, data ?? {});
+    if (event === 'hotsock.subscribed') this.tracks.subscribed(channel, meta?.channelAlias || undefined, data);
     else if (event === 'hotsock.messagesMissed') {
-      this.tracks.missed(channel, data ?? {});
+      this.tracks.missed(channel, data);
       // What happened to members and stored values is among it: they come anew with a subscription, behind what is there again.
       this.later(() => connection.resubscribe(channel), REFRESH_MS);
     } else if (event === 'hotsock.connected') this.connected();
@@ -243,11 +245,9 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   }
 
   /** @internal */
-  *wanted(): Iterable<string> {
-    for (const [name, { length }] of this.bindings.ofChannels) if (length > 0) yield name;
-    for (const [name, channel] of this.cached) {
-      if (channel.isWanted && this.bindings.of(name).length === 0) yield name;
-    }
+  wanted(): Iterable<string> {
+    const names = new Set([...this.bindings.ofChannels.keys(), ...this.cached.keys()]);
+    return [...names].filter((name) => this.isWanted(name));
   }
 
   /** @internal */
@@ -280,8 +280,7 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
 
   /** @internal */
   subscribeMembers(name: string): SubscribeMembers | Promise<SubscribeMembers> {
-    const storage = this.cached.get(name)?.wantsStorage;
-    return after(this.tracks.resume(name), (resume) => ({ resume, storage }));
+    return this.tracks.members(name);
   }
 
   private missed(gap: Gap, names: readonly string[]): void {

@@ -12,7 +12,7 @@ export class ConnectionChannel {
   autoSubscribed = false;
   /** @internal The subscribe frame has left. */
   isAsked: boolean | undefined;
-  /** @internal It asked for the end of the storage entries. */
+  /** @internal The end of its storage entries was asked for. */
   asksStorage: boolean | undefined;
   /** @internal The subscription failed, for whatever reason: it is asked for when somebody wants it again. */
   isRefused: boolean | undefined;

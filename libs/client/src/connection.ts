@@ -119,20 +119,18 @@ export class Connection {
   /** Subscribes what is wanted and is not, and ends what is and is not wanted. */
   manageSubscriptions = (): void => {
     if (!this.isOpen) return;
-    const ended = new Set<string>();
+    const ended = new Set<ConnectionChannel | undefined>();
     for (const [name, channel] of Object.entries(this.channels)) {
       const alias = this.channelRealToAlias[name];
       const isWanted = this.host.isWanted(name) || (alias !== undefined && this.host.isWanted(alias));
       if (isWanted || channel.autoSubscribed) continue;
       if (channel.state !== 'subscribeConfirmed' && channel.state !== 'subscribePending') continue;
-      ended.add(name);
+      ended.add(channel);
       this.unsubscribe(name, channel);
     }
     for (const name of this.host.wanted()) {
-      const real = this.channelAliasToReal[name] ?? name;
-      const state = this.channels[name]?.state ?? this.channels[real]?.state;
-      const isEnded = ended.has(name) || ended.has(real);
-      if (!isEnded && !state?.startsWith('subscribe')) this.subscribe(name);
+      const channel = this.find(name);
+      if (!ended.has(channel) && !channel?.state?.startsWith('subscribe')) this.subscribe(name);
     }
   };
 
@@ -147,7 +145,8 @@ export class Connection {
     const channel = this.find(name);
     if (!this.isOpen || channel?.state !== 'subscribeConfirmed') return;
     this.unsubscribe(channel.name, channel);
-    this.subscribe(this.channelRealToAlias[name] ?? name);
+    // Its token function and its views are known by the name that the application uses.
+    this.subscribe(this.host.isWanted(name) ? name : (this.channelRealToAlias[name] ?? name));
   }
 
   private async open(): Promise<void> {
@@ -214,13 +213,14 @@ export class Connection {
   }
 
   private takeIn(frame: Frame): void {
-    const { channel = '', data, error, event = '' } = frame;
-    if (event.startsWith('hotsock.member')) this.of(channel).members = data?.members ?? [];
+    const { channel = '', error, event = '' } = frame;
+    const data = frame.data ?? {};
+    if (event.startsWith('hotsock.member')) this.of(channel).members = data.members ?? [];
     switch (event) {
       case 'hotsock.connected':
-        return this.connected(frame, data ?? {});
+        return this.connected(frame, data);
       case 'hotsock.subscribed':
-        return this.subscribed(channel, frame, data ?? {});
+        return this.subscribed(channel, frame, data);
       case 'hotsock.unsubscribed':
         return this.reset(channel);
       case 'hotsock.ping':
@@ -246,12 +246,11 @@ export class Connection {
     channel.umd = meta?.umd || this.umd;
     channel.members = data.members ?? [];
     channel.state = 'subscribeConfirmed';
-    if (data.autoSubscribed) {
-      // The first time it comes of what the token says; it stays so when it has been asked for again, to know where its entries end.
-      channel.asksStorage &&= channel.autoSubscribed;
-      channel.autoSubscribed = true;
-    }
     const alias = meta?.channelAlias;
+    const asked = (alias && this.channels[alias]) || channel;
+    // The first time it comes of what the token says, and the connect URL asks; it stays so when we have asked for it again.
+    channel.asksStorage = data.storage ?? ((!data.autoSubscribed || channel.autoSubscribed) && asked.asksStorage);
+    channel.autoSubscribed ||= data.autoSubscribed === true;
     if (!alias) return;
     this.channelAliasToReal[alias] = name;
     this.channelRealToAlias[name] = alias;
@@ -263,7 +262,9 @@ export class Connection {
     channel.uid = channel.umd = null;
     channel.members = [];
     // It has been asked for again already.
-    if (channel.state !== 'subscribePending') channel.state = 'unsubscribeConfirmed';
+    if (channel.state === 'subscribePending') return;
+    channel.state = 'unsubscribeConfirmed';
+    channel.autoSubscribed = false;
   }
 
   private refused(name: string, code: string, { message, retryAfterMs }: NonNullable<Frame['error']>): void {
@@ -272,10 +273,10 @@ export class Connection {
     switch (code) {
       case 'NOT_SUBSCRIBED':
         named().state = 'unsubscribeConfirmed';
-        return;
+        break;
       case 'ALREADY_SUBSCRIBED':
         named().state = 'subscribeConfirmed';
-        return;
+        break;
       case 'SUBSCRIBE_PERMISSION_DENIED':
       case 'INVALID_SUBSCRIBE_TOKEN':
         named().state = 'subscribeFailed';
@@ -294,22 +295,22 @@ export class Connection {
   }
 
   private subscribe(name: string): void {
-    const channel = this.of(name);
+    const channel = this.find(name) ?? this.of(name);
     channel.state = 'subscribePending';
     channel.isAsked = channel.isRefused = false;
     const tokenFn = this.host.subscribeTokenFn(name);
     const members = this.host.subscribeMembers(name);
     // At once where that is possible: whoever binds while the connection is open finds the frame sent.
-    if (tokenFn === undefined && !(members instanceof Promise)) return this.ask(channel, undefined, members);
-    void this.subscribeLater(channel, tokenFn, members);
+    if (tokenFn === undefined && !(members instanceof Promise)) return this.ask(name, channel, undefined, members);
+    void this.subscribeLater(name, channel, tokenFn, members);
   }
 
   private async subscribeLater(
+    name: string,
     channel: ConnectionChannel,
     tokenFn: SubscribeTokenFn | undefined,
     members: SubscribeMembers | Promise<SubscribeMembers>,
   ): Promise<void> {
-    const { name } = channel;
     try {
       let token;
       if (tokenFn !== undefined) {
@@ -317,7 +318,7 @@ export class Connection {
         const call = () => tokenFn({ channel: name, connectionId: this.connectionId ?? '' });
         token = await loadToken(call, SUBSCRIBE_TOKEN_ATTEMPTS, this.host.logger, this.whenOver);
       }
-      this.ask(channel, token, await members);
+      this.ask(name, channel, token, await members);
     } catch (error) {
       if (channel.state !== 'subscribePending' || this.isDone) return;
       channel.state = 'subscribeFailed';
@@ -327,15 +328,13 @@ export class Connection {
     }
   }
 
-  private ask(channel: ConnectionChannel, token: string | undefined, members: SubscribeMembers): void {
+  private ask(name: string, channel: ConnectionChannel, token: string | undefined, members: SubscribeMembers): void {
     if (!this.isOpen || channel.state !== 'subscribePending' || channel.isAsked) return;
     channel.isAsked = true;
     channel.asksStorage = members.storage;
     const data: SubscribeData = { token, ...members };
     const isEmpty = JSON.stringify(data) === '{}';
-    this.trySend(
-      JSON.stringify({ event: 'hotsock.subscribe', channel: channel.name, data: isEmpty ? undefined : data }),
-    );
+    this.trySend(JSON.stringify({ event: 'hotsock.subscribe', channel: name, data: isEmpty ? undefined : data }));
   }
 
   private unsubscribe(name: string, channel: ConnectionChannel): void {

@@ -18,6 +18,8 @@ export interface FrameData {
   readonly connectionExpiresAt?: string;
   readonly autoSubscribed?: boolean;
   readonly members?: readonly MemberEntry[];
+  /** The connect URL asked for the end of the storage snapshot: it comes. */
+  readonly storage?: boolean;
   /** `after` and `copy`: of a tab that comes to what another one subscribed (`tabs-hub.ts`). */
   readonly resume?: {
     readonly complete?: boolean;

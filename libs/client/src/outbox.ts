@@ -104,7 +104,7 @@ export class Outbox {
     const waiting = new Set<string>();
     for (const entry of [...this.entries]) {
       if (entry.sentOn === connection) continue;
-      if (unanswered >= Math.floor(this.window)) return;
+      if (unanswered + 1 > this.window) return;
       if (waiting.has(entry.channel) || !this.host.maySend(entry.channel)) waiting.add(entry.channel);
       else if (this.send(entry, connection)) unanswered++;
     }

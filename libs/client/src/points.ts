@@ -8,6 +8,8 @@ export interface Point {
   readonly token?: string;
   /** Id of the last copy behind it (`tabs-hub.ts`); nothing to the server. */
   readonly copy?: string;
+  /** In the connect URL: the end of the storage snapshot is asked for (client-library §7). */
+  readonly storage?: true | undefined;
 }
 
 /** Time between writes of one client. */

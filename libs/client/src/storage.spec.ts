@@ -1,11 +1,11 @@
 import { Channel, type ChannelHost } from './channel';
 
-/** A presence channel that a token subscribes: nobody says where its entries end (client-library §7). */
-function start() {
+/** A presence channel that a token subscribes. @param asksStorage the end of its entries was asked for, and comes */
+function start(asksStorage: boolean) {
   let asked = 0;
   const host = {
     outbox: { add: () => Promise.resolve({}) },
-    activeConnection: { find: () => undefined, resubscribe: () => asked++ },
+    activeConnection: { find: () => ({ asksStorage }), resubscribe: () => asked++ },
     ...{ changed: () => undefined, released: () => undefined, failed: () => undefined },
     later: (call: () => void, ms: number) => {
       const timer = setTimeout(call, ms);
@@ -16,10 +16,10 @@ function start() {
   const { storage } = channel;
   asked = 0;
   return {
-    channel,
-    storage,
     subscribed: () => channel.receive({ event: 'hotsock.subscribed', data: { autoSubscribed: true, members: [] } }),
+    lost: () => channel.lost(),
     came: (key: string) => channel.receive({ event: 'hotsock.channelStorageUpdated', key, data: 1 as never }),
+    ended: () => channel.receive({ event: 'hotsock.channelStorageSynced' }),
     /** Whether it is known to be all, its keys, and how often it was asked for. */
     seen: () => [storage.synced, [...storage.entries().keys()], asked],
   };
@@ -28,34 +28,31 @@ function start() {
 beforeEach(() => void jest.useFakeTimers());
 afterEach(() => void jest.useRealTimers());
 
-it('a storage of which something has come is whole a second later', () => {
-  const { subscribed, came, seen } = start();
+it('a storage is whole when the server says so, however late its next page comes, and empty only then', () => {
+  const { subscribed, came, ended, lost, seen } = start(true);
   subscribed();
-  came('k');
-  jest.advanceTimersByTime(999);
-  expect(seen()).toEqual([false, ['k'], 0]);
-  jest.advanceTimersByTime(1);
-  expect(seen()).toEqual([true, ['k'], 0]);
+  came('a');
+  jest.advanceTimersByTime(60_000);
+  expect(seen()).toEqual([false, ['a'], 0]);
+  came('b');
+  ended();
+  expect(seen()).toEqual([true, ['a', 'b'], 0]);
+  lost();
+  subscribed();
+  came('a');
+  came('b');
+  jest.advanceTimersByTime(60_000);
+  expect(seen()).toEqual([false, ['a', 'b'], 0]);
+  lost();
+  subscribed();
+  ended();
+  expect(seen()).toEqual([true, [], 0]);
 });
 
-it('a storage of which nothing has come is not taken for empty, but asked for', async () => {
-  const { storage, subscribed, seen } = start();
+it('a storage of which nobody will say where it ends is asked for, and not taken for whole', () => {
+  const { subscribed, came, seen } = start(false);
   subscribed();
-  await storage.set('mine', 1);
-  jest.advanceTimersByTime(1_000);
-  expect(seen()).toEqual([false, ['mine'], 1]);
-});
-
-it('a storage is judged by its own subscription, not by the time of the one before', () => {
-  const { channel, subscribed, came, seen } = start();
-  subscribed();
-  came('k');
-  jest.advanceTimersByTime(600);
-  channel.lost();
-  subscribed();
-  jest.advanceTimersByTime(600);
-  expect(seen()).toEqual([false, ['k'], 0]);
-  came('k');
-  jest.advanceTimersByTime(400);
-  expect(seen()).toEqual([true, ['k'], 0]);
+  came('a');
+  jest.advanceTimersByTime(60_000);
+  expect(seen()).toEqual([false, ['a'], 1]);
 });

@@ -13,8 +13,8 @@ export class StorageView {
   private readonly server = new Map<string, unknown>();
   /** Writes on their way, oldest first. */
   private readonly writes = new Map<string, Write[]>();
-  /** Keys that have not come again since the subscription began, `undefined` while none at all has; absent when nothing is under way. */
-  private stale: Set<string | undefined> | undefined;
+  /** Keys that have not come again since the subscription began; absent when nothing is under way. */
+  private stale: Set<string> | undefined;
   private snapshot: ReadonlyMap<string, unknown> | undefined;
   private readonly changed;
 
@@ -72,7 +72,6 @@ export class StorageView {
   /** The server tells of a value. */
   take(key: string, value: unknown): void {
     this.stale?.delete(key);
-    this.stale?.delete(undefined);
     const text = JSON.stringify(value);
     const echoed = this.writes.get(key)?.find((write) => !write.isEchoed && JSON.stringify(write.value) === text);
     if (echoed !== undefined) echoed.isEchoed = true;
@@ -81,25 +80,14 @@ export class StorageView {
     this.change();
   }
 
-  /** A subscription begins: all that is comes, until `end`. @returns what `settle` knows it by */
-  begin(): Set<unknown> {
-    return (this.stale = new Set([undefined, ...this.server.keys()]));
-  }
-
-  /**
-   * Nothing has come for a while since a subscription began: where all that was there is there again, and anything at all,
-   * that was all.
-   *
-   * @returns whether it is not, and that subscription lasts
-   */
-  settle(begun: Set<unknown>): boolean {
-    if (this.stale === begun && begun.size === 0) this.end();
-    return this.stale === begun;
+  /** A subscription begins: all that is comes, until `end`. */
+  begin(): void {
+    this.stale = new Set(this.server.keys());
   }
 
   /** What has not come is gone. */
   end(): void {
-    this.stale?.forEach((key) => this.server.delete(key as string));
+    this.stale?.forEach((key) => this.server.delete(key));
     this.stale = undefined;
     this.synced = true;
     this.change();

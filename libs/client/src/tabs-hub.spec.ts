@@ -214,6 +214,22 @@ it('keeps what nobody had to ask for when somebody asks where its entries end, a
   expect(asked).toHaveLength(count);
 });
 
+it('has each tab know where the entries end of what nobody had to ask for, once the connection asked: the server is not', () => {
+  const { asked, server, send, hub, events } = start();
+  const resume = { token: 'T' };
+  server({ event: 'hotsock.subscribed', channel: 'auto', data: { autoSubscribed: true, resume, storage: true } });
+  server({ event: 'hotsock.channelStorageUpdated', channel: 'auto', key: 'k', data: 1 });
+  hub.take({ from: 'A', url: 'ws://x' });
+  server({ event: 'hotsock.channelStorageSynced', channel: 'auto', data: {} });
+  const all = ['hotsock.subscribed', 'hotsock.channelStorageUpdated', 'hotsock.channelStorageSynced'];
+  expect(events('A').slice(-3)).toEqual(all);
+  const sent = asked.length;
+  send('A', { event: 'hotsock.unsubscribe', channel: 'auto' });
+  send('A', { event: 'hotsock.subscribe', channel: 'auto', data: { storage: true } });
+  expect(events('A').slice(-3)).toEqual(all);
+  expect(asked).toHaveLength(sent);
+});
+
 it.each([
   ['9', [{}]],
   ['8', [{}, '9']],

@@ -304,8 +304,8 @@ export class Hub {
     channel.members = data?.members;
     channel.storage.clear();
     channel.begin(typeof resume === 'object' && data?.resume?.complete === true ? resume : data?.resume && {});
-    // Nobody has asked it where its entries end: whoever wants to know does.
-    channel.isStale = isAuto(answer);
+    // Where nobody has asked it where its entries end, whoever wants to know does.
+    channel.isStale = isAuto(answer) && data?.storage !== true;
     channel.tabs.add(asker);
     channel.ahead.delete(asker);
     this.say({ to: [asker], text: JSON.stringify({ ...frame, data: this.copied(channel, asker, resume, data) }) });

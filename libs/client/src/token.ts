@@ -8,7 +8,7 @@ export type TokenFn<Argument = void> = (argument: Argument) => string | Promise<
 export interface TokenClaims {
   readonly exp?: number;
   readonly uid?: string;
-  readonly channels?: Readonly<Record<string, { readonly autoSubscribe?: boolean }>>;
+  readonly channels?: Readonly<Record<string, { readonly autoSubscribe?: boolean; readonly alias?: string }>>;
 }
 
 const JWT = /^[\w=-]+\.([\w=-]+)\.[\w.+/=-]*$/;

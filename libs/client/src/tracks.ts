@@ -1,3 +1,4 @@
+import type { SubscribeMembers } from './connection-host';
 import type { Frame, FrameData } from './frames';
 import { after } from './listeners';
 import { type Point, PointStore, resumeParameter } from './points';
@@ -34,6 +35,8 @@ export class Tracks {
     private readonly recover: boolean,
     private readonly store: PointStore,
     private readonly onGap: (gap: Gap, names: readonly string[]) => void,
+    /** Of some of them the end of the storage snapshot is asked for. */
+    private readonly channels: ReadonlyMap<string, { readonly wantsStorage: true | undefined }>,
   ) {}
 
   /** A connect token has come. What belongs to another user is forgotten. */
@@ -42,7 +45,9 @@ export class Tracks {
     if (this.uid !== undefined && this.uid !== next) this.forgetAll();
     this.uid = next;
     for (const [name, claim] of Object.entries(channels ?? {})) {
-      if (claim?.autoSubscribe === true) this.of(name).autoSubscribed = true;
+      if (claim?.autoSubscribe !== true) continue;
+      if (claim.alias) this.named(name, claim.alias);
+      this.of(name).autoSubscribed = true;
     }
   }
 
@@ -51,11 +56,12 @@ export class Tracks {
     return this.recover ? this.autoSubscribedPoints().then(resumeParameter) : undefined;
   }
 
-  /** The `resume` of a subscribe frame. */
-  resume(name: string): unknown {
-    if (!this.recover) return undefined;
+  /** What a subscribe frame says besides its token. */
+  members(name: string): SubscribeMembers | Promise<SubscribeMembers> {
+    const storage = this.channels.get(name)?.wantsStorage;
+    if (!this.recover) return { storage };
     const track = this.of(name);
-    return after(track.isOld ? undefined : this.load(name), () => wanted(track.point));
+    return after(track.isOld ? undefined : this.load(name), () => ({ resume: wanted(track.point), storage }));
   }
 
   /** A subscription has begun. */
@@ -166,8 +172,9 @@ export class Tracks {
     for (const [name, track] of this.tracks) {
       if (!track.autoSubscribed) continue;
       if (!track.isOld) await this.load(name);
-      const point = wanted(track.point);
-      if (point !== true) points.set(name, point);
+      const { alias = name, point } = track;
+      const storage = this.channels.get(name)?.wantsStorage || this.channels.get(alias)?.wantsStorage;
+      if (storage || wanted(point) !== true) points.set(name, { ...point, storage });
     }
     return points;
   }
