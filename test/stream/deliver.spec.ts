@@ -121,6 +121,19 @@ describe('the deliver stream', () => {
     subscription.close();
   });
 
+  it('forwards to all of many who ask at once, and to who asks right after others', async () => {
+    const received = new Set<number>();
+    const subscriber = new DeliverSubscriber(connection);
+    const ask = (n: number) => subscriber.subscribe('many', () => received.add(n));
+    const first = Array.from({ length: 40 }, (_, n) => ask(n));
+    await first[0]?.active;
+    const all = [...first, ask(40)];
+    await Promise.all(all.map(({ active }) => active));
+    await deliver('many', 1, 1);
+    await eventually(() => expect(received.size).toBe(41));
+    for (const one of all) one.close();
+  });
+
   it('forwards nothing for who gave up before the subscription was active', async () => {
     const received: string[] = [];
     const subscriber = new DeliverSubscriber(connection);
