@@ -125,6 +125,21 @@ it('counts answers to polls that are not read as what waits for the client', asy
   poller.close();
 });
 
+it('forgets an answer to a poll that was due behind another when their connection closed', async () => {
+  const gateway = await testbed.anotherGateway({ connectionMaxSeconds: 5 });
+  const [first, second] = [await Poller.open(gateway, 'first'), await Poller.open(gateway, 'second')];
+  const connection = first.pollUnread(second);
+  await eventually(async () => {
+    await testbed.sequencer.publish('second', PAYLOAD);
+    expect(await waiting(gateway)).not.toBe(0);
+  });
+  connection.destroy();
+  await eventually(async () => {
+    expect(gateway.metrics.connections.of('socket.io').value).toBe(0);
+    expect(await waiting(gateway)).toBe(0);
+  });
+});
+
 /** A Socket.IO session over long-polling whose polls are made one by one. */
 class Poller {
   private readonly sockets: Socket[] = [];
@@ -142,12 +157,13 @@ class Poller {
     return new Poller(url);
   }
 
-  /** Asks for what there is on a connection of its own, and reads none of it. */
-  pollUnread(): void {
+  /** Asks for what there is on a connection of its own, on which others ask next, and reads none of it. */
+  pollUnread(...next: readonly Poller[]): Socket {
     const socket = connectTcp(Number(this.url.port), this.url.hostname);
     socket.pause().on('error', () => undefined);
-    socket.write(`GET ${this.url.pathname}${this.url.search} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    for (const { url } of [this, ...next]) socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: x\r\n\r\n`);
     this.sockets.push(socket);
+    return socket;
   }
 
   close(): void {

@@ -154,7 +154,11 @@ class SocketIoClient implements ClientSocket {
     this.isClosing = true;
     const { socket } = this.session.transport;
     // Engine.IO calls a session closed while its WebSocket still waits for the client.
-    for (const answer of this.leaving.keys()) answer.destroy();
+    for (const answer of this.leaving.keys()) {
+      // One that is due behind another on its connection is never closed itself.
+      answer.req.socket.destroy();
+      this.left(answer);
+    }
     if (socket !== undefined) socket.terminate();
     else if (this.session.readyState !== 'closed') this.session.close(true);
   }

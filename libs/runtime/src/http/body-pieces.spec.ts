@@ -82,15 +82,58 @@ it.each(['write', 'end'] as const)('arrive whole, and so does what comes behind 
   ]);
 });
 
-it('what comes at once with a handshake is for whom the connection is handed to', async () => {
-  const sockets = new WebSocketServer({ noServer: true });
-  const open = await listen(echo, (server) =>
-    server.on('upgrade', (request, socket, first) =>
-      sockets.handleUpgrade(request, socket, first, (webSocket) =>
-        webSocket.on('message', (text: Buffer) => webSocket.send(text)),
-      ),
-    ),
+it('leave nobody out: each of many connections is answered before any is ten times', async () => {
+  const open = await listen(echo);
+  const counts = Array.from({ length: 200 }, () => 0);
+  const sockets = counts.map(() => open());
+  const ask = (socket: Socket): Promise<unknown> => {
+    socket.write(`${CHUNKED}${'8\r\n12345678\r\n'.repeat(40)}0\r\n\r\n`);
+    return once(socket, 'data');
+  };
+  await Promise.all(sockets.map(ask));
+  let isOver = false;
+  await Promise.all(
+    sockets.map(async (socket, n) => {
+      while (!isOver) {
+        await ask(socket);
+        isOver ||= ++counts[n]! === 10;
+      }
+      socket.destroy();
+    }),
   );
+  expect(counts.filter((count) => count === 0)).toEqual([]);
+});
+
+it('do not make others wait', async () => {
+  let ended = 0;
+  const open = await listen(echo);
+  const flood = `${CHUNKED}${'8\r\n12345678\r\n'.repeat(20_000)}0\r\n\r\n`;
+  const floods = Array.from({ length: 50 }, () => {
+    const socket = open();
+    return exchange(socket, flood).then(() => ended++);
+  });
+  for (let n = 0; n < 20; n++) {
+    const answer = await exchange(open(), `${head('Content-Length: 2', 'Connection: close')}ab`);
+    expect(answer).toMatch(/ab/);
+  }
+  expect(ended).toBeLessThan(50);
+  servers.at(-1)?.closeAllConnections();
+  await Promise.all(floods);
+});
+
+it('what is no HTTP is refused once', async () => {
+  let refusals = 0;
+  const open = await listen(echo, (server) =>
+    server.on('clientError', (_, socket) => {
+      refusals++;
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    }),
+  );
+  const answer = await exchange(open(), `${CHUNKED}${'x'.repeat(65_000)}`);
+  expect([answer.split('HTTP/1.1 400').length - 1, refusals]).toEqual([1, 1]);
+});
+
+describe('what comes at once with a handshake is for whom the connection is handed to', () => {
   const handshake = [
     'GET / HTTP/1.1',
     'Host: x',
@@ -101,26 +144,42 @@ it('what comes at once with a handshake is for whom the connection is handed to'
   ];
   const texts = Array.from({ length: 500 }, (_, n) => `message ${n}`);
   const frames = texts.map((text) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`);
-  const answer = await exchange(open(), `${handshake.join('\r\n')}\r\n\r\n${frames.join('')}\x88\x80\0\0\0\0`);
-  expect(answer.match(/message \d+/g)).toEqual(texts);
+  const all = `${handshake.join('\r\n')}\r\n\r\n${frames.join('')}\x88\x80\0\0\0\0`;
+
+  it.each([
+    ['first', ''],
+    ['behind a body in small pieces, beside others', `${CHUNKED}${'8\r\n12345678\r\n'.repeat(1_000)}0\r\n\r\n`],
+  ])('%s', async (_, before) => {
+    const sockets = new WebSocketServer({ noServer: true });
+    const open = await listen(echo, (server) =>
+      server.on('upgrade', (request, socket, first) =>
+        sockets.handleUpgrade(request, socket, first, (webSocket) =>
+          webSocket.on('message', (text: Buffer) => webSocket.send(text)),
+        ),
+      ),
+    );
+    const answers = await Promise.all(Array.from({ length: 30 }, () => exchange(open(), before + all)));
+    for (const answer of answers) expect(answer.match(/message \d+/g)).toEqual(texts);
+  });
 });
 
 describe('in more pieces than anybody needs', () => {
-  const written = CHUNKED + chunks(300_000);
+  const written = chunks(300_000);
 
-  it('end their connection when nobody reads them', async () => {
+  it.each([[[]], [['Connection: close']]])('end their connection when nobody reads them (%j)', async (headers) => {
     const open = await listen((_, response) => response.writeHead(401).end());
-    expect(await exchange(open(), written)).toMatch(/^(HTTP\/1.1 401|$)/);
+    const answer = await exchange(open(), head('Transfer-Encoding: chunked', ...headers) + written);
+    expect(answer).toMatch(/^HTTP\/1.1 401/);
   });
 
   it('end it when somebody does', async () => {
     const open = await listen(echo);
-    expect(await exchange(open(), written)).toBe('');
+    expect(await exchange(open(), CHUNKED + written)).toBe('');
   });
 
   it('end it also behind a request that was none of these', async () => {
     const open = await listen(echo);
     const first = head('Content-Length: 1') + 'x';
-    expect(await exchange(open(), first + written)).toMatch(/^HTTP\/1.1 200[^]*\r\n\r\n/);
+    expect(await exchange(open(), first + CHUNKED + written)).toMatch(/^HTTP\/1.1 200[^]*\r\n\r\n/);
   });
 });

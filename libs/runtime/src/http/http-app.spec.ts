@@ -247,8 +247,8 @@ describe('a body', () => {
 });
 
 describe('a body in pieces of one byte', () => {
-  const inPieces = (count: number): Promise<string> => {
-    const head = 'POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const inPieces = (count: number, line = 'POST /echo'): Promise<string> => {
+    const head = `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
     return sendBytes(`${head}${'1\r\nx\r\n'.repeat(count)}0\r\n\r\n`);
   };
 
@@ -258,6 +258,10 @@ describe('a body in pieces of one byte', () => {
 
   it('is refused when there are more than anybody writes: each takes a hundred bytes of memory', async () => {
     expect(errorOf(await inPieces(1_900))).toEqual({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+  });
+
+  it('is told why it was refused before that', async () => {
+    expect(errorOf(await inPieces(1_900, 'GET /guarded'))).toEqual({ status: 401, code: 'UNAUTHORIZED' });
   });
 });
 

@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HearthConfig } from '@hearth/config';
-import { isLeft } from './body-pieces';
 import { headProblem, MAX_HEADERS } from './host-header';
 import { addDeadline } from './http-deadline';
 import { sourceIpReader } from './client-origin';
@@ -224,7 +223,7 @@ function listenToTheEnd(instance: FastifyInstance): void {
 function endAfter(request: IncomingMessage, response: ServerResponse): void {
   const end = response.end.bind(response) as (...answer: unknown[]) => ServerResponse;
   response.end = ((...answer: unknown[]) => {
-    if (request.complete || isLeft(request.socket)) return end(...answer);
+    if (request.complete) return end(...answer);
     const send = (): void => {
       clearTimeout(silence);
       request.off('end', send).off('data', goOn);

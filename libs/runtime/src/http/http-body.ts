@@ -18,6 +18,7 @@ function packedRefusal({ headers }: Pick<IncomingMessage, 'headers'>): ProtocolE
 
 /** So many are put together: each by itself is an object of some 100 bytes, and holds what arrived with it. */
 const LOOSE_PIECES = 64;
+
 /**
  * Reads a request's body.
  *
@@ -27,10 +28,11 @@ const LOOSE_PIECES = 64;
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    let joined: Buffer[] = [];
     let loose: Buffer[] = [];
     let [bytes, pieces, isWhole] = [0, 0, false];
     const refuse = (error: ProtocolError): void => {
-      loose = [];
+      [joined, loose] = [[], []];
       request.removeAllListeners('data').resume();
       reject(error);
     };
@@ -44,11 +46,14 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
       if (bytes > maxBytes) return tooLarge();
       if (isTooManyPieces(++pieces, bytes))
         return refuse(new ProtocolError('PAYLOAD_TOO_LARGE', 'the body comes in too many pieces'));
-      if (loose.push(chunk) > LOOSE_PIECES) loose = [Buffer.concat(loose)];
+      if (loose.push(chunk) < LOOSE_PIECES) return;
+      joined.push(Buffer.concat(loose));
+      loose = [];
     });
     request.on('end', () => {
       isWhole = true;
-      resolve(loose.length === 1 && loose[0] !== undefined ? loose[0] : Buffer.concat(loose));
+      const [first, ...others] = [...joined, ...loose];
+      resolve(first !== undefined && others.length === 0 ? first : Buffer.concat([...joined, ...loose]));
     });
     request.on('close', () => {
       if (!isWhole) reject(new ProtocolError('MALFORMED_MESSAGE', 'the body ended early'));

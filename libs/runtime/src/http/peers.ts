@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { errorBody, type ProtocolError, protocolErrorOf, retryAfter } from '@hearth/protocol';
 import type { AddressLimits } from '../limits/address-limits';
-import { readInTurns } from './body-pieces';
+import { allBehind, readInTurns } from './body-pieces';
 import { FOR_ANY_PAGE } from './http-errors';
 import { JSON_TYPE } from './plain-reply';
 
@@ -115,7 +115,10 @@ function limitRequests(server: Server, waitMs: (request: IncomingMessage) => num
       if (!request.socket.destroyed) take(event, request, answer);
       return true;
     }
-    if (event === 'upgrade' && (about[0] as IncomingMessage).socket.destroyed) return true;
+    if (event === 'upgrade') {
+      if ((about[0] as IncomingMessage).socket.destroyed) return true;
+      about[2] = allBehind(about[2] as Buffer);
+    }
     return emit(event, ...about);
   };
   return (socket) => (lines.get(socket)?.inWork ?? 0) > 0;

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { countPiece, isTooManyPieces, stopReading } from './body-pieces';
+import { beginReading, countPiece, isTooManyPieces, stopReading } from './body-pieces';
 import { authorityOf, normalTarget, originForm } from './request-target';
 import { UnfinishedBodies } from './unfinished-bodies';
 
@@ -27,10 +27,22 @@ function onClose(this: Socket): void {
  */
 export class UpgradableRequest extends IncomingMessage {
   private wantsUpgrade = false;
-  private pieces = 0;
+  /** Of the body, that have come. */
+  pieces = 0;
   private bytes = 0;
   /** Nobody wants the rest of the body. */
   private isDropped = false;
+
+  constructor(socket: Socket) {
+    super(socket);
+    beginReading(socket, this);
+  }
+
+  /** Of the body; undefined when it ends where it says so. */
+  get bytesToCome(): number | undefined {
+    const { 'transfer-encoding': chunked, 'content-length': length } = this.headers;
+    return chunked === undefined && length !== undefined ? Number(length) - this.bytes : undefined;
+  }
 
   get upgrade(): boolean {
     // What came behind one that has ended the connection is not even read: Node leaves the rest to whom it upgrades to.
@@ -49,7 +61,7 @@ export class UpgradableRequest extends IncomingMessage {
       bodies.end(socket);
       return super.push(piece, encoding);
     }
-    countPiece();
+    if (this.bytesToCome === undefined) countPiece();
     if (!watched.has(socket)) {
       watched.add(socket);
       socket.once('close', onClose);
