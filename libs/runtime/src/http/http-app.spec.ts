@@ -9,8 +9,10 @@ import { request as httpRequest } from 'node:http';
 import { EventEmitter, once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { createHttpApp, rawBody, type HttpConfig } from './http-app';
+import { Backlogs } from '../limits/backlogs';
 import { createLogger } from '../log/logger';
 import type { UpgradeRequest } from './plain-upgrade';
+import { UnreadAnswers } from './unread-answers';
 
 class Nobody implements CanActivate {
   canActivate(): boolean {
@@ -183,6 +185,23 @@ describe('a body', () => {
     const next = 'GET /channels/next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
     expect(await sendBytes(`${head}${chunks(1_000)}${next}`)).toContain('{"name":"next"}');
     expect(await sendBytes(`${head}${chunks(3_000)}${next}`)).not.toContain('{"name":"next"}');
+  });
+
+  it('that is answered by hand, and not read, counts among what waits', async () => {
+    const backlogs = new Backlogs(Infinity);
+    const unread = new UnreadAnswers(backlogs, undefined as never);
+    const app = await createHttpApp(TestModule, config, QUIET, undefined, undefined, unread);
+    const server: FastifyInstance = app.getHttpAdapter().getInstance();
+    server.plainPosts.take('/large', 100, (_sender, _body, reply) => reply.send('x'.repeat(16_777_216)));
+    await app.listen(0, '127.0.0.1');
+    const socket = connect((app.getHttpServer().address() as AddressInfo).port, '127.0.0.1').pause();
+    // The second one goes to Node, and the connection with it.
+    socket.write('POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    while (backlogs.bytes < 1_048_576) await delay(20);
+    socket.resume();
+    while (backlogs.bytes > 0) await delay(20);
+    socket.destroy();
+    await app.close();
   });
 
   it('that does not end is cut off when too much of such is kept, the largest first', async () => {

@@ -72,7 +72,11 @@ export async function createHttpApp(
   const sockets = new OpenSockets(instance.server);
   drainSockets(instance, sockets, timeUp);
   const takeRequest = (sender: Sender): number => addresses?.takeRequest(addressOf(sender), sender) ?? 0;
-  instance.decorate('plainPosts', new PlainPosts(instance, sockets, config.maxHeaderBytes, logger, takeRequest));
+  const countUnread = (socket: Socket, bytes: number) => unread?.add(socket, bytes) ?? (() => undefined);
+  instance.decorate(
+    'plainPosts',
+    new PlainPosts(instance, sockets, config.maxHeaderBytes, logger, takeRequest, countUnread),
+  );
   answerInShape(instance, logger);
   listenToTheEnd(instance);
   instance.server.headersTimeout = headTimeoutMs(config);

@@ -39,6 +39,8 @@ export class PlainConnection {
   private isAboutToWrite = false;
   /** The client does not take its answers. */
   private isBlocked = false;
+  /** To be called when the answers have left that wait for that. */
+  private unread: (() => void)[] = [];
   private hasEnded = false;
   /** Its client has shown no credential, or a wrong one: from then on it is for Node's server, where such requests are paced. */
   private isRefused = false;
@@ -207,6 +209,7 @@ export class PlainConnection {
     }
     if (!socket.writable) return;
     const isTaken = socket.write(text);
+    if (!isTaken) this.countUnread(Buffer.byteLength(text));
     if (this.isOver && !this.isAnswering) socket.destroySoon();
     else if (posts.isDraining) {
       // To be read, or its end would not be seen.
@@ -220,6 +223,16 @@ export class PlainConnection {
   };
 
   private readonly onUnread = (): void => void this.socket.destroy();
+
+  private countUnread(bytes: number): void {
+    // Also when somebody else reads the connection by then.
+    if (this.unread.length === 0) this.socket.once('drain', this.onLeft);
+    this.unread.push(this.posts.countUnread(this.socket, bytes));
+  }
+
+  private readonly onLeft = (): void => {
+    for (const left of this.unread.splice(0)) left();
+  };
 
   private readonly onDrain = (): void => {
     this.isBlocked = false;

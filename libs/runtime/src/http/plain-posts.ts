@@ -66,6 +66,8 @@ export class PlainPosts {
     readonly logger: Logger,
     /** As `AddressLimits.takeRequest`. */
     readonly takeRequest: (sender: Sender) => number,
+    /** As `UnreadAnswers.add`. */
+    readonly countUnread: (socket: Socket, bytes: number) => () => void,
   ) {
     this.server = instance.server;
     instance.addHook('preClose', async () => this.drain());
