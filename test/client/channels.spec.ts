@@ -146,6 +146,28 @@ describe('a channel', () => {
     expect(peer.frames.map(({ event }) => event)).toEqual(['hotsock.subscribe', 'mark']);
   });
 
+  it.each([['auto'], ['mine']])(
+    'that the server ended is like any other when it is asked for again (%s)',
+    async (name) => {
+      const meta = { uid: 'u1', ...(name === 'mine' && { channelAlias: 'mine' }) };
+      const server = await start();
+      const made = client(server.url);
+      const subscribed: unknown[] = [];
+      const binding = made.bind('hotsock.subscribed', () => subscribed.push(auto()), { channel: name });
+      const auto = () => made.activeConnection.find('auto')?.autoSubscribed;
+      const peer = await server.peer(1);
+      await peer.frame('hotsock.subscribe');
+      peer.send({ event: 'hotsock.subscribed', channel: 'auto', data: { autoSubscribed: true }, meta });
+      await eventually(() => expect(subscribed).toEqual([true]));
+      peer.send({ event: 'hotsock.unsubscribed', channel: 'auto', data: {} });
+      expect((await peer.frame('hotsock.subscribe', 1)).channel).toBe(name);
+      peer.send({ event: 'hotsock.subscribed', channel: 'auto', data: {}, meta });
+      await eventually(() => expect(subscribed).toEqual([true, false]));
+      binding.unbind();
+      expect((await peer.frame('hotsock.unsubscribe')).channel).toBe('auto');
+    },
+  );
+
   it('that is subscribed by itself, under another name, stays the one that it is', async () => {
     const server = await start((peer) => {
       peer.connected();

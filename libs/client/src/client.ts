@@ -233,10 +233,10 @@ export class HearthClient<S extends Shapes<S> = Untyped> extends ReconnectingCli
   /** @internal */
   closed(connection: Connection, code: number, reason: string): void {
     if (connection === this.leaving) this.leave();
-    if (connection !== this.activeConnection || this.isStill) return;
+    if (!this.isCurrent(connection)) return;
     this.interrupted(connection);
     if (code === 1013 && reason === 'Messages missed') this.tracks.allMissed();
-    this.tryAgain(code, reason || undefined);
+    if (this.isCurrent(connection)) this.tryAgain(code, reason || undefined);
   }
 
   /** @internal */

@@ -130,7 +130,7 @@ export class Connection {
     }
     for (const name of this.host.wanted()) {
       const channel = this.find(name);
-      if (!ended.has(channel) && !channel?.state?.startsWith('subscribe')) this.subscribe(name);
+      if (!ended.has(channel) && !channel?.state?.startsWith('subscribe')) this.subscribe(name, false);
     }
   };
 
@@ -146,7 +146,8 @@ export class Connection {
     if (!this.isOpen || channel?.state !== 'subscribeConfirmed') return;
     this.unsubscribe(channel.name, channel);
     // Its token function and its views are known by the name that the application uses.
-    this.subscribe(this.host.isWanted(name) ? name : (this.channelRealToAlias[name] ?? name));
+    const used = this.host.isWanted(name) ? name : (this.channelRealToAlias[name] ?? name);
+    this.subscribe(used, channel.autoSubscribed);
   }
 
   private async open(): Promise<void> {
@@ -262,24 +263,20 @@ export class Connection {
     channel.uid = channel.umd = null;
     channel.members = [];
     // It has been asked for again already.
-    if (channel.state === 'subscribePending') return;
-    channel.state = 'unsubscribeConfirmed';
-    channel.autoSubscribed = false;
+    if (channel.state !== 'subscribePending') channel.state = 'unsubscribeConfirmed';
   }
 
   private refused(name: string, code: string, { message, retryAfterMs }: NonNullable<Frame['error']>): void {
-    // The error has the name that was used: it may be another one of a channel that has been subscribed meanwhile.
-    const named = () => this.find(name) ?? this.of(name);
     switch (code) {
       case 'NOT_SUBSCRIBED':
-        named().state = 'unsubscribeConfirmed';
+        this.of(name).state = 'unsubscribeConfirmed';
         break;
       case 'ALREADY_SUBSCRIBED':
-        named().state = 'subscribeConfirmed';
+        this.of(name).state = 'subscribeConfirmed';
         break;
       case 'SUBSCRIBE_PERMISSION_DENIED':
       case 'INVALID_SUBSCRIBE_TOKEN':
-        named().state = 'subscribeFailed';
+        this.of(name).state = 'subscribeFailed';
     }
     const channel = this.find(name);
     if (channel?.state !== 'subscribePending' && channel?.state !== 'subscribeFailed') return;
@@ -290,12 +287,16 @@ export class Connection {
     }, retryAfterMs ?? AGAIN_MS);
   }
 
+  /** The same, made where there is none: an error has the name that was used. */
   private of(name: string): ConnectionChannel {
-    return (this.channels[name] ??= new ConnectionChannel(name));
+    const real = this.channelAliasToReal[name] ?? name;
+    return (this.channels[real] ??= new ConnectionChannel(real));
   }
 
-  private subscribe(name: string): void {
-    const channel = this.find(name) ?? this.of(name);
+  /** @param autoSubscribed whether it is what the token subscribed, asked for again */
+  private subscribe(name: string, autoSubscribed: boolean): void {
+    const channel = this.of(name);
+    channel.autoSubscribed = autoSubscribed;
     channel.state = 'subscribePending';
     channel.isAsked = channel.isRefused = false;
     const tokenFn = this.host.subscribeTokenFn(name);

@@ -207,23 +207,28 @@ export abstract class ReconnectingClient {
 
   /** @internal */
   tokenFailed(connection: Connection, error: unknown): boolean {
-    if (connection !== this.activeConnection) return true;
     const { connectTokenErrorFn: tell } = this;
     if (error instanceof TokenError && tell !== undefined) attempt(() => tell(error), this.failed);
     else this.failed(error);
-    if (isUnauthorized(error)) this.fail(error);
-    else this.tryAgain(1006);
+    if (this.isCurrent(connection)) {
+      if (isUnauthorized(error)) this.fail(error);
+      else this.tryAgain(1006);
+    }
     return tell !== undefined;
   }
 
   /** @internal There is no WebSocket here, or it takes no such URL: that will be no different in a second. */
   openFailed(connection: Connection, cause: unknown): void {
-    if (connection !== this.activeConnection) return;
     // What a browser says of it has the token in it.
     const error =
       cause instanceof HearthError ? cause : new InvalidArgumentError(`no WebSocket at ${this.webSocketUrl}`);
     this.failed(error);
-    this.fail(error);
+    if (this.isCurrent(connection)) this.fail(error);
+  }
+
+  /** @internal It is what the application wants now: whoever is told something may end it, or begin anew. */
+  isCurrent(connection: Connection): boolean {
+    return connection === this.activeConnection && !this.isStill;
   }
 
   /** @internal */

@@ -42,7 +42,11 @@ export async function loadToken(
   logger: Pick<Logger, 'warn'>,
   over: Promise<never>,
 ): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
+  let failure: unknown;
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    if (attempt > 0) {
+      await Promise.race([over, new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt))]);
+    }
     try {
       const token = await inTime(call(), over);
       const { exp } = claimsOf(token);
@@ -50,12 +54,11 @@ export async function loadToken(
       return token;
     } catch (cause) {
       if (isUnauthorized(cause) || cause instanceof ClosedError) throw cause;
-      logger.warn(`[hearth] no token, attempt ${attempt}:`, cause);
-      if (attempt >= maxAttempts)
-        throw new TokenError('Failed to load a valid token after maximum attempts', { cause });
+      logger.warn(`[hearth] no token, attempt ${attempt + 1}:`, cause);
+      failure = cause;
     }
-    await Promise.race([over, new Promise((resolve) => setTimeout(resolve, RETRY_STEP_MS * attempt))]);
   }
+  throw new TokenError('Failed to load a valid token after maximum attempts', { cause: failure });
 }
 
 /** An application may have two copies of this library, one for each kind of module. */
