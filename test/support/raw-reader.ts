@@ -10,12 +10,8 @@ export class RawReader {
     this.ended = new Promise((resolve) => socket.on('close', () => resolve()));
   }
 
-  /**
-   * Resolves when it is subscribed.
-   *
-   * @param data of its subscribe frame
-   */
-  static open(url: string, token: string, channel: string, data?: object): Promise<RawReader> {
+  /** Resolves when it is subscribed. */
+  static open(url: string, token: string, channel: string): Promise<RawReader> {
     const { hostname, port } = new URL(url);
     return new Promise((resolve, reject) => {
       const socket = connect({ port: Number(port), host: hostname });
@@ -24,7 +20,7 @@ export class RawReader {
         `GET /v1?token=${token} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
           'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
       );
-      const frame = Buffer.from(JSON.stringify({ event: 'hotsock.subscribe', channel, data }));
+      const frame = Buffer.from(JSON.stringify({ event: 'hotsock.subscribe', channel }));
       socket.once('data', () =>
         socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | frame.length, 0, 0, 0, 0]), frame])),
       );

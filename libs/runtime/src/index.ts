@@ -20,7 +20,7 @@ export { InvariantBroken } from './invariants';
 export { runService, type RunningService, type ServiceDefinition } from './lifecycle';
 export { createLogger, NestLogger, setLogLevel, type Logger, type LogLevel } from './log/logger';
 export { Count, Labelled, Level, Metrics } from './admin/metrics';
-export { Backlog, Backlogs, CrowdedError, Held, heldOf } from './limits/backlogs';
+export { Backlog, Backlogs, Held, heldOf } from './limits/backlogs';
 export { AddressLimits } from './limits/address-limits';
 export { LimitAnswers, type LimitAnswer } from './limits/limit-answers';
 export { ProtocolExceptionFilter } from './http/protocol-exception-filter';

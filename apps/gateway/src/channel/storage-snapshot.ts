@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { storageSyncedFrame, storageUpdatedFrame } from '@hearth/protocol';
 import { comparePositions, compareUtf8, DeliverRecord, Position } from '@hearth/wire';
-import { type Backlogs, CrowdedError, Logger } from '@hearth/runtime';
+import { Logger } from '@hearth/runtime';
 import type { PlacedStoragePage, StorageEntry } from '@hearth/store';
 import type { Outlet } from './channel';
 import { FrameBatch } from '../frames/frame-batch';
 import { HeldOutlet } from './held-outlet';
-import type { WhenRoom } from '../resume/resumption';
 import type { StorageReader } from '../commands/storage-reader';
 import type { Subscription } from '../connection/subscription';
 
@@ -44,7 +43,6 @@ export class StorageSnapshot {
   private constructor(
     private readonly subscription: Subscription,
     private readonly reader: StorageReader,
-    private readonly backlogs: Backlogs,
     private readonly maxBacklogBytes: number,
     private readonly logger: Logger,
   ) {
@@ -53,14 +51,8 @@ export class StorageSnapshot {
   }
 
   /** Call it in the moment in which the subscriber was added to its channel. */
-  static begin(
-    subscription: Subscription,
-    reader: StorageReader,
-    backlogs: Backlogs,
-    maxBacklogBytes: number,
-    logger: Logger,
-  ): void {
-    const snapshot = new StorageSnapshot(subscription, reader, backlogs, maxBacklogBytes, logger);
+  static begin(subscription: Subscription, reader: StorageReader, maxBacklogBytes: number, logger: Logger): void {
+    const snapshot = new StorageSnapshot(subscription, reader, maxBacklogBytes, logger);
     subscription.snapshot = snapshot;
     subscription.socket = snapshot.held;
     snapshot
@@ -95,8 +87,7 @@ export class StorageSnapshot {
     for (let after: string | undefined; ;) {
       this.isFirstPageTooOld = false;
       const page = await this.read(after);
-      // The first page is one for all who come at the same time, and sent to each when there is room for it.
-      if (page === undefined || (after === undefined && !(await this.hasRoom(page)))) return;
+      if (page === undefined) return;
       if (this.isFirstPageTooOld) continue;
       after = page.entries.at(-1)?.key;
       this.sent.push({ through: page.hasMore ? after : undefined, since: page.position });
@@ -114,29 +105,19 @@ export class StorageSnapshot {
 
   /** The next page, however long Postgres or NATS are away; `undefined` when the subscription has ended. */
   private async read(after: string | undefined): Promise<PlacedStoragePage | undefined> {
-    const { subscription, reader, backlogs, direct } = this;
+    const { subscription, reader } = this;
     const channel = subscription.channel.name;
-    const whenRoom: WhenRoom = (read) => backlogs.readFor(reader.pageBytes, direct.backlogBytes, read);
     while (subscription.isActive) {
       try {
-        const page = await reader.page(channel, after, () => subscription.isActive, whenRoom);
+        const page = await reader.page(channel, after, () => subscription.isActive);
         return subscription.isActive ? page : undefined;
       } catch (error) {
         if (!subscription.isActive) return undefined;
-        if (!(error instanceof CrowdedError))
-          this.logger.warn({ channel, err: error }, 'storage entries could not be read, trying again');
+        this.logger.warn({ channel, err: error }, 'storage entries could not be read, trying again');
         await delay(RETRY_MS);
       }
     }
     return undefined;
-  }
-
-  /** Waits until the page may be sent; false when the subscription has ended. */
-  private async hasRoom({ entries }: PlacedStoragePage): Promise<boolean> {
-    const { subscription, backlogs, direct } = this;
-    const bytes = entries.reduce((sum, { key, data, meta }) => sum + key.length + data.length + meta.length, 0);
-    while (subscription.isActive && !backlogs.mayHave(bytes, direct.backlogBytes)) await delay(RETRY_MS);
-    return subscription.isActive;
   }
 
   /** Waits until the client has read most of what it was sent; false when the subscription has ended. */

@@ -6,7 +6,6 @@ import { IngestPublisher } from '@hearth/stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { Barriers } from '../attendance/barriers';
 import { SharedRuns } from '../channel/shared-runs';
-import type { WhenRoom } from '../resume/resumption';
 
 /** Entries of one page of a snapshot: what a channel normally has fits in one. */
 const PAGE_ENTRIES = 1_000;
@@ -15,8 +14,7 @@ const PAGE_ENTRIES = 1_000;
 @Injectable()
 export class StorageReader {
   private readonly firstPages = new SharedRuns<PlacedStoragePage>();
-  /** Of entries, at most, but for one that is larger by itself. */
-  readonly pageBytes: number;
+  private readonly pageBytes: number;
 
   constructor(
     private readonly ingest: IngestPublisher,
@@ -52,31 +50,20 @@ export class StorageReader {
    * @param after a key: those behind it, as of a later place than the page before; else the first, as of a place behind
    *   everything that was accepted before
    * @param isWanted whether somebody still waits for it
-   * @param whenRoom does the reading of a page that only one client gets, or refuses to for now
    */
-  page(
-    channel: string,
-    after: string | undefined,
-    isWanted: () => boolean,
-    whenRoom: WhenRoom,
-  ): Promise<PlacedStoragePage> {
-    if (after !== undefined) return this.read(channel, after, isWanted, whenRoom);
+  page(channel: string, after: string | undefined, isWanted: () => boolean): Promise<PlacedStoragePage> {
+    if (after !== undefined) return this.read(channel, after, isWanted);
     const readFirst = async (isWantedByAny: () => boolean): Promise<PlacedStoragePage> => {
       await this.settle(channel);
-      return this.read(channel, undefined, isWantedByAny, (read) => read());
+      return this.read(channel, undefined, isWantedByAny);
     };
     return this.firstPages.run(channel, readFirst, isWanted);
   }
 
-  private read(
-    channel: string,
-    after: string | undefined,
-    isWanted: () => boolean,
-    whenRoom: WhenRoom,
-  ): Promise<PlacedStoragePage> {
+  private read(channel: string, after: string | undefined, isWanted: () => boolean): Promise<PlacedStoragePage> {
     const request = { channel, after, limit: PAGE_ENTRIES, maxBytes: this.pageBytes };
     const partition = this.ingest.partitionOf(channel);
-    const read = (db: Db) => whenRoom(() => snapshotStorageEntries(db, partition, request));
+    const read = (db: Db) => snapshotStorageEntries(db, partition, request);
     return this.database.readFor(channel, read, { patienceMs: Infinity, isWanted });
   }
 }

@@ -1,6 +1,6 @@
 import type { HearthConfig } from '@hearth/config';
 import { idTimeMs, type ResumePoint, storageSyncedFrame } from '@hearth/protocol';
-import { Backlogs, CONFIG, Logger, LOGGER } from '@hearth/runtime';
+import { CONFIG, Logger, LOGGER } from '@hearth/runtime';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Channel } from '../channel/channel';
 import type { Hole, Seen } from '../channel/intake';
@@ -10,7 +10,7 @@ import { StorageReader } from '../commands/storage-reader';
 import { historyStartMs } from '../connection/permissions';
 import type { AllowedSubscription, Subscription } from '../connection/subscription';
 import { FrameBatch } from '../frames/frame-batch';
-import { PAGE_BYTES, PagedReplay } from './paged-replay';
+import { PagedReplay } from './paged-replay';
 import { Replay } from './replay';
 import { planBehindHole } from './replay-plan';
 import { type Missed, Resume } from './resume';
@@ -25,7 +25,6 @@ export class ChannelPast {
     private readonly resume: Resume,
     private readonly resumption: Resumption,
     private readonly storage: StorageReader,
-    private readonly backlogs: Backlogs,
     @Inject(CONFIG) config: Pick<HearthConfig, 'wsMaxBacklogBytes'>,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
@@ -96,10 +95,7 @@ export class ChannelPast {
         this.beginSnapshot(subscription);
       },
     };
-    const source = this.resumption.sourceFor(
-      () => subscription.isActive,
-      (read) => this.backlogs.readFor(PAGE_BYTES, socket.backlogBytes, read),
-    );
+    const source = this.resumption.sourceFor(() => subscription.isActive);
     const replay = new PagedReplay(reader, resumed.plan, source, this.logger, after);
     const run = (): Promise<void> =>
       replay.run().catch((error: unknown) => {
@@ -128,11 +124,11 @@ export class ChannelPast {
       if (wantsSnapshotEnd) socket.write(new FrameBatch([Buffer.from(storageSyncedFrame(channel.name), 'utf8')]));
       return;
     }
-    StorageSnapshot.begin(subscription, this.storage, this.backlogs, this.maxBacklogBytes, this.logger);
+    StorageSnapshot.begin(subscription, this.storage, this.maxBacklogBytes, this.logger);
   }
 
   /** Sends what was collected by `missed`. @returns when it has been written, unless it is already */
   send(subscription: Subscription, { frames }: Missed): Promise<void> | undefined {
-    return Replay.send(subscription, frames, this.backlogs, this.maxBacklogBytes);
+    return Replay.send(subscription, frames, this.maxBacklogBytes);
   }
 }

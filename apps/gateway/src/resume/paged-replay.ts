@@ -11,7 +11,7 @@ import { FrameBatch } from '../frames/frame-batch';
 import { type ReplayPlan, type ReplaySource, tellsPlace } from './replay-plan';
 
 /** Of frames that are read at once, and of live ones that are kept until a page meets them. */
-export const PAGE_BYTES = 256 * 1_024;
+const PAGE_BYTES = 256 * 1_024;
 /** The next page is read when less than this share of the backlog limit waits for the client. */
 const WAITING_SHARE = 0.25;
 const POLL_MS = 20;

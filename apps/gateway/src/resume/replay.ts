@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outlet } from '../channel/channel';
-import type { Backlog, Backlogs } from '@hearth/runtime';
+import type { Backlog } from '@hearth/runtime';
 import { FrameBatch } from '../frames/frame-batch';
 import { HeldOutlet } from '../channel/held-outlet';
 import type { Subscription } from '../connection/subscription';
@@ -19,10 +19,7 @@ const DRAIN_POLL_MS = 20;
 export class Replay implements Outlet {
   private held: HeldOutlet | undefined;
 
-  private constructor(
-    private readonly direct: Outlet,
-    private readonly backlogs: Backlogs,
-  ) {
+  private constructor(private readonly direct: Outlet) {
     this.held = new HeldOutlet(direct);
   }
 
@@ -34,15 +31,12 @@ export class Replay implements Outlet {
   static send(
     subscription: Subscription,
     frames: readonly Uint8Array[],
-    backlogs: Backlogs,
     maxBacklogBytes: number,
   ): Promise<void> | undefined {
     const direct = subscription.socket;
     const all = new FrameBatch(frames);
-    const { payloadBytes } = all;
-    const isSmall = direct.backlogBytes + payloadBytes <= maxBacklogBytes * (1 - LIVE_SHARE);
-    if (isSmall && backlogs.mayHave(payloadBytes, direct.backlogBytes)) return void direct.write(all);
-    const replay = new Replay(direct, backlogs);
+    if (direct.backlogBytes + all.payloadBytes <= maxBacklogBytes * (1 - LIVE_SHARE)) return void direct.write(all);
+    const replay = new Replay(direct);
     subscription.socket = replay;
     return replay.send(subscription, frames, maxBacklogBytes * PIECE_SHARE);
   }
@@ -65,20 +59,14 @@ export class Replay implements Outlet {
 
   private async send(subscription: Subscription, frames: readonly Uint8Array[], pieceBytes: number): Promise<void> {
     for (const piece of piecesOf(frames, pieceBytes)) {
-      const batch = new FrameBatch(piece);
-      while (subscription.isActive && !this.hasRoom(batch.payloadBytes, pieceBytes)) await delay(DRAIN_POLL_MS);
+      while (subscription.isActive && this.direct.backlogBytes > pieceBytes) await delay(DRAIN_POLL_MS);
       if (!subscription.isActive) return this.held?.drop();
-      this.direct.write(batch);
+      this.direct.write(new FrameBatch(piece));
     }
     this.held?.release();
     this.held = undefined;
     // A storage snapshot that began meanwhile writes through this one, and goes on doing so.
     if (subscription.socket === this) subscription.socket = this.direct;
-  }
-
-  private hasRoom(bytes: number, mostWaiting: number): boolean {
-    const { backlogBytes } = this.direct;
-    return backlogBytes <= mostWaiting && this.backlogs.mayHave(bytes, backlogBytes);
   }
 }
 

@@ -8,7 +8,7 @@ import { Database, Db, messagesBetween, notedEnd } from '@hearth/store';
 import { deliverExtent, lastDelivered, IngestPublisher, readDeliveredPage, StreamConnection } from '@hearth/stream';
 import type { Channel } from '../channel/channel';
 import { Denials } from '../denials/denials';
-import { PAGE_BYTES, type PagedSource } from './paged-replay';
+import type { PagedSource } from './paged-replay';
 import { isUnheardOf, noReplay, planReplay, ReplayPlan, ReplaySource } from './replay-plan';
 import { ResumeRight } from './resume-right';
 import { StreamReadTurns } from './stream-read-turns';
@@ -36,9 +36,6 @@ export interface ResumeAttempt {
   readonly isWanted: () => boolean;
 }
 
-/** Reads, unless too much waits for clients; throws then. */
-export type WhenRoom = <T>(read: () => Promise<T>) => Promise<T>;
-
 /** How a resume goes on. */
 export interface Resumed {
   readonly plan: ReplayPlan;
@@ -46,6 +43,8 @@ export interface Resumed {
   readonly connectionIds: readonly string[];
 }
 
+/** Of frames that are read at once. */
+const PAGE_BYTES = 256 * 1_024;
 /** A message that another gateway has shown arrives here within this time, if it exists. */
 const ON_ITS_WAY_MS = 500;
 const LOOK_MS = 50;
@@ -118,21 +117,18 @@ export class Resumption {
    * What is read for a client, in turns.
    *
    * @param isWanted whether it is still there
-   * @param whenRoom does the reading of a page that it will be sent, or refuses to for now
    */
-  sourceFor(isWanted: () => boolean, whenRoom: WhenRoom = (read) => read()): ReplaySource & PagedSource {
+  sourceFor(isWanted: () => boolean): ReplaySource & PagedSource {
     const { stream, database, turns } = this;
     return {
       page: (channel, startAt) =>
-        turns.take(channel, () => whenRoom(() => readDeliveredPage(stream, startAt, channel, PAGE_BYTES)), {
-          isWanted,
-        }),
+        turns.take(channel, () => readDeliveredPage(stream, startAt, channel, PAGE_BYTES), { isWanted }),
       newest: (channel) => lastDelivered(stream, channel),
       extent: () => deliverExtent(stream),
       notedEnd: (channel, partition) => notedEnd(database.db, partition, channel),
       log: (channel, { after, before }, maxBytes) => {
         const range = { after, before: before.length > 0 ? before : [firstIdOf(installationNow() - SETTLED_MS)] };
-        const read = (db: Db) => whenRoom(() => messagesBetween(db, channel, range, maxBytes));
+        const read = (db: Db) => messagesBetween(db, channel, range, maxBytes);
         return database.readFor(channel, read, { patienceMs: Infinity, isWanted });
       },
     };

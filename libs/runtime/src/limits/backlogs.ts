@@ -1,6 +1,3 @@
-import { type Rate, TokenBucket } from '@hearth/limits';
-import { OutageError } from '@hearth/protocol';
-
 /** What waits until readers take it; one object, however many they are. */
 export class Held {
   readers = 0;
@@ -27,15 +24,6 @@ const WITH_LEAVING = 1.25;
 const STAYING = 0.875;
 /** Beyond the bound it is looked at so often. */
 const LOOK_AGAIN_MS = 100;
-/** When more of the bound waits, what clients ask for of the past comes slowly. */
-const ROOMY = 0.5;
-/** That share of the bound a second for all of them: those who read go on, however many others do not. */
-const SLOWLY = 1 / 32;
-
-/** So much waits for all clients that what one asked for must not be read for it now. */
-export class CrowdedError extends OutageError {
-  override readonly name = 'CrowdedError';
-}
 
 /** Whose backlog it is. */
 interface Reader {
@@ -55,47 +43,9 @@ export class Backlogs {
   bytes = 0;
   readonly all = new Set<Backlog>();
   private isLooking = false;
-  /** What is being read for clients that will have to wait, bytes. */
-  private promised = 0;
-  private readonly slowly: Rate;
-  private readonly slow: TokenBucket;
 
   /** @param most Infinity: no bound */
-  constructor(private readonly most: number) {
-    this.slowly = { perSecond: most * SLOWLY, burst: most * SLOWLY };
-    this.slow = new TokenBucket(this.slowly, performance.now());
-  }
-
-  /**
-   * Whether a client may be sent so much of the past now: so that a wave of clients on slow links does not close them, and
-   * others. When much waits for all, only those may for whom nothing does, and they get it slowly.
-   *
-   * @param bytes what it would be sent, which counts as sent when it may
-   * @param waitingBytes what waits for it already
-   */
-  mayHave(bytes: number, waitingBytes: number): boolean {
-    if (bytes === 0 || this.bytes + this.promised + bytes <= this.most * ROOMY) return true;
-    const nowMs = performance.now();
-    if (waitingBytes > 0 || this.slow.waitMs(this.slowly, bytes, nowMs) > 0) return false;
-    this.slow.take(this.slowly, bytes, nowMs);
-    return true;
-  }
-
-  /**
-   * Reads what a client may be sent.
-   *
-   * @param bytes at most; others see them as what waits until it has been read, and can have been written
-   * @throws CrowdedError it may not have that now (`mayHave`); nothing has been read
-   */
-  async readFor<T>(bytes: number, waitingBytes: number, read: () => Promise<T>): Promise<T> {
-    if (!this.mayHave(bytes, waitingBytes)) throw new CrowdedError('too much waits for all clients');
-    this.promised += bytes;
-    try {
-      return await read();
-    } finally {
-      setImmediate(() => (this.promised -= bytes));
-    }
-  }
+  constructor(private readonly most: number) {}
 
   add(held: Held): void {
     if (held.readers++ === 0) this.bytes += held.size + BUFFER_BYTES;
