@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { io } from 'socket.io-client';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually';
@@ -182,6 +183,18 @@ it('pings of the protocol below count as frames, on Socket.IO too', async () => 
   for (let n = 0; n < 4; n++) socket.ping();
   await eventually(() => expect(packets.at(-1)).toMatch(/RATE_LIMITED.*connectionFrames/));
   socket.terminate();
+});
+
+it('pings and pongs that come together are refused with one answer, and each is a strike', async () => {
+  const client = await open({ limits: { frames: [0.01, 3], strikes: [0.01, 300] }, uid: 'pinging' });
+  const { _socket } = client.ws.socket as unknown as { _socket: Socket };
+  // Masked, and empty.
+  const ponged = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+  _socket.write(Buffer.concat(Array.from({ length: 400 }, () => ponged)));
+  expect(await client.ws.closed).toEqual({ code: 4429, reason: 'RATE_LIMITED' });
+  const errors = errorsTo(client);
+  expect(errors.length).toBeGreaterThan(0);
+  expect(errors.length).toBeLessThan(30);
 });
 
 describe('a subscribe over the rate', () => {

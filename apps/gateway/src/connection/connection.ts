@@ -26,7 +26,7 @@ import type { DescribedConnection } from './connection-events';
 import type { ConnectionHost } from './connection-host';
 import type { OpenConnection } from './connection-registry';
 import { newConnectionSecret } from './credentials';
-import { costOf, costOfCall, mustBeDone, PING_COST } from '../limits/operation-cost';
+import { costOf, costOfCall, mustBeDone } from '../limits/operation-cost';
 import { Throttle } from '../limits/throttle';
 import type { WaitingFrame } from './frame-queue';
 import { FrameTurns, type TurnTaker } from './frame-turns';
@@ -226,10 +226,8 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   }
 
   pinged(count: number): void {
-    for (let left = count; left > 0 && !this.hasEnded; left--) {
-      const refusal = this.throttle.take(PING_COST);
-      if (refusal !== undefined) this.refuse(refusal, undefined, undefined);
-    }
+    const refusal = this.throttle.takePings(count);
+    if (refusal !== undefined) this.refuse(refusal, undefined, undefined);
   }
 
   takeCall(operation: GatewayRequest['operation']): void {

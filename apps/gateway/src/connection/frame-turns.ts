@@ -1,4 +1,5 @@
 import type { ClientSocket } from '../frames/client-socket';
+import { loopTurn } from '../limits/loop-turn';
 import { FrameQueue, type WaitingFrame } from './frame-queue';
 
 /** Frames of one connection in one turn of the event loop; then all others have theirs (limits §5). */
@@ -111,18 +112,4 @@ export class FrameTurns {
     this.isBusy = true;
     setTimeout(() => this.next(), Math.min(ms, LONGEST_WAIT_MS)).unref();
   }
-}
-
-let [turns, isCounted] = [0, false];
-
-/** Numbers the turns of the event loop in which somebody asks. */
-function loopTurn(): number {
-  if (!isCounted) {
-    isCounted = true;
-    setImmediate(() => {
-      turns++;
-      isCounted = false;
-    });
-  }
-  return turns;
 }

@@ -3,6 +3,8 @@ import { limitReached, type ProtocolError, rateLimited } from '@hearth/protocol'
 import type { ConnectionBuckets, RateName, Refusal } from '@hearth/limits';
 import type { Claims } from '@hearth/claims';
 import type { Limited, Limits } from './connection-limits';
+import { loopTurn } from './loop-turn';
+import { PING_COST } from './operation-cost';
 
 /** A subscribe waits no longer for its turn (limits §3). */
 const MAX_TURN_MS = 10_000;
@@ -19,6 +21,8 @@ export interface Throttled extends Limited {
 /** Counts what one connection does, over its socket and over HTTP; made when it does something for the first time. */
 export class Throttle {
   private readonly buckets: ConnectionBuckets;
+  /** Why pings were refused last, and in which turn of the event loop. */
+  private pingRefusal: { readonly turn: number; readonly error: ProtocolError } | undefined;
 
   constructor(
     private readonly connection: Throttled,
@@ -31,6 +35,29 @@ export class Throttle {
   take(cost: readonly RateName[]): ProtocolError | undefined {
     const refusal = this.refusalOf(cost, performance.now());
     return refusal && errorOf(refusal);
+  }
+
+  /**
+   * Takes what pings cost, or pongs.
+   *
+   * @returns why they are refused; once in a turn of the event loop, because each answer is a write, and says it of all that come
+   *   in that turn
+   */
+  takePings(count: number): ProtocolError | undefined {
+    const turn = loopTurn();
+    let told: ProtocolError | undefined;
+    for (let left = count; left > 0 && !this.connection.hasEnded; left--) {
+      if (this.pingRefusal?.turn === turn) {
+        this.refused(this.pingRefusal.error);
+        continue;
+      }
+      const error = this.take(PING_COST);
+      if (error === undefined) continue;
+      this.pingRefusal = { turn, error };
+      // The first is counted by whoever answers.
+      told = error;
+    }
+    return told;
   }
 
   /** Takes what an operation costs, unless it may not be done now. Who may send no bytes may do nothing at all. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TokenBucket } from '@hearth/limits';
 import { UnfinishedBodies } from '@hearth/runtime';
+import { loopTurn } from '../limits/loop-turn';
 import { WebSocket, WebSocketServer, type ServerOptions } from 'ws';
 
 /**
@@ -54,6 +55,8 @@ const HEAD_BYTES = 6;
  */
 const UNCOUNTED = { perSecond: 500, burst: 500 };
 const READ_LATER_MS = 50;
+/** Of one connection, in a turn of the event loop: 64 KiB may be ten thousand, of some microseconds each. */
+const FRAMES_A_TURN = 256;
 /** States of the parser: it waits for a frame; for whoever made it wait. */
 const GET_INFO = 0;
 const DEFER_EVENT = 6;
@@ -110,6 +113,9 @@ interface Receiver {
   _buffers: Buffer[];
   /** Of a peer that nobody counts. */
   frames?: TokenBucket;
+  /** Frames that have begun in a turn of the event loop, and which. */
+  begun?: number;
+  turn?: number;
   getInfo(done: (error?: Error) => void): void;
   startLoop(done: (error?: Error) => void): void;
   dataMessage(done: (error?: Error) => void): void;
@@ -172,7 +178,8 @@ function write(this: Receiver, chunk: Buffer, encoding: BufferEncoding, done: (e
 /** `ws` waits with what it has read as it does while it inflates a message. */
 function beginFrame(this: Receiver, done: (error?: Error) => void): void {
   if (this._bufferedBytes >= 2) {
-    if (!isProven(this.watched) && !mayBegin(this)) return readLater(this, done);
+    if (!isProven(this.watched) && !mayBegin(this)) return readLater(this, done, READ_LATER_MS);
+    if (isTurnOver(this)) return readLater(this, done, 0);
     skipPings(this);
   }
   inheritedOf(this).getInfo.call(this, done);
@@ -186,12 +193,23 @@ function mayBegin(receiver: Receiver): boolean {
   return true;
 }
 
-function readLater(receiver: Receiver, done: (error?: Error) => void): void {
-  receiver._state = DEFER_EVENT;
-  setTimeout(() => {
+function isTurnOver(receiver: Receiver): boolean {
+  const turn = loopTurn();
+  const begun = receiver.turn === turn ? (receiver.begun ?? 0) : 0;
+  receiver.turn = turn;
+  receiver.begun = begun + 1;
+  return begun >= FRAMES_A_TURN;
+}
+
+/** @param ms 0: in the next turn of the event loop */
+function readLater(receiver: Receiver, done: (error?: Error) => void, ms: number): void {
+  const readOn = (): void => {
     receiver._state = GET_INFO;
     if (!receiver.destroyed) receiver.startLoop(done);
-  }, READ_LATER_MS).unref();
+  };
+  receiver._state = DEFER_EVENT;
+  if (ms === 0) setImmediate(readOn);
+  else setTimeout(readOn, ms).unref();
 }
 
 /** RFC 6455 §5.5.3: only the newest of those pings need be answered that came before the first answer. */
