@@ -66,10 +66,10 @@ it('sends keep-alives only with the claim, in time for the idle limit', async ()
 });
 
 it('ends a connection whose heartbeats stop, and only by their absence', async () => {
+  const started = Date.now();
   const [silent, beating, talking] = await Promise.all(
     [0, 1, 2].map(() => testbed.gateway.connect({ heartbeatTimeout: 5 })),
   );
-  const started = Date.now();
   const beats = setInterval(() => beating?.send({ event: 'hotsock.heartbeat' }), 500);
   const talk = setInterval(() => talking?.send({ event: 'hotsock.ping' }), 500);
   expect(await Promise.all([silent?.closed, talking?.closed])).toEqual(

@@ -237,9 +237,8 @@ describe('partitions', () => {
     expect(await n1()).toMatchObject({ processId: 'n1', session, isLockFree: false });
     expect(await endLeaseOfSession(database.db, 'n1', session!)).toBe(false);
 
-    await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lock'`.execute(
-      database.db,
-    );
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'lock' and datname = current_database()`.execute(database.db);
     await eventually(() => expect(lost).toBe(1));
     expect(lock.isTakenSince(0)).toBe(false);
     await eventually(async () => expect((await n1())?.isLockFree).toBe(true));
