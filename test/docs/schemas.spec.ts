@@ -7,7 +7,13 @@ import {
   type JsonSchema,
 } from '@hearth/api-documents';
 import type * as sdk from '@hearth/server-sdk';
-import { ERROR_STATUS, parseClientFrame, parsePublishBatch, parsePublishRequest } from '@hearth/protocol';
+import {
+  ERROR_STATUS,
+  parseClientFrame,
+  batchDocuments,
+  parseBatchDocument,
+  parsePublishRequest,
+} from '@hearth/protocol';
 import { Ajv } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
@@ -270,7 +276,11 @@ describe('parsers and schemas agree', () => {
     const documents = fc.array(often({ channel, event: mostly(fc.constant('e')) }, ['channel', 'event']), {
       maxLength: 3,
     });
-    agree(documents, isValid, (text) => parsePublishBatch(Buffer.from(text), Date.now));
+    agree(documents, isValid, (text) =>
+      [...batchDocuments(Buffer.from(text))].map((document, index) =>
+        parseBatchDocument(document, index, 262_144, Date.now),
+      ),
+    );
   });
 
   it('on frames of clients', () => {

@@ -358,6 +358,25 @@ describe('hostile input', () => {
     expect(await other.closed).toEqual({ code: 1009, reason: 'Message too big' });
   });
 
+  it('keeps the order of long frames, which are parsed in turns, and does them though their client has gone', async () => {
+    const reader = await client(EVERYTHING);
+    await subscribe(reader, 'long');
+    const spaces = ' '.repeat(30_000);
+    const senders = await Promise.all(['a', 'b', 'c', 'd'].map((uid) => client({ ...EVERYTHING, uid })));
+    await Promise.all(senders.map((sender) => subscribe(sender, 'long')));
+    for (const sender of senders) {
+      for (let n = 0; n < 10; n++)
+        sender.send(`{"event":"e","channel":"long","data":${n}${n % 2 === 1 ? spaces : ''}}`);
+      sender.socket.close();
+    }
+    await eventually(() => {
+      const messages = reader.frames.filter(({ event }) => event === 'e');
+      const from = (uid: string) => messages.filter(({ meta }) => meta?.uid === uid).map(({ data }) => data);
+      const inOrder = Array.from({ length: 10 }, (_, n) => n);
+      expect(['a', 'b', 'c', 'd'].map(from)).toEqual(Array.from({ length: 4 }, () => inOrder));
+    });
+  });
+
   it('puts fragments together', async () => {
     const made = await client();
     for (const letter of '{"event":"hotsock.ping"') made.socket.send(letter, { fin: false });

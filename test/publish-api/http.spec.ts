@@ -301,6 +301,26 @@ describe('a plain request, head and body in one piece', () => {
   });
 
   it.each([
+    ['by hand', ''],
+    ['by Node', 'TE: trailers\r\n'],
+  ])('keeps its place behind large ones, which are parsed in turns, read %s', async (how, line) => {
+    const spaces = ' '.repeat(20_000);
+    const connections = Array.from({ length: 8 }, async (_, n) => {
+      const document = (event: number): string => `{"channel":"large.${how.at(-1)}.${n}","event":"${event}"}`;
+      const requests = [0, 5, 10].flatMap((event) => [
+        plain(`${spaces}${document(event)}`, line),
+        plain(document(event + 1), line),
+        plain(`[${document(event + 2)},${spaces}${document(event + 3)}]`, line, '/publish/batch'),
+        plain(document(event + 4), line),
+      ]);
+      await exchange([requests.join('')], requests.length);
+      return (await all.queue.of(`large.${how.at(-1)}.${n}`)).map(({ event }) => Number(event));
+    });
+    const inOrder = Array.from({ length: 15 }, (_, event) => event);
+    expect(await Promise.all(connections)).toEqual(Array.from({ length: 8 }, () => inOrder));
+  });
+
+  it.each([
     ['two lengths', 'Content-Length: 3\r\n', 400],
     ['a length that is none', 'Content-Length: +27\r\n', 400],
     ['a length and chunks', 'Transfer-Encoding: chunked\r\n', 400],

@@ -3,7 +3,7 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { bodyText, MESSAGE_FIELDS, parsePublishRequest, ProtocolError, unknownFieldsWarning } from '@hearth/protocol';
 import { HearthConfig } from '@hearth/config';
-import { CONFIG, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
+import { bodyInTurn, CONFIG, Logger, LOGGER, Metrics, readBody } from '@hearth/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { AwsSignatures } from './aws-signatures';
@@ -90,7 +90,8 @@ export class LambdaRoutes implements OnModuleInit {
     reply.header('x-amzn-requestid', requestId).serializer(asIs);
     try {
       const { accessKeyId, checkBody } = this.signatures.checkHead(request.raw, 'lambda', [INVOCATION_TYPE]);
-      const body = await readBody(request.raw, this.config.maxBodyBytes);
+      const { raw } = request;
+      const body = await bodyInTurn(raw.socket, await readBody(raw, this.config.maxBodyBytes));
       checkBody(body);
       checkFunctionName(request.params.name, request.query.Qualifier, this.config);
       const document = body.length === 0 ? EMPTY_DOCUMENT : body;

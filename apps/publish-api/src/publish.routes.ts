@@ -1,10 +1,11 @@
-import { installationNow } from '@hearth/timing';
+import { installationNow, jsonTurn } from '@hearth/timing';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import {
+  batchDocuments,
   MAX_BATCH_BYTES,
   MESSAGE_FIELDS,
-  parsePublishBatch,
+  parseBatchDocument,
   parsePublishRequest,
   ProtocolError,
   protocolErrorOf,
@@ -15,6 +16,7 @@ import {
 import { HearthConfig } from '@hearth/config';
 import {
   CONFIG,
+  inOrder,
   JSON_TYPE,
   Logger,
   LOGGER,
@@ -39,7 +41,12 @@ interface Outcome {
 
 const NOTHING_UNKNOWN: readonly UnknownField[] = [];
 
-type Publish = (body: Buffer, source: PublishSource, caller: Caller) => Promise<Outcome>;
+/** What one of the routes does with a body. */
+interface Publish<Call> {
+  /** Gives a promise when parsing takes more than this turn of the event loop. */
+  read(body: Buffer, caller: Caller): Call | Promise<Call>;
+  send(call: Call, source: PublishSource): Promise<Outcome>;
+}
 
 /**
  * `POST /publish` and `POST /publish/batch` (publish-api §1–§6, §9).
@@ -64,11 +71,17 @@ export class PublishRoutes implements OnModuleInit {
   }
 
   onModuleInit(): void {
-    this.route('/publish', this.config.maxBodyBytes, (body, source, caller) => this.publishOne(body, source, caller));
-    this.route('/publish/batch', MAX_BATCH_BYTES, (body, source, caller) => this.publishBatch(body, source, caller));
+    this.route('/publish', this.config.maxBodyBytes, {
+      read: (body, caller) => this.readOne(body, caller),
+      send: (request: PublishRequest, source) => this.sendOne(request, source),
+    });
+    this.route('/publish/batch', MAX_BATCH_BYTES, {
+      read: (body, caller) => this.readBatch(body, caller),
+      send: (requests: readonly PublishRequest[], source) => this.sendBatch(requests, source),
+    });
   }
 
-  private route(url: string, maxBytes: number, publish: Publish): void {
+  private route<Call>(url: string, maxBytes: number, publish: Publish<Call>): void {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     server.route({
       method: 'POST',
@@ -87,10 +100,10 @@ export class PublishRoutes implements OnModuleInit {
     );
   }
 
-  private async answer(
+  private async answer<Call>(
     sender: Sender,
     reply: Reply,
-    publish: Publish,
+    publish: Publish<Call>,
     bodyOf: () => Buffer | Promise<Buffer>,
   ): Promise<void> {
     try {
@@ -98,7 +111,9 @@ export class PublishRoutes implements OnModuleInit {
       this.limits.checkMessages(caller);
       const body = bodyOf();
       const bytes = Buffer.isBuffer(body) ? body : await body;
-      const { accepted, unknown } = await publish(bytes, this.source(sender, caller), caller);
+      const reading = inOrder(sender.socket, () => publish.read(bytes, caller));
+      const call = reading instanceof Promise ? await reading : reading;
+      const { accepted, unknown } = await publish.send(call, this.source(sender, caller));
       if (unknown.length > 0) reply.header('hearth-warning', unknownFieldsWarning(unknown, MESSAGE_FIELDS));
       reply.code(202).header('content-type', JSON_TYPE).send(JSON.stringify(accepted));
     } catch (error) {
@@ -107,16 +122,19 @@ export class PublishRoutes implements OnModuleInit {
     }
   }
 
-  private async publishOne(body: Buffer, source: PublishSource, caller: Caller): Promise<Outcome> {
+  private readOne(body: Buffer, caller: Caller): PublishRequest | Promise<PublishRequest> {
     this.limits.takeMessages(caller, 1);
-    const request = parsePublishRequest(body, installationNow, this.config.unknownFields);
+    const parse = (): PublishRequest => parsePublishRequest(body, installationNow, this.config.unknownFields);
+    return jsonTurn(body.length)?.then(parse) ?? parse();
+  }
+
+  private async sendOne(request: PublishRequest, source: PublishSource): Promise<Outcome> {
     const accepted = await this.publisher.publish(request, source);
     this.metrics.accepted.of('publish').inc();
     return { accepted, unknown: this.unknownOf('publish', request.unknownNames) };
   }
 
-  private async publishBatch(body: Buffer, source: PublishSource, caller: Caller): Promise<Outcome> {
-    const requests = this.batchOf(body, caller);
+  private async sendBatch(requests: readonly PublishRequest[], source: PublishSource): Promise<Outcome> {
     this.refuseOversized(requests);
     const accepted = await this.publisher.publishAll(requests, source);
     this.metrics.accepted.of('batch').inc(accepted.length);
@@ -132,10 +150,19 @@ export class PublishRoutes implements OnModuleInit {
   }
 
   /** Documents count whether or not they are right (limits §2). */
-  private batchOf(body: Buffer, caller: Caller): PublishRequest[] {
-    let requests: PublishRequest[];
+  private async readBatch(body: Buffer, caller: Caller): Promise<readonly PublishRequest[]> {
+    const { maxBodyBytes, unknownFields } = this.config;
+    const requests: PublishRequest[] = [];
     try {
-      requests = parsePublishBatch(body, installationNow, this.config.unknownFields);
+      const documents: string[] = [];
+      for (const document of batchDocuments(body)) {
+        documents.push(document);
+        await jsonTurn(document.length);
+      }
+      for (const [index, document] of documents.entries()) {
+        await jsonTurn(document.length);
+        requests.push(parseBatchDocument(document, index, maxBodyBytes, installationNow, unknownFields));
+      }
     } catch (error) {
       this.limits.takeMessages(caller, ((error as ProtocolError).index ?? 0) + 1);
       throw error;

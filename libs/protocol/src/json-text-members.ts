@@ -5,7 +5,7 @@ import { typeName } from './json-text';
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** @throws ProtocolError `MALFORMED_MESSAGE` */
-export function parseJson(text: string, what: string): unknown {
+function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -24,7 +24,7 @@ export function parseJsonObject(text: string, what: string): JsonObject {
 }
 
 /** @throws ProtocolError `MALFORMED_MESSAGE` unless the value is an object */
-export function asObject(value: unknown, what: string): JsonObject {
+function asObject(value: unknown, what: string): JsonObject {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new ProtocolError('MALFORMED_MESSAGE', `${what} must be a JSON object, got ${typeName(value)}`);
   }

@@ -4,16 +4,17 @@ import { MAX_JSON_DEPTH } from './limits';
  * JSON as text. A publisher's `data` travels from door to socket as the bytes it was written in (a 20-digit integer
  * stays 20 digits, members keep their order), so it is cut out of the request instead of being parsed and written anew.
  *
- * All functions here but `parseJson` expect text that `JSON.parse` has accepted; they only find boundaries.
+ * All functions here expect JSON; they only find boundaries (`json-syntax.ts` tells whether it is).
  */
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
+export const QUOTE = 0x22;
+export const BACKSLASH = 0x5c;
+export const COMMA = 0x2c;
+export const COLON = 0x3a;
+export const OPEN_BRACKET = 0x5b;
+export const CLOSE_BRACKET = 0x5d;
+export const OPEN_BRACE = 0x7b;
+export const CLOSE_BRACE = 0x7d;
 
 function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
@@ -108,28 +109,15 @@ export function memberNames(text: string): string[] {
   return names;
 }
 
-/** The elements of the array that `text` holds, each as written. */
-export function elementTexts(text: string): string[] {
-  const elements: string[] = [];
-  let i = skipSpace(text, skipSpace(text, 0) + 1);
-  while (text.charCodeAt(i) !== CLOSE_BRACKET) {
-    const { end } = endOfValue(text, i);
-    elements.push(text.slice(i, end));
-    i = skipSpace(text, end);
-    if (text.charCodeAt(i) === COMMA) i = skipSpace(text, i + 1);
-  }
-  return elements;
-}
-
 /**
  * UTF-8 bytes of the value in compact form: without white space and with strings in their shortest JSON spelling
  * (publish-api §3.1), so that an encoder that writes `\u00e9` for `é` has no smaller limit. Numbers count as written,
- * because they are passed on as written.
+ * because they are passed on as written. Ends where it is more than `enough`.
  */
-function compactBytes(text: string): number {
+function compactBytes(text: string, enough: number): number {
   let bytes = 0;
   let i = 0;
-  while (i < text.length) {
+  while (i < text.length && bytes <= enough) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) {
       const end = endOfString(text, i);
@@ -147,7 +135,7 @@ function compactBytes(text: string): number {
 export function exceedsCompactBytes(text: string, max: number): boolean {
   // The compact form is never longer than the text, and a UTF-16 unit is at most three bytes.
   if (text.length * 3 <= max) return false;
-  return Buffer.byteLength(text) > max && compactBytes(text) > max;
+  return Buffer.byteLength(text) > max && compactBytes(text, max) > max;
 }
 
 export function tooDeep(slice: JsonSlice): boolean {

@@ -7,7 +7,9 @@ const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
 const parsePublishRequest = (body: Uint8Array, unknownFields?: UnknownFields) =>
   doors.parsePublishRequest(body, Date.now, unknownFields);
 const parsePublishBatch = (body: Uint8Array, unknownFields?: UnknownFields) =>
-  doors.parsePublishBatch(body, Date.now, unknownFields);
+  [...doors.batchDocuments(body)].map((document, index) =>
+    doors.parseBatchDocument(document, index, 1_000, Date.now, unknownFields),
+  );
 const parse = (document: unknown) => parsePublishRequest(bytes(JSON.stringify(document)));
 
 function codeOf(act: () => unknown): string {
@@ -189,6 +191,56 @@ describe('parsePublishRequest (publish-api §3)', () => {
   });
 });
 
+describe('a large document, of which little is made', () => {
+  const large = ' '.repeat(5_000);
+
+  it('is read as a small one', () => {
+    const member = fc.tuple(
+      fc.constantFrom(
+        'channel',
+        'event',
+        'data',
+        'store',
+        'key',
+        'emitPubSubEvent',
+        'x',
+        '__proto__',
+        'toString',
+        'e\\u0076ent',
+      ),
+      fc.oneof(fc.constantFrom('"c"', '"e"', '1', 'true', 'null', '{}', '[]', '"\\u00e9"', '[1,{"a":[]}]'), fc.json()),
+    );
+    const outcome = (text: string): unknown => {
+      try {
+        return parsePublishRequest(bytes(text));
+      } catch (error) {
+        return { ...(error as ProtocolError), text: (error as ProtocolError).message };
+      }
+    };
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 6 }), fc.boolean(), (members, isWhole) => {
+        const all = [['channel', '"c"'], ['event', '"e"'], ...members].slice(isWhole ? 0 : 1);
+        const text = `{${all.map(([name, value]) => `"${name}" : ${value}`).join()}}`;
+        expect(outcome(large + text)).toEqual(outcome(text));
+      }),
+    );
+  });
+
+  it.each(['', '[]', '"', '{', '{}}', '{"a"}', '{"a":}', '{"a":1,}', '{"a":1 "b":2}', '{"a":01}', '{,}', '{"a":[1,]}'])(
+    'is refused when it is %p',
+    (text) => {
+      expect(codeOf(() => parsePublishRequest(bytes(large + text)))).toBe('MALFORMED_MESSAGE');
+    },
+  );
+
+  it('has 1,000 members at most', () => {
+    const text = (count: number) =>
+      JSON.stringify(Object.fromEntries([...Array(count).keys()].map((n) => [`x${n}`, 0])));
+    expect(codeOf(() => parsePublishRequest(bytes(text(1_000))))).toBe('MISSING_FIELD');
+    expect(codeOf(() => parsePublishRequest(bytes(text(1_001))))).toBe('MALFORMED_MESSAGE');
+  });
+});
+
 describe('parsePublishBatch (publish-api P6)', () => {
   it('keeps the order and each document’s data', () => {
     const batch = parsePublishBatch(bytes('[{"channel":"a","event":"1","data":1.0}, {"channel":"b","event":"2"}]'));
@@ -201,6 +253,14 @@ describe('parsePublishBatch (publish-api P6)', () => {
   it.each([
     ['[]', 'MALFORMED_MESSAGE', undefined],
     ['{}', 'MALFORMED_MESSAGE', undefined],
+    ['', 'MALFORMED_MESSAGE', undefined],
+    ['[{}', 'MALFORMED_MESSAGE', undefined],
+    ['[{}}', 'MALFORMED_MESSAGE', undefined],
+    ['["}]', 'MALFORMED_MESSAGE', undefined],
+    ['[{} {}]', 'MALFORMED_MESSAGE', undefined],
+    ['[{}] {}', 'MALFORMED_MESSAGE', undefined],
+    ['[{"channel":"a","event":"1"},]', 'MALFORMED_MESSAGE', undefined],
+    ['[{"channel":"a","event":"1"},{"a":1]]', 'MALFORMED_MESSAGE', undefined],
     ['[1]', 'MALFORMED_MESSAGE', 0],
     ['[{"channel":"a","event":"1"},{"channel":"a","event":"hotsock.x"}]', 'INVALID_EVENT', 1],
   ])('refuses %s', (text, expected, index) => {
@@ -211,5 +271,18 @@ describe('parsePublishBatch (publish-api P6)', () => {
     const of = (n: number) => bytes(JSON.stringify(Array.from({ length: n }, () => base)));
     expect(parsePublishBatch(of(100))).toHaveLength(100);
     expect(codeOf(() => parsePublishBatch(of(101)))).toBe('MALFORMED_MESSAGE');
+  });
+
+  it('takes no document that is larger than one may be alone', () => {
+    const of = (second: string) => bytes(`[${JSON.stringify(base)},${second}]`);
+    const much = 'é'.repeat(20_000);
+    expect(parsePublishBatch(of(JSON.stringify({ ...base, x: much.slice(0, 8_000) })))).toHaveLength(2);
+    for (const [code, document] of [
+      ['PAYLOAD_TOO_LARGE', `{"channel":"c","event":"e","x":"${much}"}`],
+      ['DATA_TOO_LARGE', `{"channel":"c","event":"e","data":"${much}"}`],
+      ['MALFORMED_MESSAGE', `["${much}"]`],
+    ] as const) {
+      expect(() => parsePublishBatch(of(document))).toThrow(expect.objectContaining({ code, index: 1 }));
+    }
   });
 });

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from './errors';
-import { elementTexts, exceedsCompactBytes, memberText, tooDeep, typeName } from './json-text';
-import { asObject, JsonObject, parseJson, parseJsonObject, typedMember } from './json-text-members';
+import { elementsOf } from './json-syntax';
+import { exceedsCompactBytes, memberText, tooDeep } from './json-text';
+import { JsonObject, typedMember } from './json-text-members';
+import { parseScalars } from './large-object';
 import {
   MAX_BATCH_DOCUMENTS,
   MAX_DATA_BYTES,
@@ -240,33 +242,59 @@ export function parsePublishRequest(
   unknownFields: UnknownFields = 'warn',
 ): PublishRequest {
   const text = bodyText(body);
-  return publishRequest(text, parseJsonObject(text, 'the body'), now, unknownFields);
+  return publishRequest(text, parseScalars(text, 'the body', MESSAGE_FIELDS), now, unknownFields);
 }
 
 /**
- * The documents of `POST /publish/batch`, 1 to 100 of them; one invalid document refuses the batch.
+ * The documents of `POST /publish/batch` as written, 1 to 100 of them, each found when it is asked for: 4 MiB of JSON are looked at
+ * in pieces (`parseBatchDocument` is the other half), so that nobody has to wait for all of it.
  *
- * @throws ProtocolError with `index` set to the position of the offending document
+ * @throws ProtocolError
  */
-export function parsePublishBatch(
-  body: Uint8Array,
+export function* batchDocuments(body: Uint8Array): Generator<string, void> {
+  const elements = elementsOf(bodyText(body));
+  let count = 0;
+  for (;;) {
+    const { done, value } = elements.next();
+    if (done === true && !value)
+      throw new ProtocolError('MALFORMED_MESSAGE', 'the body must be a JSON array of documents');
+    if (done === true ? count === 0 : ++count > MAX_BATCH_DOCUMENTS) {
+      throw new ProtocolError('MALFORMED_MESSAGE', `a batch must hold 1 to ${MAX_BATCH_DOCUMENTS} documents`);
+    }
+    if (done === true) return;
+    yield value;
+  }
+}
+
+/**
+ * @param document JSON
+ * @param index of it in its batch
+ * @param maxBytes of `data` as written
+ * @param now this instant for the whole installation, ms since 1970
+ * @throws ProtocolError with that index; it refuses the batch
+ */
+export function parseBatchDocument(
+  document: string,
+  index: number,
+  maxBytes: number,
   now: () => number,
   unknownFields: UnknownFields = 'warn',
-): PublishRequest[] {
-  const text = bodyText(body);
-  const value = parseJson(text, 'the body');
-  if (!Array.isArray(value)) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `the body must be a JSON array, got ${typeName(value)}`);
+): PublishRequest {
+  try {
+    if (Buffer.byteLength(document) > maxBytes + MAX_ENVELOPE_BYTES) refuseLarge(document, maxBytes);
+    return publishRequest(document, parseScalars(document, 'a document', MESSAGE_FIELDS), now, unknownFields);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ProtocolError(error.code, error.message, { index });
   }
-  if (value.length < 1 || value.length > MAX_BATCH_DOCUMENTS) {
-    throw new ProtocolError('MALFORMED_MESSAGE', `a batch must hold 1 to ${MAX_BATCH_DOCUMENTS} documents`);
-  }
-  return elementTexts(text).map((element, index) => {
-    try {
-      return publishRequest(element, asObject(value[index], 'a document'), now, unknownFields);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      throw new ProtocolError(error.code, error.message, { index });
-    }
-  });
+}
+
+/** Everything of a document but `data`; far more than the names may have. */
+const MAX_ENVELOPE_BYTES = 16_384;
+
+/** Refuses a document that is too large to be parsed; for its data, when it seems to be that. */
+function refuseLarge(document: string, maxBytes: number): never {
+  if (!document.startsWith('{')) throw new ProtocolError('MALFORMED_MESSAGE', 'a document must be a JSON object');
+  dataText(document);
+  throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBytes} bytes as written`);
 }

@@ -12,6 +12,7 @@ export { headProblem } from './http/host-header';
 export { countedElsewhere, UnreadAnswers } from './http/unread-answers';
 export { UnfinishedBodies } from './http/unfinished-bodies';
 export { readBody } from './http/http-body';
+export { bodyInTurn, inOrder } from './http/call-order';
 export type { Sender } from './http/plain-posts';
 export type { UpgradeRequest } from './http/plain-upgrade';
 export { JSON_TYPE, type Reply } from './http/plain-reply';

@@ -1,4 +1,4 @@
-import { installationNow } from '@hearth/timing';
+import { installationNow, SMALL_JSON } from '@hearth/timing';
 import { Grants, type Claims } from '@hearth/claims';
 import { TokenBucket } from '@hearth/limits';
 import {
@@ -190,9 +190,9 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   receive(text: string | undefined, answerId?: number): void {
     this.hasReceived = true;
     if (this.hasEnded) return;
-    // What must wait is not looked at before its turn; a heartbeat counts from its receipt (websocket-protocol §2).
-    const mustLook = !this.turns.isBusy || text?.includes('hotsock.heartbeat') === true;
-    const request = mustLook ? readFrame(text) : undefined;
+    // Nothing is looked at before its turn, but for a heartbeat, which counts from its receipt (websocket-protocol §2).
+    const mayBeHeartbeat = text !== undefined && text.length <= SMALL_JSON && text.includes('hotsock.heartbeat');
+    const request = mayBeHeartbeat ? readFrame(text) : undefined;
     if (request !== undefined && !(request instanceof Error) && request.kind === 'heartbeat')
       this.clock.beat(performance.now());
     this.turns.take({ text, request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });

@@ -15,6 +15,7 @@ export interface WaitingFrame {
 
 /** While so much waits, nothing more is read from the client. */
 const LONG_FRAMES = 64;
+const LONG_CHARACTERS = 1_048_576;
 /** Where reading cannot be stopped (long-polling), this ends a client that keeps sending. */
 const TOO_LONG_CHARACTERS = 4 * 1_048_576;
 /** What a frame takes beside its text, however short that is. */
@@ -34,7 +35,7 @@ export class FrameQueue {
   }
 
   get isLong(): boolean {
-    return this.frames.length - this.head >= LONG_FRAMES;
+    return this.frames.length - this.head >= LONG_FRAMES || this.characters >= LONG_CHARACTERS;
   }
 
   get isTooLong(): boolean {

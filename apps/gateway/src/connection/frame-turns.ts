@@ -1,9 +1,12 @@
+import { TurnTime } from '@hearth/timing';
 import type { ClientSocket } from '../frames/client-socket';
 import { loopTurn } from '../limits/loop-turn';
 import { FrameQueue, type WaitingFrame } from './frame-queue';
 
 /** Frames of one connection in one turn of the event loop; then all others have theirs (limits §5). */
 const AT_ONCE = 32;
+/** Of frames of all connections in one turn, and the one that goes beyond: regular expressions and JSON may cost milliseconds. */
+const TURN_MS = 8;
 /** Then it is looked again: no timer holds more than 24 days. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -24,6 +27,8 @@ export interface TurnTaker {
   close(code: number, reason: string): void;
 }
 
+const framesTime = new TurnTime(TURN_MS);
+
 /**
  * Lets the frames of one connection be processed strictly in order of arrival. One that cannot be finished at once makes
  * the later ones wait; when too many wait, or too much came, the client is not read any more.
@@ -38,7 +43,10 @@ export class FrameTurns {
   private done = 0;
   private turn = 0;
 
-  constructor(private readonly of: TurnTaker) {}
+  constructor(
+    private readonly of: TurnTaker,
+    private readonly time = framesTime,
+  ) {}
 
   /** There are frames that have not been processed. */
   get isWaiting(): boolean {
@@ -47,8 +55,9 @@ export class FrameTurns {
 
   /** A frame has come. */
   take(frame: WaitingFrame): void {
-    if (this.isBusy) this.keepWaiting(frame);
-    else this.process(frame);
+    if (!this.isBusy && !this.time.isOver()) return this.process(frame);
+    this.keepWaiting(frame);
+    if (!this.isBusy) this.waitForTurn();
   }
 
   /** Whatever kept frames waiting is over. */
@@ -83,17 +92,27 @@ export class FrameTurns {
 
   private process(frame: WaitingFrame): void {
     const unfinished = this.of.perform(frame);
-    if (unfinished === undefined && !this.isTurnOver()) return;
+    if (unfinished === undefined) {
+      if (this.isTurnOver()) this.waitForTurn();
+      return;
+    }
     this.isBusy = true;
-    if (unfinished === undefined) setImmediate(() => this.next());
-    else void unfinished.finally(() => this.next());
+    void unfinished.finally(() => {
+      if (this.isWaiting && this.isTurnOver()) this.waitForTurn();
+      else this.next();
+    });
+  }
+
+  private waitForTurn(): void {
+    this.isBusy = true;
+    this.time.wait(() => this.next());
   }
 
   private isTurnOver(): boolean {
     const turn = loopTurn();
     if (this.turn !== turn) this.done = 0;
     this.turn = turn;
-    return ++this.done >= AT_ONCE || this.of.restMs > 0;
+    return ++this.done >= AT_ONCE || this.of.restMs > 0 || this.time.isAwaited || this.time.isOver();
   }
 
   private keepWaiting(frame: WaitingFrame): void {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { elementTexts } from '@hearth/protocol';
+import { elementsOf } from '@hearth/protocol';
 
 /**
  * The Socket.IO packet format (protocol 5, text packets only) over JSON text that is passed through as it is: the
@@ -150,8 +150,12 @@ function framePacket(nsp: string, frame: string | undefined, id: string | undefi
  * with one name the last counts, and the Socket.IO event name is the one that was meant.
  */
 function eventFrame(json: string): string {
-  if (!Array.isArray(JSON.parse(json))) throw new Error('an event must be an array');
-  const [event, argument] = elementTexts(json);
+  const elements = elementsOf(json);
+  const parts: string[] = [];
+  let element = elements.next();
+  for (; element.done !== true; element = elements.next()) parts.push(element.value);
+  if (!element.value) throw new Error('an event must be an array');
+  const [event, argument] = parts;
   if (event === undefined) throw new Error('an event must have a name');
   if (argument === undefined || argument === 'null') return `{"event":${event}}`;
   if (!argument.startsWith('{')) return argument;

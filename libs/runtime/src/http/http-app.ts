@@ -11,6 +11,7 @@ import { headProblem, MAX_HEADERS } from './host-header';
 import { addDeadline } from './http-deadline';
 import { sourceIpReader } from './client-origin';
 import type { AddressLimits } from '../limits/address-limits';
+import { bodyInTurn } from './call-order';
 import { readBody } from './http-body';
 import { FOR_ANY_PAGE, sendError } from './http-errors';
 import { rememberRoutes } from './http-routes';
@@ -181,7 +182,9 @@ const MEDIA_TYPE = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 /** AWS SDKs send `application/octet-stream`, browsers `text/plain`, some clients nothing at all (publish-api §1). */
 function takeRawBodies(instance: FastifyInstance, maxBytes: number): void {
   instance.removeAllContentTypeParsers();
-  instance.addContentTypeParser('*', ({ raw }: FastifyRequest) => readBody(raw, maxBytes));
+  instance.addContentTypeParser('*', async ({ raw }: FastifyRequest) =>
+    bodyInTurn(raw.socket, await readBody(raw, maxBytes)),
+  );
   instance.addHook('onRequest', ({ raw: { headers } }, _reply, done) => {
     const type = headers['content-type'];
     if (type !== undefined && !MEDIA_TYPE.test(type)) delete headers['content-type'];
