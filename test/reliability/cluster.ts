@@ -45,6 +45,9 @@ export const onlyOnce = (): object => ({ singleUse: true, jti: randomUUID() });
 export const clockShift = (ms: number): Preload =>
   preload('shifted-clock.cjs', { HEARTH_TEST_CLOCK_SHIFT_MS: String(ms) });
 
+/** A process that collects all garbage at SIGUSR2. */
+export const collectsGarbage: Preload = preload('collect-garbage.cjs', {});
+
 /** A gateway that breaks one promise. */
 export const mutant = (name: 'drop' | 'swap' | 'repeat' | 'permission'): Preload =>
   preload('mutant.cjs', { HEARTH_TEST_MUTANT: name });

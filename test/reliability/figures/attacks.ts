@@ -109,6 +109,28 @@ function webSocket(
   return { name: `WebSocket: ${name}`, answer, strike };
 }
 
+/** Opens a Socket.IO session over WebSocket, sends a packet, and gives what comes back, or how it ends. */
+function socketIo(name: string, answer: RegExp, packet: string): Attack {
+  const strike = ({ gatewayPort }: Target): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${gatewayPort}/socket.io/?EIO=4&transport=websocket`);
+      const finish = (outcome: string): void => {
+        clearTimeout(timer);
+        socket.terminate();
+        resolve(outcome);
+      };
+      const timer = setTimeout(() => finish('no answer'), GIVE_UP_MS);
+      socket.on('message', (data: Buffer) => {
+        const text = data.toString('utf8');
+        if (text.startsWith('0')) socket.send(packet);
+        else finish(text);
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', (code) => finish(`closed ${code}`));
+    });
+  return { name: `Socket.IO: ${name}`, answer, strike };
+}
+
 /** A frame with a mask of zeros. */
 function frame(firstByte: number, payload: Buffer | string = ''): Buffer {
   const bytes = Buffer.from(payload);
@@ -130,6 +152,11 @@ const bombedChannels = Object.fromEntries(REGEX_BOMBS.map((regex) => [`#regex:${
 const NAME_FOR_BOMBS = `${'a'.repeat(254)}!`;
 const SUBSCRIBES = 100;
 
+const emptyObjects = (bytes: number): string =>
+  Array(Math.floor(bytes / 3))
+    .fill('{}')
+    .join();
+const largeDocument = `{"channel":"c","event":"e","data":[${emptyObjects(32_000)}]}`;
 const manyHeaders = Array.from({ length: 5_000 }, (_, n) => `X-${n}: ${'v'.repeat(20)}`);
 const wrongToken = ['{"alg":"HS256","typ":"JWT"}', `{"exp":99999999999,"scope":"connect","umd":${DEEP_ARRAYS}}`]
   .map((text) => Buffer.from(text).toString('base64url'))
@@ -174,6 +201,10 @@ export const ATTACKS: readonly Attack[] = [
   webSocket('10,000 members', /^error [A-Z_]+$/, (socket) =>
     socket.send(`{${Array.from({ length: 10_000 }, (_, n) => `"k${n}":0`).join()},"event":"e"}`),
   ),
+  webSocket('128 kB of empty objects', /^error NOT_SUBSCRIBED$/, (socket) =>
+    socket.send(`{"event":"e","channel":"c","x":[${emptyObjects(130_000)}]}`),
+  ),
+  socketIo('a CONNECT of 120 kB of empty objects', /^44/, `40{"token":"x","x":[${emptyObjects(120_000)}]}`),
   webSocket(
     'names that are made for the regular expressions of a token',
     /^error SUBSCRIBE_PERMISSION_DENIED$/,
@@ -238,6 +269,7 @@ export const ATTACKS: readonly Attack[] = [
   publish('250 kB of backslashes', /^400$/, `{"channel":"${'\\'.repeat(250_000)}`),
   publish('250 kB of members', /^400$/, `{${Array.from({ length: 22_000 }, (_, n) => `"k${n}":0`).join()}}`),
   publish('a batch of 100,000 empty documents', /^400$/, `[${Array(100_000).fill('{}').join()}]`, '/publish/batch'),
+  publish('a batch of 3 MB of empty objects', /^400$/, `[${`${largeDocument},`.repeat(99)}{}]`, '/publish/batch'),
   publish(
     'a schedule expression of 100 kB',
     /^400$/,

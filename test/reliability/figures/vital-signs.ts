@@ -7,6 +7,14 @@ export async function residentMiB({ pid }: AppProcess): Promise<number> {
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1_024);
 }
 
+/** As `residentMiB`, without garbage. The process must have been started with `collectsGarbage`. */
+export async function keptMiB(app: AppProcess): Promise<number> {
+  process.kill(app.pid, 'SIGUSR2');
+  // It answers when it is done.
+  await metric(app, 'process_');
+  return residentMiB(app);
+}
+
 /** Sum of all samples of a metric whose name begins so. */
 export async function metric({ adminPort }: AppProcess, name: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
