@@ -277,8 +277,8 @@ describe('parsers and schemas agree', () => {
       maxLength: 3,
     });
     agree(documents, isValid, (text) =>
-      [...batchDocuments(Buffer.from(text))].map((document, index) =>
-        parseBatchDocument(document, index, 262_144, Date.now),
+      [...batchDocuments(Buffer.from(text), 262_144)].map((document, index) =>
+        parseBatchDocument(document, index, Date.now),
       ),
     );
   });

@@ -67,17 +67,22 @@ it('sends keep-alives only with the claim, in time for the idle limit', async ()
 
 it('ends a connection whose heartbeats stop, and only by their absence', async () => {
   const started = Date.now();
-  const [silent, beating, talking] = await Promise.all(
-    [0, 1, 2].map(() => testbed.gateway.connect({ heartbeatTimeout: 5 })),
+  const [silent, beating, talking, oddly] = await Promise.all(
+    [0, 1, 2, 3].map(() => testbed.gateway.connect({ heartbeatTimeout: 5 })),
   );
   const beats = setInterval(() => beating?.send({ event: 'hotsock.heartbeat' }), 500);
+  const odd = setInterval(() => {
+    oddly?.send('{"event":"hotsock\\u002eheartbeat"}');
+    oddly?.send(`{"event":"hotsock.heartbeat"${' '.repeat(5_000)}}`);
+  }, 500);
   const talk = setInterval(() => talking?.send({ event: 'hotsock.ping' }), 500);
   expect(await Promise.all([silent?.closed, talking?.closed])).toEqual(
     Array(2).fill({ code: 1001, reason: 'Heartbeat timeout' }),
   );
   expect(Date.now() - started).toBeGreaterThan(4_900);
-  expect(beating?.socket.readyState).toBe(1);
+  expect([beating, oddly].map((client) => client?.socket.readyState)).toEqual([1, 1]);
   clearInterval(beats);
+  clearInterval(odd);
   clearInterval(talk);
   await beating?.close();
 });

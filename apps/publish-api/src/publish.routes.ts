@@ -1,4 +1,4 @@
-import { installationNow, jsonTurn } from '@hearth/timing';
+import { installationNow, JsonPieces, jsonTurn } from '@hearth/timing';
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import {
@@ -38,6 +38,9 @@ interface Outcome {
   /** Members of the body that are not known. */
   readonly unknown: readonly UnknownField[];
 }
+
+/** A body can be made text so many times while it is parsed once, at worst. */
+const TEXTS_PER_PARSE = 16;
 
 const NOTHING_UNKNOWN: readonly UnknownField[] = [];
 
@@ -111,7 +114,7 @@ export class PublishRoutes implements OnModuleInit {
       this.limits.checkMessages(caller);
       const body = bodyOf();
       const bytes = Buffer.isBuffer(body) ? body : await body;
-      const reading = inOrder(sender.socket, () => publish.read(bytes, caller));
+      const reading = inOrder(sender.socket, bytes.length, () => publish.read(bytes, caller));
       const call = reading instanceof Promise ? await reading : reading;
       const { accepted, unknown } = await publish.send(call, this.source(sender, caller));
       if (unknown.length > 0) reply.header('hearth-warning', unknownFieldsWarning(unknown, MESSAGE_FIELDS));
@@ -154,14 +157,18 @@ export class PublishRoutes implements OnModuleInit {
     const { maxBodyBytes, unknownFields } = this.config;
     const requests: PublishRequest[] = [];
     try {
+      const pieces = new JsonPieces();
+      await pieces.turn(body.length / TEXTS_PER_PARSE);
       const documents: string[] = [];
-      for (const document of batchDocuments(body)) {
+      for (const document of batchDocuments(body, maxBodyBytes)) {
         documents.push(document);
-        await jsonTurn(document.length);
+        const turn = pieces.turn(document.length);
+        if (turn !== undefined) await turn;
       }
       for (const [index, document] of documents.entries()) {
-        await jsonTurn(document.length);
-        requests.push(parseBatchDocument(document, index, maxBodyBytes, installationNow, unknownFields));
+        const turn = pieces.turn(document.length);
+        if (turn !== undefined) await turn;
+        requests.push(parseBatchDocument(document, index, installationNow, unknownFields));
       }
     } catch (error) {
       this.limits.takeMessages(caller, ((error as ProtocolError).index ?? 0) + 1);

@@ -2,7 +2,7 @@ export * from './client-frame';
 export * from './errors';
 export * from './frames';
 export * from './json-equality';
-export { elementsOf } from './json-syntax';
+export { endOfJson } from './json-syntax';
 export * from './json-text';
 export * from './json-text-members';
 export * from './limits';

@@ -1,24 +1,21 @@
-import {
-  BACKSLASH,
-  CLOSE_BRACE,
-  CLOSE_BRACKET,
-  COLON,
-  COMMA,
-  OPEN_BRACE,
-  OPEN_BRACKET,
-  QUOTE,
-  skipSpace,
-} from './json-text';
+import { BACKSLASH, CLOSE_BRACE, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE, skipSpace } from './json-text';
 
 /**
  * Where JSON (RFC 8259) ends in a text, without making anything of it: `JSON.parse` makes an object of each `{}` and a property of
- * each name, 65 ns a byte at worst, for what nobody reads. This takes some 6 whatever it is. It accepts what `JSON.parse` does.
+ * each name, up to 180 ns a byte, for what nobody reads. This takes 3 to 35. It accepts what `JSON.parse` does.
  */
 
 /** Of the two closing characters, each is two behind its opening one. */
 const OPEN_TO_CLOSE = 2;
+const LONG_STRING = 64;
+/** A backslash, or what may not be in a string. */
+// eslint-disable-next-line no-control-regex
+const WITH_CARE = /[\\\u0000-\u001f]/;
 const SHORT_ESCAPES = '"\\/bfnrt';
 const LETTER_U = 0x75;
+const LETTER_T = 0x74;
+const LETTER_F = 0x66;
+const LETTER_N = 0x6e;
 const HEX = /^[0-9a-fA-F]{4}$/;
 const MINUS = 0x2d;
 const PLUS = 0x2b;
@@ -48,7 +45,7 @@ export function endOfJson(text: string, from: number): number {
     } else if ((i = code === QUOTE ? endOfJsonString(text, i) : endOfScalar(text, i)) < 0) return -1;
     // Behind a value.
     for (;;) {
-      const closer = closers.at(-1);
+      const closer = closers[closers.length - 1];
       if (closer === undefined) return i;
       i = skipSpace(text, i);
       const next = text.charCodeAt(i);
@@ -77,28 +74,11 @@ export function startOfMember(text: string, from: number): number {
   return text.charCodeAt(colon) === COLON ? skipSpace(text, colon + 1) : -1;
 }
 
-/**
- * The elements of the array that `text` holds, each as written, and each found when it is asked for.
- *
- * @returns whether the text is an array, when there are no more
- */
-export function* elementsOf(text: string): Generator<string, boolean> {
-  let i = skipSpace(text, 0);
-  if (text.charCodeAt(i) !== OPEN_BRACKET) return false;
-  i = skipSpace(text, i + 1);
-  for (let isFirst = true; !isFirst || text.charCodeAt(i) !== CLOSE_BRACKET; isFirst = false) {
-    const end = endOfJson(text, i);
-    if (end < 0) return false;
-    yield text.slice(i, end);
-    i = skipSpace(text, end);
-    if (text.charCodeAt(i) === CLOSE_BRACKET) break;
-    if (text.charCodeAt(i) !== COMMA) return false;
-    i = skipSpace(text, i + 1);
-  }
-  return skipSpace(text, i + 1) === text.length;
-}
-
 function endOfJsonString(text: string, from: number): number {
+  const quote = text.indexOf('"', from + 1);
+  if (quote < 0) return -1;
+  // A long one that needs no closer look is searched several times as fast.
+  if (quote - from > LONG_STRING && !WITH_CARE.test(text.slice(from + 1, quote))) return quote + 1;
   for (let i = from + 1; ; i++) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) return i + 1;
@@ -112,8 +92,11 @@ function endOfJsonString(text: string, from: number): number {
 }
 
 function endOfScalar(text: string, from: number): number {
-  for (const word of ['true', 'false', 'null']) if (text.startsWith(word, from)) return from + word.length;
-  let i = text.charCodeAt(from) === MINUS ? from + 1 : from;
+  const code = text.charCodeAt(from);
+  if (code === LETTER_T) return endOfWord(text, from, 'true');
+  if (code === LETTER_F) return endOfWord(text, from, 'false');
+  if (code === LETTER_N) return endOfWord(text, from, 'null');
+  let i = code === MINUS ? from + 1 : from;
   i = text.charCodeAt(i) === ZERO ? i + 1 : endOfDigits(text, i);
   if (i >= 0 && text.charCodeAt(i) === POINT) i = endOfDigits(text, i + 1);
   if (i >= 0 && (text.charCodeAt(i) | 0x20) === LETTER_E) {
@@ -121,6 +104,11 @@ function endOfScalar(text: string, from: number): number {
     i = endOfDigits(text, sign === PLUS || sign === MINUS ? i + 2 : i + 1);
   }
   return i;
+}
+
+function endOfWord(text: string, from: number, word: string): number {
+  for (let n = 1; n < word.length; n++) if (text.charCodeAt(from + n) !== word.charCodeAt(n)) return -1;
+  return from + word.length;
 }
 
 /** @returns -1 when there is none */

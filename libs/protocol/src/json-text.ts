@@ -4,7 +4,7 @@ import { MAX_JSON_DEPTH } from './limits';
  * JSON as text. A publisher's `data` travels from door to socket as the bytes it was written in (a 20-digit integer
  * stays 20 digits, members keep their order), so it is cut out of the request instead of being parsed and written anew.
  *
- * All functions here expect JSON; they only find boundaries (`json-syntax.ts` tells whether it is).
+ * All functions here but `elementsOf` expect JSON; they only find boundaries (`json-syntax.ts` tells whether it is).
  */
 
 export const QUOTE = 0x22;
@@ -27,10 +27,11 @@ export function skipSpace(text: string, from: number): number {
   return i;
 }
 
-/** Index just after the closing quote of the string that opens at `from`. */
+/** Index just after the closing quote of the string that opens at `from`; of the text's end when there is none. */
 export function endOfString(text: string, from: number): number {
   let quote = text.indexOf('"', from + 1);
   for (;;) {
+    if (quote < 0) return text.length;
     let backslashes = 0;
     while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes++;
     if (backslashes % 2 === 0) return quote + 1;
@@ -38,8 +39,12 @@ export function endOfString(text: string, from: number): number {
   }
 }
 
-/** Index just after the value that begins at `from`, and how deep it is nested (0 for a scalar). */
-function endOfValue(text: string, from: number): { end: number; depth: number } {
+/**
+ * Index just after the value that begins at `from`, and how deep it is nested (0 for a scalar). Of what is no JSON it is any index.
+ *
+ * @param until where it may end at the latest; else the index is somewhere behind that
+ */
+function endOfValue(text: string, from: number, until = text.length): { end: number; depth: number } {
   let depth = 0;
   let deepest = 0;
   let i = from;
@@ -59,7 +64,7 @@ function endOfValue(text: string, from: number): { end: number; depth: number } 
     } else {
       while (i < text.length && !isEndOfScalar(text.charCodeAt(i))) i++;
     }
-  } while (depth > 0);
+  } while (depth > 0 && i < until);
   return { end: i, depth: deepest };
 }
 
@@ -107,6 +112,29 @@ export function memberNames(text: string): string[] {
     if (text.charCodeAt(i) === COMMA) i = skipSpace(text, i + 1);
   }
   return names;
+}
+
+/**
+ * The elements of the array that `text` holds, each as written, and each found when it is asked for. The text is an array when each
+ * of them is JSON, which is not looked at.
+ *
+ * @param most characters of an element: of a longer one a part is given that is longer, too, and that is all
+ * @returns whether the text is an array, whatever its elements are, when there are no more
+ */
+export function* elementsOf(text: string, most = Infinity): Generator<string, boolean> {
+  let i = skipSpace(text, 0);
+  if (text.charCodeAt(i) !== OPEN_BRACKET) return false;
+  i = skipSpace(text, i + 1);
+  for (let isFirst = true; !isFirst || text.charCodeAt(i) !== CLOSE_BRACKET; isFirst = false) {
+    const { end } = endOfValue(text, i, Math.min(text.length, i + most + 1));
+    yield text.slice(i, end);
+    if (end - i > most) return false;
+    i = skipSpace(text, end);
+    if (text.charCodeAt(i) === CLOSE_BRACKET) break;
+    if (text.charCodeAt(i) !== COMMA) return false;
+    i = skipSpace(text, i + 1);
+  }
+  return skipSpace(text, i + 1) === text.length;
 }
 
 /**

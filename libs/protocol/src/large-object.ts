@@ -4,18 +4,19 @@ import { CLOSE_BRACE, COMMA, endOfString, OPEN_BRACE, OPEN_BRACKET, skipSpace } 
 import { JsonObject, parseJsonObject } from './json-text-members';
 
 /** What is no longer is parsed as a whole: that is faster. */
-const SMALL_CHARACTERS = 4_096;
+const SMALL_CHARACTERS = 16_384;
 /** More than anybody has. */
 const MAX_MEMBERS = 1_000;
 
 /**
- * As `parseJsonObject`, for a text that may be large and of which little is read. Of a large one, only scalars of known
- * members are made; an array or object is an empty one, and an unknown member is `true`, or `null`.
+ * As `parseJsonObject`, for a text that may be large and of which little is read. Of a large one, only scalars of some members
+ * are made; an array or object there is an empty one, and any other member is `true`, or `null`.
  *
  * @param what how error texts call it, e.g. `the body`
+ * @param wanted names of members that are read
  * @throws ProtocolError `MALFORMED_MESSAGE`, also for a large one that has more than 1,000 members
  */
-export function parseScalars(text: string, what: string, known: ReadonlySet<string>): JsonObject {
+export function parseScalars(text: string, what: string, wanted: ReadonlySet<string>): JsonObject {
   if (text.length <= SMALL_CHARACTERS) return parseJsonObject(text, what);
   const refuse = (problem: string): never => {
     throw new ProtocolError('MALFORMED_MESSAGE', `${what} must ${problem}`);
@@ -31,7 +32,7 @@ export function parseScalars(text: string, what: string, known: ReadonlySet<stri
     const end = start < 0 ? -1 : endOfJson(text, start);
     if (end < 0) return refuse('be valid JSON');
     const name = JSON.parse(text.slice(i, endOfString(text, i))) as string;
-    object[name] = known.has(name) ? scalar(text, start, end) : text.startsWith('null', start) ? null : true;
+    object[name] = wanted.has(name) ? scalar(text, start, end) : text.startsWith('null', start) ? null : true;
     i = skipSpace(text, end);
     if (text.charCodeAt(i) === CLOSE_BRACE) break;
     if (text.charCodeAt(i) !== COMMA) return refuse('be valid JSON');

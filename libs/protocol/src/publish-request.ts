@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { ProtocolError } from './errors';
-import { elementsOf } from './json-syntax';
-import { exceedsCompactBytes, memberText, tooDeep } from './json-text';
+import { elementsOf, exceedsCompactBytes, memberText, tooDeep } from './json-text';
 import { JsonObject, typedMember } from './json-text-members';
 import { parseScalars } from './large-object';
 import {
@@ -65,8 +64,9 @@ const MEMBER_TYPES: readonly (readonly [name: string, type: 'string' | 'boolean'
   ['scheduleExpressionTimezone', 'string'],
 ];
 
+const SCALAR_FIELDS: ReadonlySet<string> = new Set(MEMBER_TYPES.map(([name]) => name));
 /** Everything that a message document may hold (publish-api §3). */
-export const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['data', ...MEMBER_TYPES.map(([name]) => name)]);
+export const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['data', ...SCALAR_FIELDS]);
 
 /** Some programs begin a text with it (RFC 8259 §8.1). */
 export const BYTE_ORDER_MARK = 0xfeff;
@@ -242,59 +242,56 @@ export function parsePublishRequest(
   unknownFields: UnknownFields = 'warn',
 ): PublishRequest {
   const text = bodyText(body);
-  return publishRequest(text, parseScalars(text, 'the body', MESSAGE_FIELDS), now, unknownFields);
+  return publishRequest(text, parseScalars(text, 'the body', SCALAR_FIELDS), now, unknownFields);
 }
+
+/** Everything of a document but `data`; far more than the names may have. */
+const MAX_ENVELOPE_BYTES = 16_384;
 
 /**
  * The documents of `POST /publish/batch` as written, 1 to 100 of them, each found when it is asked for: 4 MiB of JSON are looked at
  * in pieces (`parseBatchDocument` is the other half), so that nobody has to wait for all of it.
  *
- * @throws ProtocolError
+ * @param maxBytes of a body that comes alone
+ * @throws ProtocolError with `index` when it is about one of them; it refuses the batch
  */
-export function* batchDocuments(body: Uint8Array): Generator<string, void> {
-  const elements = elementsOf(bodyText(body));
-  let count = 0;
-  for (;;) {
+export function* batchDocuments(body: Uint8Array, maxBytes: number): Generator<string, void> {
+  const most = maxBytes + MAX_ENVELOPE_BYTES;
+  const elements = elementsOf(bodyText(body), most);
+  for (let index = 0; ; index++) {
     const { done, value } = elements.next();
     if (done === true && !value)
       throw new ProtocolError('MALFORMED_MESSAGE', 'the body must be a JSON array of documents');
-    if (done === true ? count === 0 : ++count > MAX_BATCH_DOCUMENTS) {
+    if (done === true ? index === 0 : index === MAX_BATCH_DOCUMENTS) {
       throw new ProtocolError('MALFORMED_MESSAGE', `a batch must hold 1 to ${MAX_BATCH_DOCUMENTS} documents`);
     }
     if (done === true) return;
+    if (Buffer.byteLength(value) > most) throw tooLarge(value, index, most);
     yield value;
   }
 }
 
+function tooLarge(document: string, index: number, most: number): ProtocolError {
+  return document.startsWith('{')
+    ? new ProtocolError('PAYLOAD_TOO_LARGE', `a document must be at most ${most} bytes`, { index })
+    : new ProtocolError('MALFORMED_MESSAGE', 'a document must be a JSON object', { index });
+}
+
 /**
- * @param document JSON
- * @param index of it in its batch
- * @param maxBytes of `data` as written
+ * @param index of the document in its batch
  * @param now this instant for the whole installation, ms since 1970
  * @throws ProtocolError with that index; it refuses the batch
  */
 export function parseBatchDocument(
   document: string,
   index: number,
-  maxBytes: number,
   now: () => number,
   unknownFields: UnknownFields = 'warn',
 ): PublishRequest {
   try {
-    if (Buffer.byteLength(document) > maxBytes + MAX_ENVELOPE_BYTES) refuseLarge(document, maxBytes);
-    return publishRequest(document, parseScalars(document, 'a document', MESSAGE_FIELDS), now, unknownFields);
+    return publishRequest(document, parseScalars(document, 'a document', SCALAR_FIELDS), now, unknownFields);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new ProtocolError(error.code, error.message, { index });
   }
-}
-
-/** Everything of a document but `data`; far more than the names may have. */
-const MAX_ENVELOPE_BYTES = 16_384;
-
-/** Refuses a document that is too large to be parsed; for its data, when it seems to be that. */
-function refuseLarge(document: string, maxBytes: number): never {
-  if (!document.startsWith('{')) throw new ProtocolError('MALFORMED_MESSAGE', 'a document must be a JSON object');
-  dataText(document);
-  throw new ProtocolError('PAYLOAD_TOO_LARGE', `data must be at most ${maxBytes} bytes as written`);
 }

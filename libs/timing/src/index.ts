@@ -5,5 +5,5 @@ export { installationNow, knownInstallationNow, setInstallationClock } from './i
 export { every, type Repeated } from './every';
 export { untilAborted } from './until-aborted';
 export { TimeoutError, within } from './within';
-export { jsonTurn, SMALL_JSON } from './json-turns';
+export { holdJson, JsonPieces, jsonTurn } from './json-turns';
 export { TurnTime } from './turn-time';

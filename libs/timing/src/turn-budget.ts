@@ -38,6 +38,12 @@ export class TurnBudget {
     return new Promise((begin) => this.waiting.add({ cost, begin }));
   }
 
+  /** Counts more as waiting that is not asked for yet, until the result is called. */
+  hold(cost: number): () => void {
+    this.waitingCost += cost;
+    return () => void (this.waitingCost -= cost);
+  }
+
   private hasRoom(cost: number): boolean {
     return this.spent === 0 || this.spent + cost <= this.room;
   }

@@ -97,7 +97,7 @@ const connecting =
     }
   };
 
-/** Asks again and again, with so many requests at once. */
+/** Asks again and again, with so many requests at once, until its credential is not good any more: then its address would be shut out. */
 function asking(
   { port, apiKey }: Target,
   path: string,
@@ -106,16 +106,16 @@ function asking(
 ): Promise<unknown> {
   const agent = new Agent({ keepAlive: true, maxSockets: requestsAtOnce });
   const headers = { authorization: `Bearer ${apiKey}` };
-  const one = (n: number): Promise<void> =>
+  const one = (n: number): Promise<boolean> =>
     new Promise((resolve) => {
       const sent = request({ agent, port, host: '127.0.0.1', method: 'POST', path, headers }, (answer) =>
-        answer.resume().on('end', resolve),
+        answer.resume().on('end', () => resolve(answer.statusCode !== 401)),
       );
-      sent.on('error', () => resolve());
+      sent.on('error', () => resolve(true));
       sent.end(JSON.stringify(body(n)));
     });
-  const lane = async (at: number): Promise<never> => {
-    for (let n = at; ; n += requestsAtOnce) await one(n);
+  const lane = async (at: number): Promise<void> => {
+    for (let n = at; await one(n); n += requestsAtOnce);
   };
   return Promise.all(Array.from({ length: requestsAtOnce }, (_, at) => lane(at)));
 }

@@ -1,4 +1,4 @@
-import { installationNow, SMALL_JSON } from '@hearth/timing';
+import { installationNow } from '@hearth/timing';
 import { Grants, type Claims } from '@hearth/claims';
 import { TokenBucket } from '@hearth/limits';
 import {
@@ -52,6 +52,8 @@ const FRAME_BYTES = 16;
 /** For so long, ms, a connection may keep the process busy with what its tokens say and with presence, where people take a hundredth of that. */
 const WORK = { perSecond: 100, burst: 100 };
 const WORTH_COUNTING_MS = 0.1;
+/** Far more than a heartbeat has; a longer one counts when it is its turn. */
+const HEARTBEAT_CHARACTERS = 256;
 /** What a change of a presence channel costs, because everybody hears of it: who comes and goes all the time is slowed down. */
 const PRESENCE_MS = 0.5;
 /** Time over which the connections that missed messages are closed. */
@@ -191,11 +193,16 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.hasReceived = true;
     if (this.hasEnded) return;
     // Nothing is looked at before its turn, but for a heartbeat, which counts from its receipt (websocket-protocol §2).
-    const mayBeHeartbeat = text !== undefined && text.length <= SMALL_JSON && text.includes('hotsock.heartbeat');
-    const request = mayBeHeartbeat ? readFrame(text) : undefined;
-    if (request !== undefined && !(request instanceof Error) && request.kind === 'heartbeat')
-      this.clock.beat(performance.now());
-    this.turns.take({ text, request, answerId, characters: text?.length ?? 0, sinceMs: performance.now() });
+    const characters = text?.length ?? 0;
+    const mayBeHeartbeat = characters <= HEARTBEAT_CHARACTERS && text?.includes('hotsock.heartbeat') === true;
+    const request = mayBeHeartbeat ? this.look(text) : undefined;
+    this.turns.take({ text, request, answerId, characters, sinceMs: performance.now() });
+  }
+
+  private look(text: string | undefined): ClientFrame | Error {
+    const request = readFrame(text);
+    if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(performance.now());
+    return request;
   }
 
   read(bytes: number, frames: number): void {
@@ -329,7 +336,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
 
   /** Does what one frame asks for, if it may; gives a promise only when that takes more than this moment. */
   perform(frame: WaitingFrame): Promise<void> | undefined {
-    const { answerId, sinceMs, request = readFrame(frame.text) } = frame;
+    const { answerId, sinceMs, request = this.look(frame.text) } = frame;
     const cost = costOf(request, this);
     const refusal = this.throttle.take(cost);
     if (refusal === undefined) return this.performNow(request, answerId, cost);

@@ -39,7 +39,8 @@ export class FrameQueue {
   }
 
   get isTooLong(): boolean {
-    return this.characters > TOO_LONG_CHARACTERS;
+    // One is as long as it may be.
+    return this.characters > TOO_LONG_CHARACTERS && this.frames.length - this.head > 1;
   }
 
   push(frame: WaitingFrame): void {

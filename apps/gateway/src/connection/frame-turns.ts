@@ -6,7 +6,7 @@ import { FrameQueue, type WaitingFrame } from './frame-queue';
 /** Frames of one connection in one turn of the event loop; then all others have theirs (limits §5). */
 const AT_ONCE = 32;
 /** Of frames of all connections in one turn, and the one that goes beyond: regular expressions and JSON may cost milliseconds. */
-const TURN_MS = 8;
+const TURN_MS = 4;
 /** Then it is looked again: no timer holds more than 24 days. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -129,6 +129,7 @@ export class FrameTurns {
 
   private wait(ms: number): void {
     this.isBusy = true;
-    setTimeout(() => this.next(), Math.min(ms, LONGEST_WAIT_MS)).unref();
+    const goOn = (): void => (this.time.isOver() ? this.waitForTurn() : this.next());
+    setTimeout(goOn, Math.min(ms, LONGEST_WAIT_MS)).unref();
   }
 }

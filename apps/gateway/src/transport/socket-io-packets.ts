@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { elementsOf } from '@hearth/protocol';
+import { elementsOf, endOfJson, skipSpace } from '@hearth/protocol';
 
 /**
  * The Socket.IO packet format (protocol 5, text packets only) over JSON text that is passed through as it is: the
@@ -100,6 +100,7 @@ export class Decoder extends EventEmitter {
     const match = PACKET.exec(received);
     if (match === null || this.attachments > 0) throw new Error('not a packet');
     const [, type = '', attachments, namespace = '/', id, json = ''] = match;
+    if (this.state === 'new' && Number(type) !== CONNECT) throw new Error('a packet before CONNECT');
     this.emit('decoded', this.packet(Number(type), attachments, namespace, id, json));
   }
 
@@ -150,12 +151,9 @@ function framePacket(nsp: string, frame: string | undefined, id: string | undefi
  * with one name the last counts, and the Socket.IO event name is the one that was meant.
  */
 function eventFrame(json: string): string {
-  const elements = elementsOf(json);
-  const parts: string[] = [];
-  let element = elements.next();
-  for (; element.done !== true; element = elements.next()) parts.push(element.value);
-  if (!element.value) throw new Error('an event must be an array');
-  const [event, argument] = parts;
+  const end = json.startsWith('[') ? endOfJson(json, 0) : -1;
+  if (end < 0 || skipSpace(json, end) !== json.length) throw new Error('an event must be an array');
+  const [event, argument] = elementsOf(json);
   if (event === undefined) throw new Error('an event must have a name');
   if (argument === undefined || argument === 'null') return `{"event":${event}}`;
   if (!argument.startsWith('{')) return argument;

@@ -47,9 +47,9 @@ it('what comes behind a call that is read in several turns is read after whoever
     },
     async () => Promise.reject(new Error('unreadable')),
     () => 'third',
-  ].map(async (read) => begun.push(await inOrder(one as Socket, read)));
+  ].map(async (read) => begun.push(await inOrder(one as Socket, 1, read)));
   await expect(calls[1]).rejects.toThrow('unreadable');
   await Promise.allSettled(calls);
   expect(begun).toEqual(['first', 'third']);
-  expect(inOrder(one as Socket, () => 'at once')).toBe('at once');
+  expect(inOrder(one as Socket, 1, () => 'at once')).toBe('at once');
 });
