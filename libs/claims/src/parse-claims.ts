@@ -1,4 +1,4 @@
-import { exceedsCompactBytes, MAX_UMD_BYTES, memberText, tooDeep, uidProblem } from '@hearth/protocol';
+import { exceedsCompactBytes, MAX_UMD_BYTES, memberNames, memberText, tooDeep, uidProblem } from '@hearth/protocol';
 import { type ChannelEntry, collectAliases, parseChannels } from './channel-claims';
 import {
   booleanClaim,
@@ -14,7 +14,6 @@ import {
 import type { Claims } from './claims';
 import type { EntryTable } from './entry-table';
 import { parseLimits } from './limit-claims';
-import { memberNames } from './member-order';
 import { type Match, matchingEntries } from './resolve';
 import { TokenError } from './token-error';
 import type { TokenWork } from './token-work';

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
-import { memberNames } from './member-order';
 import { RegexCache } from './regex-cache';
 import { regexInstructions } from './regex-size';
 import { wildcardMatcher } from './wildcard';
@@ -210,25 +209,5 @@ describe('the cache of regular expressions', () => {
     const cache = new RegexCache();
     expect(() => cache.prepare('(')).toThrow();
     expect(cache.size).toBe(0);
-  });
-});
-
-describe('the members of an object', () => {
-  it('are listed in the order they are written', () => {
-    const written = '{ "b" : {"x":"\\"}{", "1": [":", {}]} , "10":"z:", "2" : null,"a\\u0062":true,"":[]}';
-    expect(memberNames(written)).toEqual(['b', '10', '2', 'ab', '']);
-    expect(memberNames('{}')).toEqual([]);
-  });
-
-  it('are listed for every object', () => {
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 })), (object) => {
-        expect(memberNames(JSON.stringify(object, undefined, 1))).toEqual(Object.keys(object));
-      }),
-    );
-  });
-
-  it('are listed for a long string', () => {
-    expect(memberNames(JSON.stringify({ a: '\\"'.repeat(15_000), b: 1 }))).toEqual(['a', 'b']);
   });
 });

@@ -101,7 +101,10 @@ export function memberText(text: string, name: string): JsonSlice | undefined {
   return found;
 }
 
-/** Names of the members of the object that `text` holds, as often as they stand there. */
+/**
+ * Names of the members of the object that `text` holds, as often as they stand there and in that order, which `JSON.parse` does not
+ * keep: it moves names that look like array indexes to the front.
+ */
 export function memberNames(text: string): string[] {
   const names: string[] = [];
   let i = skipSpace(text, skipSpace(text, 0) + 1);
