@@ -8,6 +8,7 @@ import {
   type ServiceName,
 } from '@hearth/config';
 import { UnreadAnswers } from './http/unread-answers';
+import { collectWhenIdle } from './idle-collection';
 import { AddressLimits } from './limits/address-limits';
 import { Backlogs } from './limits/backlogs';
 import { LimitAnswers } from './limits/limit-answers';
@@ -112,6 +113,7 @@ class Life {
   private readonly secrets: SecretsWatch;
   private readonly interrupted = new AbortController();
   private readonly timeUp = new AbortController();
+  private readonly collection = collectWhenIdle();
   private starting: Promise<RunningService> | undefined;
   private port: number | undefined;
   /** Set when the end begins. */
@@ -224,6 +226,7 @@ class Life {
     try {
       this.admin.drain();
       this.secrets.stop();
+      void this.collection.stop();
       // A service that is still starting is let finish first, or give up what it waits for: half-open connections cannot
       // be closed properly.
       this.interrupted.abort();

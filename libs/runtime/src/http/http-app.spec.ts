@@ -265,6 +265,22 @@ describe('a body', () => {
   );
 });
 
+it('an answer that waits for the end of a body that nobody reads is no answer that is overdue', async () => {
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  socket.on('data', (chunk) => (received += chunk.toString())).on('error', () => undefined);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write('GET /channels/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n');
+  // For longer than an answer may take, never silent for so long that it would not be waited for.
+  for (let n = 0; n < 12; n++) {
+    await delay(100);
+    socket.write('x');
+  }
+  expect(received).toBe('');
+  await closed;
+  expect(received).toMatch(/^HTTP\/1.1 200 [^]*{"name":"c"}$/);
+});
+
 describe('a body in pieces of one byte', () => {
   const inPieces = (count: number, line = 'POST /echo'): Promise<string> => {
     const head = `${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
