@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
@@ -362,6 +363,35 @@ it('cuts off a client that sends what is no packet, and nobody else', async () =
   );
   await made.disconnected;
   expect(await other.socket.emitWithAck('hotsock.ping')).toMatchObject({ event: 'hotsock.pong' });
+});
+
+it.each([
+  ['a refused handshake', '/socket.io/?EIO=4&transport=websocket'],
+  ['one of a path that takes none', '/nothing'],
+  ['one of the other transport', '/v1?token=none'],
+])('outlives clients that go while they are answered: %s', async (_, path) => {
+  const { hostname, port } = new URL(testbed.gateway.httpUrl);
+  const head = `GET ${path} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  for (let round = 0; round < 20; round++) {
+    const gone = Array.from({ length: 10 }, async () => {
+      const socket = connect(Number(port), hostname).on('error', () => undefined);
+      await new Promise((resolve) => socket.once('connect', resolve));
+      socket.write(head, () => socket.resetAndDestroy());
+      await new Promise((resolve) => socket.once('close', resolve));
+    });
+    await Promise.all(gone);
+  }
+  await connected({ auth: { token: connectToken() } });
+});
+
+it('refuses what is neither a poll nor a WebSocket of its own of a session that has its WebSocket', async () => {
+  const made = await connected({ auth: { token: connectToken() } });
+  const { id } = made.socket.io.engine as unknown as { id: string };
+  const url = `${testbed.gateway.httpUrl}/socket.io/?EIO=4&transport=websocket&sid=${id}`;
+  expect((await fetch(url)).status).toBe(400);
+  const second = new WebSocket(url.replace('http', 'ws'));
+  expect(await new Promise((resolve) => second.once('error', ({ message }) => resolve(message)))).toContain('400');
+  expect(await made.socket.emitWithAck('hotsock.ping')).toMatchObject({ event: 'hotsock.pong' });
 });
 
 it('gives up the connection when the client leaves', async () => {

@@ -28,10 +28,11 @@ export function skipSpace(text: string, from: number): number {
 }
 
 /** Index just after the closing quote of the string that opens at `from`; of the text's end when there is none. */
-export function endOfString(text: string, from: number): number {
+export function endOfString(text: string, from: number, until = text.length): number {
   let quote = text.indexOf('"', from + 1);
   for (;;) {
     if (quote < 0) return text.length;
+    if (quote >= until) return quote;
     let backslashes = 0;
     while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes++;
     if (backslashes % 2 === 0) return quote + 1;
@@ -51,7 +52,7 @@ function endOfValue(text: string, from: number, until = text.length): { end: num
   do {
     const code = text.charCodeAt(i);
     if (code === QUOTE) {
-      i = endOfString(text, i);
+      i = endOfString(text, i, until);
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       depth++;
       if (depth > deepest) deepest = depth;
@@ -62,7 +63,7 @@ function endOfValue(text: string, from: number, until = text.length): { end: num
     } else if (depth > 0) {
       i++;
     } else {
-      while (i < text.length && !isEndOfScalar(text.charCodeAt(i))) i++;
+      while (i < until && !isEndOfScalar(text.charCodeAt(i))) i++;
     }
   } while (depth > 0 && i < until);
   return { end: i, depth: deepest };

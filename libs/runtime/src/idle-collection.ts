@@ -68,7 +68,13 @@ export function collectWhenIdle(): Repeated {
       collect();
     },
   });
-  return every(LOOK_MS, () => collection.look());
+  const looks: Repeated = every(
+    LOOK_MS,
+    () => collection.look(),
+    // A Node that cannot do it does without.
+    () => void looks.stop(),
+  );
+  return looks;
 }
 
 /** Node shows it to no program that was not started with a flag. */

@@ -4,10 +4,10 @@ import { TurnBudget } from './turn-budget';
 const SMALL_JSON = 4_096;
 /** Parsed in one turn of the event loop, by all together: some 4 ms at worst, a tenth of one as a rule. */
 const BYTES_A_TURN = 65_536;
-/** Nobody else counts what waits here for those who bring it. */
-const BYTES_WAITING = 33_554_432;
+/** Nobody else counts it for those who bring it. */
+const BYTES_KEPT = 33_554_432;
 
-const turns = new TurnBudget(BYTES_A_TURN, BYTES_WAITING);
+const turns = new TurnBudget(BYTES_A_TURN, BYTES_KEPT);
 
 /**
  * Asks to parse JSON from somebody outside.

@@ -12,18 +12,18 @@ const PART_A_TURN = 1 / 8;
 export class TurnBudget {
   private spent = 0;
   private room: number;
-  private waitingCost = 0;
+  private held = 0;
   private isTurnToCome = false;
   private readonly waiting = new Set<Waiting>();
 
   /**
    * @param perTurn the unit is whoever's who asks; what costs more has a turn for itself
-   * @param mostWaiting of what waits beyond this a part is done in each turn, however long that takes: else nothing would hold
-   *   back those who bring it
+   * @param mostHeld of what is kept beyond this a part is done in each turn, however long that takes: else nothing would hold back
+   *   those who bring it
    */
   constructor(
     private readonly perTurn: number,
-    private readonly mostWaiting: number,
+    private readonly mostHeld: number,
   ) {
     this.room = perTurn;
   }
@@ -34,14 +34,13 @@ export class TurnBudget {
       this.spend(cost);
       return undefined;
     }
-    this.waitingCost += cost;
     return new Promise((begin) => this.waiting.add({ cost, begin }));
   }
 
-  /** Counts more as waiting that is not asked for yet, until the result is called. */
+  /** Counts what is kept until it is done; call the result then. */
   hold(cost: number): () => void {
-    this.waitingCost += cost;
-    return () => void (this.waitingCost -= cost);
+    this.held += cost;
+    return () => void (this.held -= cost);
   }
 
   private hasRoom(cost: number): boolean {
@@ -58,11 +57,10 @@ export class TurnBudget {
   private beginTurn(): void {
     this.isTurnToCome = false;
     this.spent = 0;
-    this.room = Math.max(this.perTurn, (this.waitingCost - this.mostWaiting) * PART_A_TURN);
+    this.room = Math.max(this.perTurn, (this.held - this.mostHeld) * PART_A_TURN);
     for (const next of this.waiting) {
       if (!this.hasRoom(next.cost)) break;
       this.waiting.delete(next);
-      this.waitingCost -= next.cost;
       this.spend(next.cost);
       next.begin();
     }

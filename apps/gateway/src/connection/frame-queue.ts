@@ -39,8 +39,8 @@ export class FrameQueue {
   }
 
   get isTooLong(): boolean {
-    // One is as long as it may be.
-    return this.characters > TOO_LONG_CHARACTERS && this.frames.length - this.head > 1;
+    // The first one is as long as it may be.
+    return this.characters - (this.frames[this.head]?.characters ?? 0) > TOO_LONG_CHARACTERS;
   }
 
   push(frame: WaitingFrame): void {

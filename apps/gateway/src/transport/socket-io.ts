@@ -253,6 +253,9 @@ export class SocketIoTransport {
       const sid = sidOf(request);
       const session = Object.hasOwn(this.sessions, sid) ? this.sessions[sid] : undefined;
       if (sid === '') this.handshake.openSession(request);
+      // Engine.IO would answer a request never, and take another WebSocket in place of the first.
+      if (session?.transport.name === 'websocket')
+        throw new ProtocolError('MALFORMED_MESSAGE', 'the session has its WebSocket already');
       if (sid === '' || (session !== undefined && this.isExpected(session))) this.handshake.knows(request);
       return true;
     } catch (error) {

@@ -297,6 +297,8 @@ function explain(webSocket: WebSocket, { status, code }: ProtocolError): void {
 
 /** Answers an upgrade request with an HTTP error (websocket-protocol §1.1). */
 export function refuse(socket: Duplex, error: ProtocolError): void {
+  // Who has gone is nobody's fault; Node has taken its own listener away.
+  socket.on('error', ignore);
   if (!socket.writable) return void socket.destroy();
   const { status } = error;
   const refusal = handshakeRefusal(error);

@@ -116,6 +116,8 @@ class HearthHttpAdapter extends FastifyAdapter {
   /** The text that a controller gives is JSON. */
   override reply(...answer: Parameters<FastifyAdapter['reply']>): ReturnType<FastifyAdapter['reply']> {
     const [reply] = answer;
+    // The deadline was over first (`http-errors.ts`).
+    if ('raw' in reply && reply.raw.headersSent) return reply;
     if (typeof answer[1] === 'string' && 'header' in reply) void reply.header('content-type', 'application/json');
     return super.reply(...answer);
   }

@@ -31,9 +31,7 @@ export function addDeadline(
     for (const [reply, startedAt] of pending) {
       if (startedAt > oldest) break;
       pending.delete(reply);
-      // One that is written may still wait for the end of a body (`listenToTheEnd`).
-      if (!reply.sent && !reply.raw.headersSent)
-        overdue(reply, new ProtocolError('SERVICE_UNAVAILABLE', 'The request took too long'));
+      if (!reply.sent) overdue(reply, new ProtocolError('SERVICE_UNAVAILABLE', 'The request took too long'));
     }
   });
   instance.addHook('onClose', (_instance, done) => {

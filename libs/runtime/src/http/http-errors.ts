@@ -12,6 +12,7 @@ export const FOR_ANY_PAGE = { 'access-control-allow-origin': '*', 'access-contro
 /** The part of a Fastify reply that is needed to answer with an error. */
 export interface ErrorReply {
   readonly sent: boolean;
+  readonly raw?: { readonly headersSent: boolean };
   code(status: number): unknown;
   header(name: string, value: string): unknown;
   send(payload: unknown): unknown;
@@ -26,8 +27,8 @@ export function sendError(reply: ErrorReply, thrown: unknown, logger: Logger): v
   if (thrown instanceof OutageError && !(thrown instanceof UnwantedError))
     logger.warn({ err: thrown }, 'A request could not be answered');
   else if (error.code === 'INTERNAL_ERROR') logger.error({ err: thrown }, 'A request failed unexpectedly');
-  // The deadline has answered already, or the client is gone.
-  if (reply.sent) return;
+  // The deadline has answered already, though that may still wait for the end of a body (`listenToTheEnd`), or the client is gone.
+  if (reply.sent || reply.raw?.headersSent === true) return;
   if (error.status === 401) reply.header('www-authenticate', 'Bearer');
   const seconds = retryAfter(error);
   if (seconds !== undefined) reply.header('retry-after', seconds);
