@@ -232,13 +232,6 @@ describe('a large document, of which little is made', () => {
       expect(codeOf(() => parsePublishRequest(bytes(large + text)))).toBe('MALFORMED_MESSAGE');
     },
   );
-
-  it('has 1,000 members at most', () => {
-    const text = (count: number) =>
-      JSON.stringify(Object.fromEntries([...Array(count).keys()].map((n) => [`${'x'.repeat(20)}${n}`, 0])));
-    expect(codeOf(() => parsePublishRequest(bytes(text(1_000))))).toBe('MISSING_FIELD');
-    expect(codeOf(() => parsePublishRequest(bytes(text(1_001))))).toBe('MALFORMED_MESSAGE');
-  });
 });
 
 describe('parsePublishBatch (publish-api P6)', () => {
