@@ -40,7 +40,7 @@ it('the last record of a channel is never an older one that a server has that is
   await eventually(() => ensureStreams(anywhere, SETTINGS));
   const leader = await eventually(() => nats.leaderOf(DELIVER_STREAM));
   const follower = nats.members.find(({ name }) => name !== leader.name)!;
-  const [near, far] = [await open(follower.url), await open(leader.url)];
+  const [near, far] = [await eventually(() => open(follower.url)), await eventually(() => open(leader.url))];
   const publisher = new AckedPublisher(far);
   const last = async () => (await lastDelivered(near, 'c'))?.record.position.sequence;
   try {
@@ -54,7 +54,8 @@ it('the last record of a channel is never an older one that a server has that is
     expect(answers.filter(({ status }) => status === 'fulfilled')).toEqual([]);
     follower.rejoin();
     await eventually(async () => expect(await last()).toBe(2));
-    expect(await lastDelivered(near, 'never')).toBeUndefined();
+    // A server that has just come back may leave a question unanswered.
+    await eventually(async () => expect(await lastDelivered(near, 'never')).toBeUndefined());
     for (const channel of ['c', undefined]) {
       const read = await eventually(async () => {
         const all: number[] = [];
