@@ -7,6 +7,8 @@ import { JsonObject, parseJsonObject } from './json-text-members';
 const SMALL_CHARACTERS = 16_384;
 /** Of so many, the same is true: each has a name, which must be made. */
 const MANY_MEMBERS = 1_000;
+/** More than anybody has. */
+const MOST_MEMBERS = 10_000;
 
 /**
  * As `parseJsonObject`, for a text that may be large and of which little is read. Of a large one, as a rule only scalars of some
@@ -14,7 +16,7 @@ const MANY_MEMBERS = 1_000;
  *
  * @param what how error texts call it, e.g. `the body`
  * @param wanted names of members that are read
- * @throws ProtocolError `MALFORMED_MESSAGE`
+ * @throws ProtocolError `MALFORMED_MESSAGE`, also for a large one of more than 10,000 members
  */
 export function parseScalars(text: string, what: string, wanted: ReadonlySet<string>): JsonObject {
   if (text.length <= SMALL_CHARACTERS) return parseJsonObject(text, what);
@@ -26,19 +28,22 @@ export function parseScalars(text: string, what: string, wanted: ReadonlySet<str
   let i = skipSpace(text, 0);
   if (text.charCodeAt(i) !== OPEN_BRACE) return refuse('be a JSON object');
   i = skipSpace(text, i + 1);
+  let isMany = false;
   for (let members = 0; members > 0 || text.charCodeAt(i) !== CLOSE_BRACE; members++) {
-    if (members === MANY_MEMBERS) return parseJsonObject(text, what);
+    if (members === MOST_MEMBERS) return refuse(`have at most ${MOST_MEMBERS} members`);
     const start = startOfMember(text, i);
     const end = start < 0 ? -1 : endOfJson(text, start);
     if (end < 0) return refuse('be valid JSON');
-    const name = JSON.parse(text.slice(i, endOfString(text, i))) as string;
+    isMany = members >= MANY_MEMBERS;
+    const name = isMany ? '' : (JSON.parse(text.slice(i, endOfString(text, i))) as string);
     object[name] = wanted.has(name) ? scalar(text, start, end) : text.startsWith('null', start) ? null : true;
     i = skipSpace(text, end);
     if (text.charCodeAt(i) === CLOSE_BRACE) break;
     if (text.charCodeAt(i) !== COMMA) return refuse('be valid JSON');
     i = skipSpace(text, i + 1);
   }
-  return skipSpace(text, i + 1) === text.length ? object : refuse('be valid JSON');
+  if (skipSpace(text, i + 1) !== text.length) return refuse('be valid JSON');
+  return isMany ? parseJsonObject(text, what) : object;
 }
 
 function scalar(text: string, start: number, end: number): unknown {

@@ -232,6 +232,12 @@ describe('a large document, of which little is made', () => {
       expect(codeOf(() => parsePublishRequest(bytes(large + text)))).toBe('MALFORMED_MESSAGE');
     },
   );
+
+  it('has 10,000 members at most', () => {
+    const text = (count: number) => `${large}{${Array.from({ length: count }, (_, n) => `"x${n}":0`).join()}}`;
+    const codes = [999, 1_001, 10_000, 10_001].map((count) => codeOf(() => parsePublishRequest(bytes(text(count)))));
+    expect(codes).toEqual(['MISSING_FIELD', 'MISSING_FIELD', 'MISSING_FIELD', 'MALFORMED_MESSAGE']);
+  });
 });
 
 describe('parsePublishBatch (publish-api P6)', () => {
