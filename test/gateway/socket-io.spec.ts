@@ -384,6 +384,15 @@ it.each([
   await connected({ auth: { token: connectToken() } });
 });
 
+it('ends a session that sends anything before its CONNECT', async () => {
+  const session = new WebSocket(
+    `${testbed.gateway.httpUrl.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`,
+  );
+  const closed = new Promise((resolve) => session.once('close', resolve));
+  session.once('message', () => session.send('42["hotsock.ping"]'));
+  await closed;
+});
+
 it('refuses what is neither a poll nor a WebSocket of its own of a session that has its WebSocket', async () => {
   const made = await connected({ auth: { token: connectToken() } });
   const { id } = made.socket.io.engine as unknown as { id: string };

@@ -1,4 +1,13 @@
-import { ClientFrameError, publishedFrame, PONG_FRAME, type ClientFrame, type PublishedFrame } from '@hearth/protocol';
+import {
+  ClientFrameError,
+  parseClientFrame,
+  ProtocolError,
+  publishedFrame,
+  PONG_FRAME,
+  type ClientFrame,
+  type PublishedFrame,
+} from '@hearth/protocol';
+import { installationNow } from '@hearth/timing';
 import type { Placed } from '@hearth/wire';
 import { Injectable } from '@nestjs/common';
 import { ClientPublish, type ClientOrigin } from './client-publish';
@@ -159,6 +168,16 @@ export class Requests {
     const { id = null, position, scheduleId, duplicate } = placed ?? {};
     const first = scheduleId === undefined ? undefined : this.messages.scheduleArn(scheduleId);
     return { channel, id, position, scheduleArn: first ?? (id === null ? scheduleArn : undefined), duplicate };
+  }
+}
+
+/** What a client asks for, or why that cannot be told (websocket-protocol §6). */
+export function readFrame(text: string | undefined): ClientFrame | Error {
+  if (text === undefined) return new ProtocolError('MALFORMED_MESSAGE', 'the message must be JSON in UTF-8');
+  try {
+    return parseClientFrame(text, installationNow);
+  } catch (error) {
+    return error instanceof Error ? error : new Error('unreadable', { cause: error });
   }
 }
 

@@ -6,7 +6,6 @@ import {
   ConnectResume,
   errorFrame,
   KEEP_ALIVE_FRAME,
-  parseClientFrame,
   ProtocolError,
   protocolErrorOf,
   rateLimited,
@@ -19,7 +18,7 @@ import {
 import type { GatewayRequest } from '@hearth/stream';
 import type { Introduction } from '@hearth/wire';
 import type { ClientOrigin } from '../commands/client-publish';
-import { namesOf, type FrameSender } from '../commands/client-requests';
+import { namesOf, readFrame, type FrameSender } from '../commands/client-requests';
 import type { ClientSocket, FrameReceiver } from '../frames/client-socket';
 import { ConnectionClock } from './connection-clock';
 import type { DescribedConnection } from './connection-events';
@@ -199,6 +198,7 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
     this.turns.take({ text, request, answerId, characters, sinceMs: performance.now() });
   }
 
+  /** What a client asks for; a heartbeat counts from now on. */
   private look(text: string | undefined): ClientFrame | Error {
     const request = readFrame(text);
     if (!(request instanceof Error) && request.kind === 'heartbeat') this.clock.beat(performance.now());
@@ -387,15 +387,5 @@ export class Connection implements FrameReceiver, OpenConnection, FrameSender, D
   private recordRefused(code: ErrorCode): void {
     if (code === 'INVALID_SUBSCRIBE_TOKEN') this.host.audit.refused('subscribe', this.sourceIp, code);
     if (code === 'INVALID_UMD_TOKEN') this.host.audit.refused('umd', this.sourceIp, code);
-  }
-}
-
-/** What a client asks for, or why that cannot be told (websocket-protocol §6). */
-function readFrame(text: string | undefined): ClientFrame | Error {
-  if (text === undefined) return new ProtocolError('MALFORMED_MESSAGE', 'the message must be JSON in UTF-8');
-  try {
-    return parseClientFrame(text, installationNow);
-  } catch (error) {
-    return error instanceof Error ? error : new Error('unreadable', { cause: error });
   }
 }
